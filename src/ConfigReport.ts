@@ -1,0 +1,294 @@
+import * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
+
+/** One thing that is wrong with a configuration. */
+export interface Problem extends Schema.Schema.Type<typeof Problem> {}
+
+export const Problem = Schema.Struct({
+  /** Where, as it is written in the file: `hyper_parameters.slow_consumer.policy`, or `line 3, column 1`. */
+  path: Schema.String,
+  expected: Schema.String,
+  found: Schema.String,
+  /** What to write instead, where that can be told; else empty. */
+  hint: Schema.String
+})
+
+/** Why a configuration cannot be used. `message` is the whole story, for a terminal. */
+export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
+  /** The file, or a name for where else the configuration came from. */
+  source: Schema.String,
+  /** What went wrong, in a few words. */
+  summary: Schema.String,
+  /** One entry a wrong key. Empty for a file that cannot be read. */
+  issues: Schema.Array(Problem)
+}) {
+  override get message(): string {
+    return [`${this.source}: ${this.summary}`, ...this.issues.map(formatProblem)].join("\n  ")
+  }
+}
+
+const formatProblem = ({ path, expected, found, hint }: Problem): string =>
+  `${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`
+
+/** What a report needs to know of one configuration key or group of keys. */
+export interface KnownKey {
+  readonly path: string
+  readonly expected: string
+}
+
+const MAX_FOUND_LENGTH = 60
+
+const shorten = (text: string): string =>
+  text.length <= MAX_FOUND_LENGTH ? text : `${text.slice(0, MAX_FOUND_LENGTH - 1)}…`
+
+const stringify = (value: unknown): string => {
+  if (typeof value === "number") return String(value)
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}
+
+const show = (value: unknown): string => shorten(stringify(value))
+
+const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
+  path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`
+    const name = String(key)
+    if (!/^[\w$-]+$/.test(name)) return `${text}[${show(name)}]`
+    return text === "" ? name : `${text}.${name}`
+  }, "")
+
+const valueAt = (input: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
+  path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], input)
+
+interface Finding {
+  readonly path: ReadonlyArray<PropertyKey>
+  readonly unknown: boolean
+  /** Given by checks that compare keys with each other. */
+  readonly expected: string | undefined
+}
+
+const findings = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): ReadonlyArray<Finding> => {
+  switch (issue._tag) {
+    case "Filter":
+    case "Encoding":
+      return findings(issue.issue, path)
+    case "Pointer":
+      return findings(issue.issue, [...path, ...issue.path])
+    case "Composite":
+    case "AnyOf":
+      return issue.issues.length === 0
+        ? [{ path, unknown: false, expected: undefined }]
+        : issue.issues.flatMap((inner) => findings(inner, path))
+    case "InvalidValue": {
+      const message = issue.annotations?.["message"]
+      return [{ path, unknown: false, expected: typeof message === "string" ? message : undefined }]
+    }
+    default:
+      return [{ path, unknown: issue._tag === "UnexpectedKey", expected: undefined }]
+  }
+}
+
+/** Edits that make one word of the other; exchanging two neighbours is one edit (optimal string alignment). */
+const editDistance = (a: string, b: string): number => {
+  let before: Array<number> = []
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const swapped =
+        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY
+      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, replaced, swapped))
+    }
+    before = above
+    above = row
+  }
+  return above[b.length]!
+}
+
+const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "")
+
+/** 0 for a name in another case or style (`logLevel`), at most 1.5 for a part of it (`rate_limit`), else the edits. */
+const nameDistance = (given: string, known: string): number => {
+  const a = bare(given)
+  const b = bare(known)
+  const edits = editDistance(a, b)
+  return a.length >= 4 && b.includes(a) ? Math.min(edits, 1.5) : edits
+}
+
+const split = (path: string): readonly [group: string, name: string] => {
+  const dot = path.lastIndexOf(".")
+  return [path.slice(0, Math.max(dot, 0)), path.slice(dot + 1)]
+}
+
+/** The known key nearest to an unknown one. The same name in another group is nearer than another name in this group. */
+const suggest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>): string => {
+  const name = String(path.at(-1))
+  const group = formatPath(path.slice(0, -1))
+  let best = ""
+  let shortest = Math.max(2.5, bare(name).length * 0.4)
+  for (const candidate of known) {
+    const [candidateGroup, candidateName] = split(candidate.path)
+    const distance = nameDistance(name, candidateName) + (candidateGroup === group ? 0 : 0.5)
+    if (distance < shortest) {
+      best = candidate.path
+      shortest = distance
+    }
+  }
+  return best === "" ? "" : `did you mean ${best}?`
+}
+
+/**
+ * Everything that is wrong with a configuration, one issue a path.
+ *
+ * @param options.issue what the schema found
+ * @param options.input the value it was given
+ * @param options.known every group and key of the schema
+ * @param options.origins where a key stands in the file, if not at its own path
+ */
+export const invalid = (
+  source: string,
+  options: {
+    readonly issue: SchemaIssue.Issue
+    readonly input: unknown
+    readonly known: ReadonlyArray<KnownKey>
+    readonly origins: ReadonlyMap<string, string>
+  }
+): ConfigError => {
+  const { known, origins } = options
+  const expectations = new Map(known.map(({ path, expected }) => [path, expected]))
+  const problems = new Map<string, Problem>()
+  for (const { path, unknown, expected } of findings(options.issue)) {
+    const schemaPath = formatPath(path)
+    problems.set(schemaPath, {
+      path: origins.get(schemaPath) ?? (schemaPath || "(top level)"),
+      ...(unknown
+        ? {
+            expected: "a known key",
+            found: `unknown key ${show(String(path.at(-1)))}`,
+            hint: suggest(path, known)
+          }
+        : {
+            expected: expected ?? expectations.get(schemaPath) ?? (path.length === 0 ? "an object" : "a string"),
+            found: show(valueAt(options.input, path)),
+            hint: ""
+          })
+    })
+  }
+  const issues = [...problems.values()]
+  return new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
+}
+
+const WHITESPACE = /[ \t\n\r]*/y
+const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
+const STRING_START = /"(?:[ !#-[\]-\uffff]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y
+const WORD = /[\w.+-]+/y
+
+const matchAt = (pattern: RegExp, text: string, offset: number): string => {
+  pattern.lastIndex = offset
+  return pattern.exec(text)?.[0] ?? ""
+}
+
+interface Mistake {
+  readonly offset: number
+  readonly expected: string
+  readonly hint: string
+}
+
+/**
+ * Where and why a text is not JSON. `JSON.parse` says so in words that change with every Node release, often without a
+ * position, hence this scanner: it runs only on a text that `JSON.parse` refused.
+ */
+const locateMistake = (text: string): Mistake => {
+  const open: Array<"{" | "["> = []
+  let next: "value" | "first value" | "key" | "first key" | "colon" | "comma" = "value"
+  let offset = 0
+
+  const stop = (expected: string, at = offset): Mistake => ({ offset: at, expected, hint: hintAt(text, at) })
+
+  while (true) {
+    offset += matchAt(WHITESPACE, text, offset).length
+    const char = text[offset]
+    const closer = open.at(-1) === "{" ? "}" : "]"
+    if (next === "comma" && open.length === 0) {
+      return stop("the end of the file")
+    } else if (char === closer && open.length > 0 && (next === "comma" || next.startsWith("first"))) {
+      open.pop()
+      offset += 1
+      next = "comma"
+    } else if (next === "comma") {
+      if (char !== ",") return stop(`"," or "${closer}"`)
+      offset += 1
+      next = closer === "}" ? "key" : "value"
+    } else if (next === "colon") {
+      if (char !== ":") return stop('":"')
+      offset += 1
+      next = "value"
+    } else if ((char === "{" || char === "[") && !next.endsWith("key")) {
+      open.push(char)
+      offset += 1
+      next = char === "{" ? "first key" : "first value"
+    } else {
+      const isKey = next.endsWith("key")
+      if (char === '"') {
+        const end = offset + matchAt(STRING_START, text, offset).length
+        if (text[end] === "\\") return stop('a valid escape such as \\n, \\" or \\\\', end)
+        if (text[end] !== '"') return stop('the closing " of a string', end)
+        offset = end + 1
+      } else {
+        const scalar = isKey ? "" : matchAt(SCALAR, text, offset)
+        if (scalar === "") {
+          return stop(isKey ? `a key in double quotes${next === "first key" ? ' or "}"' : ""}` : "a value")
+        }
+        offset += scalar.length
+      }
+      next = isKey ? "colon" : "comma"
+    }
+  }
+}
+
+const hintAt = (text: string, offset: number): string => {
+  const char = text[offset]
+  if ((char === "}" || char === "]") && text.slice(0, offset).trimEnd().endsWith(",")) {
+    return `remove the comma before "${char}"`
+  }
+  if (char === "'") return "JSON strings are in double quotes"
+  if (char === "#" || text.startsWith("//", offset) || text.startsWith("/*", offset)) return "JSON has no comments"
+  return ""
+}
+
+const foundAt = (text: string, offset: number): string => {
+  if (text.trim() === "") return "an empty file"
+  if (offset >= text.length) return "the end of the file"
+  if (text[offset] === "\n" || text[offset] === "\r") return "the end of the line"
+  return show(matchAt(WORD, text, offset) || String.fromCodePoint(text.codePointAt(offset)!))
+}
+
+/** What makes a text no JSON, with its line and column, both counted from 1. For a text that `JSON.parse` refuses. */
+export const notJson = (source: string, text: string): ConfigError => {
+  const { offset, expected, hint } = locateMistake(text)
+  const before = text.slice(0, offset)
+  const line = before.split("\n").length
+  const column = offset - before.lastIndexOf("\n")
+  return new ConfigError({
+    source,
+    summary: "invalid JSON",
+    issues: [{ path: `line ${line}, column ${column}`, expected, found: foundAt(text, offset), hint }]
+  })
+}
+
+const READ_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EISDIR: "it is a directory",
+  EACCES: "permission denied",
+  ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text"
+}
+
+/** Why a file could not be read, by the code of the error that Node gave. */
+export const unreadable = (source: string, cause: unknown): ConfigError => {
+  const { code = "", message } = cause as NodeJS.ErrnoException
+  return new ConfigError({ source, summary: `cannot be read: ${READ_ERRORS[code] ?? message}`, issues: [] })
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import manifest from "../package.json" with { type: "json" }
+import { serve } from "./commands/serve.ts"
+
+/** `--log-level` is the server's own, with the level names of `server.json`. */
+const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
+/** A shutdown by signal is a success. */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))
+
+/** The first signal shuts the server down; whoever sends a second one does not want to wait. */
+const endOnSecondSignal = (signal: "SIGINT" | "SIGTERM", code: number) => {
+  let signals = 0
+  process.on(signal, () => {
+    if (++signals === 2) process.exit(code)
+  })
+}
+endOnSecondSignal("SIGINT", 130)
+endOnSecondSignal("SIGTERM", 143)
+
+Command.run(serve, { version: manifest.version }).pipe(
+  // Usage errors are printed with the help; the others say in their message all that a person needs.
+  Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
+  Effect.provide(Layer.merge(NodeServices.layer, cliConfig)),
+  (program) => NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })
+)

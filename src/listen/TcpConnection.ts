@@ -1,0 +1,120 @@
+import * as Effect from "effect/Effect"
+import type * as Net from "node:net"
+import { type Connection, ConnectionLost } from "../relay/Connection.ts"
+
+type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
+
+/**
+ * One TCP client as a `Connection`. The socket must be paused and `allowHalfOpen`, with listeners of nobody else.
+ *
+ * Node's socket is used directly: Effect's own adapter costs a connection three times the memory, waits for ever when it
+ * writes to a dead socket, and knows no bytes waiting (docs/decisions.md).
+ */
+export class TcpConnection implements Connection {
+  readonly address: string
+  readonly ip: string
+  onWritable: () => void = () => {}
+
+  readonly #socket: Net.Socket
+  /** The pull that waits for bytes. */
+  #waiter: ((bytes: Bytes) => void) | undefined
+  /** Arrived while nobody pulled: at most one chunk, because then the socket is paused. */
+  #arrived: Uint8Array | undefined
+  #state: "open" | "half-closed" | "closed" = "open"
+  #lost: string | undefined
+  #discarding = false
+
+  constructor(socket: Net.Socket, client: { readonly address: string; readonly ip: string }) {
+    this.#socket = socket
+    this.address = client.address
+    this.ip = client.ip
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk))
+    socket.on("end", () => {
+      if (this.#state === "open") this.#state = "half-closed"
+      this.#wake(END_OF_STREAM)
+    })
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.#lost = error.code ?? error.message
+    })
+    socket.on("close", () => {
+      this.#state = "closed"
+      this.#wake(this.#endOfPull())
+    })
+    socket.on("drain", () => this.onWritable())
+  }
+
+  readonly pull: Bytes = Effect.callback((resume) => {
+    const chunk = this.#arrived
+    if (chunk !== undefined) {
+      this.#arrived = undefined
+      return resume(Effect.succeed(chunk))
+    }
+    if (this.#state !== "open") return resume(this.#endOfPull())
+    this.#waiter = resume
+    if (this.#socket.isPaused()) this.#socket.resume()
+    return Effect.sync(() => {
+      this.#waiter = undefined
+    })
+  })
+
+  writeUnsafe(bytes: Uint8Array): boolean {
+    // `write` says false above the high-water mark even when the kernel has taken everything at once.
+    return this.#socket.write(bytes) || this.#socket.writableLength === 0
+  }
+
+  corkUnsafe(): void {
+    this.#socket.cork()
+  }
+
+  uncorkUnsafe(): void {
+    this.#socket.uncork()
+  }
+
+  unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  endUnsafe(): void {
+    this.#discarding = true
+    this.#arrived = undefined
+    if (this.#state === "closed") return
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  readonly ended: Effect.Effect<void> = this.#once("finish", () => this.#socket.writableFinished)
+  readonly closed: Effect.Effect<void> = this.#once("close", () => false)
+
+  destroyUnsafe(): void {
+    this.#socket.destroy()
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#discarding) return
+    if (this.#waiter !== undefined) return this.#wake(Effect.succeed(chunk))
+    this.#arrived = this.#arrived === undefined ? chunk : Buffer.concat([this.#arrived, chunk])
+    this.#socket.pause()
+  }
+
+  #wake(bytes: Bytes): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.(bytes)
+  }
+
+  #endOfPull(): Bytes {
+    return this.#lost === undefined ? END_OF_STREAM : Effect.fail(new ConnectionLost({ code: this.#lost }))
+  }
+
+  /** Waits for an event of the socket, or its end. */
+  #once(event: "finish" | "close", happened: () => boolean): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (this.#state === "closed" || happened()) return resume(Effect.void)
+      const done = () => resume(Effect.void)
+      this.#socket.once(event, done).once("close", done)
+      return Effect.sync(() => this.#socket.off(event, done).off("close", done))
+    })
+  }
+}
+
+const END_OF_STREAM: Bytes = Effect.void as Effect.Effect<undefined>

@@ -1,0 +1,90 @@
+/**
+ * Standard output as a destination of log lines that nobody may be reading.
+ */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
+
+/** Nobody can read standard output any more. */
+export class ConsoleClosed extends Schema.TaggedError<ConsoleClosed>()("ConsoleClosed", { reason: Schema.String }) {
+  override get message() {
+    return `Standard output is closed: ${this.reason}`
+  }
+}
+
+/**
+ * Creates the function that writes lines to standard output. Its effect waits for as long as nobody reads and never
+ * blocks the process; it fails when nobody will ever read again.
+ */
+export const make: Effect.Effect<(lines: Buffer) => Effect.Effect<void, ConsoleClosed>, never, Scope.Scope> =
+  Effect.gen(function* () {
+    const fd = regularFile(process.stdout)
+    return fd === undefined ? yield* makeStream(process.stdout) : (lines: Buffer) => writeFile(fd, lines)
+  })
+
+type Stdout = NodeJS.WriteStream & {
+  readonly fd?: number
+  readonly _handle?: { readonly setBlocking?: (blocking: boolean) => void }
+}
+
+const regularFile = ({ fd }: Stdout): number | undefined => {
+  try {
+    return fd !== undefined && Fs.fstatSync(fd).isFile() ? fd : undefined
+  } catch {
+    return undefined
+  }
+}
+
+// Node writes a redirected standard output synchronously and gives up on a full disk.
+const writeFile = (fd: number, lines: Buffer): Effect.Effect<void> => {
+  let rest = lines
+  return Effect.callback<number, NodeJS.ErrnoException>((resume) => {
+    Fs.write(fd, rest, (error, written) => resume(error === null ? Effect.succeed(written) : Effect.fail(error)))
+  }).pipe(
+    Effect.retry(Schedule.spaced("1 second")),
+    Effect.tap((written) =>
+      Effect.sync(() => {
+        rest = rest.subarray(written)
+      })
+    ),
+    Effect.repeat({ while: () => rest.length > 0 }),
+    Effect.orDie,
+    Effect.asVoid
+  )
+}
+
+const ignore = () => {}
+
+const makeStream = Effect.fnUntraced(function* (stdout: Stdout) {
+  let writing = false
+  let failed = false
+  // Without a listener an EPIPE ends the process; the callback of the write is what reports it.
+  stdout.on("error", ignore)
+  // Node writes to a terminal synchronously, so somebody's Ctrl-S would stop the relay.
+  const setBlocking = (blocking: boolean) => {
+    if (stdout.isTTY) stdout._handle?.setBlocking?.(blocking)
+  }
+  setBlocking(false)
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      // An error may still be on its way.
+      if (writing || failed) return
+      setBlocking(true)
+      stdout.off("error", ignore)
+    })
+  )
+  return (lines: Buffer) =>
+    Effect.callback<void, ConsoleClosed>((resume) => {
+      writing = true
+      stdout.write(lines, (error) => {
+        writing = false
+        failed = error != null
+        resume(failed ? Effect.fail(new ConsoleClosed({ reason: String(error) })) : Effect.void)
+      })
+    })
+})
+
+/** Says something on standard error, for when there is no console log to say it in; waits for nothing. */
+export const complain = (message: string): void => Fs.write(2, `${message}\n`, () => {})

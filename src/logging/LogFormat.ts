@@ -1,0 +1,207 @@
+/**
+ * How a log line looks: Python's `%(field)s` formats, `strftime` dates in local time, and JSON lines.
+ *
+ * Pure code. Formats are compiled once, because every relayed message is a line.
+ */
+
+/** The levels of `server.json`, in Python's names, the least severe first. */
+export const levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
+
+/** One of `levels`. */
+export type Level = (typeof levels)[number]
+
+/** `console_log_format` when the configuration names none: green time, blue name. */
+export const defaultConsoleFormat =
+  "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s"
+
+/** `log_format` when the configuration names none. */
+export const defaultFileFormat = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+
+/** `date_format` when the configuration names none. */
+export const defaultDateFormat = "%Y-%m-%d %H:%M:%S.%3f"
+
+/**
+ * The console format to use: as given, but the default one without its colours where nothing would show them.
+ *
+ * @param format `console_log_format`
+ * @param terminal whether standard output is a terminal
+ */
+export const consoleFormat = (format: string, terminal: boolean): string =>
+  terminal || format !== defaultConsoleFormat ? format : defaultFileFormat
+
+/**
+ * Makes text safe to be part of one line on a terminal: control characters, line and paragraph separators and
+ * characters that change the direction of writing become visible escapes, so nobody can forge, hide or colour a line.
+ */
+export const escapeText = (text: string): string =>
+  unsafe.test(text) ? text.replace(everyUnsafe, escapeCharacter) : text
+
+/** What `escapeText` escapes; `\p{Cc}` is C0, DEL and C1. */
+const unsafe = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u
+const everyUnsafe = new RegExp(unsafe, "gu")
+
+const escapeCharacter = (character: string): string => {
+  const code = character.charCodeAt(0)
+  return (
+    shortEscapes.get(character) ??
+    (code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`)
+  )
+}
+
+const shortEscapes = new Map([
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"]
+])
+
+/** Makes a line, given the time in milliseconds since 1970, the level and the message, which must be safe already. */
+export type LineFormat = (timeMillis: number, level: Level, message: string) => string
+
+/**
+ * Compiles a Python log format: `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`, each with an optional
+ * `-`, width and precision (`%(levelname)-8s`), and `%%`. A field it does not know is output as it stands.
+ *
+ * @param options.name the server's name
+ * @param options.format `console_log_format` or `log_format`
+ * @param options.dateFormat `date_format`
+ */
+export const text = (options: {
+  readonly name: string
+  readonly format: string
+  readonly dateFormat: string
+}): LineFormat => {
+  const asctime = date(options.dateFormat)
+  const name = escapeText(options.name)
+  const parts: Array<LineFormat> = []
+  let end = 0
+  for (const match of options.format.matchAll(/%%|%\((\w+)\)([-#0 +]*)(\d*)(?:\.(\d+))?s/g)) {
+    const value = fieldValue(match[1], name, asctime)
+    if (value === undefined) continue
+    parts.push(literal(options.format.slice(end, match.index)))
+    parts.push(padded(value, match[2]?.includes("-") === true, Number(match[3] ?? 0), match[4]))
+    end = match.index + match[0].length
+  }
+  parts.push(literal(options.format.slice(end)))
+  return (timeMillis, level, message) => {
+    let line = ""
+    for (const part of parts) line += part(timeMillis, level, message)
+    return line
+  }
+}
+
+const literal =
+  (value: string): LineFormat =>
+  () =>
+    value
+
+const fieldValue = (field: string | undefined, name: string, asctime: (timeMillis: number) => string) => {
+  switch (field) {
+    case undefined:
+      return literal("%")
+    case "asctime":
+      return asctime
+    case "name":
+      return literal(name)
+    case "levelname":
+      return (_: number, level: Level) => level
+    case "message":
+      return (_: number, _level: Level, message: string) => message
+    default:
+      return undefined
+  }
+}
+
+const padded = (value: LineFormat, left: boolean, width: number, precision: string | undefined): LineFormat => {
+  if (width === 0 && precision === undefined) return value
+  const longest = precision === undefined ? Infinity : Number(precision)
+  return (timeMillis, level, message) => {
+    const shown = value(timeMillis, level, message).slice(0, longest)
+    return left ? shown.padEnd(width) : shown.padStart(width)
+  }
+}
+
+/**
+ * Makes JSON lines `{"timestamp","name","level","message"}`. Here the message is JSON text: a string or an object.
+ * Characters that `escapeText` would escape are `\u` escapes, which mean the same to whoever parses the line.
+ *
+ * @param options.name the server's name
+ * @param options.dateFormat `date_format`
+ */
+export const json = (options: { readonly name: string; readonly dateFormat: string }): LineFormat => {
+  const timestamp = date(options.dateFormat)
+  const name = JSON.stringify(options.name)
+  return (timeMillis, level, message) => {
+    const line = `{"timestamp":${JSON.stringify(timestamp(timeMillis))},"name":${name},"level":"${level}","message":${message}}`
+    return unsafe.test(line) ? line.replace(everyUnsafe, escapeJsonCharacter) : line
+  }
+}
+
+const escapeJsonCharacter = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+/**
+ * Compiles a `strftime` format: %Y %y %m %d %H %I %M %S %p %b %B %a %A %j %Z %z %%, in English and in local time;
+ * `%<n>f` is n digits of the second's fraction and `%f` three, as in the original. Time is known to the millisecond,
+ * so digits beyond the third are zeros. A directive it does not know is output as it stands.
+ *
+ * @returns a function of the time in milliseconds since 1970
+ */
+export const date = (format: string): ((timeMillis: number) => string) => {
+  const render = (at: Date): string =>
+    format.replace(/%(?:(\d*)f|([a-zA-Z%]))/g, (directive, digits: string | undefined, letter: string | undefined) =>
+      letter === undefined ? fraction(at, digits) : (directives[letter]?.(at) ?? directive)
+    )
+  // A busy relay logs many lines within one millisecond.
+  let lastMillis = NaN
+  let last = ""
+  return (timeMillis) => {
+    if (timeMillis !== lastMillis) {
+      last = render(new Date(timeMillis))
+      lastMillis = timeMillis
+    }
+    return last
+  }
+}
+
+const fraction = (at: Date, digits: string | undefined): string => {
+  const count = digits === undefined || digits === "" ? 3 : Math.min(Number(digits), 9)
+  return twoOrMore(at.getMilliseconds(), 3).padEnd(9, "0").slice(0, count)
+}
+
+const twoOrMore = (value: number, width = 2): string => String(value).padStart(width, "0")
+
+const months = "January February March April May June July August September October November December".split(" ")
+const days = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ")
+
+const directives: Record<string, ((at: Date) => string) | undefined> = {
+  "%": () => "%",
+  Y: (at) => String(at.getFullYear()),
+  y: (at) => twoOrMore(at.getFullYear() % 100),
+  m: (at) => twoOrMore(at.getMonth() + 1),
+  d: (at) => twoOrMore(at.getDate()),
+  H: (at) => twoOrMore(at.getHours()),
+  I: (at) => twoOrMore(at.getHours() % 12 || 12),
+  M: (at) => twoOrMore(at.getMinutes()),
+  S: (at) => twoOrMore(at.getSeconds()),
+  p: (at) => (at.getHours() < 12 ? "AM" : "PM"),
+  B: (at) => months[at.getMonth()]!,
+  b: (at) => months[at.getMonth()]!.slice(0, 3),
+  A: (at) => days[at.getDay()]!,
+  a: (at) => days[at.getDay()]!.slice(0, 3),
+  j: (at) => twoOrMore(dayOfYear(at), 3),
+  z: (at) => offset(at),
+  Z: (at) => zone(at)
+}
+
+// In UTC, because a local year has days of 23 and 25 hours.
+const dayOfYear = (at: Date): number =>
+  (Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) - Date.UTC(at.getFullYear(), 0, 0)) / 86_400_000
+
+const offset = (at: Date): string => {
+  const minutes = Math.abs(at.getTimezoneOffset())
+  return `${at.getTimezoneOffset() > 0 ? "-" : "+"}${twoOrMore(Math.floor(minutes / 60))}${twoOrMore(minutes % 60)}`
+}
+
+const zone = (at: Date): string =>
+  new Intl.DateTimeFormat("en-US", { timeZoneName: "short" })
+    .formatToParts(at)
+    .find((part) => part.type === "timeZoneName")!.value

@@ -1,0 +1,122 @@
+/**
+ * What a log line says: a relayed message, reduced to what `log_keys` allows, or what was given to `Effect.log*`.
+ *
+ * Pure code that never throws: a logger that throws ends the fiber that logs.
+ */
+import type * as Cause from "effect/Cause"
+import * as Formatter from "effect/Formatter"
+
+/** The content of a relayed message as it may be logged. */
+export interface LoggedContent {
+  /** The content, or what `log_keys` leaves of it. */
+  readonly text: string
+  /** Whether `text` is a JSON object, so that a JSON line can hold it as one. */
+  readonly isObject: boolean
+}
+
+/**
+ * Applies `log_keys` (contract, section 4): of a content that is a JSON object only `_version` and, of `_payload` and
+ * `_type` where these are objects, the listed keys are left. Any other content is left whole, as is an object that is
+ * JSON only within a JSON string: the original does not look inside either.
+ *
+ * @param content the line as the client sent it
+ * @param keys `log_keys`; `null` leaves every content whole
+ */
+export const readContent = (content: string, keys: ReadonlySet<string> | null): LoggedContent => {
+  const parsed = parseObject(content)
+  if (parsed === undefined) return { text: content, isObject: false }
+  // What the client wrote rather than what it means to JavaScript, which would change long numbers.
+  if (keys === null) return { text: content, isObject: true }
+  try {
+    return { text: JSON.stringify(prune(parsed, keys)), isObject: true }
+  } catch {
+    return { text: "[content nested too deeply to be logged]", isObject: false }
+  }
+}
+
+type JsonObject = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const parseObject = (content: string): JsonObject | undefined => {
+  // Parsing, and failing to, is dear; most content that is no object shows it in its first character.
+  if (!/^[ \t\r\n]*\{/.test(content)) return undefined
+  try {
+    const parsed: unknown = JSON.parse(content)
+    return isObject(parsed) ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const prune = (content: JsonObject, keys: ReadonlySet<string>): JsonObject => {
+  const kept: Record<string, unknown> = {}
+  if ("_version" in content) kept["_version"] = content["_version"]
+  for (const group of ["_payload", "_type"]) {
+    const values = content[group]
+    if (isObject(values)) kept[group] = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)))
+  }
+  return kept
+}
+
+/** A relayed message on a text line, not yet escaped. */
+export const relayedText = (address: string, content: LoggedContent): string => `From ${address}: ${content.text}`
+
+/** A relayed message as JSON text: its envelope, with the content as an object where it is one. */
+export const relayedJson = (address: string, content: LoggedContent): string =>
+  `{"remote_addr":${JSON.stringify(address)},"content":${
+    // Between the tokens of valid JSON a control character can only be white space.
+    content.isObject ? content.text.replace(/[\t\r\n]/g, " ") : JSON.stringify(content.text)
+  }}`
+
+/**
+ * One line of text for what was given to `Effect.log*`: the messages, then the cause, then spans and annotations.
+ *
+ * @param entry.stacks which stack traces to include; an error is otherwise its name and message
+ */
+export const eventText = (entry: {
+  readonly message: unknown
+  readonly cause: Cause.Cause<unknown>
+  readonly stacks: "none" | "defects" | "all"
+  readonly timeMillis: number
+  readonly spans: ReadonlyArray<readonly [label: string, startMillis: number]>
+  readonly annotations: Readonly<Record<string, unknown>>
+}): string => {
+  const parts = (Array.isArray(entry.message) ? entry.message : [entry.message]).map(show)
+  for (const reason of entry.cause.reasons) parts.push(showReason(reason, entry.stacks))
+  for (const [label, startMillis] of entry.spans) parts.push(`${label}=${entry.timeMillis - startMillis}ms`)
+  for (const [key, value] of Object.entries(entry.annotations)) parts.push(`${key}=${show(value)}`)
+  return parts.join(" ")
+}
+
+const show = (value: unknown): string => {
+  try {
+    if (typeof value === "string") return value
+    if (value instanceof Error) return showError(value)
+    return typeof value === "object" && value !== null ? Formatter.formatJson(value) : String(value)
+  } catch {
+    return "[value that cannot be shown]"
+  }
+}
+
+const showError = (error: Error): string =>
+  // A tagged error without a message of its own says everything in its fields.
+  error.message === "" ? `${error.name} ${Formatter.formatJson({ ...error })}` : `${error.name}: ${error.message}`
+
+const showReason = (reason: Cause.Reason<unknown>, stacks: "none" | "defects" | "all"): string => {
+  if (reason._tag === "Interrupt") return "(interrupted)"
+  const error = reason._tag === "Fail" ? reason.error : reason.defect
+  const withStack = stacks === "all" || (stacks === "defects" && reason._tag === "Die")
+  return `(${show(error)}${withStack ? showStack(error) : ""})`
+}
+
+const showStack = (error: unknown): string => {
+  try {
+    if (!(error instanceof Error) || typeof error.stack !== "string") return ""
+    const frames = error.stack.split("\n").filter((line) => line.startsWith("    at "))
+    return frames.map((frame) => ` ${frame.trim()}`).join("")
+  } catch {
+    return ""
+  }
+}

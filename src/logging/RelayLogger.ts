@@ -1,0 +1,294 @@
+/**
+ * The server's log: Effect's logger, and the log of relayed messages, written to the console and to a file.
+ *
+ * Logging never waits. Lines are formatted where they are logged and taken by a bounded `LogSink`; fibers write them.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
+import type * as Scope from "effect/Scope"
+import * as LogConsole from "./LogConsole.ts"
+import * as LogFile from "./LogFile.ts"
+import * as LogFormat from "./LogFormat.ts"
+import * as LogMessage from "./LogMessage.ts"
+import * as LogSink from "./LogSink.ts"
+
+/** The `logger` group of `server.json` (contract, section 4), decoded, and the server's name. */
+export interface Options {
+  /** The server's name: a field of the formats, and the name of the file. */
+  readonly name: string
+  readonly log_level: LogFormat.Level
+  readonly enable_console_log: boolean
+  readonly console_log_format: string
+  readonly enable_file_log: boolean
+  /** The directory of the file. */
+  readonly log_file_path: string
+  /** Whether lines of the file are JSON. */
+  readonly enable_json_log: boolean
+  /** The format of the file's lines when they are not JSON. */
+  readonly log_format: string
+  readonly date_format: string
+  /** Bytes the file may have before it is rotated. */
+  readonly max_file_size: number
+  readonly backup_count: number
+  readonly log_keys: ReadonlyArray<string> | null
+}
+
+/** The log of relayed messages. Plain code, because it is told of every line (contract, section 5). */
+export class MessageLog extends Context.Service<
+  MessageLog,
+  {
+    /** Whether anything would be logged. */
+    readonly enabled: boolean
+    /**
+     * Logs, at INFO, that a line was relayed. Never throws and never waits.
+     *
+     * @param address the sender
+     * @param content the line as it was received; only what `log_keys` allows is logged
+     */
+    readonly relayed: (address: string, content: string) => void
+  }
+>()("summoner-server/MessageLog") {}
+
+/**
+ * What the log knows of itself. Its layers also replace Effect's loggers and set the minimum log level, so that
+ * `Effect.log*` under them goes where the configuration says.
+ */
+export class RelayLogger extends Context.Service<
+  RelayLogger,
+  {
+    /** The log file, when there is one. */
+    readonly path: string | undefined
+    /** How many lines were dropped so far because the console or the file did not keep up. */
+    readonly droppedUnsafe: () => number
+    /** Waits until everything logged so far is written. */
+    readonly flush: Effect.Effect<void>
+  }
+>()("summoner-server/RelayLogger") {
+  /**
+   * Logs as configured. When its scope closes, what was logged is written within two seconds or given up.
+   *
+   * Fails with `LogFileError` when the log file cannot be opened. A file that cannot be written later costs a warning
+   * on the console and the lines that do not fit the buffer until it can be written again.
+   */
+  static readonly layer = (options: Options): Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError> =>
+    Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
+
+  /** Logs nothing. */
+  static readonly layerSilent: Layer.Layer<RelayLogger | MessageLog> = Layer.effectContext(
+    Effect.suspend(() => makeContext({ log_level: "CRITICAL", log_keys: null }, { path: undefined, sinks: [] }))
+  )
+
+  /**
+   * Adds every line to an array, at once: `<level> <message>`, or as the options say.
+   *
+   * @param lines where the lines go
+   * @param options.format what a line looks like; the format of JSON lines when `enable_json_log`
+   */
+  static readonly layerTest = (
+    lines: Array<string>,
+    options?: Partial<
+      Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">
+    >
+  ): Layer.Layer<RelayLogger | MessageLog> =>
+    Layer.effectContext(
+      Effect.suspend(() => {
+        const formats = {
+          name: options?.name ?? "MyServer",
+          date_format: options?.date_format ?? LogFormat.defaultDateFormat
+        }
+        const output = {
+          ...(options?.enable_json_log === true
+            ? jsonOutput(formats)
+            : textOutput(formats, options?.log_format ?? "%(levelname)s %(message)s")),
+          sink: arraySink(lines)
+        }
+        return makeContext(
+          { log_level: options?.log_level ?? "DEBUG", log_keys: options?.log_keys ?? null },
+          { path: undefined, sinks: [output] }
+        )
+      })
+    )
+}
+
+/** How the lines of one sink look. */
+interface Format {
+  /** Whether a content is shown differently when it is a JSON object. */
+  readonly json: boolean
+  readonly event: (timeMillis: number, level: LogFormat.Level, message: string) => string
+  readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
+}
+
+interface Output extends Format {
+  readonly sink: LogSink.LogSink
+}
+
+interface Outputs {
+  readonly path: string | undefined
+  readonly sinks: ReadonlyArray<Output>
+}
+
+const textOutput = (options: Pick<Options, "name" | "date_format">, format: string): Format => {
+  const line = LogFormat.text({ name: options.name, format, dateFormat: options.date_format })
+  return {
+    json: false,
+    event: (timeMillis, level, message) => line(timeMillis, level, LogFormat.escapeText(message)),
+    relayed: (timeMillis, address, content) =>
+      line(timeMillis, "INFO", LogFormat.escapeText(LogMessage.relayedText(address, content)))
+  }
+}
+
+const jsonOutput = (options: Pick<Options, "name" | "date_format">): Format => {
+  const line = LogFormat.json({ name: options.name, dateFormat: options.date_format })
+  return {
+    json: true,
+    event: (timeMillis, level, message) => line(timeMillis, level, JSON.stringify(message)),
+    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", LogMessage.relayedJson(address, content))
+  }
+}
+
+const arraySink = (lines: Array<string>): LogSink.LogSink => ({
+  admitUnsafe: () => true,
+  pushUnsafe: (line) => {
+    lines.push(line)
+  },
+  droppedUnsafe: () => 0,
+  flush: Effect.void
+})
+
+const makeOutputs = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Outputs, LogFile.LogFileError, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const sinks: Array<Output> = []
+  const warn = (output: Format, message: string) => output.event(clock.currentTimeMillisUnsafe(), "WARNING", message)
+
+  let console: Output | undefined
+  if (options.enable_console_log) {
+    const format = textOutput(
+      options,
+      LogFormat.consoleFormat(options.console_log_format, process.stdout.isTTY === true)
+    )
+    const sink = yield* LogSink.make({
+      write: yield* LogConsole.make,
+      // Whoever read the console is gone, which is theirs to decide.
+      onFailure: () => {},
+      droppedLine: (count) => warn(format, `${lines(count)} dropped here: the console was not read fast enough`)
+    })
+    console = { ...format, sink }
+    sinks.push(console)
+  }
+  const report = (message: string) => {
+    if (console === undefined) LogConsole.complain(message)
+    else if (console.sink.admitUnsafe()) console.sink.pushUnsafe(warn(console, message))
+  }
+
+  const path = options.enable_file_log ? LogFile.pathOf(options.log_file_path, options.name) : undefined
+  if (path !== undefined) {
+    const format = options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+    const file = yield* LogFile.open({
+      path,
+      maxBytes: options.max_file_size,
+      backups: options.backup_count,
+      onOutage: (error) => report(`${error.message}; trying again every second`)
+    })
+    const sink = yield* LogSink.make({
+      write: file.append,
+      onFailure: (cause) => report(`Stopped writing the log file ${path}: ${String(cause)}`),
+      droppedLine: (count) =>
+        warn(format, `${lines(count)} dropped here: the log file could not be written fast enough`)
+    })
+    sinks.push({ ...format, sink })
+  }
+
+  yield* Effect.addFinalizer(() => flushAll(sinks).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds")))
+  return { path, sinks }
+})
+
+const lines = (count: number): string => (count === 1 ? "1 line was" : `${count} lines were`)
+
+const flushAll = (sinks: ReadonlyArray<Output>): Effect.Effect<void> =>
+  Effect.forEach(sinks, (output) => output.sink.flush, { concurrency: "unbounded", discard: true })
+
+const makeContext = Effect.fnUntraced(function* (
+  options: Pick<Options, "log_level" | "log_keys">,
+  { path, sinks }: Outputs
+): Effect.fn.Return<Context.Context<RelayLogger | MessageLog>> {
+  const clock = yield* Clock.Clock
+  const keys = options.log_keys === null ? null : new Set(options.log_keys)
+  const debug = options.log_level === "DEBUG"
+
+  const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
+    try {
+      const timeMillis = date.getTime()
+      const level = levelNames[logLevel]
+      const text = LogMessage.eventText({
+        message,
+        cause,
+        // A failure is news for the operator; a defect is a bug, which nobody can find without its stack.
+        stacks: debug ? (level === "DEBUG" ? "all" : "defects") : "none",
+        timeMillis,
+        spans: fiber.getRef(References.CurrentLogSpans),
+        annotations: fiber.getRef(References.CurrentLogAnnotations)
+      })
+      for (const { event, sink } of sinks) {
+        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
+      }
+    } catch {
+      // What a logger throws ends the fiber that logs.
+    }
+  })
+
+  const enabled = sinks.length > 0 && (debug || options.log_level === "INFO")
+  const parse = keys !== null || sinks.some(({ json }) => json)
+  const messageLog = MessageLog.of({
+    enabled,
+    relayed(address, content) {
+      if (!enabled) return
+      try {
+        const timeMillis = clock.currentTimeMillisUnsafe()
+        let read: LogMessage.LoggedContent | undefined
+        for (const { relayed, sink } of sinks) {
+          if (!sink.admitUnsafe()) continue
+          read ??= parse ? LogMessage.readContent(content, keys) : { text: content, isObject: false }
+          sink.pushUnsafe(relayed(timeMillis, address, read))
+        }
+      } catch {
+        // The message comes before its log line.
+      }
+    }
+  })
+
+  return Context.make(RelayLogger, {
+    path,
+    droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
+    flush: flushAll(sinks)
+  }).pipe(
+    Context.add(MessageLog, messageLog),
+    Context.add(References.CurrentLoggers, new Set([logger])),
+    Context.add(References.MinimumLogLevel, sinks.length > 0 ? minimumLevels[options.log_level] : "None")
+  )
+})
+
+const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
+  All: "DEBUG",
+  Trace: "DEBUG",
+  Debug: "DEBUG",
+  Info: "INFO",
+  Warn: "WARNING",
+  Error: "ERROR",
+  Fatal: "CRITICAL",
+  None: "CRITICAL"
+}
+
+const minimumLevels: Record<LogFormat.Level, LogLevel.LogLevel> = {
+  DEBUG: "Trace",
+  INFO: "Info",
+  WARNING: "Warn",
+  ERROR: "Error",
+  CRITICAL: "Fatal"
+}

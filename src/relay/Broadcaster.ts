@@ -1,0 +1,103 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import { ServerConfig } from "../ServerConfig.ts"
+import type { Connection } from "./Connection.ts"
+import { Member, Room } from "./Room.ts"
+
+/** What the room reports of one member. Called synchronously. */
+export interface MemberEvents {
+  /** The backlog reached the hard limit, and the policy is to disconnect. */
+  readonly onOverflow: () => void
+  /** The client is told that it lost `messages`. */
+  readonly onDropped: (messages: number) => void
+  /** The client has not caught up within the stall grace: senders no longer wait for it. */
+  readonly onStalled: () => void
+}
+
+/**
+ * Owns the room, and decides when senders have to wait for slow readers (contract, section 3, "Slow consumers").
+ *
+ * The way of a line through the room is in `Room`, plain code; what has a duration is here.
+ */
+export class Broadcaster extends Context.Service<
+  Broadcaster,
+  {
+    /** Lets a client in. It gets every line published from now on. */
+    readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member
+    /** Takes a client out. What it has published still reaches the others. */
+    readonly leaveUnsafe: (member: Member) => void
+    /** The number of clients in the room. */
+    readonly sizeUnsafe: () => number
+    /**
+     * Relays the line `bytes[start, end)` to everybody but `sender`. The bytes are copied.
+     *
+     * @returns `false` if the line's envelope would exceed `max_line_bytes`: then it is not relayed
+     */
+    readonly publishUnsafe: (sender: Member, bytes: Uint8Array, start: number, end: number) => boolean
+    /** Sends what was published in this turn of the event loop now, not at the turn's end. */
+    readonly flushUnsafe: () => void
+    /** Whether senders have to wait: some client is above the soft limit, and within the stall grace. */
+    readonly isCongestedUnsafe: () => boolean
+    /** Waits until senders may go on. */
+    readonly uncongested: Effect.Effect<void>
+  }
+>()("summoner-server/Broadcaster") {
+  static readonly layer = Layer.effect(
+    Broadcaster,
+    Effect.gen(function* () {
+      const { max_line_bytes, slow_consumer } = (yield* ServerConfig).hyper_parameters
+      const limits = {
+        softLimitBytes: slow_consumer.soft_limit_bytes,
+        hardLimitBytes: slow_consumer.hard_limit_bytes,
+        policy: slow_consumer.policy
+      }
+      const room = new Room(max_line_bytes)
+      const goOn = yield* Latch.make(true)
+      /** The slow members that senders wait for, each with the fiber that ends their patience. */
+      const awaited = new Map<Member, Fiber.Fiber<void>>()
+      const fork = yield* FiberSet.makeRuntime<never, void, never>()
+
+      const waitFor = (member: Member, onStalled: () => void) => {
+        goOn.closeUnsafe()
+        const grace = Effect.andThen(
+          Effect.sleep(slow_consumer.stall_grace_ms),
+          Effect.sync(() => {
+            stopWaitingFor(member)
+            onStalled()
+          })
+        )
+        awaited.set(member, fork(grace))
+      }
+      const stopWaitingFor = (member: Member) => {
+        awaited.get(member)?.interruptUnsafe()
+        if (awaited.delete(member) && awaited.size === 0) goOn.openUnsafe()
+      }
+
+      return Broadcaster.of({
+        joinUnsafe: (connection, events) => {
+          const member = new Member(connection, limits, {
+            onSlow: () => waitFor(member, events.onStalled),
+            onCaughtUp: () => stopWaitingFor(member),
+            onOverflow: events.onOverflow,
+            onDropped: events.onDropped
+          })
+          room.join(member)
+          return member
+        },
+        leaveUnsafe: (member) => {
+          room.leave(member)
+          stopWaitingFor(member)
+        },
+        sizeUnsafe: () => room.members.size,
+        publishUnsafe: (sender, bytes, start, end) => room.publish(sender, bytes, start, end),
+        flushUnsafe: () => room.flush(),
+        isCongestedUnsafe: () => awaited.size > 0,
+        uncongested: goOn.await
+      })
+    })
+  )
+}

@@ -1,0 +1,57 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ServerConfig } from "../ServerConfig.ts"
+
+/** A client whose silence is measured. */
+export interface Watched {
+  /** When it last completed a line, in milliseconds of Effect's clock; `undefined` while the server itself holds it back. */
+  readonly lastLineMillis: () => number | undefined
+  /** Called once it has been silent for too long. */
+  readonly onIdle: () => void
+}
+
+/**
+ * Finds clients that complete no line for `client_timeout_secs` (contract, section 3; seed, "Idle timeout"). One fiber
+ * looks after all of them every `timeout_check_interval_secs`, so that silence costs a connection no timer of its own.
+ */
+export class IdleTimeout extends Context.Service<
+  IdleTimeout,
+  {
+    readonly watchUnsafe: (client: Watched) => void
+    readonly unwatchUnsafe: (client: Watched) => void
+  }
+>()("summoner-server/IdleTimeout") {
+  static readonly layer = Layer.effect(
+    IdleTimeout,
+    Effect.gen(function* () {
+      const { client_timeout_secs, timeout_check_interval_secs } = (yield* ServerConfig).hyper_parameters
+      if (client_timeout_secs === null) return disabled
+      const clock = yield* Clock.Clock
+      const watched = new Set<Watched>()
+      const sweep = Effect.sync(() => {
+        const latest = clock.currentTimeMillisUnsafe() - client_timeout_secs * 1000
+        for (const client of watched) {
+          const lastLine = client.lastLineMillis()
+          if (lastLine !== undefined && lastLine <= latest) client.onIdle()
+        }
+      })
+      yield* Effect.sleep(timeout_check_interval_secs * 1000).pipe(
+        Effect.andThen(sweep),
+        Effect.forever,
+        Effect.tapCause((cause) => Effect.logError("the idle timeout has stopped working", cause)),
+        Effect.forkScoped
+      )
+      return IdleTimeout.of({
+        watchUnsafe: (client) => void watched.add(client),
+        unwatchUnsafe: (client) => void watched.delete(client)
+      })
+    })
+  )
+
+  /** Nobody is ever idle. */
+  static readonly layerDisabled = Layer.sync(IdleTimeout, () => disabled)
+}
+
+const disabled = IdleTimeout.of({ watchUnsafe: () => {}, unwatchUnsafe: () => {} })

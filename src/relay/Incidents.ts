@@ -1,0 +1,56 @@
+/** Something that clients do and an operator should know of, but not a million times. */
+export type Incident =
+  | "rate limited"
+  | "throttled"
+  | "paused"
+  | "oversized"
+  | "not UTF-8"
+  | "slow"
+  | "messages dropped"
+  | "notices dropped"
+  | "quarantined"
+  | "server full"
+  | "dropped, too many at once"
+
+/** After a line about an incident, the next one about the same waits this long and sums up what happened meanwhile. */
+const SUMMARY_MILLIS = 10_000
+
+interface Tally {
+  count: number
+  reportedMillis: number
+}
+
+/**
+ * Turns the incidents of one client, or of one door, into few log lines: the first of a kind is told at once, what follows is counted and
+ * told with the next line, at most every ten seconds, and at the latest when the client goes.
+ */
+export class Incidents {
+  #tallies: Map<Incident, Tally> | undefined
+  #untold = 0
+
+  count(incident: Incident, times = 1): void {
+    this.#tallies ??= new Map()
+    const tally = this.#tallies.get(incident)
+    if (tally === undefined) this.#tallies.set(incident, { count: times, reportedMillis: -Infinity })
+    else tally.count += times
+    this.#untold += times
+  }
+
+  /**
+   * What is to be logged now.
+   *
+   * @param nowMillis the time in milliseconds; `Infinity` to be told everything
+   */
+  report(nowMillis: number): ReadonlyArray<string> {
+    if (this.#untold === 0) return []
+    const lines: Array<string> = []
+    for (const [incident, tally] of this.#tallies!) {
+      if (tally.count === 0 || nowMillis - tally.reportedMillis < SUMMARY_MILLIS) continue
+      lines.push(tally.count === 1 ? incident : `${incident} ${tally.count} times`)
+      this.#untold -= tally.count
+      tally.count = 0
+      tally.reportedMillis = nowMillis
+    }
+    return lines
+  }
+}

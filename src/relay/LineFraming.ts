@@ -1,0 +1,131 @@
+import { isUtf8 } from "node:buffer"
+
+const LINE_FEED = 10
+const CARRIAGE_RETURN = 13
+
+/**
+ * What `LineFraming.next` found. `line`: see `bytes`, `start` and `end`. `oversized`: a line too long to hold was dropped.
+ * `invalid`: a line that is not UTF-8 was dropped. `none`: there is no further complete line.
+ */
+export type Frame = "line" | "oversized" | "invalid" | "none"
+
+/**
+ * Cuts one client's byte stream into lines: ended by `\n`, one `\r` before it stripped (contract, section 1).
+ *
+ * Lines are handed out as ranges of the bytes received, so a line costs no allocation. What waits for its `\n` is a copy
+ * of at most the longest line allowed, never a slice that would keep a whole read buffer alive.
+ */
+export class LineFraming {
+  /** The bytes that hold the line last found, valid until the next call. */
+  bytes: Uint8Array = EMPTY
+  /** Where the line last found begins in `bytes`. */
+  start = 0
+  /** Where it ends, exclusive. */
+  end = 0
+
+  readonly #maxBytes: number
+  #chunk: Buffer = EMPTY
+  #position = 0
+  /** The chunk's complete lines were checked in one go and are all UTF-8. */
+  #chunkIsUtf8 = false
+  #unfinished: Uint8Array = EMPTY
+  #unfinishedBytes = 0
+  /** The rest of a line already reported as oversized is on its way. */
+  #discarding = false
+  #ended = false
+
+  /** @param maxBytes the longest line handed out, in bytes without its line end */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** Bytes held for a line whose end has not arrived. */
+  get unfinishedBytes(): number {
+    return this.#unfinishedBytes
+  }
+
+  /** Adds what was read. The chunk before it must have been used up: `next` said `none`. */
+  push(chunk: Uint8Array): void {
+    const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.#chunk = buffer
+    this.#position = 0
+    // The head of a chunk may be the tail of a line, cut anywhere: that one is checked when it is whole.
+    const from = this.#unfinishedBytes > 0 || this.#discarding ? buffer.indexOf(LINE_FEED) + 1 : 0
+    const to = buffer.lastIndexOf(LINE_FEED)
+    this.#chunkIsUtf8 = to > from && isUtf8(buffer.subarray(from, to))
+  }
+
+  /** Finds the next line. */
+  next(): Frame {
+    while (true) {
+      const newline = this.#position < this.#chunk.length ? this.#chunk.indexOf(LINE_FEED, this.#position) : -1
+      if (newline === -1) return this.#keepRest()
+      const from = this.#position
+      this.#position = newline + 1
+      if (this.#discarding) {
+        this.#discarding = false
+        continue
+      }
+      if (this.#unfinishedBytes === 0) return this.#found(this.#chunk, from, newline, this.#chunkIsUtf8)
+      return this.#keep(from, newline) ? this.#finishUnfinished() : "oversized"
+    }
+  }
+
+  /** The stream has ended: what is left counts as a line even without its `\n`. */
+  endOfStream(): void {
+    this.#ended = true
+  }
+
+  #found(bytes: Uint8Array, start: number, newline: number, isValid: boolean): Frame {
+    const end = newline > start && bytes[newline - 1] === CARRIAGE_RETURN ? newline - 1 : newline
+    if (end - start > this.#maxBytes) return "oversized"
+    if (!isValid && !isUtf8(bytes.subarray(start, end))) return "invalid"
+    this.bytes = bytes
+    this.start = start
+    this.end = end
+    return "line"
+  }
+
+  #finishUnfinished(): Frame {
+    const bytes = this.#unfinished
+    const length = this.#unfinishedBytes
+    this.#unfinished = EMPTY
+    this.#unfinishedBytes = 0
+    return this.#found(bytes, 0, length, false)
+  }
+
+  #keepRest(): Frame {
+    const { length } = this.#chunk
+    const from = this.#position
+    this.#position = length
+    if (from === length || this.#discarding || this.#keep(from, length)) {
+      this.#chunk = EMPTY
+      this.#position = 0
+      return this.#ended && this.#unfinishedBytes > 0 ? this.#finishUnfinished() : "none"
+    }
+    this.#discarding = true
+    return "oversized"
+  }
+
+  /** Appends a part of the chunk to the unfinished line; drops the line and says `false` if it is too long to be one. */
+  #keep(from: number, to: number): boolean {
+    const total = this.#unfinishedBytes + to - from
+    // One more than a line may have: the last byte may be the `\r` of a line end.
+    const limit = this.#maxBytes + 1
+    if (total > limit) {
+      this.#unfinished = EMPTY
+      this.#unfinishedBytes = 0
+      return false
+    }
+    if (total > this.#unfinished.length) {
+      const grown = new Uint8Array(Math.min(limit, Math.max(total, this.#unfinished.length * 2)))
+      grown.set(this.#unfinished.subarray(0, this.#unfinishedBytes))
+      this.#unfinished = grown
+    }
+    this.#unfinished.set(this.#chunk.subarray(from, to), this.#unfinishedBytes)
+    this.#unfinishedBytes = total
+    return true
+  }
+}
+
+const EMPTY = Buffer.alloc(0)

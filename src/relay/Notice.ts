@@ -1,0 +1,35 @@
+/**
+ * The plain text lines the server itself sends to one client. Clients in the field match on some of them, and agents may
+ * die on a line that is not an envelope: so there are no others (contract, section 1).
+ */
+
+/** A line over the rate limit was not relayed. */
+export const RATE_LIMITED = "Warning: You are sending messages too quickly. Please slow down.\n"
+/** The client completed no line for `client_timeout_secs`. */
+export const IDLE = "Warning: You have been disconnected due to inactivity.\n"
+/** The server stops. */
+export const SHUTTING_DOWN = "Warning: Server is shutting down.\n"
+/** The Python profile's farewell, whatever the reason. */
+export const SERVER_DISCONNECTED = "Warning: Server disconnected.\n"
+/** The room was too large for this sender, and the policy is to disconnect. */
+export const BACKPRESSURE = "Warning: You have been disconnected due to backpressure.\n"
+/** The client's backlog reached the hard limit, and the policy is to disconnect. */
+export const TOO_SLOW = "Warning: You have been disconnected due to reading too slowly.\n"
+/** A line was not valid UTF-8. */
+export const NOT_UTF8 = "Warning: Message is not valid UTF-8 and was dropped.\n"
+/** The server, or the server for this IP address, has as many clients as it may. */
+export const SERVER_FULL = "Warning: Server is full. Please try again later.\n"
+
+/** @param maxLineBytes the longest envelope allowed, in bytes */
+export const oversized = (maxLineBytes: number): string =>
+  `Warning: Message exceeds ${maxLineBytes} bytes and was dropped.\n`
+
+/** @param count messages lost because the client's backlog was full */
+export const messagesDropped = (count: number): string =>
+  `Warning: You are reading too slowly and ${count} ${count === 1 ? "message was" : "messages were"} dropped.\n`
+
+/** @param millis time left, in milliseconds */
+export const quarantined = (millis: number): string => {
+  const seconds = Math.max(1, Math.ceil(millis / 1000))
+  return `Warning: You are quarantined. Please try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.\n`
+}

@@ -1,0 +1,91 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ServerConfig } from "../ServerConfig.ts"
+
+/**
+ * The most clients in quarantine at once. Above it the oldest is released early: whoever owns more addresses than this is
+ * not stopped by a list of them, and must not be able to fill the memory with it.
+ */
+export const MAX_ENTRIES = 65_536
+
+/** What identifies a client that comes back. */
+export interface Suspect {
+  /** `ip:port` */
+  readonly address: string
+  /** The IP address alone, the same for IPv4 and IPv4-mapped IPv6. */
+  readonly ip: string
+}
+
+/**
+ * Keeps clients out that the server has force-disconnected (contract, section 3; seed, "Disconnect ⇒ Quarantine").
+ * Whoever is connected already stays.
+ */
+export class Quarantine extends Context.Service<
+  Quarantine,
+  {
+    /** Keeps the client out for `quarantine_cooldown_secs` from now on. */
+    readonly addUnsafe: (client: Suspect) => void
+    /** How much longer the client has to stay out, in milliseconds; 0 if it may come in. */
+    readonly remainingMillisUnsafe: (client: Suspect) => number
+    /** How many are kept out, and how many were released early because there were too many. */
+    readonly statsUnsafe: () => { readonly entries: number; readonly releasedEarly: number }
+  }
+>()("summoner-server/Quarantine") {
+  static readonly layer = Layer.effect(
+    Quarantine,
+    Effect.gen(function* () {
+      const { quarantine_cleanup_interval_secs, quarantine_cooldown_secs, quarantine_scope } = (yield* ServerConfig)
+        .hyper_parameters
+      const clock = yield* Clock.Clock
+      const keyOf = (client: Suspect) => (quarantine_scope === "ip" ? client.ip : client.address)
+      /** When each may come back. In the order of release, because every stay is equally long. */
+      const releases = new Map<string, number>()
+      let releasedEarly = 0
+
+      const sweep = Effect.suspend(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        const before = releases.size
+        for (const [key, release] of releases) {
+          if (release > now) break
+          releases.delete(key)
+        }
+        const released = before - releases.size
+        return released === 0
+          ? Effect.void
+          : Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
+      })
+      yield* Effect.sleep(quarantine_cleanup_interval_secs * 1000).pipe(
+        Effect.andThen(sweep),
+        Effect.forever,
+        Effect.tapCause((cause) => Effect.logError("the quarantine is no longer swept", cause)),
+        Effect.forkScoped
+      )
+
+      return Quarantine.of({
+        addUnsafe: (client) => {
+          const key = keyOf(client)
+          releases.delete(key)
+          releases.set(key, clock.currentTimeMillisUnsafe() + quarantine_cooldown_secs * 1000)
+          if (releases.size > MAX_ENTRIES) {
+            releases.delete(releases.keys().next().value!)
+            releasedEarly++
+          }
+        },
+        remainingMillisUnsafe: (client) => {
+          if (releases.size === 0) return 0
+          return Math.max(0, (releases.get(keyOf(client)) ?? 0) - clock.currentTimeMillisUnsafe())
+        },
+        statsUnsafe: () => ({ entries: releases.size, releasedEarly })
+      })
+    })
+  )
+
+  /** Keeps nobody out. */
+  static readonly layerDisabled = Layer.succeed(Quarantine, {
+    addUnsafe: () => {},
+    remainingMillisUnsafe: () => 0,
+    statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
+  })
+}

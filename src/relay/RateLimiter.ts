@@ -1,0 +1,145 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ServerConfig } from "../ServerConfig.ts"
+
+const MINUTE_MILLIS = 60_000
+
+/** How much one client may still send. Plain code, because it is asked for every line. */
+export interface RateBudget {
+  /**
+   * Spends one line of the budget.
+   *
+   * @param nowMillis the time, in milliseconds of Effect's clock
+   * @returns whether the line may be relayed
+   */
+  readonly spendUnsafe: (nowMillis: number) => boolean
+}
+
+/**
+ * Limits the lines one client may send (contract, section 3; seed, "Rust backend": messages per minute).
+ *
+ * `layerFixedWindow` is the default and does what the original does; `layerTokenBucket` spreads the same rate evenly;
+ * `layerUnlimited` is the Python profile's.
+ */
+export class RateLimiter extends Context.Service<
+  RateLimiter,
+  {
+    /**
+     * The budget of a client that has just connected: its own, or, where `rate_limit_scope` is `"ip"`, the one it shares
+     * with all clients of its IP address, past ones included.
+     *
+     * @param ip the client's IP address
+     * @param nowMillis the time of connecting, in milliseconds of Effect's clock
+     */
+    readonly openUnsafe: (ip: string, nowMillis: number) => RateBudget
+    /** Says that a client of this IP address, given a budget before, has gone. */
+    readonly closeUnsafe: (ip: string) => void
+  }
+>()("summoner-server/RateLimiter") {
+  /** `rate_limit_msgs_per_minute` lines in every window of 60 seconds, the first of which starts with the connection. */
+  static readonly layerFixedWindow = Layer.effect(
+    RateLimiter,
+    Effect.map(ServerConfig, ({ hyper_parameters }) =>
+      fromConfig(hyper_parameters, (limit, nowMillis) => new FixedWindow(limit, nowMillis))
+    )
+  )
+
+  /** A bucket of `rate_limit_msgs_per_minute` lines that fills up again within 60 seconds, evenly. */
+  static readonly layerTokenBucket = Layer.effect(
+    RateLimiter,
+    Effect.map(ServerConfig, ({ hyper_parameters }) =>
+      fromConfig(hyper_parameters, (limit, nowMillis) => new TokenBucket(limit, nowMillis))
+    )
+  )
+
+  /** Every line may pass. */
+  static readonly layerUnlimited = Layer.sync(RateLimiter, () =>
+    RateLimiter.of({ openUnsafe: () => unlimited, closeUnsafe: () => {} })
+  )
+}
+
+const unlimited: RateBudget = { spendUnsafe: () => true }
+
+/**
+ * The most IP addresses remembered. Above it, the budget is forgotten whose last client has been gone for longest: who can
+ * send from more addresses than this is not stopped by counting them.
+ */
+export const MAX_SHARED_BUDGETS = 65_536
+
+const fromConfig = (
+  hyperParameters: ServerConfig["Service"]["hyper_parameters"],
+  make: (limit: number, nowMillis: number) => RateBudget
+) => {
+  const { rate_limit_msgs_per_minute: limit, rate_limit_scope } = hyperParameters
+  if (rate_limit_scope === "connection") {
+    return RateLimiter.of({ openUnsafe: (_ip, nowMillis) => make(limit, nowMillis), closeUnsafe: () => {} })
+  }
+  /** Budgets of addresses with clients, and of those without, the latter in the order in which they lost their last. */
+  const used = new Map<string, { readonly budget: RateBudget; clients: number }>()
+  const unused = new Map<string, RateBudget>()
+  return RateLimiter.of({
+    openUnsafe: (ip, nowMillis) => {
+      const shared = used.get(ip)
+      if (shared !== undefined) {
+        shared.clients++
+        return shared.budget
+      }
+      const budget = unused.get(ip) ?? make(limit, nowMillis)
+      unused.delete(ip)
+      used.set(ip, { budget, clients: 1 })
+      return budget
+    },
+    closeUnsafe: (ip) => {
+      const shared = used.get(ip)
+      if (shared === undefined || --shared.clients > 0) return
+      used.delete(ip)
+      unused.set(ip, shared.budget)
+      if (unused.size > MAX_SHARED_BUDGETS) unused.delete(unused.keys().next().value!)
+    }
+  })
+}
+
+class FixedWindow implements RateBudget {
+  readonly #limit: number
+  #windowStart: number
+  #spent = 0
+
+  constructor(limit: number, nowMillis: number) {
+    this.#limit = limit
+    this.#windowStart = nowMillis
+  }
+
+  spendUnsafe(nowMillis: number): boolean {
+    const elapsed = nowMillis - this.#windowStart
+    // A clock set back starts a new window: better a few lines too many than a client silenced until it catches up.
+    if (elapsed >= MINUTE_MILLIS || elapsed < 0) {
+      this.#windowStart = elapsed < 0 ? nowMillis : nowMillis - (elapsed % MINUTE_MILLIS)
+      this.#spent = 0
+    }
+    if (this.#spent >= this.#limit) return false
+    this.#spent++
+    return true
+  }
+}
+
+class TokenBucket implements RateBudget {
+  readonly #capacity: number
+  #tokens: number
+  #updated: number
+
+  constructor(capacity: number, nowMillis: number) {
+    this.#capacity = capacity
+    this.#tokens = capacity
+    this.#updated = nowMillis
+  }
+
+  spendUnsafe(nowMillis: number): boolean {
+    const earned = (Math.max(0, nowMillis - this.#updated) / MINUTE_MILLIS) * this.#capacity
+    this.#tokens = Math.min(this.#capacity, this.#tokens + earned)
+    this.#updated = nowMillis
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
+  }
+}

@@ -1,0 +1,146 @@
+import type { Connection } from "./Connection.ts"
+import * as Envelope from "./Envelope.ts"
+import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts"
+
+/**
+ * A batch this large goes out before the turn of the event loop ends: it should still be in the processor's cache when the
+ * kernel copies it for the last recipient, and a turn that reads many senders must not pile up bytes.
+ */
+const BATCH_BYTES = 128 * 1024
+
+/** A run of consecutive lines of one sender within the batch. */
+interface OwnLines {
+  readonly start: number
+  end: number
+  /** How many lines of the batch come before the run. */
+  readonly linesBefore: number
+  /** And how many up to its end. */
+  linesUpTo: number
+}
+
+/** A client in the room. */
+export class Member {
+  /** `ip:port`, the client's name in envelopes and logs. */
+  readonly address: string
+  /** What the client has not read yet. */
+  readonly outbox: Outbox
+  /** What every envelope of this client begins with. */
+  readonly prefix: Uint8Array
+  /** Where this client's lines are in the batch under construction: it must not get them back. */
+  own: Array<OwnLines> | undefined
+
+  constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents) {
+    this.address = connection.address
+    this.outbox = new Outbox(connection, limits, events)
+    this.prefix = Envelope.prefix(connection.address)
+    this.own = undefined
+  }
+}
+
+/**
+ * Who is in the room, and the way of every line from one to all others: the hot path, plain code on bytes.
+ *
+ * Lines that arrive within one turn of the event loop are encoded into one batch. Every recipient is handed the same
+ * bytes, a sender the slices around its own lines: a delivery copies nothing in this process, and a turn costs a recipient
+ * one write, however many lines there were.
+ */
+export class Room {
+  readonly members = new Set<Member>()
+  readonly #maxLineBytes: number
+  /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
+  readonly #batch: Uint8Array
+  #batchBytes = 0
+  #batchLines = 0
+  #senders: Array<Member> = []
+  #flushScheduled = false
+
+  /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
+  constructor(maxLineBytes: number) {
+    this.#maxLineBytes = maxLineBytes
+    this.#batch = new Uint8Array(BATCH_BYTES + maxLineBytes)
+  }
+
+  /** Lets a member in. It gets every line published from now on, and none before. */
+  join(member: Member): void {
+    this.flush()
+    this.members.add(member)
+  }
+
+  /** Takes a member out. What it has published still reaches the others. */
+  leave(member: Member): void {
+    this.members.delete(member)
+  }
+
+  /**
+   * Relays the line `bytes[start, end)` to everybody but its sender, at the latest at the end of this turn of the event
+   * loop. The bytes are copied.
+   *
+   * @returns `false` if the line's envelope would be too long: then it is not relayed
+   */
+  publish(sender: Member, bytes: Uint8Array, start: number, end: number): boolean {
+    const { prefix } = sender
+    const longest = prefix.length + (end - start) * Envelope.MAX_ESCAPE_BYTES + Envelope.SUFFIX_BYTES
+    if (longest > this.#maxLineBytes && Envelope.encodedLength(prefix, bytes, start, end) > this.#maxLineBytes)
+      return false
+
+    const from = this.#batchBytes
+    const to = Envelope.encode(this.#batch, from, prefix, bytes, start, end)
+    this.#batchBytes = to
+    const linesBefore = this.#batchLines++
+    const run = sender.own?.at(-1)
+    if (run !== undefined && run.end === from) {
+      run.end = to
+      run.linesUpTo = linesBefore + 1
+    } else {
+      if (sender.own === undefined) this.#senders.push(sender)
+      ;(sender.own ??= []).push({ start: from, end: to, linesBefore, linesUpTo: linesBefore + 1 })
+    }
+
+    if (to >= BATCH_BYTES) {
+      this.flush()
+    } else if (!this.#flushScheduled) {
+      this.#flushScheduled = true
+      setImmediate(this.#flushAtEndOfTurn)
+    }
+    return true
+  }
+
+  /** Sends the batch to everybody now. */
+  flush(): void {
+    const lines = this.#batchLines
+    if (lines === 0) return
+    const senders = this.#senders
+    // A copy of exactly its size: a slow recipient may keep it for long, and the batch is needed again at once.
+    const bytes = Buffer.allocUnsafe(this.#batchBytes)
+    bytes.set(this.#batch.subarray(0, this.#batchBytes))
+    const parcel: Parcel = { bytes, messages: lines }
+    this.#batchBytes = 0
+    this.#batchLines = 0
+    this.#senders = []
+    for (const member of this.members) {
+      if (member.own === undefined) member.outbox.send(parcel)
+      else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
+    }
+    for (const sender of senders) sender.own = undefined
+  }
+
+  readonly #flushAtEndOfTurn = () => {
+    this.#flushScheduled = false
+    this.flush()
+  }
+}
+
+/** The slices of a batch around a sender's own lines. */
+const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnLines>): Array<Parcel> => {
+  const parcels: Array<Parcel> = []
+  let from = 0
+  let linesSent = 0
+  for (const run of own) {
+    if (run.start > from)
+      parcels.push({ bytes: bytes.subarray(from, run.start), messages: run.linesBefore - linesSent })
+    from = run.end
+    linesSent = run.linesUpTo
+  }
+  if (from < bytes.length) parcels.push({ bytes: bytes.subarray(from), messages: lines - linesSent })
+  return parcels
+}

@@ -1,0 +1,280 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Cli from "../support/Cli.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+/** An empty directory with these files in it. */
+const directory = (files: Record<string, unknown> = {}) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const path = mkdtempSync(join(tmpdir(), "summoner-"))
+      for (const [name, content] of Object.entries(files)) {
+        writeFileSync(join(path, name), typeof content === "string" ? content : JSON.stringify(content))
+      }
+      return path
+    }),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+  )
+
+describe("the quick start", () => {
+  it.live("relays between two clients, byte for byte", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening()
+      const a = yield* TcpClient.connect(server.port)
+      const b = yield* TcpClient.connect(server.port)
+      yield* TcpClient.settled(b, a)
+      a.send('say "hi" \\ to Zoë 🐙\r\n\n')
+      assert.deepStrictEqual(yield* b.lines(2), [
+        `{"remote_addr":"${a.address}","content":"say \\"hi\\" \\\\ to Zoë 🐙"}`,
+        `{"remote_addr":"${a.address}","content":""}`
+      ])
+      b.send("back\n")
+      assert.strictEqual(yield* a.line, TcpClient.envelope(b, "back"))
+    })
+  )
+
+  it.live("logs what happens", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening()
+      const a = yield* TcpClient.connect(server.port)
+      const b = yield* TcpClient.connect(server.port)
+      yield* server.printed(/\(2 clients\)/)
+      a.send("hello\n")
+      yield* server.printed(new RegExp(`INFO - From ${a.address}: hello\n`))
+      yield* b.line
+      b.socket.resetAndDestroy()
+      yield* server.printed(new RegExp(`INFO - ${b.address} disconnected: \\S+ \\(1 client\\)`))
+      a.socket.end()
+      yield* server.printed(new RegExp(`INFO - ${a.address} disconnected: closed by the client \\(0 clients\\)`))
+      assert.notMatch(server.output(), /ERROR|WARNING/)
+    })
+  )
+
+  it.live.skipIf(!existsSync(Cli.SYSTEM_NODE))(
+    `works on the node that the machine has, without warnings${existsSync(Cli.SYSTEM_NODE) ? "" : ` (skipped: no ${Cli.SYSTEM_NODE})`}`,
+    () =>
+      Effect.gen(function* () {
+        const server = yield* Cli.listening(["--log-level", "INFO"], { node: Cli.SYSTEM_NODE })
+        const a = yield* TcpClient.connect(server.port)
+        const b = yield* TcpClient.connect(server.port)
+        yield* TcpClient.settled(b, a)
+        a.send("hello\n")
+        assert.strictEqual(yield* b.line, TcpClient.envelope(a, "hello"))
+        server.process.kill("SIGTERM")
+        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        assert.notMatch(server.output(), /warning|deprecat|experimental/i)
+      })
+  )
+})
+
+describe("the configuration", () => {
+  it.live("is ./server.json where there is one, and flags win over it", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({ "server.json": { host: "127.0.0.2", port: 1, logger: { log_level: "INFO" } } })
+      const server = yield* Cli.listening([], { cwd })
+      assert.match(server.output(), /configuration: server\.json/)
+      assert.match(server.output(), /listening on 127\.0\.0\.2:/)
+    })
+  )
+
+  it.live("is the defaults where there is none, and the log says so", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory()
+      const server = yield* Cli.listening([], { cwd })
+      assert.match(server.output(), /configuration: built-in defaults/)
+    })
+  )
+
+  it.live("is reported with all its problems and without a stack trace", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({
+        "bad.json": { prot: 1, hyper_parameters: { max_line_bytes: "x" }, version: "go" },
+        "broken.json": '{\n  "port": 8888,\n}'
+      })
+      const bad = yield* Cli.start(["--config", "bad.json"], { cwd })
+      assert.strictEqual((yield* bad.exit).code, 1)
+      for (const part of ["prot", "port", "hyper_parameters.max_line_bytes", "version", '"python"']) {
+        assert.include(bad.output(), part)
+      }
+      assert.notMatch(bad.output(), /^\s+at /m)
+
+      const broken = yield* Cli.start(["--config", "broken.json"], { cwd })
+      assert.strictEqual((yield* broken.exit).code, 1)
+      assert.match(broken.output(), /broken\.json[^]*line 3, column 1/)
+
+      const missing = yield* Cli.start(["--config", "missing.json"], { cwd })
+      assert.strictEqual((yield* missing.exit).code, 1)
+      assert.match(missing.output(), /^error: .*missing\.json.*\n$/)
+    })
+  )
+
+  it.live("names the log file after the server", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({ "server.json": { logger: { enable_file_log: true, log_file_path: "logs" } } })
+      const server = yield* Cli.listening(["--name", "relay.one"], { cwd })
+      server.process.kill("SIGINT")
+      assert.strictEqual((yield* server.exit).code, 0)
+      assert.match(readFileSync(join(cwd, "logs", "relay_one.log"), "utf8"), /listening on[^]*shutdown complete\n$/)
+    })
+  )
+
+  it.live("with a log directory that cannot be written is refused in one line", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({
+        "server.json": { logger: { enable_file_log: true, log_file_path: "taken/logs" } },
+        taken: "a file"
+      })
+      const server = yield* Cli.start(["--port", "0"], { cwd })
+      assert.strictEqual((yield* server.exit).code, 1)
+      assert.match(server.output(), /^error: .*taken.*\n$/)
+    })
+  )
+})
+
+describe("listening", () => {
+  it.live("fails in one line that names host, port and reason", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening()
+      const second = yield* Cli.start(["--port", String(server.port)])
+      assert.strictEqual((yield* second.exit).code, 1)
+      assert.strictEqual(
+        second.output().split("\n").at(-2),
+        `error: cannot listen on 127.0.0.1:${server.port}: the port is already in use (EADDRINUSE)`
+      )
+      const elsewhere = yield* Cli.start(["--host", "203.0.113.1", "--port", "8888"])
+      assert.strictEqual((yield* elsewhere.exit).code, 1)
+      assert.match(elsewhere.output(), /\nerror: cannot listen on 203\.0\.113\.1:8888: .*\(EADDRNOTAVAIL\)\n$/)
+    })
+  )
+})
+
+describe("the command line", () => {
+  it.live("explains itself, with defaults", () =>
+    Effect.gen(function* () {
+      const help = yield* Cli.start(["--help"])
+      assert.strictEqual((yield* help.exit).code, 0)
+      for (const flag of ["--config", "--host", "--port", "--name", "--log-level"]) assert.include(help.output(), flag)
+      for (const value of ["127.0.0.1", "8888", "MyServer", "DEBUG"])
+        assert.include(help.output(), `(default: ${value})`)
+    })
+  )
+
+  it.live("suggests the flag that was meant", () =>
+    Effect.gen(function* () {
+      const program = yield* Cli.start(["--prot", "1"])
+      assert.strictEqual((yield* program.exit).code, 1)
+      assert.match(program.output(), /Did you mean[^]*--port/)
+    })
+  )
+
+  it.live("prints its version and completions", () =>
+    Effect.gen(function* () {
+      const version = yield* Cli.start(["--version"])
+      yield* version.exit
+      const { version: expected } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+      assert.include(version.output(), expected)
+      const completions = yield* Cli.start(["--completions", "bash"])
+      assert.strictEqual((yield* completions.exit).code, 0)
+      assert.include(completions.output(), "--config")
+    })
+  )
+})
+
+describe("shutdown", () => {
+  it.live("tells 200 clients, exits with 0 and leaves the port free", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening(["--log-level", "INFO"])
+      const clients = yield* Effect.forEach(Array.from({ length: 200 }), () => TcpClient.connect(server.port), {
+        concurrency: 20
+      })
+      yield* TcpClient.settled(clients[0]!, clients[199]!)
+      server.process.kill("SIGTERM")
+      for (const client of clients) {
+        assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
+        client.socket.end()
+      }
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      yield* Cli.listening(["--port", String(server.port)])
+    })
+  )
+
+  it.live("waits for a client that never reads no longer than the grace", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({ "server.json": { hyper_parameters: { shutdown_grace_ms: 300 } } })
+      const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
+      const deaf = Net.connect(server.port, "127.0.0.1")
+      deaf.pause().on("error", () => {})
+      const client = yield* TcpClient.connect(server.port)
+      const witness = yield* TcpClient.connect(server.port)
+      yield* TcpClient.settled(client, witness)
+      server.process.kill("SIGINT")
+      assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      deaf.destroy()
+    })
+  )
+
+  it.live("ends at once on a second signal", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({
+        "server.json": {
+          logger: { log_keys: [] },
+          hyper_parameters: { shutdown_grace_ms: 600_000 }
+        }
+      })
+      const server = yield* Cli.listening([], { cwd })
+      const deaf = yield* TcpClient.connect(server.port)
+      yield* server.printed(/\(1 client\)/)
+      deaf.socket.pause()
+      const filler = yield* TcpClient.connect(server.port)
+      filler.send(`${JSON.stringify({ _payload: { text: "x".repeat(60_000) }, _type: {} })}\n`.repeat(250))
+      yield* server.printed(/slow/)
+      server.process.kill("SIGTERM")
+      yield* server.printed(/shutting down/)
+      server.process.kill("SIGTERM")
+      assert.strictEqual((yield* server.exit).code, 143)
+    })
+  )
+})
+
+describe("out of file descriptors", () => {
+  it.live("connected clients are undisturbed, and accepting resumes", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening(["--log-level", "INFO"], { setup: "ulimit -n 48" })
+      const a = yield* TcpClient.connect(server.port)
+      const b = yield* TcpClient.connect(server.port)
+      yield* TcpClient.settled(a, b)
+      const crowd = Array.from({ length: 100 }, () => Net.connect(server.port, "127.0.0.1").on("error", () => {}))
+      yield* Effect.all(
+        crowd.map((socket) => closedOrQuiet(socket)),
+        { concurrency: "unbounded" }
+      )
+      a.send("still here\n")
+      assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
+      for (const socket of crowd) socket.destroy()
+      const late = yield* lateComer(server.port, a)
+      a.send("welcome\n")
+      assert.strictEqual(yield* late.line, TcpClient.envelope(a, "welcome"))
+    })
+  )
+})
+
+/** The server has either refused this connection or keeps it. */
+const closedOrQuiet = (socket: Net.Socket) =>
+  Effect.callback<void>((resume) => {
+    socket.once("close", () => resume(Effect.void)).resume()
+  }).pipe(Effect.timeoutOption("1 second"))
+
+/** Connects until the server has descriptors again. */
+const lateComer = Effect.fnUntraced(function* (port: number, witness: TcpClient.TcpClient) {
+  while (true) {
+    const client = yield* TcpClient.connect(port)
+    client.send("here\n")
+    const seen = yield* Effect.raceFirst(Effect.as(witness.line, true), Effect.as(client.rest, false))
+    if (seen) return client
+  }
+})

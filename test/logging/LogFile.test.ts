@@ -1,0 +1,253 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as LogFile from "../../src/logging/LogFile.ts"
+
+const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "summoner-log-"))),
+  (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+const open = (path: string, options?: { readonly maxBytes?: number; readonly backups?: number }) =>
+  Effect.map(
+    Effect.suspend(() => {
+      const outages: Array<string> = []
+      return Effect.map(
+        LogFile.open({
+          path,
+          maxBytes: options?.maxBytes ?? 1_000_000,
+          backups: options?.backups ?? 3,
+          onOutage: (error) => outages.push(error.message)
+        }),
+        (file) => ({ file, outages })
+      )
+    }),
+    ({ file, outages }) => ({ append: (text: string) => file.append(Buffer.from(text)), outages })
+  )
+
+const read = (path: string) => (Fs.existsSync(path) ? Fs.readFileSync(path, "utf8") : undefined)
+
+describe("the log file", () => {
+  it("is named after the server, with every dot replaced", () => {
+    assert.strictEqual(LogFile.pathOf("/var/log", "my.own.server"), "/var/log/my_own_server.log")
+    assert.strictEqual(LogFile.pathOf("", "MyServer"), Path.join(process.cwd(), "MyServer.log"))
+  })
+
+  it.live("is created with its directory", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "a", "b", "s.log")
+      const { append } = yield* open(path)
+      assert.strictEqual(read(path), "")
+      yield* append("one\n")
+      assert.strictEqual(read(path), "one\n")
+    })
+  )
+
+  it.live("is appended to after a restart", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      for (const line of ["one\n", "two\n"]) {
+        yield* Effect.scoped(Effect.flatMap(open(path), ({ append }) => append(line)))
+      }
+      assert.strictEqual(read(path), "one\ntwo\n")
+    })
+  )
+
+  it.live("does not join a line to the half one that a killed process left", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      Fs.writeFileSync(path, "one\ntw")
+      const { append } = yield* open(path, { maxBytes: 11 })
+      yield* append("two\n")
+      assert.strictEqual(read(path), "one\ntw\ntwo\n")
+      yield* append("three\n")
+      assert.strictEqual(read(path), "three\n")
+    })
+  )
+
+  it.live("is never rotated when size or count is 0", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      for (const options of [
+        { maxBytes: 0, backups: 3 },
+        { maxBytes: 10, backups: 0 }
+      ]) {
+        const path = Path.join(directory, `${options.maxBytes}.log`)
+        const { append } = yield* open(path, options)
+        yield* append("line\n".repeat(10))
+        assert.strictEqual(read(path), "line\n".repeat(10))
+        assert.isUndefined(read(`${path}.1`))
+      }
+    })
+  )
+
+  it.live("moves backups up by one, and the last one out", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      const { append } = yield* open(path, { maxBytes: 4, backups: 2 })
+      for (const line of ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"]) yield* append(line)
+      assert.deepStrictEqual([path, `${path}.1`, `${path}.2`, `${path}.3`].map(read), [
+        "g\n",
+        "e\nf\n",
+        "c\nd\n",
+        undefined
+      ])
+    })
+  )
+
+  it.live("fills each file as far as whole lines go, also when many come at once", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      const { append } = yield* open(path, { maxBytes: 6 })
+      yield* append("a\nb\nlonger than the file\nc\nd\n")
+      yield* append("e\nf\n")
+      assert.deepStrictEqual([`${path}.3`, `${path}.2`, `${path}.1`, path].map(read), [
+        "a\nb\n",
+        "longer than the file\n",
+        "c\nd\ne\n",
+        "f\n"
+      ])
+    })
+  )
+
+  it.live("loses no backup when a rotation is repeated that stopped half-way", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      Fs.writeFileSync(path, "current\n")
+      Fs.writeFileSync(`${path}.2`, "older\n")
+      Fs.writeFileSync(`${path}.3`, "oldest\n")
+      const { append } = yield* open(path, { maxBytes: 8, backups: 3 })
+      yield* append("newest\n")
+      assert.deepStrictEqual([path, `${path}.1`, `${path}.2`, `${path}.3`].map(read), [
+        "newest\n",
+        "current\n",
+        "older\n",
+        "oldest\n"
+      ])
+    })
+  )
+
+  const Line = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 }))
+  it.effect.prop(
+    "with its backups is the end of what was written, cut only between lines, whatever is written",
+    {
+      runs: Schema.Array(Schema.Array(Schema.Array(Line))),
+      maxBytes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 })),
+      backups: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
+    },
+    ({ backups, maxBytes, runs }) =>
+      Effect.gen(function* () {
+        const path = Path.join(yield* temporaryDirectory, "s.log")
+        const all: Array<string> = []
+        for (const batches of runs) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const { append } = yield* open(path, { maxBytes, backups })
+              for (const lengths of batches) {
+                const lines = lengths.map((length, index) => `${all.length + index}${"é".repeat(length)}\n`)
+                all.push(...lines)
+                yield* append(lines.join(""))
+              }
+            })
+          )
+        }
+        const files: Array<string> = []
+        for (let number = backups + 1; number > 0; number--) files.push(read(`${path}.${number}`) ?? "")
+        files.push(read(path) ?? "")
+        assert.strictEqual(files[0], "", "no more backups than configured")
+        for (const file of files) {
+          assert.isTrue(file === "" || file.endsWith("\n"), "ends with a whole line")
+          const lines = file.split("\n").length - 1
+          assert.isTrue(Buffer.byteLength(file) <= maxBytes || lines === 1, "no larger than configured")
+        }
+        const kept = files.join("")
+        const written = all.join("")
+        assert.isTrue(written.endsWith(kept), "nothing lost, doubled or out of order")
+        assert.isTrue(kept === written || kept.split("\n").length - 1 >= backups + 1, "nothing dropped before its time")
+      }).pipe(Effect.scoped),
+    { arbitrary: { runs: 150 } }
+  )
+})
+
+describe("a log file that cannot be written", () => {
+  it.live("is a start-up error that names the path and the reason", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      Fs.writeFileSync(Path.join(directory, "file"), "")
+      const path = Path.join(directory, "file", "s.log")
+      const exit = yield* Effect.exit(Effect.scoped(open(path)))
+      assert.isTrue(Exit.isFailure(exit))
+      const error = yield* Effect.flip(Effect.scoped(open(path)))
+      assert.strictEqual(error._tag, "LogFileError")
+      assert.strictEqual(error.path, path)
+      assert.include(error.message, path)
+      assert.match(error.message, /ENOTDIR|EEXIST/)
+    })
+  )
+
+  it.live("is written again, in its place, when it was deleted, moved away or replaced", () =>
+    Effect.gen(function* () {
+      const directory = Path.join(yield* temporaryDirectory, "logs")
+      const path = Path.join(directory, "s.log")
+      const { append, outages } = yield* open(path)
+      yield* append("one\n")
+      Fs.rmSync(directory, { recursive: true })
+      yield* append("two\n")
+      assert.strictEqual(read(path), "two\n")
+      Fs.renameSync(path, `${path}.old`)
+      yield* append("three\n")
+      assert.deepStrictEqual([read(path), read(`${path}.old`)], ["three\n", "two\n"])
+      Fs.renameSync(path, `${path}.old`)
+      Fs.writeFileSync(path, "")
+      yield* append("four\n")
+      assert.deepStrictEqual([read(path), read(`${path}.old`)], ["four\n", "three\n"])
+      assert.deepStrictEqual(outages, [])
+    })
+  )
+
+  it.effect("is tried again every second, reported once, and loses nothing", () =>
+    Effect.gen(function* () {
+      const directory = Path.join(yield* temporaryDirectory, "logs")
+      const path = Path.join(directory, "s.log")
+      const { append, outages } = yield* open(path)
+      yield* append("one\n")
+      Fs.rmSync(directory, { recursive: true })
+      Fs.writeFileSync(directory, "in the way")
+      const fiber = yield* Effect.forkChild(append("two\nthree\n"))
+      for (let attempt = 0; attempt < 3; attempt++) {
+        yield* TestClock.withLive(Effect.sleep("50 millis"))
+        yield* TestClock.adjust("1 second")
+      }
+      assert.lengthOf(outages, 1)
+      assert.include(outages[0]!, path)
+      Fs.rmSync(directory)
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(read(path), "two\nthree\n")
+    })
+  )
+
+  it.effect.skipIf(!Fs.existsSync("/dev/full"))("is one on a full disk too", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      Fs.symlinkSync("/dev/full", path)
+      const { append, outages } = yield* open(path)
+      const fiber = yield* Effect.forkChild(append("one\n"))
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      assert.include(outages[0], "ENOSPC")
+      Fs.rmSync(path)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(read(path), "one\n")
+    })
+  )
+})

@@ -1,0 +1,119 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import * as LogFormat from "../../src/logging/LogFormat.ts"
+
+const at = new Date(2025, 0, 5, 13, 4, 9, 7).getTime()
+const date = (format: string, time = at) => LogFormat.date(format)(time)
+const text = (format: string) => LogFormat.text({ name: "My.Server", format, dateFormat: "%H:%M:%S" })
+
+describe("date_format", () => {
+  it("shows local time in the default format", () => {
+    assert.strictEqual(date(LogFormat.defaultDateFormat), "2025-01-05 13:04:09.007")
+  })
+
+  it("knows strftime's directives", () => {
+    assert.strictEqual(date("%y %b %B %a %A %j %p %I %d/%m %%"), "25 Jan January Sun Sunday 005 PM 01 05/01 %")
+  })
+
+  it("counts hours from 12 to 11 on the 12-hour clock", () => {
+    assert.strictEqual(date("%I%p", new Date(2025, 0, 1, 0).getTime()), "12AM")
+    assert.strictEqual(date("%I%p", new Date(2025, 0, 1, 12).getTime()), "12PM")
+  })
+
+  it("counts the days of a leap year", () => {
+    assert.strictEqual(date("%j", new Date(2024, 11, 31, 23, 59).getTime()), "366")
+  })
+
+  it("shows as many digits of the fraction as asked for", () => {
+    assert.strictEqual(date("%1f|%2f|%3f|%6f|%9f|%0f|%f"), "0|00|007|007000|007000000||007")
+  })
+
+  it("leaves directives it does not know as they are", () => {
+    assert.strictEqual(date("%Q %5Y 100%"), "%Q %5Y 100%")
+  })
+
+  it("knows the zone, east and west of Greenwich", () => {
+    const before = process.env["TZ"]
+    try {
+      process.env["TZ"] = "America/St_Johns"
+      assert.strictEqual(date("%z %Z"), "-0330 GMT-3:30")
+      process.env["TZ"] = "Asia/Kolkata"
+      assert.strictEqual(date("%z %H:%M", Date.UTC(2025, 0, 1)), "+0530 05:30")
+      process.env["TZ"] = "UTC"
+      assert.strictEqual(date("%z %Z"), "+0000 UTC")
+    } finally {
+      if (before === undefined) delete process.env["TZ"]
+      else process.env["TZ"] = before
+    }
+  })
+
+  it("shows each time anew", () => {
+    const format = LogFormat.date("%S.%3f")
+    assert.deepStrictEqual([format(at), format(at), format(at + 1)], ["09.007", "09.007", "09.008"])
+  })
+})
+
+describe("log formats", () => {
+  it("fill in Python's fields", () => {
+    assert.strictEqual(text(LogFormat.defaultFileFormat)(at, "INFO", "hello"), "13:04:09 - My.Server - INFO - hello")
+  })
+
+  it("pad and cut fields as Python does", () => {
+    const line = text("[%(levelname)-8s][%(levelname)8s][%(levelname).2s][%(name)-5.2s]")
+    assert.strictEqual(line(at, "INFO", ""), "[INFO    ][    INFO][IN][My   ]")
+  })
+
+  it("leave unknown fields, percent signs and whatever the message contains as they are", () => {
+    assert.strictEqual(
+      text("%(thread)s 100%% %d %(message)s")(at, "INFO", "%(name)s $&"),
+      "%(thread)s 100% %d %(name)s $&"
+    )
+  })
+
+  it("lose the default colours, and only those, where there is no terminal", () => {
+    const custom = "\u001b[31m%(message)s\u001b[0m"
+    assert.strictEqual(LogFormat.consoleFormat(LogFormat.defaultConsoleFormat, false), LogFormat.defaultFileFormat)
+    assert.include(LogFormat.consoleFormat(LogFormat.defaultConsoleFormat, true), "\u001b[92m%(asctime)s\u001b[0m")
+    assert.strictEqual(LogFormat.consoleFormat(custom, false), custom)
+  })
+})
+
+describe("JSON lines", () => {
+  const json = LogFormat.json({ name: 'a "b"', dateFormat: "%H:%M" })
+
+  it("have a timestamp, the name, the level and the message", () => {
+    const line = json(at, "ERROR", JSON.stringify("two\nlines"))
+    assert.strictEqual(line, '{"timestamp":"13:04","name":"a \\"b\\"","level":"ERROR","message":"two\\nlines"}')
+  })
+
+  it.prop(
+    "say exactly the message, in characters that are safe on a terminal",
+    { message: Schema.String },
+    ({ message }) => {
+      const line = json(at, "INFO", JSON.stringify(message))
+      assert.strictEqual(JSON.parse(line).message, message)
+      assert.notMatch(line, /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u)
+    }
+  )
+
+  it("escape what only a terminal or an editor would obey", () => {
+    const message = "\u009b31m \u202e \u2028 \u007f"
+    const line = json(at, "INFO", JSON.stringify(message))
+    assert.strictEqual(JSON.parse(line).message, message)
+    assert.include(line, "\\u009b31m \\u202e \\u2028 \\u007f")
+  })
+})
+
+describe("escapeText", () => {
+  it("makes everything visible that could forge, hide or colour a line", () => {
+    assert.strictEqual(
+      LogFormat.escapeText("a\nb\r\tc\u001b[31m\u0000\u007f\u009b\u0085\u2028\u2029\u202e\u2066\u200f\u061c"),
+      "a\\nb\\r\\tc\\x1b[31m\\x00\\x7f\\x9b\\x85\\u2028\\u2029\\u202e\\u2066\\u200f\\u061c"
+    )
+  })
+
+  it("leaves every other script and symbol alone", () => {
+    const message = 'naïve 日本語 😀 שלום {"a":"b\\n"}'
+    assert.strictEqual(LogFormat.escapeText(message), message)
+  })
+})

@@ -1,0 +1,366 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { text } from "node:stream/consumers"
+import * as LogFormat from "../../src/logging/LogFormat.ts"
+import { MessageLog, type Options, RelayLogger } from "../../src/logging/RelayLogger.ts"
+
+const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "summoner-log-"))),
+  (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+const defaults: Options = {
+  name: "My.Server",
+  log_level: "DEBUG",
+  enable_console_log: false,
+  console_log_format: LogFormat.defaultConsoleFormat,
+  enable_file_log: true,
+  log_file_path: "",
+  enable_json_log: false,
+  log_format: "%(name)s %(levelname)s %(message)s",
+  date_format: LogFormat.defaultDateFormat,
+  max_file_size: 1_000_000,
+  backup_count: 3,
+  log_keys: null
+}
+
+/** Runs a program with a file log, and returns the lines of the file once everything is closed. */
+const logged = Effect.fnUntraced(function* <A, E>(
+  program: Effect.Effect<A, E, MessageLog | RelayLogger>,
+  options: Partial<Options>
+) {
+  const directory = yield* temporaryDirectory
+  yield* program.pipe(Effect.provide(RelayLogger.layer({ ...defaults, log_file_path: directory, ...options })))
+  return Fs.readFileSync(Path.join(directory, "My_Server.log"), "utf8").split("\n").slice(0, -1)
+})
+
+const enabled = (options: Partial<Options>) =>
+  Effect.map(MessageLog, (log) => log.enabled).pipe(
+    Effect.provide(RelayLogger.layer({ ...defaults, enable_file_log: false, ...options }))
+  )
+
+const relay = (address: string, content: string) =>
+  Effect.map(MessageLog, (log) => {
+    log.relayed(address, content)
+  })
+
+const logEveryLevel = Effect.gen(function* () {
+  yield* Effect.logTrace("t")
+  yield* Effect.logDebug("d")
+  yield* Effect.logInfo("i")
+  yield* relay("a", "m")
+  yield* Effect.logWarning("w")
+  yield* Effect.logError("e")
+  yield* Effect.logFatal("f")
+})
+
+const start = (
+  scenario: "flood" | "chat",
+  options?: Partial<Options>,
+  pause?: number,
+  stdout: "pipe" | number = "pipe"
+) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(
+        process.execPath,
+        [
+          Path.join(import.meta.dirname, "fixtures", "console.ts"),
+          scenario,
+          JSON.stringify(options ?? {}),
+          String(pause ?? 0)
+        ],
+        { stdio: ["ignore", stdout, "pipe"] }
+      )
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+const exitOf = (child: ChildProcess) =>
+  Effect.promise(async () => (child.exitCode ?? (await once(child, "exit"))[0]) as number)
+const firstLine = (child: ChildProcess) => Effect.promise(async () => String((await once(child.stderr!, "data"))[0]))
+const output = (child: ChildProcess) => Effect.promise(() => text(child.stdout!))
+
+describe("RelayLogger", () => {
+  const everything = ["DEBUG t", "DEBUG d", "INFO i", "INFO From a: m", "WARNING w", "ERROR e", "CRITICAL f"]
+  for (const [level, skipped] of [
+    ["DEBUG", 0],
+    ["INFO", 2],
+    ["WARNING", 4],
+    ["ERROR", 5],
+    ["CRITICAL", 6]
+  ] as const) {
+    it.live(`logs ${level} and what is severer, under Python's names`, () =>
+      Effect.gen(function* () {
+        const lines = yield* logged(logEveryLevel, { log_level: level })
+        assert.deepStrictEqual(
+          lines,
+          everything.slice(skipped).map((line) => `My.Server ${line}`)
+        )
+      })
+    )
+  }
+
+  it.live("says whether relayed messages are logged at all", () =>
+    Effect.gen(function* () {
+      assert.isTrue(yield* enabled({ enable_console_log: true, log_level: "INFO" }))
+      assert.isFalse(yield* enabled({ enable_console_log: true, log_level: "WARNING" }))
+      assert.isFalse(yield* enabled({}))
+    })
+  )
+
+  it.live("writes JSON lines in which a relayed message is an envelope", () =>
+    Effect.gen(function* () {
+      const program = Effect.andThen(Effect.logWarning("slow", { n: 1 }), relay("1.2.3.4:5", '{"a":1}'))
+      const lines = yield* logged(program, { enable_json_log: true, date_format: "%%" })
+      assert.deepStrictEqual(lines, [
+        '{"timestamp":"%","name":"My.Server","level":"WARNING","message":"slow {\\"n\\":1}"}',
+        '{"timestamp":"%","name":"My.Server","level":"INFO","message":{"remote_addr":"1.2.3.4:5","content":{"a":1}}}'
+      ])
+    })
+  )
+
+  for (const enable_json_log of [true, false]) {
+    it.live(`logs only log_keys of a message as ${enable_json_log ? "JSON" : "text"}`, () =>
+      Effect.gen(function* () {
+        const message = '{"_version":"1","_payload":{"public":"p","private":"secret"},"more":"secret"}'
+        const lines = yield* logged(relay("a", message), { enable_json_log, log_keys: ["public"] })
+        assert.lengthOf(lines, 1)
+        assert.notInclude(lines[0], "secret")
+        assert.include(lines[0], '{"_version":"1","_payload":{"public":"p"}}')
+      })
+    )
+  }
+
+  it.live("lets nobody forge a line, whether by a message or by an error", () =>
+    Effect.gen(function* () {
+      const forged = "x\nMy.Server CRITICAL forged\r\u2028\u001b[2J\u202e"
+      const lines = yield* logged(
+        Effect.gen(function* () {
+          yield* relay("a", forged)
+          yield* relay("a", `{"a":${JSON.stringify(forged)}}`)
+          yield* Effect.logError("failed", Cause.die(new Error(forged)))
+          yield* Effect.logInfo("annotated").pipe(Effect.annotateLogs({ key: forged }))
+        }),
+        {}
+      )
+      assert.lengthOf(lines, 4)
+      for (const line of lines) {
+        assert.match(line, /^My\.Server (INFO|ERROR) /)
+        assert.notMatch(line, /[\p{Cc}\p{Bidi_Control}\u2028]/u)
+      }
+    })
+  )
+
+  it.live("shows the stacks of defects at DEBUG only, and of failures in DEBUG lines only", () =>
+    Effect.gen(function* () {
+      const program = Effect.gen(function* () {
+        yield* Effect.logError("a", Cause.fail(new Error("b")))
+        yield* Effect.logError("a", Cause.die(new Error("b")))
+        yield* Effect.logDebug("a", Cause.fail(new Error("b")))
+      })
+      const atDebug = yield* logged(program, { log_level: "DEBUG" })
+      assert.deepStrictEqual(
+        atDebug.map((line) => line.includes("RelayLogger.test.ts")),
+        [false, true, true]
+      )
+      const atInfo = yield* logged(program, { log_level: "INFO" })
+      assert.deepStrictEqual(atInfo, Array(2).fill("My.Server ERROR a (Error: b)"))
+    })
+  )
+
+  it.live("keeps the fiber that logs alive, whatever is logged", () =>
+    Effect.gen(function* () {
+      const hostile = new Proxy(
+        {},
+        {
+          get() {
+            throw new Error("no")
+          },
+          getPrototypeOf() {
+            throw new Error("no")
+          }
+        }
+      )
+      const lines = yield* logged(
+        Effect.andThen(
+          Effect.logError(hostile, Cause.die(hostile)).pipe(Effect.annotateLogs({ hostile })),
+          Effect.logInfo("alive")
+        ),
+        {}
+      )
+      assert.strictEqual(lines.at(-1), "My.Server INFO alive")
+    })
+  )
+
+  it.live("writes everything that was logged before its scope closes, at any length", () =>
+    Effect.gen(function* () {
+      const count = 20_000
+      const program = Effect.map(MessageLog, (log) => {
+        for (let i = 0; i < count; i++) log.relayed("a", `${i} ${"x".repeat(100)}`)
+      })
+      const lines = yield* logged(program, { max_file_size: 100_000_000, log_format: "%(message)s" })
+      assert.lengthOf(lines, count)
+      lines.forEach((line, index) => assert.strictEqual(line, `From a: ${index} ${"x".repeat(100)}`))
+    })
+  )
+
+  it.live("writes what was logged so far when flushed", () =>
+    Effect.gen(function* () {
+      yield* logged(
+        Effect.gen(function* () {
+          const logger = yield* RelayLogger
+          yield* Effect.logInfo("a")
+          yield* logger.flush
+          assert.include(Fs.readFileSync(logger.path!, "utf8"), "INFO a\n")
+        }),
+        {}
+      )
+    })
+  )
+
+  it.live("fails to start when the log file cannot be opened, naming it", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      Fs.mkdirSync(Path.join(directory, "My_Server.log"))
+      const error = yield* Effect.flip(
+        Effect.scoped(Layer.build(RelayLogger.layer({ ...defaults, log_file_path: directory })))
+      )
+      assert.strictEqual(error._tag, "LogFileError")
+      assert.include(error.message, Path.join(directory, "My_Server.log"))
+      assert.include(error.message, "EISDIR")
+    })
+  )
+
+  it.live("ignores what is logged after it was closed", () =>
+    Effect.gen(function* () {
+      let late: MessageLog["Service"] | undefined
+      const lines = yield* logged(
+        Effect.map(MessageLog, (log) => {
+          late = log
+          log.relayed("a", "in time")
+        }),
+        {}
+      )
+      late!.relayed("a", "too late")
+      assert.deepStrictEqual(lines, ["My.Server INFO From a: in time"])
+    })
+  )
+})
+
+describe("the layers for tests", () => {
+  it.effect("layerTest records lines at once", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function* () {
+      yield* logEveryLevel
+      assert.deepStrictEqual(lines, ["WARNING w", "ERROR e", "CRITICAL f"])
+    }).pipe(Effect.provide(RelayLogger.layerTest(lines, { log_level: "WARNING" })))
+  })
+
+  it.effect("layerSilent logs nothing", () =>
+    Effect.gen(function* () {
+      yield* logEveryLevel
+      assert.isFalse((yield* MessageLog).enabled)
+    }).pipe(Effect.provide(RelayLogger.layerSilent))
+  )
+})
+
+describe("the console", () => {
+  it.live("is standard output, without colours when it is no terminal", () =>
+    Effect.gen(function* () {
+      const child = yield* start("chat")
+      const lines = (yield* output(child)).split("\n")
+      assert.match(lines[0]!, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} - MyServer - INFO - started$/)
+      assert.match(lines[1]!, /INFO - ended$/)
+    })
+  )
+
+  it.live("keeps the escapes of a format that somebody has chosen", () =>
+    Effect.gen(function* () {
+      const child = yield* start("chat", { console_log_format: "\u001b[31m%(message)s\u001b[0m" })
+      assert.include(yield* output(child), "\u001b[31mstarted\u001b[0m\n")
+    })
+  )
+
+  it.live("may be left unread: nothing waits or grows, and what is missing is said when it is read again", () =>
+    Effect.gen(function* () {
+      const child = yield* start("flood")
+      const found = JSON.parse(yield* firstLine(child)) as Record<"logged" | "turns" | "dropped", number>
+      assert.isAbove(found.turns, 100)
+      assert.isAbove(found.dropped, 0)
+      const lines = (yield* output(child)).split("\n").slice(0, -1)
+      assert.strictEqual(yield* exitOf(child), 0)
+      const said = lines.filter((line) => line.includes(" WARNING - "))
+      assert.lengthOf(said, 1)
+      assert.include(said[0], `${found.dropped} lines were dropped`)
+      assert.strictEqual(lines.length - 1 + found.dropped, found.logged)
+      assert.isBelow(lines.join("\n").length, 5_000_000)
+    })
+  )
+
+  it.live("holds nobody up for more than two seconds at the end when it is not read", () =>
+    Effect.gen(function* () {
+      const child = yield* start("flood")
+      yield* firstLine(child)
+      const began = performance.now()
+      assert.strictEqual(yield* exitOf(child), 0)
+      assert.approximately(performance.now() - began, 2500, 1000)
+    })
+  )
+
+  it.live("may go away without taking the process with it", () =>
+    Effect.gen(function* () {
+      const child = yield* start("flood")
+      child.stdout!.destroy()
+      const found = JSON.parse(yield* firstLine(child)) as { readonly turns: number }
+      assert.isAbove(found.turns, 100)
+      assert.strictEqual(yield* exitOf(child), 0)
+    })
+  )
+
+  it.live("may be a file", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "out")
+      const child = yield* start("flood", {}, 0, Fs.openSync(path, "w"))
+      const found = JSON.parse(yield* firstLine(child)) as Record<string, number>
+      yield* exitOf(child)
+      const lines = Fs.readFileSync(path, "utf8").split("\n").slice(0, -1)
+      assert.strictEqual(lines.length, found["logged"])
+    })
+  )
+
+  for (const enable_console_log of [true, false]) {
+    it.live(`or else stderr hears once of a log file that cannot be written (console log ${enable_console_log})`, () =>
+      Effect.gen(function* () {
+        const directory = Path.join(yield* temporaryDirectory, "logs")
+        const child = yield* start(
+          "chat",
+          { enable_console_log, enable_file_log: true, log_file_path: directory },
+          2500
+        )
+        const heard = yield* Effect.forkChild(
+          Effect.promise(() => text(enable_console_log ? child.stdout! : child.stderr!))
+        )
+        const path = Path.join(directory, "MyServer.log")
+        while (!Fs.existsSync(path)) yield* Effect.sleep("10 millis")
+        Fs.rmSync(directory, { recursive: true })
+        Fs.writeFileSync(directory, "in the way")
+        yield* Effect.sleep("1500 millis")
+        Fs.rmSync(directory)
+        assert.strictEqual(yield* exitOf(child), 0)
+        const said = yield* Fiber.join(heard)
+        assert.lengthOf(said.match(/Cannot write the log file/g) ?? [], 1)
+        assert.include(said, path)
+        assert.match(Fs.readFileSync(path, "utf8"), /ended\n$/)
+      })
+    )
+  }
+})

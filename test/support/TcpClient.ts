@@ -1,0 +1,87 @@
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Net from "node:net"
+
+/** A client on a real socket: what a person with `nc` has. */
+export interface TcpClient {
+  /** `ip:port` of our side: our name in envelopes. */
+  readonly address: string
+  readonly socket: Net.Socket
+  readonly send: (text: string | Uint8Array) => void
+  /** The next line, without its line feed; fails the test after a few seconds. */
+  readonly line: Effect.Effect<string>
+  readonly lines: (count: number) => Effect.Effect<Array<string>>
+  /** Waits until the server has ended its side; what came before it. */
+  readonly rest: Effect.Effect<Array<string>>
+}
+
+const PATIENCE = "10 seconds"
+
+const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
+  Effect.timeoutOrElse(effect, {
+    duration: PATIENCE,
+    orElse: () => Effect.die(new Error(`waited too long for ${what}`))
+  })
+
+/** Connects; the socket is gone when the scope closes. */
+export const connect = (
+  port: number,
+  options: { readonly host?: string; readonly localAddress?: string } = {}
+): Effect.Effect<TcpClient, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host = "127.0.0.1", ...local } = options
+    const lines = yield* Queue.unbounded<string>()
+    const ended = yield* Deferred.make<void>()
+    const socket = yield* Effect.acquireRelease(
+      Effect.callback<Net.Socket>((resume) => {
+        const socket = Net.connect({ port, host, allowHalfOpen: true, ...local })
+        socket.setNoDelay(true)
+        socket.once("connect", () => resume(Effect.succeed(socket)))
+        socket.once("error", (error) => resume(Effect.die(error)))
+      }),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    let rest = ""
+    socket.setEncoding("utf8")
+    socket.on("data", (text: string) => {
+      const parts = (rest + text).split("\n")
+      rest = parts.pop()!
+      for (const line of parts) Queue.offerUnsafe(lines, line)
+    })
+    socket.on("error", () => {})
+    const end = () => Deferred.doneUnsafe(ended, Effect.void)
+    socket.once("end", end).once("close", end)
+    const { localAddress, localPort } = socket
+    const line = patiently(Queue.take(lines), "a line")
+    return {
+      address: localAddress!.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`,
+      socket,
+      send: (text) => void socket.write(text),
+      line,
+      lines: (count) => Effect.all(Array.from({ length: count }, () => line)),
+      rest: patiently(Deferred.await(ended), "the end of the stream").pipe(Effect.andThen(Queue.clear(lines)))
+    }
+  })
+
+/** The line that everybody else gets for `content` from `client`. */
+export const envelope = (client: TcpClient, content: string) =>
+  `{"remote_addr":${JSON.stringify(client.address)},"content":${JSON.stringify(content)}}`
+
+/**
+ * Waits until the server has let both clients in: that one gets a line of the other is the only proof that the protocol
+ * offers, and a line sent too early reaches nobody.
+ */
+export const settled = Effect.fnUntraced(function* (client: TcpClient, witness: TcpClient) {
+  const greeting = envelope(client, "here")
+  while (true) {
+    client.send("here\n")
+    const seen = yield* Effect.timeoutOption(witness.line, "100 millis")
+    if (Option.getOrUndefined(seen) === greeting) break
+  }
+  // Greetings of earlier rounds may still be on their way, and stay in front of this line.
+  client.send("settled\n")
+  while ((yield* witness.line) !== envelope(client, "settled")) continue
+})
