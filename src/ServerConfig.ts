@@ -80,7 +80,7 @@ const Logger = Schema.Struct({
     "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction."
   ),
   max_file_size: key(whole(1), 1_000_000, "Bytes after which the log file is rotated."),
-  backup_count: key(whole(0), 3, "Rotated log files that are kept. 0 keeps none."),
+  backup_count: key(whole(0), 3, "Rotated log files that are kept. 0 never rotates."),
   log_keys: key(
     orNull(Schema.Array(text), "a list of strings"),
     null,

@@ -95,8 +95,10 @@ export const make = Effect.fnUntraced(function* (
   })
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
-  const most = Math.min(limits.maxClients + REFUSALS_AT_ONCE, descriptorLimit() - RESERVED_DESCRIPTORS)
-  if (Number.isFinite(most)) server.maxConnections = Math.max(1, most)
+  const descriptors = descriptorLimit()
+  const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
+  const most = Math.min(limits.maxClients + REFUSALS_AT_ONCE, places)
+  if (Number.isFinite(most)) server.maxConnections = most
   server.on("drop", () => count("dropped, too many at once"))
   server.on("connection", (socket) => {
     const client = Address.ofPeer(socket)
@@ -112,6 +114,10 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
   const bound = yield* listen(server, config, listen_backlog)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
+
+  if (places < limits.maxClients) {
+    yield* Effect.logInfo(`room for ${places} clients only: this process may open ${descriptors} files (ulimit -n)`)
+  }
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
   const recover = Effect.fnUntraced(function* () {

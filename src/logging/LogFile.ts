@@ -124,6 +124,22 @@ const statIfPresent = (path: string) =>
     throw error
   })
 
+const openCreating = (path: string): Promise<Fs.FileHandle> =>
+  Fs.open(path, "a+").catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error
+    await createDirectory(Path.dirname(path))
+    return Fs.open(path, "a+")
+  })
+
+// Node's own recursive mkdir never ends where a directory cannot be created though its parent exists, as in /proc.
+const createDirectory = async (path: string): Promise<void> => {
+  if (await exists(path)) return
+  await createDirectory(Path.dirname(path))
+  await Fs.mkdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error
+  })
+}
+
 /** A path that is appended to, and opened anew when the file under it was deleted, renamed or replaced. */
 class AppendedFile {
   readonly #path: string
@@ -139,8 +155,7 @@ class AppendedFile {
     const current = await statIfPresent(this.#path)
     if (this.#handle !== undefined && current?.ino === this.#inode) return current.size
     await this.close()
-    await Fs.mkdir(Path.dirname(this.#path), { recursive: true })
-    const handle = await Fs.open(this.#path, "a+")
+    const handle = await openCreating(this.#path)
     this.#handle = handle
     const { ino, size } = await handle.stat()
     this.#inode = ino

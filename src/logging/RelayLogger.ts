@@ -65,7 +65,7 @@ export class RelayLogger extends Context.Service<
     readonly path: string | undefined
     /** How many lines were dropped so far because the console or the file did not keep up. */
     readonly droppedUnsafe: () => number
-    /** Waits until everything logged so far is written. */
+    /** Waits until everything logged is written, also what is logged meanwhile; bound it with a timeout. */
     readonly flush: Effect.Effect<void>
   }
 >()("summoner-server/RelayLogger") {
@@ -87,7 +87,7 @@ export class RelayLogger extends Context.Service<
    * Adds every line to an array, at once: `<level> <message>`, or as the options say.
    *
    * @param lines where the lines go
-   * @param options.format what a line looks like; the format of JSON lines when `enable_json_log`
+   * @param options what is to be different from `DEBUG`, text lines, and content logged whole
    */
   static readonly layerTest = (
     lines: Array<string>,
@@ -99,6 +99,7 @@ export class RelayLogger extends Context.Service<
       Effect.suspend(() => {
         const formats = {
           name: options?.name ?? "MyServer",
+          enable_json_log: options?.enable_json_log ?? false,
           date_format: options?.date_format ?? LogFormat.defaultDateFormat
         }
         const output = {
@@ -132,13 +133,14 @@ interface Outputs {
   readonly sinks: ReadonlyArray<Output>
 }
 
-const textOutput = (options: Pick<Options, "name" | "date_format">, format: string): Format => {
+/** With JSON logs on, the console too shows a relayed message as its envelope (contract, section 5). */
+const textOutput = (options: Pick<Options, "name" | "date_format" | "enable_json_log">, format: string): Format => {
   const line = LogFormat.text({ name: options.name, format, dateFormat: options.date_format })
+  const relayed = options.enable_json_log ? LogMessage.relayedJson : LogMessage.relayedText
   return {
-    json: false,
+    json: options.enable_json_log,
     event: (timeMillis, level, message) => line(timeMillis, level, LogFormat.escapeText(message)),
-    relayed: (timeMillis, address, content) =>
-      line(timeMillis, "INFO", LogFormat.escapeText(LogMessage.relayedText(address, content)))
+    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", LogFormat.escapeText(relayed(address, content)))
   }
 }
 

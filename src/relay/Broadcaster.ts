@@ -12,7 +12,7 @@ import { Member, Room } from "./Room.ts"
 export interface MemberEvents {
   /** The backlog reached the hard limit, and the policy is to disconnect. */
   readonly onOverflow: () => void
-  /** The client is told that it lost `messages`. */
+  /** `messages` were dropped because the backlog was at the hard limit. */
   readonly onDropped: (messages: number) => void
   /** The client has not caught up within the stall grace: senders no longer wait for it. */
   readonly onStalled: () => void

@@ -20,7 +20,7 @@ export interface OutboxEvents {
   readonly onCaughtUp: () => void
   /** It reached the hard limit, and the policy is to disconnect. Everything sent from now on is dropped. */
   readonly onOverflow: () => void
-  /** The client was told that it lost `messages`. */
+  /** `messages` were dropped at the hard limit; the client is told once it reads again. */
   readonly onDropped: (messages: number) => void
 }
 
@@ -105,9 +105,15 @@ export class Outbox {
    */
   notify(text: string, count = 1): number {
     if (this.#state !== "open") return count
-    const told = Math.min(count, Math.floor((NOTICE_BACKLOG_BYTES - this.#queuedNoticeBytes) / text.length))
-    if (told > 0) this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })
-    return count - told
+    let untold = count
+    while (untold > 0) {
+      const room = NOTICE_BACKLOG_BYTES - this.#queuedNoticeBytes
+      const told = Math.min(untold, Math.floor(room / text.length))
+      if (told === 0) break
+      this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })
+      untold -= told
+    }
+    return untold
   }
 
   /**
@@ -135,6 +141,7 @@ export class Outbox {
 
   /** Writes what waits until the connection takes no more. */
   #pump(): void {
+    if (this.#state === "ended") return
     while (!this.#blocked && (this.#head < this.#parcels.length || this.#dropped > 0)) {
       this.#connection.corkUnsafe()
       let accepting = this.#tellDropped()
@@ -159,11 +166,11 @@ export class Outbox {
     if (this.#dropped === 0) return true
     const messages = this.#dropped
     this.#dropped = 0
-    this.#events.onDropped(messages)
     return this.#connection.writeUnsafe(Buffer.from(Notice.messagesDropped(messages)))
   }
 
   #checkSlow(): void {
+    if (this.#state !== "open") return
     const isSlow = this.waitingBytes > this.#limits.softLimitBytes
     if (isSlow === this.#slow) return
     this.#slow = isSlow
@@ -181,15 +188,22 @@ export class Outbox {
         this.#clear()
         this.#events.onOverflow()
         return false
-      case "drop_oldest":
-        while (this.waitingBytes > limit && this.#head < this.#parcels.length) this.#dropped += this.#shift().messages
-        if (this.waitingBytes <= limit) return true
-        this.#dropped += parcel.messages
-        return false
+      case "drop_oldest": {
+        let dropped = 0
+        while (this.waitingBytes > limit && this.#head < this.#parcels.length) dropped += this.#shift().messages
+        const fits = this.waitingBytes <= limit
+        this.#drop(fits ? dropped : dropped + parcel.messages)
+        return fits
+      }
       case "drop_newest":
-        this.#dropped += parcel.messages
+        this.#drop(parcel.messages)
         return false
     }
+  }
+
+  #drop(messages: number): void {
+    this.#dropped += messages
+    this.#events.onDropped(messages)
   }
 
   #push(parcel: Parcel): void {

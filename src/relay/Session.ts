@@ -191,7 +191,8 @@ export const make = Effect.gen(function* () {
   /** Reports what happens to a client while its own fiber waits, maybe for ever. */
   const reportNow = (client: Client, incident: Incident, times: number) => {
     client.incidents.count(incident, times)
-    runFork(client.report(clock.currentTimeMillisUnsafe()))
+    const report = client.report(clock.currentTimeMillisUnsafe())
+    if (report !== Effect.void) runFork(report)
   }
 
   const serve = Effect.fnUntraced(

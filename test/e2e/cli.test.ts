@@ -122,6 +122,23 @@ describe("the configuration", () => {
     })
   )
 
+  it.live("with JSON logs shows a relayed message as its envelope, in the file and on the console", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({ "server.json": { logger: { enable_file_log: true, enable_json_log: true } } })
+      const server = yield* Cli.listening([], { cwd })
+      const a = yield* TcpClient.connect(server.port)
+      yield* server.printed(/\(1 client\)/)
+      a.send('{"_payload":{"text":"hi"}}\n')
+      yield* server.printed(/ - INFO - \{"remote_addr":"[^"]+","content":\{"_payload":\{"text":"hi"\}\}\}\n/)
+      server.process.kill("SIGTERM")
+      yield* server.exit
+      const lines = readFileSync(join(cwd, "MyServer.log"), "utf8").trimEnd().split("\n")
+      const relayed = lines.map((line) => JSON.parse(line)).find(({ message }) => typeof message === "object")
+      assert.deepStrictEqual(relayed.message, { remote_addr: a.address, content: { _payload: { text: "hi" } } })
+      assert.deepStrictEqual(Object.keys(relayed), ["timestamp", "name", "level", "message"])
+    })
+  )
+
   it.live("with a log directory that cannot be written is refused in one line", () =>
     Effect.gen(function* () {
       const cwd = yield* directory({

@@ -14,22 +14,19 @@ const temporaryDirectory = Effect.acquireRelease(
   (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
 )
 
-const open = (path: string, options?: { readonly maxBytes?: number; readonly backups?: number }) =>
-  Effect.map(
-    Effect.suspend(() => {
-      const outages: Array<string> = []
-      return Effect.map(
-        LogFile.open({
-          path,
-          maxBytes: options?.maxBytes ?? 1_000_000,
-          backups: options?.backups ?? 3,
-          onOutage: (error) => outages.push(error.message)
-        }),
-        (file) => ({ file, outages })
-      )
-    }),
-    ({ file, outages }) => ({ append: (text: string) => file.append(Buffer.from(text)), outages })
-  )
+const open = Effect.fnUntraced(function* (
+  path: string,
+  options?: { readonly maxBytes?: number; readonly backups?: number }
+) {
+  const outages: Array<string> = []
+  const file = yield* LogFile.open({
+    path,
+    maxBytes: options?.maxBytes ?? 1_000_000,
+    backups: options?.backups ?? 3,
+    onOutage: (error) => outages.push(error.message)
+  })
+  return { append: (text: string) => file.append(Buffer.from(text)), outages }
+})
 
 const read = (path: string) => (Fs.existsSync(path) ? Fs.readFileSync(path, "utf8") : undefined)
 
@@ -188,6 +185,13 @@ describe("a log file that cannot be written", () => {
       assert.strictEqual(error.path, path)
       assert.include(error.message, path)
       assert.match(error.message, /ENOTDIR|EEXIST/)
+    })
+  )
+
+  it.live.skipIf(!Fs.existsSync("/proc"))("is one too where no directory can be created, and does not hang", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(open("/proc/no/such/s.log")))
+      assert.match(error.message, /^Cannot write the log file \/proc\/no\/such\/s\.log: ENOENT/)
     })
   )
 

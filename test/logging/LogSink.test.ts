@@ -115,6 +115,26 @@ describe("LogSink", () => {
     })
   )
 
+  it.effect("says it once, when it has caught up, though room appears earlier", () =>
+    Effect.gen(function* () {
+      const { reading, sink, writes } = yield* make(400_000)
+      yield* reading.close
+      const line = "x".repeat(70_000)
+      for (const count of [2, 5]) {
+        for (let i = 0; i < count; i++) log(sink, line)
+        yield* TestClock.adjust("50 millis")
+      }
+      assert.strictEqual(sink.droppedUnsafe(), 1)
+      yield* reading.release
+      yield* TestClock.adjust("50 millis")
+      assert.isAbove(writes.length, 0)
+      log(sink, line)
+      yield* reading.open
+      yield* sink.flush
+      assert.strictEqual(writes.join(""), `${line}\n`.repeat(6) + "2 dropped\n")
+    })
+  )
+
   it.effect("counts bytes, not characters, in what it holds", () =>
     Effect.gen(function* () {
       const { reading, sink } = yield* make(1_000_000)

@@ -214,17 +214,15 @@ describe("RelayLogger", () => {
   )
 
   it.live("writes what was logged so far when flushed", () =>
-    Effect.gen(function* () {
-      yield* logged(
-        Effect.gen(function* () {
-          const logger = yield* RelayLogger
-          yield* Effect.logInfo("a")
-          yield* logger.flush
-          assert.include(Fs.readFileSync(logger.path!, "utf8"), "INFO a\n")
-        }),
-        {}
-      )
-    })
+    logged(
+      Effect.gen(function* () {
+        const logger = yield* RelayLogger
+        yield* Effect.logInfo("a")
+        yield* logger.flush
+        assert.include(Fs.readFileSync(logger.path!, "utf8"), "INFO a\n")
+      }),
+      {}
+    )
   )
 
   it.live("fails to start when the log file cannot be opened, naming it", () =>

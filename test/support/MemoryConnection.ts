@@ -124,7 +124,8 @@ export class MemoryConnection implements Connection {
     return Effect.callback((resume) => {
       if (condition(this)) return resume(Effect.void)
       const watcher = () => {
-        if (condition(this) && this.#watchers.delete(watcher)) resume(Effect.void)
+        // Never in the midst of what the other side is doing, as with a real socket.
+        if (condition(this) && this.#watchers.delete(watcher)) queueMicrotask(() => resume(Effect.void))
       }
       this.#watchers.add(watcher)
       return Effect.sync(() => this.#watchers.delete(watcher))
