@@ -62,6 +62,7 @@ export class Broadcaster extends Context.Service<
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
 
       const waitFor = (member: Member, onStalled: () => void) => {
+        if (slow_consumer.stall_grace_ms === 0) return onStalled()
         goOn.closeUnsafe()
         const grace = Effect.andThen(
           Effect.sleep(slow_consumer.stall_grace_ms),

@@ -84,12 +84,11 @@ export class MemoryConnection implements Connection {
     this.read(Infinity)
   }
 
-  /** Reads at most so many bytes of those that the kernel holds. */
+  /** Reads at most so many bytes of those that the server has written. */
   read(bytes: number): void {
     let left = bytes
     while (left > 0) {
-      this.#transfer()
-      const chunk = this.#held.shift()
+      const chunk = this.#held.shift() ?? this.#unsent.shift()
       if (chunk === undefined) break
       this.#received.push(chunk.subarray(0, left))
       if (chunk.length > left) this.#held.unshift(chunk.subarray(left))

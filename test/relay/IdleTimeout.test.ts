@@ -1,0 +1,105 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { IdleTimeout } from "../../src/relay/IdleTimeout.ts"
+import { ServerConfig } from "../../src/ServerConfig.ts"
+
+const TIMEOUT_SECS = 20
+const INTERVAL_SECS = 3
+
+const provided = (client_timeout_secs: number | null = TIMEOUT_SECS) =>
+  Effect.provide(
+    Layer.provide(
+      IdleTimeout.layer,
+      ServerConfig.layerTest({ hyper_parameters: { client_timeout_secs, timeout_check_interval_secs: INTERVAL_SECS } })
+    )
+  )
+
+/** A client that is silent from now on. */
+const watch = Effect.gen(function* () {
+  const idleTimeout = yield* IdleTimeout
+  const clock = yield* Clock.Clock
+  const client = {
+    lastLine: clock.currentTimeMillisUnsafe() as number | undefined,
+    idleAt: [] as Array<number>,
+    lastLineMillis: () => client.lastLine,
+    onIdle: () => {
+      client.idleAt.push(clock.currentTimeMillisUnsafe())
+      idleTimeout.unwatchUnsafe(client)
+    }
+  }
+  idleTimeout.watchUnsafe(client)
+  return client
+})
+
+describe("IdleTimeout", () => {
+  it.effect("finds each silent client once, between the timeout and one check later", () =>
+    Effect.gen(function* () {
+      const clients = []
+      for (let i = 0; i < 12; i++) {
+        clients.push(yield* watch)
+        yield* TestClock.adjust(700)
+      }
+      yield* TestClock.adjust("2 minutes")
+      for (const { idleAt, lastLine } of clients) {
+        assert.strictEqual(idleAt.length, 1)
+        assert.isAtLeast(idleAt[0]! - lastLine!, TIMEOUT_SECS * 1000)
+        assert.isBelow(idleAt[0]! - lastLine!, (TIMEOUT_SECS + INTERVAL_SECS) * 1000)
+      }
+    }).pipe(provided())
+  )
+
+  it.effect("is late by no more than one check", () =>
+    Effect.gen(function* () {
+      const exact = yield* watch
+      exact.lastLine = 1_000
+      yield* TestClock.adjust(20_999)
+      assert.deepStrictEqual(exact.idleAt, [])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(exact.idleAt, [21_000])
+    }).pipe(provided())
+  )
+
+  it.effect("spares a client whose every line comes in time, and one that has gone", () =>
+    Effect.gen(function* () {
+      const chatty = yield* watch
+      const gone = yield* watch
+      ;(yield* IdleTimeout).unwatchUnsafe(gone)
+      for (let i = 0; i < 20; i++) {
+        yield* TestClock.adjust(19_900)
+        chatty.lastLine = yield* Clock.currentTimeMillis
+      }
+      assert.deepStrictEqual([chatty.idleAt, gone.idleAt], [[], []])
+    }).pipe(provided())
+  )
+
+  it.effect("spares a client while the server holds it back", () =>
+    Effect.gen(function* () {
+      const held = yield* watch
+      held.lastLine = undefined
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(held.idleAt, [])
+      held.lastLine = 0
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(held.idleAt.length, 1)
+    }).pipe(provided())
+  )
+
+  it.effect("never finds anyone when it is turned off", () =>
+    Effect.gen(function* () {
+      const client = yield* watch
+      yield* TestClock.adjust("365 days")
+      assert.deepStrictEqual(client.idleAt, [])
+    }).pipe(provided(null))
+  )
+
+  it.effect("disabled never finds anyone", () =>
+    Effect.gen(function* () {
+      const client = yield* watch
+      yield* TestClock.adjust("365 days")
+      assert.deepStrictEqual(client.idleAt, [])
+    }).pipe(Effect.provide(IdleTimeout.layerDisabled))
+  )
+})

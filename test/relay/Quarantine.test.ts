@@ -1,0 +1,108 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { MAX_ENTRIES, Quarantine } from "../../src/relay/Quarantine.ts"
+import { ServerConfig, type Values } from "../../src/ServerConfig.ts"
+
+const provided = (overrides: Partial<Values["hyper_parameters"]> = {}, log: Array<string> = []) =>
+  Effect.provide(
+    Quarantine.layer.pipe(
+      Layer.provideMerge(RelayLogger.layerTest(log)),
+      Layer.provide(
+        ServerConfig.layerTest({
+          hyper_parameters: { quarantine_cooldown_secs: 10, quarantine_cleanup_interval_secs: 4, ...overrides }
+        })
+      )
+    )
+  )
+
+const client = (ip: string, port = 1) => ({ ip, address: `${ip}:${port}` })
+
+describe("Quarantine", () => {
+  it.effect("keeps an IP address out for the cooldown, whatever its port", () =>
+    Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a")), 0)
+      yield* TestClock.adjust(500)
+      quarantine.addUnsafe(client("a", 1))
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a", 2)), 10_000)
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("b", 1)), 0)
+      yield* TestClock.adjust(9_999)
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a", 2)), 1)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a", 2)), 0)
+    }).pipe(provided())
+  )
+
+  it.effect("may be keyed by address and port", () =>
+    Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      quarantine.addUnsafe(client("a", 1))
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a", 1)), 10_000)
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a", 2)), 0)
+    }).pipe(provided({ quarantine_scope: "address" }))
+  )
+
+  it.effect("begins anew for a client that earns it again", () =>
+    Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      quarantine.addUnsafe(client("a"))
+      quarantine.addUnsafe(client("b"))
+      yield* TestClock.adjust("6 seconds")
+      quarantine.addUnsafe(client("a"))
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a")), 4_000)
+      // The one before it in time is swept although it came later.
+      assert.strictEqual(quarantine.statsUnsafe().entries, 1)
+    }).pipe(provided())
+  )
+
+  it.effect("keeps nobody out without a cooldown", () =>
+    Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      quarantine.addUnsafe(client("a"))
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a")), 0)
+    }).pipe(provided({ quarantine_cooldown_secs: 0 }))
+  )
+
+  it.effect("forgets at every sweep whoever may come back, and logs how many", () => {
+    const log: Array<string> = []
+    return Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      quarantine.addUnsafe(client("a"))
+      quarantine.addUnsafe(client("b"))
+      yield* TestClock.adjust("3 seconds")
+      quarantine.addUnsafe(client("c"))
+      yield* TestClock.adjust(8_999)
+      assert.deepStrictEqual([quarantine.statsUnsafe().entries, log], [3, []])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(log, ["INFO quarantine swept: 2 released, 1 left"])
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(log.slice(1), ["INFO quarantine swept: 1 released, 0 left"])
+      assert.deepStrictEqual(quarantine.statsUnsafe(), { entries: 0, releasedEarly: 0 })
+    }).pipe(provided({}, log))
+  })
+
+  it.effect("releases the oldest early when there are too many, and counts it", () =>
+    Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      for (let i = 0; i < MAX_ENTRIES + 2; i++) quarantine.addUnsafe(client(`ip ${i}`))
+      assert.deepStrictEqual(quarantine.statsUnsafe(), { entries: MAX_ENTRIES, releasedEarly: 2 })
+      assert.deepStrictEqual(
+        [0, 1, 2, MAX_ENTRIES + 1].map((i) => quarantine.remainingMillisUnsafe(client(`ip ${i}`))),
+        [0, 0, 10_000, 10_000]
+      )
+    }).pipe(provided())
+  )
+
+  it.effect("disabled keeps nobody out", () =>
+    Effect.gen(function* () {
+      const quarantine = yield* Quarantine
+      quarantine.addUnsafe(client("a"))
+      assert.strictEqual(quarantine.remainingMillisUnsafe(client("a")), 0)
+      assert.strictEqual(quarantine.statsUnsafe().entries, 0)
+    }).pipe(Effect.provide(Quarantine.layerDisabled))
+  )
+})

@@ -1,0 +1,214 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import { setImmediate as endOfTurn } from "node:timers/promises"
+import * as Envelope from "../../src/relay/Envelope.ts"
+import { Member, Room } from "../../src/relay/Room.ts"
+import * as arbitraries from "../support/arbitraries.ts"
+import { MemoryConnection, type Options } from "../support/MemoryConnection.ts"
+
+const MAX_LINE_BYTES = 65_536
+/** What a turn may pile up before it is sent. */
+const BATCH_BYTES = 128 * 1024
+
+const unlimited = { softLimitBytes: Infinity, hardLimitBytes: Infinity, policy: "disconnect" } as const
+const ignored = { onSlow() {}, onCaughtUp() {}, onOverflow() {}, onDropped() {} }
+
+const enter = (room: Room, n: number, options?: Options) => {
+  const connection = new MemoryConnection(`10.0.0.1:${n}`, options)
+  const member = new Member(connection, unlimited, ignored)
+  room.join(member)
+  return {
+    connection,
+    member,
+    publish: (line: string) => {
+      const bytes = Buffer.from(`<${line}>`)
+      return room.publish(member, bytes, 1, bytes.length - 1)
+    }
+  }
+}
+
+const envelope = (n: number, content: string) => JSON.stringify({ remote_addr: `10.0.0.1:${n}`, content })
+
+describe("Room", () => {
+  const step = Arbitrary.all({
+    kind: arbitraries.int(0, 15),
+    who: arbitraries.int(0, 5),
+    count: arbitraries.int(1, 4),
+    bytes: arbitraries.int(0, 60_000)
+  })
+
+  it.prop(
+    "brings to everyone, from each other sender, what it said meanwhile: in order, once, and whole",
+    {
+      steps: Arbitrary.array(step, { maxLength: 150 }),
+      capacity: arbitraries.int(0, 3000),
+      highWaterMark: arbitraries.int(0, 3000)
+    },
+    ({ steps, ...options }) => {
+      const room = new Room(MAX_LINE_BYTES)
+      const everyone = Array.from({ length: 3 }, (_, n) => ({
+        ...enter(room, n, options),
+        n,
+        expected: [] as string[]
+      }))
+      const present = [...everyone]
+      let said = 0
+      for (const { bytes, count, kind, who } of steps) {
+        const client = present[who % Math.max(1, present.length)]
+        if (kind === 0 || client === undefined) {
+          const n = everyone.length
+          const newcomer = { ...enter(room, n, options), n, expected: [] }
+          everyone.push(newcomer)
+          present.push(newcomer)
+        } else if (kind === 1) {
+          room.flush()
+          room.leave(client.member)
+          present.splice(present.indexOf(client), 1)
+        } else if (kind === 2) room.flush()
+        else if (kind === 3) client.connection.stopReading()
+        else if (kind === 4) client.connection.resumeReading()
+        else if (kind === 5) client.connection.read(bytes)
+        else {
+          for (let i = 0; i < count; i++) {
+            const content = `${said++}${kind === 15 ? "é".repeat(bytes / 2) : ""}`
+            assert.isTrue(client.publish(content))
+            for (const other of present) if (other !== client) other.expected.push(envelope(client.n, content))
+          }
+        }
+      }
+      room.flush()
+      for (const { connection, expected, n } of everyone) {
+        connection.resumeReading()
+        for (const sender of everyone) {
+          const from = `{"remote_addr":"10.0.0.1:${sender.n}"`
+          const mine = (lines: ReadonlyArray<string>) => lines.filter((line) => line.startsWith(from))
+          assert.deepStrictEqual(mine(connection.lines), mine(expected), `from ${sender.n} to ${n}`)
+        }
+        assert.strictEqual(connection.lines.length, expected.length)
+        assert.isTrue(connection.received === "" || connection.received.endsWith("\n"))
+      }
+    },
+    { arbitrary: { runs: 300 } }
+  )
+
+  it("writes once to each recipient in a turn, however many lines and senders there were", async () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [a, b, listener] = [enter(room, 0), enter(room, 1), enter(room, 2)]
+    for (let i = 0; i < 50; i++) {
+      a.publish(`a${i}`)
+      b.publish(`b${i}`)
+    }
+    assert.strictEqual(listener.connection.received, "")
+    await endOfTurn()
+    for (const { connection } of [a, b, listener]) assert.strictEqual(connection.writes, 1)
+    assert.strictEqual(listener.connection.lines.length, 100)
+    a.publish("again")
+    await endOfTurn()
+    assert.deepStrictEqual(
+      [a, b, listener].map(({ connection }) => connection.writes),
+      [1, 2, 2]
+    )
+  })
+
+  it("hands everyone the same bytes", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const sender = enter(room, 0)
+    const written: Array<Uint8Array> = []
+    for (let n = 1; n <= 3; n++) {
+      const { connection } = enter(room, n)
+      connection.writeUnsafe = (bytes) => written.push(bytes) > 0
+    }
+    sender.publish("one for all")
+    room.flush()
+    assert.strictEqual(written.length, 3)
+    assert.isTrue(written.every((bytes) => bytes === written[0]))
+  })
+
+  it("sends a large turn in parts, none much larger than a batch", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [sender, listener] = [enter(room, 0), enter(room, 1)]
+    const line = "x".repeat(60_000)
+    for (let i = 0; i < 20; i++) sender.publish(line)
+    assert.isAtLeast(listener.connection.lines.length, 18)
+    assert.isAtMost(listener.connection.writes, Math.ceil((20 * 60_100) / BATCH_BYTES))
+    room.flush()
+    assert.strictEqual(listener.connection.lines.length, 20)
+  })
+
+  it("does not let a client that does not read delay another", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [sender, blocked, reader] = [enter(room, 0), enter(room, 1), enter(room, 2)]
+    blocked.connection.stopReading()
+    for (let i = 0; i < 100; i++) {
+      sender.publish(`${i}`)
+      room.flush()
+      assert.strictEqual(reader.connection.lines.length, i + 1)
+    }
+    blocked.connection.resumeReading()
+    assert.strictEqual(blocked.connection.received, reader.connection.received)
+  })
+
+  it("brings a newcomer nothing that was said before, even in the same turn", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [sender, listener] = [enter(room, 0), enter(room, 1)]
+    sender.publish("before")
+    const newcomer = enter(room, 2)
+    sender.publish("after")
+    room.flush()
+    assert.deepStrictEqual(newcomer.connection.lines, [envelope(0, "after")])
+    assert.deepStrictEqual(listener.connection.lines, [envelope(0, "before"), envelope(0, "after")])
+  })
+
+  it("knows how many messages a client misses, whoever sent them", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [a, b] = [enter(room, 0), enter(room, 1)]
+    let dropped = 0
+    const connection = new MemoryConnection("10.0.0.1:2")
+    const limits = { softLimitBytes: 10, hardLimitBytes: 10, policy: "drop_newest" } as const
+    const member = new Member(connection, limits, { ...ignored, onDropped: (messages) => void (dropped += messages) })
+    room.join(member)
+    connection.stopReading()
+    a.publish("blocks it")
+    room.flush()
+    const own = Buffer.from("its own")
+    for (const sender of [a, b, a, undefined, undefined, b, b, undefined, a, b]) {
+      if (sender === undefined) room.publish(member, own, 0, own.length)
+      else sender.publish("missed")
+    }
+    room.flush()
+    assert.strictEqual(dropped, 7)
+    for (let i = 0; i < 5; i++) b.publish("missed")
+    room.flush()
+    assert.strictEqual(dropped, 12)
+  })
+
+  it("still relays what a client said before it left in the same turn", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [leaver, other, listener] = [enter(room, 0), enter(room, 1), enter(room, 2)]
+    leaver.publish("bye")
+    other.publish("oh")
+    room.leave(leaver.member)
+    room.flush()
+    assert.deepStrictEqual(listener.connection.lines, [envelope(0, "bye"), envelope(1, "oh")])
+    assert.deepStrictEqual(other.connection.lines, [envelope(0, "bye")])
+    assert.strictEqual(leaver.connection.received, "")
+  })
+
+  it("relays a line whose envelope has exactly the bytes allowed, and refuses one more, escapes counted", () => {
+    const room = new Room(300)
+    const [sender, listener] = [enter(room, 0), enter(room, 1)]
+    const free = 300 - Envelope.prefix("10.0.0.1:0").length - Envelope.SUFFIX_BYTES
+    for (const [character, cost] of [
+      ["x", 1],
+      ['"', 2],
+      ["\u0001", 6]
+    ] as const) {
+      const longest = character.repeat(Math.floor(free / cost)) + "x".repeat(free % cost)
+      assert.isTrue(sender.publish(longest))
+      assert.isFalse(sender.publish(`${longest}x`))
+      room.flush()
+      assert.strictEqual(listener.connection.lines.at(-1)!.length + 1, 300)
+    }
+    assert.strictEqual(listener.connection.lines.length, 3)
+  })
+})
