@@ -34,6 +34,7 @@ const formatProblem = ({ path, expected, found, hint }: Problem): string =>
 export interface KnownKey {
   readonly path: string
   readonly expected: string
+  readonly default: unknown
 }
 
 const MAX_FOUND_LENGTH = 60
@@ -51,6 +52,10 @@ const stringify = (value: unknown): string => {
 }
 
 const show = (value: unknown): string => shorten(stringify(value))
+
+/** A key that the configuration leaves out can still disagree with another one. */
+const showFound = (value: unknown, key: KnownKey | undefined): string =>
+  value === undefined && key !== undefined ? `${show(key.default)} (the default)` : show(value)
 
 const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
   path.reduce<string>((text, key) => {
@@ -124,11 +129,14 @@ const split = (path: string): readonly [group: string, name: string] => {
   return [path.slice(0, Math.max(dot, 0)), path.slice(dot + 1)]
 }
 
-/** The known key nearest to an unknown one. The same name in another group is nearer than another name in this group. */
-const suggest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>): string => {
+/**
+ * The known key nearest to an unknown one, if any is near. The same name in another group is nearer than another name in
+ * this group.
+ */
+export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>): string | undefined => {
   const name = String(path.at(-1))
   const group = formatPath(path.slice(0, -1))
-  let best = ""
+  let best: string | undefined
   let shortest = Math.max(2.5, bare(name).length * 0.4)
   for (const candidate of known) {
     const [candidateGroup, candidateName] = split(candidate.path)
@@ -138,49 +146,71 @@ const suggest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey
       shortest = distance
     }
   }
-  return best === "" ? "" : `did you mean ${best}?`
+  return best
+}
+
+/** The hint that goes with `nearest`. */
+export const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `did you mean ${name}?`)
+
+/** A problem, and what is needed to put several sources of one configuration together. */
+export interface KeyProblem {
+  /** The key at which it was found, by its path in the schema. */
+  readonly key: string
+  /** Whether the value is fine as such and only disagrees with that of another key. */
+  readonly comparesKeys: boolean
+  readonly problem: Problem
+}
+
+const originOf = (schemaPath: string, origins: ReadonlyMap<string, string>): string => {
+  const [key] = schemaPath.split("[", 1)
+  const origin = origins.get(key!)
+  return origin === undefined ? schemaPath : origin + schemaPath.slice(key!.length)
 }
 
 /**
- * Everything that is wrong with a configuration, one issue a path.
+ * Everything that is wrong with a configuration, one problem a path.
  *
  * @param options.issue what the schema found
  * @param options.input the value it was given
  * @param options.known every group and key of the schema
- * @param options.origins where a key stands in the file, if not at its own path
+ * @param options.origins where a key stands, if not at its own path
  */
-export const invalid = (
-  source: string,
-  options: {
-    readonly issue: SchemaIssue.Issue
-    readonly input: unknown
-    readonly known: ReadonlyArray<KnownKey>
-    readonly origins: ReadonlyMap<string, string>
-  }
-): ConfigError => {
+export const problems = (options: {
+  readonly issue: SchemaIssue.Issue
+  readonly input: unknown
+  readonly known: ReadonlyArray<KnownKey>
+  readonly origins: ReadonlyMap<string, string>
+}): ReadonlyArray<KeyProblem> => {
   const { known, origins } = options
-  const expectations = new Map(known.map(({ path, expected }) => [path, expected]))
-  const problems = new Map<string, Problem>()
+  const knownKeys = new Map(known.map((key) => [key.path, key]))
+  const found = new Map<string, KeyProblem>()
   for (const { path, unknown, expected } of findings(options.issue)) {
-    const schemaPath = formatPath(path)
-    problems.set(schemaPath, {
-      path: origins.get(schemaPath) ?? (schemaPath || "(top level)"),
-      ...(unknown
-        ? {
-            expected: "a known key",
-            found: `unknown key ${show(String(path.at(-1)))}`,
-            hint: suggest(path, known)
-          }
-        : {
-            expected: expected ?? expectations.get(schemaPath) ?? (path.length === 0 ? "an object" : "a string"),
-            found: show(valueAt(options.input, path)),
-            hint: ""
-          })
+    const key = formatPath(path)
+    found.set(key, {
+      key,
+      comparesKeys: expected !== undefined,
+      problem: {
+        path: originOf(key, origins) || "(top level)",
+        ...(unknown
+          ? {
+              expected: "a known key",
+              found: `unknown key ${show(String(path.at(-1)))}`,
+              hint: didYouMean(nearest(path, known))
+            }
+          : {
+              expected: expected ?? knownKeys.get(key)?.expected ?? (path.length === 0 ? "an object" : "a string"),
+              found: showFound(valueAt(options.input, path), knownKeys.get(key)),
+              hint: ""
+            })
+      }
     })
   }
-  const issues = [...problems.values()]
-  return new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
+  return [...found.values()]
 }
+
+/** The report of all these problems. */
+export const invalid = (source: string, issues: ReadonlyArray<Problem>): ConfigError =>
+  new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
 
 const WHITESPACE = /[ \t\n\r]*/y
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y

@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
@@ -43,22 +44,29 @@ const key = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: str
     .annotate({ default: defaultValue, description })
     .pipe(Schema.withDecodingDefaultTypeKey<Schema.Codec<T, E>>(Effect.succeed(defaultValue)))
 
-/** A key that the file may leave out or set to `null`, which both mean the default. */
-const nullableKey = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) => {
-  const described: Schema.Codec<T, E> = schema.annotate({ default: defaultValue, description })
-  return Schema.toType(described).pipe(
-    Schema.encodeTo(Schema.optionalKey(Schema.NullOr(described)), {
+/**
+ * A key that the file may leave out or set to `null`, which both mean the default.
+ *
+ * @param written the default, as one would write it in a file
+ */
+const nullableKey = <T, E>(
+  schema: Schema.Codec<T, E>,
+  defaultValue: T,
+  description: string,
+  written: unknown = defaultValue
+) =>
+  Schema.toType(schema.annotate({ default: defaultValue, description })).pipe(
+    Schema.encodeTo(Schema.optionalKey(Schema.NullOr(schema).annotate({ default: written as never, description })), {
       decode: SchemaGetter.transformOptional((value: Option.Option<T | null>) =>
         Option.some(Option.match(value, { onNone: () => defaultValue, onSome: (given) => given ?? defaultValue }))
       ),
       encode: SchemaGetter.passthroughSubtype<T | null, T>()
     })
   )
-}
 
 /** A group of keys, each with its own default. */
 const group = <T, E>(schema: Schema.Codec<T, E>, description: string) =>
-  nullableKey(schema.annotate({ expected: "an object" }), Schema.decodeUnknownSync(schema)({}), description)
+  nullableKey(schema.annotate({ expected: "an object" }), Schema.decodeUnknownSync(schema)({}), description, {})
 
 const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
 
@@ -103,9 +111,9 @@ const SlowConsumer = Schema.Struct({
     "disconnect",
     "What happens to a client whose backlog reaches the hard limit."
   ),
-  soft_limit_bytes: key(whole(1), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
+  soft_limit_bytes: key(whole(65_536), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
   hard_limit_bytes: key(
-    whole(1),
+    whole(65_536),
     16_777_216,
     "Backlog, in bytes, that no client may exceed. Not below `soft_limit_bytes`."
   ),
@@ -206,11 +214,20 @@ export interface Key {
   /** `hyper_parameters.slow_consumer.policy` */
   readonly path: string
   readonly isGroup: boolean
+  /** Whether its values are strings. */
+  readonly isText: boolean
   readonly expected: string
   /** `undefined` for a key that is ignored. */
   readonly default: unknown
   readonly description: string
 }
+
+const isText = (ast: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.every(isText)
+    : SchemaAST.isString(ast) ||
+      SchemaAST.isTemplateLiteral(ast) ||
+      (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
 
 const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
   SchemaAST.isObjects(ast)
@@ -221,6 +238,7 @@ const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
           {
             path,
             isGroup: SchemaAST.isObjects(type),
+            isText: isText(type),
             expected: String(annotations?.["expected"]),
             default: annotations?.["default"],
             description: String(annotations?.["description"])
@@ -256,12 +274,14 @@ const withoutUndefined = (value: unknown): unknown =>
 /**
  * Brings the older forms that files in the field still have into the present one.
  *
- * @returns a copy of the input, a warning for each older form, and where moved keys stand in the file
+ * @param names where a key stands, if not at its own path
+ * @returns a copy of the input, a warning for each older form, and `names` with the keys that were moved
  */
-const modernize = (input: unknown) => {
+const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
   const value = withoutUndefined(input)
   const warnings: Array<string> = []
-  const origins = new Map<string, string>()
+  const origins = new Map(names)
+  const nameOf = (path: string) => names.get(path) ?? path
   if (!isObject(value)) return { value, warnings, origins }
 
   const { hyper_parameters: hyperParameters, logger } = value
@@ -282,21 +302,46 @@ const modernize = (input: unknown) => {
   if (isObject(logger)) {
     if (logger["log_keys"] === "") {
       logger["log_keys"] = null
-      warnings.push('logger.log_keys: "" is an older form: write null')
+      warnings.push(`${nameOf("logger.log_keys")}: "" is an older form: write null`)
     }
     const given = logger["log_level"]
     if (typeof given === "string") {
       const level = given.toUpperCase() === "WARN" ? "WARNING" : given.toUpperCase()
       if (level !== given && LOG_LEVELS.some((known) => known === level)) {
         logger["log_level"] = level
-        warnings.push(`logger.log_level: ${JSON.stringify(given)} is an older form: write "${level}"`)
+        warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "${level}"`)
       }
     }
   }
   return { value, warnings, origins }
 }
 
-const decodeValues = Schema.decodeUnknownEffect(Values, { errors: "all", onExcessProperty: "error" })
+const decodeValues = Schema.decodeUnknownResult(Values, { errors: "all", onExcessProperty: "error" })
+
+const NO_NAMES: ReadonlyMap<string, string> = new Map()
+
+/** What there is to say about a configuration, or about a part of one. */
+export interface Examined {
+  /** The input, in present forms only. */
+  readonly input: unknown
+  /** One for each older form. */
+  readonly warnings: ReadonlyArray<string>
+  /** With every default, or everything that is wrong. */
+  readonly values: Result.Result<Values, ReadonlyArray<ConfigReport.KeyProblem>>
+}
+
+/**
+ * Checks a configuration and fills in its defaults, as `decode` does, for whoever puts one together from several sources.
+ *
+ * @param names what messages call a key, if not by its path: the variable or the flag that set it
+ */
+export const examine = (input: unknown, names = NO_NAMES): Examined => {
+  const { value, warnings, origins } = modernize(input, names)
+  const values = Result.mapError(decodeValues(value), ({ issue }) =>
+    ConfigReport.problems({ issue, input: value, known: keys(), origins })
+  )
+  return { input: value, warnings, values }
+}
 
 /**
  * Checks a configuration and fills in its defaults (contract, section 4).
@@ -306,11 +351,33 @@ const decodeValues = Schema.decodeUnknownEffect(Values, { errors: "all", onExces
  * @returns fails with a `ConfigError` that lists every problem
  */
 export const decode = Effect.fnUntraced(function* (input: unknown, source: string) {
-  const { value, warnings, origins } = modernize(input)
-  const values = yield* Effect.mapError(decodeValues(value), ({ issue }) =>
-    ConfigReport.invalid(source, { issue, input: value, known: keys(), origins })
+  const examined = examine(input)
+  const values = yield* Effect.fromResult(examined.values).pipe(
+    Effect.mapError((problems) =>
+      ConfigReport.invalid(
+        source,
+        problems.map(({ problem }) => problem)
+      )
+    )
   )
-  return { values, warnings: warnings.map((warning) => `${source}: ${warning}`) } satisfies Loaded
+  return { values, warnings: examined.warnings.map((warning) => `${source}: ${warning}`) } satisfies Loaded
+})
+
+/**
+ * Reads a file as JSON, whatever is in it.
+ *
+ * @param path of the file, which is UTF-8 with or without a byte order mark
+ * @returns fails with a `ConfigError`: unreadable, or no JSON (with line and column)
+ */
+export const read = Effect.fnUntraced(function* (path: string) {
+  const text = yield* Effect.tryPromise({
+    try: async () => new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path)),
+    catch: (cause) => ConfigReport.unreadable(path, cause)
+  })
+  return yield* Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: () => ConfigReport.notJson(path, text)
+  })
 })
 
 /**
@@ -320,15 +387,7 @@ export const decode = Effect.fnUntraced(function* (input: unknown, source: strin
  * @returns fails with a `ConfigError`: unreadable, no JSON (with line and column), or every wrong key at once
  */
 export const load = Effect.fnUntraced(function* (path: string) {
-  const text = yield* Effect.tryPromise({
-    try: async () => new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path)),
-    catch: (cause) => ConfigReport.unreadable(path, cause)
-  })
-  const input = yield* Effect.try({
-    try: (): unknown => JSON.parse(text),
-    catch: () => ConfigReport.notJson(path, text)
-  })
-  return yield* decode(input, path)
+  return yield* decode(yield* read(path), path)
 })
 
 type DeepPartial<T> = {
@@ -339,7 +398,8 @@ type DeepPartial<T> = {
     : T[K]
 }
 
-const merge = (base: object, overrides: object): object => {
+/** A configuration with another laid over it, key by key. Lists are replaced whole. */
+export const merge = (base: object, overrides: object): object => {
   const merged: JsonObject = { ...base }
   for (const [name, value] of Object.entries(overrides)) {
     const inherited = merged[name]

@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
@@ -10,10 +11,22 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import manifest from "../package.json" with { type: "json" }
+import { check } from "./commands/check.ts"
+import { connect } from "./commands/connect.ts"
+import { init } from "./commands/init.ts"
+import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
 const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
+const formatter = CliOutput.defaultFormatter()
+
+/** Without a subcommand the server runs, which the usage line must not hide. */
+const output = CliOutput.layer({
+  ...formatter,
+  formatHelpDoc: (doc) => formatter.formatHelpDoc({ ...doc, usage: doc.usage.replace("<subcommand>", "[subcommand]") })
+})
 
 /** A shutdown by signal is a success. */
 const teardown: Runtime.Teardown = (exit, onExit) =>
@@ -29,9 +42,11 @@ const endOnSecondSignal = (signal: "SIGINT" | "SIGTERM", code: number) => {
 endOnSecondSignal("SIGINT", 130)
 endOnSecondSignal("SIGTERM", 143)
 
-Command.run(serve, { version: manifest.version }).pipe(
+const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
+
+Command.run(commands, { version: manifest.version }).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
-  Effect.provide(Layer.merge(NodeServices.layer, cliConfig)),
+  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output)),
   (program) => NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })
 )

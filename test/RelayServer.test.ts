@@ -165,8 +165,8 @@ describe("each protection", () => {
           asked.push(`fan-out ${fanOut}`)
           return fanOut === 2 ? "disconnect" : "pass"
         },
-        throttleMillis: 0,
-        flowControlMillis: 0
+        throttle: Effect.void,
+        flowControl: Effect.void
       }),
       Layer.succeed(IdleTimeout, {
         watchUnsafe: () => void asked.push("watch"),
@@ -180,7 +180,7 @@ describe("each protection", () => {
       Layer.succeed(ClientLimits, {
         enterUnsafe: (ip) => asked.push(`enter ${ip}`) <= 1_000,
         leaveUnsafe: (ip) => void asked.push(`leave ${ip}`),
-        maxClients: Infinity
+        maxClientsUnsafe: () => Infinity
       })
     )
 

@@ -307,7 +307,7 @@ describe("problems", () => {
               client_timeout_secs: -1,
               tls: {},
               backpressure_policy: [],
-              slow_consumer: { soft_limit_bytes: 100, hard_limit_bytes: 99 }
+              slow_consumer: { soft_limit_bytes: 100_000, hard_limit_bytes: 99_999 }
             }
           },
           "etc/server.json"
@@ -329,7 +329,7 @@ describe("problems", () => {
         "  hyper_parameters.client_timeout_secs: expected null or a whole number, 1 or more, found -1",
         '  hyper_parameters.tls: expected a known key, found unknown key "tls"',
         "  hyper_parameters.backpressure_policy: expected an object, found []",
-        "  hyper_parameters.slow_consumer.hard_limit_bytes: expected soft_limit_bytes (100) or more, found 99"
+        "  hyper_parameters.slow_consumer.hard_limit_bytes: expected soft_limit_bytes (100000) or more, found 99999"
       ])
     })
   )

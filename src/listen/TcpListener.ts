@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (
   session: (connection: Connection) => Effect.Effect<void>
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope | ServerConfig | Quarantine | ClientLimits> {
   const config = yield* ServerConfig
-  const { accept_error_backoff_ms, listen_backlog } = config.hyper_parameters
+  const { listen_backlog } = config.hyper_parameters
   const quarantine = yield* Quarantine
   const limits = yield* ClientLimits
   const clock = yield* Clock.Clock
@@ -97,8 +97,9 @@ export const make = Effect.fnUntraced(function* (
   // the one that keeps descriptors free for the clients that are connected.
   const descriptors = descriptorLimit()
   const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
-  const most = Math.min(limits.maxClients + REFUSALS_AT_ONCE, places)
-  if (Number.isFinite(most)) server.maxConnections = most
+  Object.defineProperty(server, "maxConnections", {
+    get: () => Math.min(limits.maxClientsUnsafe() + REFUSALS_AT_ONCE, places)
+  })
   server.on("drop", () => count("dropped, too many at once"))
   server.on("connection", (socket) => {
     const client = Address.ofPeer(socket)
@@ -115,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
   const bound = yield* listen(server, config, listen_backlog)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
-  if (places < limits.maxClients) {
+  if (places < limits.maxClientsUnsafe()) {
     yield* Effect.logInfo(`room for ${places} clients only: this process may open ${descriptors} files (ulimit -n)`)
   }
 
@@ -123,6 +124,7 @@ export const make = Effect.fnUntraced(function* (
   const recover = Effect.fnUntraced(function* () {
     while (true) {
       const error = yield* Queue.take(acceptErrors)
+      const { accept_error_backoff_ms } = config.hyper_parameters
       yield* Effect.logWarning(
         `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
       )

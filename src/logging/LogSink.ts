@@ -5,7 +5,7 @@
  * A destination that does not keep up costs lines, which are counted and said, never memory or time.
  */
 import type * as Cause from "effect/Cause"
-import type * as Duration from "effect/Duration"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
@@ -25,8 +25,8 @@ export interface LogSink {
   readonly flush: Effect.Effect<void>
 }
 
-/** How long a line waits for others to be written with. */
-const GATHER: Duration.Input = "50 millis"
+/** The least time between two writes, in milliseconds: what is logged meanwhile is written together. */
+const GATHER_MILLIS = 50
 
 /** Characters that need not wait any longer. */
 const BATCH_LENGTH = 64 * 1024
@@ -52,6 +52,9 @@ export const make: (options: {
   const filled = Latch.makeUnsafe(false)
   const urgent = Latch.makeUnsafe(false)
   const idle = Latch.makeUnsafe(true)
+
+  const clock = yield* Clock.Clock
+  let lastWriteMillis = -Infinity
 
   let on = true
   let flushing = 0
@@ -103,9 +106,11 @@ export const make: (options: {
   yield* Effect.gen(function* () {
     while (true) {
       yield* filled.await
-      if (flushing === 0) yield* Effect.timeoutOption(urgent.await, GATHER)
+      const wait = lastWriteMillis + GATHER_MILLIS - clock.currentTimeMillisUnsafe()
+      if (flushing === 0 && wait > 0) yield* Effect.timeoutOption(urgent.await, wait)
       urgent.closeUnsafe()
       yield* writeHeld
+      lastWriteMillis = clock.currentTimeMillisUnsafe()
       if (heldBytes === 0 && text === "") sayMissing()
       if (heldBytes === 0 && text === "") {
         filled.closeUnsafe()

@@ -65,6 +65,11 @@ export class RelayLogger extends Context.Service<
     readonly path: string | undefined
     /** How many lines were dropped so far because the console or the file did not keep up. */
     readonly droppedUnsafe: () => number
+    /**
+     * Changes the least severe level that is logged, for `Effect.log*` and for relayed messages. What is below INFO gets
+     * here only if the server was started with DEBUG: otherwise Effect has cut it already, where that is cheapest.
+     */
+    readonly setLevelUnsafe: (level: LogFormat.Level) => void
     /** Waits until everything logged is written, also what is logged meanwhile; bound it with a timeout. */
     readonly flush: Effect.Effect<void>
   }
@@ -222,17 +227,18 @@ const makeContext = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Context.Context<RelayLogger | MessageLog>> {
   const clock = yield* Clock.Clock
   const keys = options.log_keys === null ? null : new Set(options.log_keys)
-  const debug = options.log_level === "DEBUG"
+  let minimum = LogFormat.levels.indexOf(options.log_level)
 
   const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     try {
       const timeMillis = date.getTime()
       const level = levelNames[logLevel]
+      if (LogFormat.levels.indexOf(level) < minimum) return
       const text = LogMessage.eventText({
         message,
         cause,
         // A failure is news for the operator; a defect is a bug, which nobody can find without its stack.
-        stacks: debug ? (level === "DEBUG" ? "all" : "defects") : "none",
+        stacks: minimum === 0 ? (level === "DEBUG" ? "all" : "defects") : "none",
         timeMillis,
         spans: fiber.getRef(References.CurrentLogSpans),
         annotations: fiber.getRef(References.CurrentLogAnnotations)
@@ -245,12 +251,13 @@ const makeContext = Effect.fnUntraced(function* (
     }
   })
 
-  const enabled = sinks.length > 0 && (debug || options.log_level === "INFO")
   const parse = keys !== null || sinks.some(({ json }) => json)
   const messageLog = MessageLog.of({
-    enabled,
+    get enabled() {
+      return sinks.length > 0 && minimum <= INFO
+    },
     relayed(address, content) {
-      if (!enabled) return
+      if (!messageLog.enabled) return
       try {
         const timeMillis = clock.currentTimeMillisUnsafe()
         let read: LogMessage.LoggedContent | undefined
@@ -268,11 +275,17 @@ const makeContext = Effect.fnUntraced(function* (
   return Context.make(RelayLogger, {
     path,
     droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
+    setLevelUnsafe: (level) => {
+      minimum = LogFormat.levels.indexOf(level)
+    },
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
     Context.add(References.CurrentLoggers, new Set([logger])),
-    Context.add(References.MinimumLogLevel, sinks.length > 0 ? minimumLevels[options.log_level] : "None")
+    Context.add(
+      References.MinimumLogLevel,
+      sinks.length === 0 ? "None" : options.log_level === "DEBUG" ? "Trace" : "Info"
+    )
   )
 })
 
@@ -287,10 +300,4 @@ const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
   None: "CRITICAL"
 }
 
-const minimumLevels: Record<LogFormat.Level, LogLevel.LogLevel> = {
-  DEBUG: "Trace",
-  INFO: "Info",
-  WARNING: "Warn",
-  ERROR: "Error",
-  CRITICAL: "Fatal"
-}
+const INFO = LogFormat.levels.indexOf("INFO")

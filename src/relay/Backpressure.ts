@@ -9,8 +9,6 @@ import { ServerConfig } from "../ServerConfig.ts"
  */
 export type Verdict = "pass" | "throttle" | "flow_control" | "disconnect"
 
-const from = (enabled: boolean, threshold: number) => (enabled ? threshold : Infinity)
-
 /**
  * Slows down the senders of a large room (contract, section 3; seed, "Backpressure signal"). The decision depends on the
  * fan-out alone and is taken, and applied, in the sender's own fiber: no report of it can be lost, and other senders
@@ -25,29 +23,26 @@ export class Backpressure extends Context.Service<
      * @param fanOut the number of other clients the line would reach
      */
     readonly decideUnsafe: (fanOut: number) => Verdict
-    /** How long a sender waits after `throttle`, in milliseconds. */
-    readonly throttleMillis: number
-    /** How long a sender is not read after `flow_control`, in milliseconds. */
-    readonly flowControlMillis: number
+    /** The wait of a sender after `throttle`. */
+    readonly throttle: Effect.Effect<void>
+    /** The wait of a sender after `flow_control`. */
+    readonly flowControl: Effect.Effect<void>
   }
 >()("summoner-server/Backpressure") {
   /** The severest enabled action whose threshold the fan-out has reached. */
   static readonly layer = Layer.effect(
     Backpressure,
-    Effect.gen(function* () {
-      const { backpressure_policy: policy, ...hyperParameters } = (yield* ServerConfig).hyper_parameters
-      const throttle = from(policy.enable_throttle, policy.throttle_threshold)
-      const flowControl = from(policy.enable_flow_control, policy.flow_control_threshold)
-      const disconnect = from(policy.enable_disconnect, policy.disconnect_threshold)
-      const mildest = Math.min(throttle, flowControl, disconnect)
+    Effect.map(ServerConfig, ({ hyper_parameters }) => {
+      const policy = hyper_parameters.backpressure_policy
       return Backpressure.of({
         decideUnsafe: (fanOut) => {
-          if (fanOut < mildest) return "pass"
-          if (fanOut >= disconnect) return "disconnect"
-          return fanOut >= flowControl ? "flow_control" : "throttle"
+          if (policy.enable_disconnect && fanOut >= policy.disconnect_threshold) return "disconnect"
+          if (policy.enable_flow_control && fanOut >= policy.flow_control_threshold) return "flow_control"
+          if (policy.enable_throttle && fanOut >= policy.throttle_threshold) return "throttle"
+          return "pass"
         },
-        throttleMillis: hyperParameters.throttle_delay_ms,
-        flowControlMillis: hyperParameters.flow_control_delay_ms
+        throttle: Effect.suspend(() => Effect.sleep(hyper_parameters.throttle_delay_ms)),
+        flowControl: Effect.suspend(() => Effect.sleep(hyper_parameters.flow_control_delay_ms))
       })
     })
   )
@@ -55,7 +50,7 @@ export class Backpressure extends Context.Service<
   /** Every line passes. */
   static readonly layerDisabled = Layer.succeed(Backpressure, {
     decideUnsafe: () => "pass",
-    throttleMillis: 0,
-    flowControlMillis: 0
+    throttle: Effect.void,
+    flowControl: Effect.void
   })
 }

@@ -50,11 +50,6 @@ export class Broadcaster extends Context.Service<
     Broadcaster,
     Effect.gen(function* () {
       const { max_line_bytes, slow_consumer } = (yield* ServerConfig).hyper_parameters
-      const limits = {
-        softLimitBytes: slow_consumer.soft_limit_bytes,
-        hardLimitBytes: slow_consumer.hard_limit_bytes,
-        policy: slow_consumer.policy
-      }
       const room = new Room(max_line_bytes)
       const goOn = yield* Latch.make(true)
       /** The slow members that senders wait for, each with the fiber that ends their patience. */
@@ -80,7 +75,7 @@ export class Broadcaster extends Context.Service<
 
       return Broadcaster.of({
         joinUnsafe: (connection, events) => {
-          const member = new Member(connection, limits, {
+          const member = new Member(connection, slow_consumer, {
             onSlow: () => waitFor(member, events.onStalled),
             onCaughtUp: () => stopWaitingFor(member),
             onOverflow: events.onOverflow,

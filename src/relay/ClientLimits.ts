@@ -12,20 +12,21 @@ export class ClientLimits extends Context.Service<
     /** Gives the place back. */
     readonly leaveUnsafe: (ip: string) => void
     /** The most clients in all; `Infinity` for no limit. */
-    readonly maxClients: number
+    readonly maxClientsUnsafe: () => number
   }
 >()("summoner-server/ClientLimits") {
   /** `max_clients` and `max_clients_per_ip`. */
   static readonly layer = Layer.effect(
     ClientLimits,
     Effect.gen(function* () {
-      const { max_clients: maxClients, max_clients_per_ip: maxPerIp } = (yield* ServerConfig).hyper_parameters
+      const { hyper_parameters } = yield* ServerConfig
       const perIp = new Map<string, number>()
       let clients = 0
       return ClientLimits.of({
         enterUnsafe: (ip) => {
           const fromIp = perIp.get(ip) ?? 0
-          if (clients >= maxClients || (maxPerIp !== null && fromIp >= maxPerIp)) return false
+          const { max_clients, max_clients_per_ip } = hyper_parameters
+          if (clients >= max_clients || (max_clients_per_ip !== null && fromIp >= max_clients_per_ip)) return false
           clients++
           perIp.set(ip, fromIp + 1)
           return true
@@ -36,7 +37,7 @@ export class ClientLimits extends Context.Service<
           if (fromIp === 0) perIp.delete(ip)
           else perIp.set(ip, fromIp)
         },
-        maxClients
+        maxClientsUnsafe: () => hyper_parameters.max_clients
       })
     })
   )
@@ -45,6 +46,6 @@ export class ClientLimits extends Context.Service<
   static readonly layerUnlimited = Layer.succeed(ClientLimits, {
     enterUnsafe: () => true,
     leaveUnsafe: () => {},
-    maxClients: Infinity
+    maxClientsUnsafe: () => Infinity
   })
 }

@@ -26,18 +26,19 @@ export class IdleTimeout extends Context.Service<
   static readonly layer = Layer.effect(
     IdleTimeout,
     Effect.gen(function* () {
-      const { client_timeout_secs, timeout_check_interval_secs } = (yield* ServerConfig).hyper_parameters
-      if (client_timeout_secs === null) return disabled
+      const { hyper_parameters } = yield* ServerConfig
       const clock = yield* Clock.Clock
       const watched = new Set<Watched>()
       const sweep = Effect.sync(() => {
+        const { client_timeout_secs } = hyper_parameters
+        if (client_timeout_secs === null) return
         const latest = clock.currentTimeMillisUnsafe() - client_timeout_secs * 1000
         for (const client of watched) {
           const lastLine = client.lastLineMillis()
           if (lastLine !== undefined && lastLine <= latest) client.onIdle()
         }
       })
-      yield* Effect.sleep(timeout_check_interval_secs * 1000).pipe(
+      yield* Effect.suspend(() => Effect.sleep(hyper_parameters.timeout_check_interval_secs * 1000)).pipe(
         Effect.andThen(sweep),
         Effect.forever,
         Effect.tapCause((cause) => Effect.logError("the idle timeout has stopped working", cause)),
@@ -51,7 +52,5 @@ export class IdleTimeout extends Context.Service<
   )
 
   /** Nobody is ever idle. */
-  static readonly layerDisabled = Layer.sync(IdleTimeout, () => disabled)
+  static readonly layerDisabled = Layer.succeed(IdleTimeout, { watchUnsafe: () => {}, unwatchUnsafe: () => {} })
 }
-
-const disabled = IdleTimeout.of({ watchUnsafe: () => {}, unwatchUnsafe: () => {} })

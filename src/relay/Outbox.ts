@@ -1,16 +1,12 @@
+import type { ServerConfig } from "../ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
 import * as Notice from "./Notice.ts"
 
-/** What happens to a client whose backlog reaches the hard limit. */
-export type OverflowPolicy = "disconnect" | "drop_oldest" | "drop_newest"
-
-export interface OutboxLimits {
-  /** Above this many bytes the client counts as slow. */
-  readonly softLimitBytes: number
-  /** The backlog never grows beyond this many bytes. */
-  readonly hardLimitBytes: number
-  readonly policy: OverflowPolicy
-}
+/** `hyper_parameters.slow_consumer`; read whenever it matters, so that it may change. */
+export type OutboxLimits = Pick<
+  ServerConfig["Service"]["hyper_parameters"]["slow_consumer"],
+  "policy" | "soft_limit_bytes" | "hard_limit_bytes"
+>
 
 /** What the room wants to know of one outbox. Called synchronously. */
 export interface OutboxEvents {
@@ -73,15 +69,19 @@ export class Outbox {
     return this.#queuedBytes + this.#connection.unsentBytes()
   }
 
-  /** Sends a parcel. The object is kept while it waits, so that all outboxes can share it as they share its bytes. */
-  send(parcel: Parcel): void {
-    if (this.#state !== "open") return
-    if (this.#blocked) {
-      this.#enqueue(parcel)
-    } else if (!this.#connection.writeUnsafe(parcel.bytes)) {
+  /**
+   * Sends a parcel. The object is kept while it waits, so that all outboxes can share it as they share its bytes.
+   *
+   * @returns whether it was taken; if not, the policy at the hard limit has dropped it
+   */
+  send(parcel: Parcel): boolean {
+    if (this.#state !== "open") return false
+    if (this.#blocked) return this.#enqueue(parcel)
+    if (!this.#connection.writeUnsafe(parcel.bytes)) {
       this.#blocked = true
       this.#checkSlow()
     }
+    return true
   }
 
   /** Sends several parcels with one system call: those of a batch around the client's own lines. */
@@ -101,7 +101,7 @@ export class Outbox {
   /**
    * Tells the client `text`, `count` times over.
    *
-   * @returns how often it was not told, because earlier notices still wait to be read
+   * @returns how often it was not told, because too much still waits to be read
    */
   notify(text: string, count = 1): number {
     if (this.#state !== "open") return count
@@ -109,8 +109,7 @@ export class Outbox {
     while (untold > 0) {
       const room = NOTICE_BACKLOG_BYTES - this.#queuedNoticeBytes
       const told = Math.min(untold, Math.floor(room / text.length))
-      if (told === 0) break
-      this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })
+      if (told === 0 || !this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })) break
       untold -= told
     }
     return untold
@@ -133,10 +132,11 @@ export class Outbox {
     this.#clear()
   }
 
-  #enqueue(parcel: Parcel): void {
-    if (this.#state !== "open" || !this.#makeRoom(parcel)) return
+  #enqueue(parcel: Parcel): boolean {
+    if (this.#state !== "open" || !this.#makeRoom(parcel)) return false
     this.#push(parcel)
     this.#checkSlow()
+    return true
   }
 
   /** Writes what waits until the connection takes no more. */
@@ -171,7 +171,7 @@ export class Outbox {
 
   #checkSlow(): void {
     if (this.#state !== "open") return
-    const isSlow = this.waitingBytes > this.#limits.softLimitBytes
+    const isSlow = this.waitingBytes > this.#limits.soft_limit_bytes
     if (isSlow === this.#slow) return
     this.#slow = isSlow
     if (isSlow) this.#events.onSlow()
@@ -180,7 +180,7 @@ export class Outbox {
 
   /** Applies the policy at the hard limit, and says whether `parcel` is to be queued. */
   #makeRoom(parcel: Parcel): boolean {
-    const limit = this.#limits.hardLimitBytes - parcel.bytes.length
+    const limit = this.#limits.hard_limit_bytes - parcel.bytes.length
     if (this.waitingBytes <= limit) return true
     switch (this.#limits.policy) {
       case "disconnect":
@@ -202,6 +202,7 @@ export class Outbox {
   }
 
   #drop(messages: number): void {
+    if (messages === 0) return
     this.#dropped += messages
     this.#events.onDropped(messages)
   }

@@ -36,11 +36,11 @@ export class Quarantine extends Context.Service<
   static readonly layer = Layer.effect(
     Quarantine,
     Effect.gen(function* () {
-      const { quarantine_cleanup_interval_secs, quarantine_cooldown_secs, quarantine_scope } = (yield* ServerConfig)
-        .hyper_parameters
+      const { hyper_parameters } = yield* ServerConfig
+      const { quarantine_scope } = hyper_parameters
       const clock = yield* Clock.Clock
       const keyOf = (client: Suspect) => (quarantine_scope === "ip" ? client.ip : client.address)
-      /** When each may come back. In the order of release, because every stay is equally long. */
+      /** When each may come back, in milliseconds. Who was added last comes last. */
       const releases = new Map<string, number>()
       let releasedEarly = 0
 
@@ -48,15 +48,14 @@ export class Quarantine extends Context.Service<
         const now = clock.currentTimeMillisUnsafe()
         const before = releases.size
         for (const [key, release] of releases) {
-          if (release > now) break
-          releases.delete(key)
+          if (release <= now) releases.delete(key)
         }
         const released = before - releases.size
         return released === 0
           ? Effect.void
           : Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
       })
-      yield* Effect.sleep(quarantine_cleanup_interval_secs * 1000).pipe(
+      yield* Effect.suspend(() => Effect.sleep(hyper_parameters.quarantine_cleanup_interval_secs * 1000)).pipe(
         Effect.andThen(sweep),
         Effect.forever,
         Effect.tapCause((cause) => Effect.logError("the quarantine is no longer swept", cause)),
@@ -67,7 +66,7 @@ export class Quarantine extends Context.Service<
         addUnsafe: (client) => {
           const key = keyOf(client)
           releases.delete(key)
-          releases.set(key, clock.currentTimeMillisUnsafe() + quarantine_cooldown_secs * 1000)
+          releases.set(key, clock.currentTimeMillisUnsafe() + hyper_parameters.quarantine_cooldown_secs * 1000)
           if (releases.size > MAX_ENTRIES) {
             releases.delete(releases.keys().next().value!)
             releasedEarly++

@@ -41,7 +41,7 @@ export class RateLimiter extends Context.Service<
   static readonly layerFixedWindow = Layer.effect(
     RateLimiter,
     Effect.map(ServerConfig, ({ hyper_parameters }) =>
-      fromConfig(hyper_parameters, (limit, nowMillis) => new FixedWindow(limit, nowMillis))
+      fromConfig(hyper_parameters, (nowMillis) => new FixedWindow(hyper_parameters, nowMillis))
     )
   )
 
@@ -49,7 +49,7 @@ export class RateLimiter extends Context.Service<
   static readonly layerTokenBucket = Layer.effect(
     RateLimiter,
     Effect.map(ServerConfig, ({ hyper_parameters }) =>
-      fromConfig(hyper_parameters, (limit, nowMillis) => new TokenBucket(limit, nowMillis))
+      fromConfig(hyper_parameters, (nowMillis) => new TokenBucket(hyper_parameters, nowMillis))
     )
   )
 
@@ -67,13 +67,14 @@ const unlimited: RateBudget = { spendUnsafe: () => true }
  */
 export const MAX_SHARED_BUDGETS = 65_536
 
+type Limit = Pick<ServerConfig["Service"]["hyper_parameters"], "rate_limit_msgs_per_minute">
+
 const fromConfig = (
-  hyperParameters: ServerConfig["Service"]["hyper_parameters"],
-  make: (limit: number, nowMillis: number) => RateBudget
+  { rate_limit_scope }: ServerConfig["Service"]["hyper_parameters"],
+  make: (nowMillis: number) => RateBudget
 ) => {
-  const { rate_limit_msgs_per_minute: limit, rate_limit_scope } = hyperParameters
   if (rate_limit_scope === "connection") {
-    return RateLimiter.of({ openUnsafe: (_ip, nowMillis) => make(limit, nowMillis), closeUnsafe: () => {} })
+    return RateLimiter.of({ openUnsafe: (_ip, nowMillis) => make(nowMillis), closeUnsafe: () => {} })
   }
   /** Budgets of addresses with clients, and of those without, the latter in the order in which they lost their last. */
   const used = new Map<string, { readonly budget: RateBudget; clients: number }>()
@@ -85,7 +86,7 @@ const fromConfig = (
         shared.clients++
         return shared.budget
       }
-      const budget = unused.get(ip) ?? make(limit, nowMillis)
+      const budget = unused.get(ip) ?? make(nowMillis)
       unused.delete(ip)
       used.set(ip, { budget, clients: 1 })
       return budget
@@ -101,11 +102,11 @@ const fromConfig = (
 }
 
 class FixedWindow implements RateBudget {
-  readonly #limit: number
+  readonly #limit: Limit
   #windowStart: number
   #spent = 0
 
-  constructor(limit: number, nowMillis: number) {
+  constructor(limit: Limit, nowMillis: number) {
     this.#limit = limit
     this.#windowStart = nowMillis
   }
@@ -117,26 +118,27 @@ class FixedWindow implements RateBudget {
       this.#windowStart = elapsed < 0 ? nowMillis : nowMillis - (elapsed % MINUTE_MILLIS)
       this.#spent = 0
     }
-    if (this.#spent >= this.#limit) return false
+    if (this.#spent >= this.#limit.rate_limit_msgs_per_minute) return false
     this.#spent++
     return true
   }
 }
 
 class TokenBucket implements RateBudget {
-  readonly #capacity: number
+  readonly #limit: Limit
   #tokens: number
   #updated: number
 
-  constructor(capacity: number, nowMillis: number) {
-    this.#capacity = capacity
-    this.#tokens = capacity
+  constructor(limit: Limit, nowMillis: number) {
+    this.#limit = limit
+    this.#tokens = limit.rate_limit_msgs_per_minute
     this.#updated = nowMillis
   }
 
   spendUnsafe(nowMillis: number): boolean {
-    const earned = (Math.max(0, nowMillis - this.#updated) / MINUTE_MILLIS) * this.#capacity
-    this.#tokens = Math.min(this.#capacity, this.#tokens + earned)
+    const capacity = this.#limit.rate_limit_msgs_per_minute
+    const earned = (Math.max(0, nowMillis - this.#updated) / MINUTE_MILLIS) * capacity
+    this.#tokens = Math.min(capacity, this.#tokens + earned)
     this.#updated = nowMillis
     if (this.#tokens < 1) return false
     this.#tokens--

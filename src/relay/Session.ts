@@ -110,7 +110,7 @@ class Client implements Watched {
  */
 export const make = Effect.gen(function* () {
   const config = yield* ServerConfig
-  const { max_line_bytes, shutdown_grace_ms } = config.hyper_parameters
+  const { max_line_bytes } = config.hyper_parameters
   const farewellToAll = profileOf(config.version) === "python" ? Notice.SERVER_DISCONNECTED : undefined
   const oversizedNotice = Notice.oversized(max_line_bytes)
   const broadcaster = yield* Broadcaster
@@ -195,6 +195,16 @@ export const make = Effect.gen(function* () {
     if (report !== Effect.void) runFork(report)
   }
 
+  /** Does not read the client while `wait` runs, and does not count that time as its silence. */
+  const hold = (client: Client, wait: Effect.Effect<void>) => {
+    client.isHeld = true
+    const release = Effect.sync(() => {
+      client.isHeld = false
+      client.lastLine = clock.currentTimeMillisUnsafe()
+    })
+    return Effect.ensuring(wait, release)
+  }
+
   const serve = Effect.fnUntraced(
     function* (client: Client) {
       const { connection, framing } = client
@@ -219,11 +229,11 @@ export const make = Effect.gen(function* () {
             break
           case "throttle":
             client.incidents.count("throttled")
-            yield* hold(client, Effect.sleep(backpressure.throttleMillis))
+            yield* hold(client, backpressure.throttle)
             break
           case "flow_control":
             client.incidents.count("paused")
-            yield* hold(client, Effect.sleep(backpressure.flowControlMillis))
+            yield* hold(client, backpressure.flowControl)
             break
           case "disconnect":
             return BACKPRESSURE
@@ -251,7 +261,7 @@ export const make = Effect.gen(function* () {
       yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)
       yield* connection.ended.pipe(
         Effect.andThen(Effect.timeoutOption(connection.closed, LINGER_MILLIS)),
-        Effect.timeoutOption(shutdown_grace_ms)
+        Effect.timeoutOption(config.hyper_parameters.shutdown_grace_ms)
       )
       member.outbox.close()
       connection.destroyUnsafe()
@@ -260,9 +270,11 @@ export const make = Effect.gen(function* () {
   return (connection: Connection): Effect.Effect<void> =>
     Effect.acquireUseRelease(join(connection), serve, leave).pipe(
       Effect.asVoid,
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(`${connection.address} session failed`, cause)
-      )
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.void
+        connection.destroyUnsafe()
+        return Effect.logError(`${connection.address} session failed`, cause)
+      })
     )
 })
 
@@ -270,15 +282,6 @@ export const make = Effect.gen(function* () {
 const departureOf = (exit: Exit.Exit<Departure>): Departure => {
   if (Exit.isSuccess(exit)) return exit.value
   return Cause.hasInterruptsOnly(exit.cause) ? SHUTDOWN : FAILED
-}
-
-/** Does not read the client while `wait` runs. */
-const hold = (client: Client, wait: Effect.Effect<void>) => {
-  client.isHeld = true
-  return Effect.ensuring(
-    wait,
-    Effect.sync(() => void (client.isHeld = false))
-  )
 }
 
 const count = (clients: number) => (clients === 1 ? "1 client" : `${clients} clients`)

@@ -1,24 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import * as Net from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
-
-/** An empty directory with these files in it. */
-const directory = (files: Record<string, unknown> = {}) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const path = mkdtempSync(join(tmpdir(), "summoner-"))
-      for (const [name, content] of Object.entries(files)) {
-        writeFileSync(join(path, name), typeof content === "string" ? content : JSON.stringify(content))
-      }
-      return path
-    }),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-  )
 
 describe("the quick start", () => {
   it.live("relays between two clients, byte for byte", () =>
@@ -74,7 +61,9 @@ describe("the quick start", () => {
 describe("the configuration", () => {
   it.live("is ./server.json where there is one, and flags win over it", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({ "server.json": { host: "127.0.0.2", port: 1, logger: { log_level: "INFO" } } })
+      const cwd = yield* Directory.make({
+        "server.json": { host: "127.0.0.2", port: 1, logger: { log_level: "INFO" } }
+      })
       const server = yield* Cli.listening([], { cwd })
       assert.match(server.output(), /configuration: server\.json/)
       assert.match(server.output(), /listening on 127\.0\.0\.2:/)
@@ -83,7 +72,7 @@ describe("the configuration", () => {
 
   it.live("is the defaults where there is none, and the log says so", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory()
+      const cwd = yield* Directory.make()
       const server = yield* Cli.listening([], { cwd })
       assert.match(server.output(), /configuration: built-in defaults/)
     })
@@ -91,7 +80,7 @@ describe("the configuration", () => {
 
   it.live("is reported with all its problems and without a stack trace", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({
+      const cwd = yield* Directory.make({
         "bad.json": { prot: 1, hyper_parameters: { max_line_bytes: "x" }, version: "go" },
         "broken.json": '{\n  "port": 8888,\n}'
       })
@@ -114,7 +103,7 @@ describe("the configuration", () => {
 
   it.live("names the log file after the server", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({ "server.json": { logger: { enable_file_log: true, log_file_path: "logs" } } })
+      const cwd = yield* Directory.make({ "server.json": { logger: { enable_file_log: true, log_file_path: "logs" } } })
       const server = yield* Cli.listening(["--name", "relay.one"], { cwd })
       server.process.kill("SIGINT")
       assert.strictEqual((yield* server.exit).code, 0)
@@ -124,7 +113,7 @@ describe("the configuration", () => {
 
   it.live("with JSON logs shows a relayed message as its envelope, in the file and on the console", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({ "server.json": { logger: { enable_file_log: true, enable_json_log: true } } })
+      const cwd = yield* Directory.make({ "server.json": { logger: { enable_file_log: true, enable_json_log: true } } })
       const server = yield* Cli.listening([], { cwd })
       const a = yield* TcpClient.connect(server.port)
       yield* server.printed(/\(1 client\)/)
@@ -141,7 +130,7 @@ describe("the configuration", () => {
 
   it.live("with a log directory that cannot be written is refused in one line", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({
+      const cwd = yield* Directory.make({
         "server.json": { logger: { enable_file_log: true, log_file_path: "taken/logs" } },
         taken: "a file"
       })
@@ -221,7 +210,7 @@ describe("shutdown", () => {
 
   it.live("waits for a client that never reads no longer than the grace", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({ "server.json": { hyper_parameters: { shutdown_grace_ms: 300 } } })
+      const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { shutdown_grace_ms: 300 } } })
       const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
       const deaf = Net.connect(server.port, "127.0.0.1")
       deaf.pause().on("error", () => {})
@@ -237,7 +226,7 @@ describe("shutdown", () => {
 
   it.live("ends at once on a second signal", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory({
+      const cwd = yield* Directory.make({
         "server.json": {
           logger: { log_keys: [] },
           hyper_parameters: { shutdown_grace_ms: 600_000 }
@@ -266,10 +255,7 @@ describe("out of file descriptors", () => {
       const b = yield* TcpClient.connect(server.port)
       yield* TcpClient.settled(a, b)
       const crowd = Array.from({ length: 100 }, () => Net.connect(server.port, "127.0.0.1").on("error", () => {}))
-      yield* Effect.all(
-        crowd.map((socket) => closedOrQuiet(socket)),
-        { concurrency: "unbounded" }
-      )
+      yield* Effect.forEach(crowd, closedOrQuiet, { concurrency: "unbounded" })
       a.send("still here\n")
       assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
       for (const socket of crowd) socket.destroy()

@@ -30,18 +30,19 @@ const make = Effect.fnUntraced(function* (capacityBytes?: number) {
 })
 
 describe("LogSink", () => {
-  it.effect("writes the lines of 50 ms at once", () =>
+  it.effect("writes a line at once, and the lines of the 50 ms after a write together", () =>
     Effect.gen(function* () {
       const { sink, writes } = yield* make()
       log(sink, "a")
-      yield* TestClock.adjust("30 millis")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(writes, ["a\n"])
       log(sink, "b")
-      assert.deepStrictEqual(writes, [])
-      yield* TestClock.adjust("20 millis")
-      assert.deepStrictEqual(writes, ["a\nb\n"])
+      yield* TestClock.adjust("30 millis")
       log(sink, "c")
-      yield* TestClock.adjust("50 millis")
-      assert.deepStrictEqual(writes, ["a\nb\n", "c\n"])
+      yield* TestClock.adjust("19 millis")
+      assert.deepStrictEqual(writes, ["a\n"])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(writes, ["a\n", "b\nc\n"])
     })
   )
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
 import { Backpressure, type Verdict } from "../../src/relay/Backpressure.ts"
 import { ServerConfig } from "../../src/ServerConfig.ts"
 
@@ -129,8 +130,17 @@ describe("Backpressure", () => {
 
   it.effect("waits as long as configured", () =>
     Effect.gen(function* () {
-      const { flowControlMillis, throttleMillis } = yield* Backpressure
-      assert.deepStrictEqual([throttleMillis, flowControlMillis], [7, 8])
+      const { flowControl, throttle } = yield* Backpressure
+      for (const [wait, millis] of [
+        [throttle, 7],
+        [flowControl, 8]
+      ] as const) {
+        const fiber = yield* Effect.forkChild(wait, { startImmediately: true })
+        yield* TestClock.adjust(millis - 1)
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust(1)
+        assert.isDefined(fiber.pollUnsafe())
+      }
     }).pipe(
       Effect.provide(
         Layer.provide(

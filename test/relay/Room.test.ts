@@ -10,7 +10,7 @@ const MAX_LINE_BYTES = 65_536
 /** What a turn may pile up before it is sent. */
 const BATCH_BYTES = 128 * 1024
 
-const unlimited = { softLimitBytes: Infinity, hardLimitBytes: Infinity, policy: "disconnect" } as const
+const unlimited = { soft_limit_bytes: Infinity, hard_limit_bytes: Infinity, policy: "disconnect" } as const
 const ignored = { onSlow() {}, onCaughtUp() {}, onOverflow() {}, onDropped() {} }
 
 const enter = (room: Room, n: number, options?: Options) => {
@@ -164,7 +164,7 @@ describe("Room", () => {
     const [a, b] = [enter(room, 0), enter(room, 1)]
     let dropped = 0
     const connection = new MemoryConnection("10.0.0.1:2")
-    const limits = { softLimitBytes: 10, hardLimitBytes: 10, policy: "drop_newest" } as const
+    const limits = { soft_limit_bytes: 10, hard_limit_bytes: 10, policy: "drop_newest" } as const
     const member = new Member(connection, limits, { ...ignored, onDropped: (messages) => void (dropped += messages) })
     room.join(member)
     connection.stopReading()

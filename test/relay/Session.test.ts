@@ -564,8 +564,8 @@ describe("Session", () => {
       const fanOuts: Array<number> = []
       const replaced = Layer.succeed(Backpressure, {
         decideUnsafe: (fanOut) => (fanOuts.push(fanOut) === 3 ? "disconnect" : "pass"),
-        throttleMillis: 0,
-        flowControlMillis: 0
+        throttle: Effect.void,
+        flowControl: Effect.void
       })
       const kept: Array<string> = []
       const quarantine = Layer.succeed(Quarantine, {
@@ -617,8 +617,8 @@ describe("Session", () => {
         decideUnsafe: () => {
           throw new Error("a bug")
         },
-        throttleMillis: 0,
-        flowControlMillis: 0
+        throttle: Effect.void,
+        flowControl: Effect.void
       })
       return Effect.gen(function* () {
         const { broadcaster, connect, log } = yield* start({}, { replaced: replaced as Layer.Layer<Services> })

@@ -14,6 +14,8 @@ export const SYSTEM_NODE = "/usr/bin/node"
 export interface Options {
   readonly node?: string
   readonly cwd?: string
+  /** Variables beside those of the tests themselves. */
+  readonly env?: Readonly<Record<string, string>>
   /** Runs before the program in the same shell: `ulimit -n 45`. */
   readonly setup?: string
 }
@@ -23,6 +25,8 @@ export interface Running {
   readonly port: number
   /** Everything printed so far, to both outputs. */
   readonly output: () => string
+  /** What of it was printed to standard output. */
+  readonly stdout: () => string
   /** Waits until the output matches. */
   readonly printed: (pattern: RegExp) => Effect.Effect<RegExpExecArray>
   /** Waits for the end of the process. */
@@ -34,24 +38,28 @@ const PATIENCE = "15 seconds"
 /** Starts the built program; it is gone when the scope closes. */
 export const start = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>,
-  { cwd, node = process.execPath, setup }: Options = {}
+  { cwd, env, node = process.execPath, setup }: Options = {}
 ) {
+  const options = {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore" as const, "pipe" as const, "pipe" as const]
+  }
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       setup === undefined
-        ? spawn(node, [PROGRAM, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] })
-        : spawn("sh", ["-c", `${setup}; exec "$@"`, "sh", node, PROGRAM, ...args], {
-            cwd,
-            stdio: ["ignore", "pipe", "pipe"]
-          })
+        ? spawn(node, [PROGRAM, ...args], options)
+        : spawn("sh", ["-c", `${setup}; exec "$@"`, "sh", node, PROGRAM, ...args], options)
     ),
     (child) => Effect.sync(() => void child.kill("SIGKILL"))
   )
   let output = ""
+  let stdout = ""
   let onOutput = () => {}
   for (const stream of [child.stdout!, child.stderr!]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
       output += text
+      if (stream === child.stdout) stdout += text
       onOutput()
     })
   }
@@ -75,7 +83,13 @@ export const start = Effect.fnUntraced(function* (
       }),
       String(pattern)
     )
-  return { process: child, output: () => output, printed, exit: patiently(Deferred.await(ended), "the exit") }
+  return {
+    process: child,
+    output: () => output,
+    stdout: () => stdout,
+    printed,
+    exit: patiently(Deferred.await(ended), "the exit")
+  }
 })
 
 /** Starts the built program and waits until it listens, on a free port unless `args` say otherwise. */

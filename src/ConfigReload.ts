@@ -1,0 +1,91 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { RelayLogger } from "./logging/RelayLogger.ts"
+import { keys, ServerConfig, type Values } from "./ServerConfig.ts"
+
+/** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
+const LIVE = [
+  /^logger\.log_level$/,
+  /^hyper_parameters\.(rate_limit_msgs_per_minute|client_timeout_secs|timeout_check_interval_secs)$/,
+  /^hyper_parameters\.(quarantine_cooldown_secs|quarantine_cleanup_interval_secs)$/,
+  /^hyper_parameters\.(throttle_delay_ms|flow_control_delay_ms|accept_error_backoff_ms|shutdown_grace_ms)$/,
+  /^hyper_parameters\.(max_clients|max_clients_per_ip)$/,
+  /^hyper_parameters\.(backpressure_policy|slow_consumer)\./
+]
+
+/** Whether a running server takes over a new value of the key at this path. */
+export const isLive = (path: string): boolean => LIVE.some((pattern) => pattern.test(path))
+
+/** A key whose value is not the one the server runs with. */
+export interface Change {
+  readonly path: string
+  readonly from: unknown
+  readonly to: unknown
+}
+
+/**
+ * Changes the configuration of a running server. Services read what can change from the `ServerConfig` object whenever it
+ * matters, and this is the only place that writes to it.
+ */
+export class ConfigReload extends Context.Service<
+  ConfigReload,
+  {
+    /**
+     * Takes over what can change while the server runs, and logs each change.
+     *
+     * @returns what was taken over, and what needs a restart
+     */
+    readonly apply: (
+      next: Values
+    ) => Effect.Effect<{ readonly applied: ReadonlyArray<Change>; readonly restart: ReadonlyArray<Change> }>
+  }
+>()("summoner-server/ConfigReload") {
+  /** The configuration to start with, as a `ServerConfig` that `ConfigReload` may change. */
+  static readonly layer = (initial: Values): Layer.Layer<ServerConfig | ConfigReload, never, RelayLogger> =>
+    Layer.effectContext(
+      Effect.gen(function* () {
+        const logger = yield* RelayLogger
+        const values = structuredClone(initial)
+        const apply = Effect.fnUntraced(function* (next: Values) {
+          const changes = keys().flatMap(({ isGroup, path }): ReadonlyArray<Change> => {
+            const [from, to] = [read(values, path), read(next, path)]
+            return isGroup || path === "$schema" || isSame(from, to) ? [] : [{ path, from, to }]
+          })
+          const applied = changes.filter(({ path }) => isLive(path))
+          const restart = changes.filter(({ path }) => !isLive(path))
+          for (const { path, to } of applied) write(values, path, to)
+          logger.setLevelUnsafe(values.logger.log_level)
+          for (const change of applied) yield* Effect.logInfo(`configuration: ${describe(change)}`)
+          for (const change of restart) {
+            yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
+          }
+          if (changes.length === 0) yield* Effect.logInfo("configuration: nothing has changed")
+          return { applied, restart }
+        })
+        return Context.make(ServerConfig, values).pipe(Context.add(ConfigReload, ConfigReload.of({ apply })))
+      })
+    )
+}
+
+const describe = ({ from, path, to }: Change): string => `${path}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+type Group = { [name: string]: unknown }
+
+const groupOf = (values: Values, path: string): [group: Group, name: string] => {
+  const names = path.split(".")
+  const name = names.pop()!
+  return [names.reduce((group, inner) => group[inner] as Group, values as unknown as Group), name]
+}
+
+const read = (values: Values, path: string): unknown => {
+  const [group, name] = groupOf(values, path)
+  return group[name]
+}
+
+const write = (values: Values, path: string, value: unknown): void => {
+  const [group, name] = groupOf(values, path)
+  group[name] = value
+}

@@ -1,0 +1,217 @@
+/**
+ * The one place where the sources of a configuration meet: defaults, then the file, then environment variables, then flags,
+ * each key by the last that sets it. Whatever is wrong in any of them is reported together.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { existsSync } from "node:fs"
+import * as ConfigReport from "./ConfigReport.ts"
+import * as ServerConfig from "./ServerConfig.ts"
+
+/** The file that is read when none is named, if there is one. */
+export const DEFAULT_FILE = "server.json"
+
+const PREFIX = "SUMMONER_"
+
+/** A flag that was given on the command line. */
+export interface GivenFlag {
+  /** As people type it: `--log-level`. */
+  readonly name: string
+  /** The key that it sets: `logger.log_level`. */
+  readonly path: string
+  readonly value: unknown
+}
+
+export interface Sources {
+  /** The file that was named; else `server.json` is read if there is one. */
+  readonly file: string | undefined
+  /** `process.env` */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly flags: ReadonlyArray<GivenFlag>
+}
+
+/** A configuration, and where it came from. */
+export interface Effective extends ServerConfig.Loaded {
+  /** The file that was read. */
+  readonly file: string | undefined
+  /** What set each key: `default`, `file`, the name of a variable or the name of a flag. In the order of the schema. */
+  readonly origins: ReadonlyMap<string, string>
+  /** All of it in a few words, for the log. */
+  readonly description: string
+}
+
+/** The keys that one can set: neither groups, nor what is for editors only. */
+const settableKeys = () => ServerConfig.keys().filter((key) => !key.isGroup && key.path !== "$schema")
+
+/** The environment variable that sets a key: `SUMMONER_LOGGER_LOG_LEVEL` for `logger.log_level`. */
+export const variableOf = (path: string): string => PREFIX + path.toUpperCase().replaceAll(".", "_")
+
+/**
+ * Kubernetes tells every pod of the services beside it in variables that begin with the name of the service. One that is
+ * called `summoner` or `summoner-server` must not keep the server from starting.
+ */
+const isServiceLink = (name: string, value: string): boolean =>
+  /^(?:tcp|udp|sctp):\/\//.test(value) ||
+  /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)$/.test(name)
+
+/** A text that is no JSON stays a string, which a key that is no string refuses. */
+const parseValue = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** The variable that was meant, found as the key that was meant is found in a file. */
+const unknownVariable = (name: string): ConfigReport.Problem => {
+  const known = ServerConfig.keys().filter(({ path }) => path !== "$schema")
+  const group = known
+    .filter(({ isGroup, path }) => isGroup && name.startsWith(`${variableOf(path)}_`))
+    .reduce((longest, { path }) => (path.length > longest.length ? path : longest), "")
+  const rest = name.slice(group === "" ? PREFIX.length : variableOf(group).length + 1).toLowerCase()
+  const meant = ConfigReport.nearest(
+    [...group.split(".").filter((part) => part !== ""), rest],
+    known.filter(({ isGroup }) => !isGroup)
+  )
+  return {
+    path: name,
+    expected: "a known variable",
+    found: "an unknown one",
+    hint: ConfigReport.didYouMean(meant === undefined ? undefined : variableOf(meant))
+  }
+}
+
+/** One source, before it is checked. */
+interface Source {
+  /** What reports call it. */
+  readonly label: string
+  /** In the form of a `server.json`. */
+  readonly input: unknown
+  /** What sets a key here, by the path of the key. Empty for the file, where the path says it. */
+  readonly names: ReadonlyMap<string, string>
+  /** What is wrong apart from the values of known keys. */
+  readonly problems: ReadonlyArray<ConfigReport.Problem>
+}
+
+const nested = (path: string, value: unknown): object =>
+  path.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object
+
+const sourceOf = (
+  label: string,
+  settings: ReadonlyArray<GivenFlag>,
+  problems: ReadonlyArray<ConfigReport.Problem> = []
+): Source => ({
+  label,
+  input: settings.reduce<object>((input, { path, value }) => ServerConfig.merge(input, nested(path, value)), {}),
+  names: new Map(settings.map(({ name, path }) => [path, name])),
+  problems
+})
+
+const environmentSource = (environment: Sources["environment"]): Source => {
+  const keys = new Map(settableKeys().map((key) => [variableOf(key.path), key]))
+  const settings: Array<GivenFlag> = []
+  const problems: Array<ConfigReport.Problem> = []
+  for (const [name, text = ""] of Object.entries(environment)) {
+    if (!name.startsWith(PREFIX) || text === "" || isServiceLink(name, text)) continue
+    const key = keys.get(name)
+    if (key === undefined) problems.push(unknownVariable(name))
+    else settings.push({ name, path: key.path, value: key.isText ? text : parseValue(text) })
+  }
+  return sourceOf("environment", settings, problems)
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The path of the group that a key is in; empty at the top level. */
+export const groupOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("."), 0))
+
+/** What a configuration has at a path, if anything. */
+export const valueAt = (values: unknown, path: string): unknown =>
+  path === ""
+    ? values
+    : path
+        .split(".")
+        .reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], values)
+
+const originsOf = (values: ServerConfig.Values, file: unknown, names: ReadonlyMap<string, string>) =>
+  new Map(
+    settableKeys().map(({ path }) => {
+      const inFile = valueAt(file, path)
+      // `null` for a key that cannot be null means the default.
+      const isSet = inFile !== undefined && (inFile !== null || valueAt(values, path) === null)
+      return [path, names.get(path) ?? (isSet ? "file" : "default")] as const
+    })
+  )
+
+/**
+ * Puts the sources together; of two that set a key, the later one wins.
+ *
+ * Each is checked by itself, so that a mistake is reported also where another source hides it; only what compares two keys
+ * is a matter of the whole.
+ */
+const combine = Effect.fnUntraced(function* (
+  file: string | undefined,
+  content: unknown,
+  others: ReadonlyArray<Source>
+) {
+  const fileSource: Source = { label: file ?? "file", input: content, names: new Map(), problems: [] }
+  const examined = [fileSource, ...others].map((source) => ({
+    source,
+    found: ServerConfig.examine(source.input, source.names)
+  }))
+  const names = new Map(others.flatMap((source) => [...source.names]))
+  const whole = ServerConfig.examine(
+    examined
+      .map(({ found }) => found.input)
+      .filter(isObject)
+      .reduce((base, input) => ServerConfig.merge(base, input), {}),
+    names
+  )
+  const disagreements = problemsOf(whole.values).filter(({ comparesKeys }) => comparesKeys)
+
+  const blamed = new Set<string>()
+  const problems: Array<ConfigReport.Problem> = []
+  for (const { found, source } of examined) {
+    const wrong = problemsOf(found.values).filter(({ comparesKeys }) => !comparesKeys)
+    problems.push(...wrong.map(({ problem }) => problem), ...source.problems)
+    const takesPart = disagreements.some(({ key }) => isObject(valueAt(found.input, groupOf(key))))
+    if (wrong.length + source.problems.length > 0 || takesPart) blamed.add(source.label)
+  }
+  problems.push(...disagreements.map(({ problem }) => problem))
+  if (Result.isFailure(whole.values) || problems.length > 0) {
+    return yield* ConfigReport.invalid([...blamed].join(", "), problems)
+  }
+
+  return {
+    values: whole.values.success,
+    warnings: examined.flatMap(({ found, source }) => found.warnings.map((warning) => `${source.label}: ${warning}`)),
+    origins: originsOf(whole.values.success, examined[0]!.found.input, names),
+    file,
+    description:
+      (file ?? `built-in defaults (no ./${DEFAULT_FILE})`) +
+      (names.size === 0 ? "" : `, with ${[...names.values()].join(", ")}`)
+  } satisfies Effective
+})
+
+const problemsOf = (values: ServerConfig.Examined["values"]) => (Result.isFailure(values) ? values.failure : [])
+
+/**
+ * The configuration that the server would run with.
+ *
+ * @returns fails with a `ConfigError` that lists what is wrong in the file, in the environment and in the flags
+ */
+export const load = Effect.fnUntraced(function* ({ environment, file: named, flags }: Sources) {
+  const others = [environmentSource(environment), sourceOf("command line", flags)]
+  const file = named ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
+  if (file === undefined) return yield* combine(file, {}, others)
+  const content = yield* Effect.result(ServerConfig.read(file))
+  if (Result.isSuccess(content)) return yield* combine(file, content.success, others)
+  // That the file says nothing does not keep the rest from being checked.
+  const rest = yield* Effect.result(combine(file, {}, others))
+  return yield* new ConfigReport.ConfigError({
+    ...content.failure,
+    issues: [...content.failure.issues, ...(Result.isFailure(rest) ? rest.failure.issues : [])]
+  })
+})

@@ -1,0 +1,57 @@
+import * as Flag from "effect/cli/Flag"
+import * as Option from "effect/Option"
+import * as ConfigSources from "../ConfigSources.ts"
+
+/** The flags of every command that needs the configuration. */
+export const configFlags = {
+  config: Flag.String("config").pipe(
+    Flag.withAlias("c"),
+    Flag.withMetavar("file"),
+    Flag.withDescription("Configuration file (default: ./server.json if there is one, else the built-in defaults)"),
+    Flag.optional
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withMetavar("address"),
+    Flag.withDescription("Address to listen on, instead of the configured one (default: 127.0.0.1)"),
+    Flag.optional
+  ),
+  port: Flag.Int("port").pipe(
+    Flag.withAlias("p"),
+    Flag.withDescription("TCP port, instead of the configured one; 0 takes a free one (default: 8888)"),
+    Flag.filter(
+      (port) => port >= 0 && port <= 65_535,
+      () => "a port from 0 to 65535"
+    ),
+    Flag.optional
+  ),
+  name: Flag.String("name").pipe(
+    Flag.withDescription("Name of the server in logs and of its log file (default: MyServer)"),
+    Flag.withDefault("MyServer")
+  ),
+  logLevel: Flag.Literals("log-level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]).pipe(
+    Flag.withDescription("Least severe level that is logged, instead of the configured one (default: DEBUG)"),
+    Flag.optional
+  )
+}
+
+interface Given {
+  readonly config: Option.Option<string>
+  readonly host: Option.Option<string>
+  readonly port: Option.Option<number>
+  readonly logLevel: Option.Option<string>
+}
+
+const given = (name: string, path: string, flag: Option.Option<unknown>): ReadonlyArray<ConfigSources.GivenFlag> =>
+  Option.isSome(flag) ? [{ name, path, value: flag.value }] : []
+
+/** The configuration that these flags, the environment and the file make. Fails with a `ConfigError`. */
+export const loadConfig = ({ config, host, logLevel, port }: Given) =>
+  ConfigSources.load({
+    file: Option.getOrUndefined(config),
+    environment: process.env,
+    flags: [
+      ...given("--host", "host", host),
+      ...given("--port", "port", port),
+      ...given("--log-level", "logger.log_level", logLevel)
+    ]
+  })

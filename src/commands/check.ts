@@ -1,0 +1,163 @@
+import * as Arr from "effect/Array"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as ConfigSources from "../ConfigSources.ts"
+import * as ServerConfig from "../ServerConfig.ts"
+import { configFlags, loadConfig } from "./ConfigFlags.ts"
+
+/** A key that somebody set to no effect. */
+interface Note {
+  readonly path: string
+  readonly reason: string
+}
+
+const BUFFERS = ["connection_buffer_size", "command_buffer_size", "control_channel_capacity", "queue_monitor_capacity"]
+
+/** What the Python profile leaves out. */
+const PROTECTIONS = [
+  "rate_limit_msgs_per_minute",
+  "rate_limit_scope",
+  "client_timeout_secs",
+  "timeout_check_interval_secs",
+  "quarantine_cooldown_secs",
+  "quarantine_cleanup_interval_secs",
+  "quarantine_scope",
+  "throttle_delay_ms",
+  "flow_control_delay_ms",
+  "backpressure_policy.enable_throttle",
+  "backpressure_policy.throttle_threshold",
+  "backpressure_policy.enable_flow_control",
+  "backpressure_policy.flow_control_threshold",
+  "backpressure_policy.enable_disconnect",
+  "backpressure_policy.disconnect_threshold"
+]
+
+const hyper = (...names: ReadonlyArray<string>) => names.map((name) => `hyper_parameters.${name}`)
+
+const log = (...names: ReadonlyArray<string>) => names.map((name) => `logger.${name}`)
+
+/** Which keys have no effect under which condition, and why. The first reason for a key is the one that is told. */
+const withoutEffect = ({ hyper_parameters, logger, version }: ServerConfig.Values) => {
+  const { backpressure_policy: policy } = hyper_parameters
+  const rules: ReadonlyArray<readonly [applies: boolean, reason: string, paths: ReadonlyArray<string>]> = [
+    [true, "nothing in this server needs it", hyper(...BUFFERS)],
+    [hyper_parameters.worker_threads > 1, "this server runs in one process", hyper("worker_threads")],
+    [ServerConfig.profileOf(version) === "python", 'version "python" relays without protection', hyper(...PROTECTIONS)],
+    [
+      !policy.enable_throttle,
+      "enable_throttle is false",
+      hyper("backpressure_policy.throttle_threshold", "throttle_delay_ms")
+    ],
+    [
+      !policy.enable_flow_control,
+      "enable_flow_control is false",
+      hyper("backpressure_policy.flow_control_threshold", "flow_control_delay_ms")
+    ],
+    [!policy.enable_disconnect, "enable_disconnect is false", hyper("backpressure_policy.disconnect_threshold")],
+    [
+      hyper_parameters.client_timeout_secs === null,
+      "client_timeout_secs is null",
+      hyper("timeout_check_interval_secs")
+    ],
+    [
+      hyper_parameters.quarantine_cooldown_secs === 0,
+      "quarantine_cooldown_secs is 0",
+      hyper("quarantine_cleanup_interval_secs", "quarantine_scope")
+    ],
+    [!logger.enable_console_log, "enable_console_log is false", log("console_log_format")],
+    [
+      !logger.enable_file_log,
+      "enable_file_log is false",
+      log("log_file_path", "log_format", "max_file_size", "backup_count")
+    ],
+    [logger.enable_json_log, "enable_json_log is true", log("log_format")],
+    [logger.backup_count === 0, "backup_count is 0", log("max_file_size")],
+    [
+      !logger.enable_console_log && !logger.enable_file_log,
+      "neither the console nor a file is logged to",
+      log("log_level", "date_format", "log_keys", "enable_json_log")
+    ]
+  ]
+  return rules.flatMap(([applies, reason, paths]) => (applies ? paths.map((path) => ({ path, reason })) : []))
+}
+
+const notesOn = ({ origins, values }: ConfigSources.Effective): ReadonlyArray<Note> => {
+  const reasons = new Map<string, string>()
+  for (const { path, reason } of withoutEffect(values)) {
+    if (origins.get(path) !== "default" && !reasons.has(path)) reasons.set(path, reason)
+  }
+  return [...reasons].map(([path, reason]) => ({ path, reason }))
+}
+
+/** A longer value pushes the origin in its own line aside, not in all the others. */
+const MAX_VALUE_WIDTH = 32
+
+/** One line a key, aligned within its group. */
+const table = ({ file, origins, values }: ConfigSources.Effective): string => {
+  const rows = [...origins].map(([path, origin]) => ({
+    path,
+    value: JSON.stringify(ConfigSources.valueAt(values, path)),
+    origin: origin === "file" ? file! : origin
+  }))
+  return Object.values(Arr.groupBy(rows, ({ path }) => ConfigSources.groupOf(path)))
+    .map((group) => {
+      const pathWidth = Math.max(...group.map(({ path }) => path.length))
+      const valueWidth = Math.min(Math.max(...group.map(({ value }) => value.length)), MAX_VALUE_WIDTH)
+      return group
+        .map(({ origin, path, value }) => `${path.padEnd(pathWidth)}  ${value.padEnd(valueWidth)}  ${origin}`)
+        .join("\n")
+    })
+    .join("\n\n")
+}
+
+const report = (effective: ConfigSources.Effective): string =>
+  [
+    `configuration: ${effective.description}`,
+    "",
+    table(effective),
+    ...effective.warnings.map((warning) => `\nwarning: ${warning}`),
+    ...notesOn(effective).map(({ path, reason }) => `\nnote: ${path} has no effect: ${reason}`)
+  ].join("\n")
+
+const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2))
+
+/** Shows what the server would run with, or everything that keeps it from running. */
+export const check = Command.make(
+  "check",
+  {
+    ...configFlags,
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print a JSON object, also when there are problems"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(function* ({ json, ...flags }) {
+    const loaded = loadConfig(flags)
+    const effective = yield* json
+      ? Effect.tapError(loaded, ({ issues, source, summary }) =>
+          print({ valid: false, source, summary, problems: issues })
+        )
+      : loaded
+    if (!json) return yield* Console.log(report(effective))
+    const { file = null, origins, values, warnings } = effective
+    yield* print({
+      valid: true,
+      file,
+      values,
+      origins: Object.fromEntries(origins),
+      warnings,
+      notes: notesOn(effective)
+    })
+  })
+).pipe(
+  Command.withDescription(
+    "Prints the configuration that the server would run with and where each value comes from, or every problem in it. It takes the flags of the server."
+  ),
+  Command.withShortDescription("Print the effective configuration, or its problems"),
+  Command.withExamples([
+    { command: "summoner-server check", description: "What ./server.json and the environment make" },
+    { command: "summoner-server check --config prod.json --port 9000", description: "What those flags would make" }
+  ])
+)

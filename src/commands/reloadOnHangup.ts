@@ -1,0 +1,41 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type { ConfigError } from "../ConfigReport.ts"
+import { ConfigReload } from "../ConfigReload.ts"
+import type { Values } from "../ServerConfig.ts"
+
+/**
+ * Loads the configuration again on every `SIGHUP` and gives it to the running server. One with a mistake changes nothing.
+ *
+ * @param load loads it from the same sources as at the start
+ */
+export const reloadOnHangup = (load: Effect.Effect<{ readonly values: Values }, ConfigError>) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { apply } = yield* ConfigReload
+      const hangups = yield* Queue.sliding<void>(1)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const onHangup = () => void Queue.offerUnsafe(hangups, undefined)
+          process.on("SIGHUP", onHangup)
+          return onHangup
+        }),
+        (onHangup) => Effect.sync(() => process.off("SIGHUP", onHangup))
+      )
+      const reload = load.pipe(
+        Effect.flatMap(({ values }) => apply(values)),
+        Effect.catchTag("ConfigError", ({ message }) =>
+          Effect.forEach(message.split("\n"), (line) => Effect.logError(`configuration not reloaded: ${line.trim()}`), {
+            discard: true
+          })
+        )
+      )
+      yield* Queue.take(hangups).pipe(
+        Effect.andThen(reload),
+        Effect.forever,
+        Effect.tapCause((cause) => Effect.logError("SIGHUP no longer reloads the configuration", cause)),
+        Effect.forkScoped
+      )
+    })
+  )

@@ -1,0 +1,138 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import { TcpConnection } from "../listen/TcpConnection.ts"
+import * as Notice from "../relay/Notice.ts"
+import { CannotConnect, Disconnected, reason, type StreamFailed } from "./ConnectError.ts"
+import * as IncomingLines from "./IncomingLines.ts"
+import type { Input } from "./Input.ts"
+import type { Renderer } from "./Rendering.ts"
+import type { StandardOutput } from "./StandardOutput.ts"
+import * as Target from "./Target.ts"
+import { WholeLines } from "./WholeLines.ts"
+
+/** What all connections of one run of `connect` share. */
+export interface Options {
+  readonly target: Target.Target
+  readonly input: Input
+  readonly output: StandardOutput
+  readonly render: Renderer
+  /** Whether to go on receiving after the end of the input. */
+  readonly listen: boolean
+  /** Whether the server's regular end is a reason to connect again. */
+  readonly retry: boolean
+  readonly onConnected: Effect.Effect<void>
+  readonly onDisconnected: Effect.Effect<void>
+}
+
+/** After this a server that does not answer is one that cannot be reached. */
+const CONNECT_TIMEOUT = Duration.seconds(10)
+
+/** Finds out that a silent server is gone, for those who only listen. */
+const KEEP_ALIVE_MILLIS = 30_000
+
+/** Last words of a server that stops as it should. */
+const FAREWELLS = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
+
+/**
+ * Makes an Effect that connects, sends and receives until the connection ends. It may run again: what the input had for the
+ * connection before is not sent twice, and the rest of a line that began there is not sent as a line of its own.
+ *
+ * It succeeds when all was sent and the server has closed its side; or when the server has shut down, unless `retry`.
+ */
+export const make = (options: Options): Effect.Effect<void, CannotConnect | Disconnected | StreamFailed> => {
+  const { input, listen, output, retry, target } = options
+  const address = Target.format(target)
+  const lines = new WholeLines()
+
+  const send = Effect.fnUntraced(function* (socket: Net.Socket, connection: TcpConnection) {
+    if (lines.restart()) yield* output.status("the line that was being sent is cut: its rest is left out")
+    while (!input.isEndedUnsafe()) {
+      const bytes = input.takeUnsafe()
+      if (bytes === undefined) yield* input.ready
+      else if (!connection.writeUnsafe(lines.next(bytes))) yield* writable(connection)
+    }
+    // Not `connection.endUnsafe`, which would throw away what the server still sends.
+    if (!listen) socket.end()
+    else if (lines.isInside) connection.writeUnsafe(lines.next(Buffer.from("\n")))
+    return yield* Effect.never
+  })
+
+  const receive = Effect.fnUntraced(function* (connection: TcpConnection) {
+    const incoming = new IncomingLines.IncomingLines()
+    let last = ""
+    const show = Effect.fnUntraced(function* (lines: ReadonlyArray<IncomingLines.Line>) {
+      if (lines.length === 0) return
+      last = IncomingLines.text(lines.at(-1)!)
+      yield* output.write(Buffer.concat(lines.map((line) => toBytes(options.render(line)))))
+      for (const { isCut } of lines) {
+        if (isCut) yield* output.status(`a line of more than ${IncomingLines.MAX_LINE_BYTES} bytes is cut`)
+      }
+    })
+    const pull = Effect.tapError(connection.pull, () => show(incoming.end()))
+    for (let chunk = yield* pull; chunk !== undefined; chunk = yield* pull) {
+      yield* show(incoming.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
+    }
+    yield* show(incoming.end())
+    return last
+  })
+
+  return Effect.gen(function* () {
+    const { connection, socket } = yield* open(target)
+    yield* Effect.acquireRelease(options.onConnected, () => options.onDisconnected)
+    const isDone = () => socket.writableEnded
+    const last = yield* Effect.raceFirst(receive(connection), send(socket, connection)).pipe(
+      Effect.catchTag("ConnectionLost", (error) =>
+        Effect.fail(new Disconnected({ address, reason: reason(error), isDone: isDone() }))
+      )
+    )
+    if (isDone() || (FAREWELLS.has(last) && !retry)) return
+    return yield* new Disconnected({ address, reason: "the server closed it", isDone: false })
+  }).pipe(Effect.scoped)
+}
+
+const toBytes = (line: string | Uint8Array): Uint8Array => (typeof line === "string" ? Buffer.from(line) : line)
+
+/** Waits until the connection takes more. Once it is gone it never does, and the receiving side says so. */
+const writable = (connection: TcpConnection) =>
+  Effect.callback<void>((resume) => {
+    if (connection.unsentBytes() === 0) return resume(Effect.void)
+    connection.onWritable = () => resume(Effect.void)
+    return Effect.sync(() => {
+      connection.onWritable = () => {}
+    })
+  })
+
+interface Opened {
+  readonly socket: Net.Socket
+  readonly connection: TcpConnection
+}
+
+/** Connects; the connection is gone when the scope closes. */
+const open = Effect.fnUntraced(function* (target: Target.Target): Effect.fn.Return<Opened, CannotConnect, Scope.Scope> {
+  const address = Target.format(target)
+  const opened = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = Net.connect({
+        ...target,
+        allowHalfOpen: true,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_MILLIS
+      })
+      // Listens to the socket from now on, so that no error of it is ever missed.
+      return { socket, connection: new TcpConnection(socket.pause(), { address, ip: target.host }) }
+    }),
+    ({ socket }) => Effect.sync(() => socket.destroy())
+  )
+  return yield* Effect.callback<Opened, CannotConnect>((resume) => {
+    opened.socket.once("connect", () => resume(Effect.succeed(opened)))
+    opened.socket.once("error", (error) => resume(Effect.fail(new CannotConnect({ address, reason: reason(error) }))))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: CONNECT_TIMEOUT,
+      orElse: () => new CannotConnect({ address, reason: `no answer within ${Duration.format(CONNECT_TIMEOUT)}` })
+    })
+  )
+})

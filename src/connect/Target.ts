@@ -1,0 +1,39 @@
+import * as Option from "effect/Option"
+import * as Net from "node:net"
+import * as Address from "../listen/Address.ts"
+
+/** The server to connect to. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+}
+
+/** Where the server listens unless told otherwise. */
+export const defaults: Target = { host: "127.0.0.1", port: 8888 }
+
+/** What `parse` accepts, for a usage error. */
+export const EXPECTED =
+  "an address such as localhost:8888, localhost, :9000, 9000 or [::1]:9000, with a port from 1 to 65535"
+
+/**
+ * Reads `host:port`, `host`, `:port`, `port`, `[ipv6]:port`, `[ipv6]` or a bare IPv6 address; what is left out is taken
+ * from `defaults`.
+ */
+export const parse = (text: string): Option.Option<Target> => {
+  // All of it an IPv6 address, even where its last group could be a port: for a port there are brackets.
+  if (Net.isIPv6(text)) return Option.some({ ...defaults, host: text })
+  if (/^\d+$/.test(text)) return target(defaults.host, text)
+  const match = /^(?:\[([^\]]+)\]|([\p{L}\p{N}_.-]*))(?::(\d+))?$/u.exec(text)
+  if (match === null || text === "") return Option.none()
+  const [, bracketed, name, port] = match
+  if (bracketed !== undefined && !Net.isIPv6(bracketed)) return Option.none()
+  return target(bracketed ?? (name || defaults.host), port ?? String(defaults.port))
+}
+
+const target = (host: string, digits: string): Option.Option<Target> => {
+  const port = Number(digits)
+  return port >= 1 && port <= 65_535 ? Option.some({ host, port }) : Option.none()
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export const format = ({ host, port }: Target): string => Address.format(host, port)

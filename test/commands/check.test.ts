@@ -1,0 +1,210 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { keys } from "../../src/ServerConfig.ts"
+import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
+
+/** Runs `check` beside this `server.json`. */
+const check = Effect.fnUntraced(function* (
+  content: unknown,
+  options: { readonly args?: ReadonlyArray<string>; readonly env?: Record<string, string> } = {}
+) {
+  const cwd = yield* Directory.make(content === undefined ? {} : { "server.json": content })
+  const program = yield* Cli.start(["check", ...(options.args ?? [])], { cwd, env: options.env ?? {} })
+  const { code } = yield* program.exit
+  return { code, stdout: program.stdout(), output: program.output() }
+})
+
+/** The notes, as `<key>: <reason>`. */
+const notes = Effect.fnUntraced(function* (content: unknown, env: Record<string, string> = {}) {
+  const { stdout } = yield* check(content, { args: ["--json"], env })
+  const { notes } = JSON.parse(stdout) as { notes: ReadonlyArray<{ path: string; reason: string }> }
+  return notes.map(({ path, reason }) => `${path}: ${reason}`)
+})
+
+describe("check", () => {
+  it.live("prints every value and where it comes from, aligned, then warnings, then notes", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* check(
+        { port: 1, logger: { log_keys: "" }, hyper_parameters: { worker_threads: 4 } },
+        { args: ["--host", "::1"], env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } }
+      )
+      assert.strictEqual(code, 0)
+      const blocks = stdout.trimEnd().split("\n\n")
+      assert.strictEqual(blocks[0], "configuration: server.json, with SUMMONER_LOGGER_LOG_LEVEL, --host")
+      assert.strictEqual(
+        blocks[1],
+        ['host     "::1"   --host', "port     1       server.json", 'version  "rust"  default'].join("\n")
+      )
+      assert.match(blocks[2]!, /^logger\.log_level {11}"INFO" {28}SUMMONER_LOGGER_LOG_LEVEL$/m)
+      for (const { isGroup, path } of keys()) {
+        if (!isGroup && path !== "$schema") assert.include(stdout, `\n${path} `)
+      }
+      assert.deepStrictEqual(blocks.slice(-2), [
+        'warning: server.json: logger.log_keys: "" is an older form: write null',
+        "note: hyper_parameters.worker_threads has no effect: this server runs in one process"
+      ])
+    })
+  )
+
+  it.live("without a file shows the defaults, and notes nothing", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* check(undefined)
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^configuration: built-in defaults \(no \.\/server\.json\)\n/)
+      assert.notMatch(stdout, /warning|note|server\.json$/m)
+    })
+  )
+
+  it.live("prints all problems of all sources and fails", () =>
+    Effect.gen(function* () {
+      const { code, output, stdout } = yield* check(
+        { prot: 1, version: "go" },
+        { args: ["--host", ""], env: { SUMMONER_PORT: "x" } }
+      )
+      assert.strictEqual(code, 1)
+      assert.strictEqual(stdout, "")
+      assert.strictEqual(
+        output,
+        [
+          "error: server.json, environment, command line: 4 problems",
+          '  prot: expected a known key, found unknown key "prot"; did you mean port?',
+          '  version: expected "rust", "python" or a name that begins with "rust_v", found "go"',
+          '  SUMMONER_PORT: expected a whole number from 0 to 65535, found "x"',
+          '  --host: expected a host name or an IP address, found ""',
+          ""
+        ].join("\n")
+      )
+    })
+  )
+
+  it.live("--json prints the same for programs", () =>
+    Effect.gen(function* () {
+      const fine = yield* check({ port: 1 }, { args: ["--json"], env: { SUMMONER_HOST: "::1" } })
+      assert.strictEqual(fine.code, 0)
+      const { file, notes, origins, valid, values, warnings } = JSON.parse(fine.stdout)
+      assert.deepStrictEqual(
+        { file, notes, valid, warnings },
+        { file: "server.json", notes: [], valid: true, warnings: [] }
+      )
+      assert.deepStrictEqual([values.host, values.port, values.logger.backup_count], ["::1", 1, 3])
+      assert.deepStrictEqual(
+        [origins.host, origins.port, origins["logger.backup_count"]],
+        ["SUMMONER_HOST", "file", "default"]
+      )
+      const wrong = yield* check({ port: "x" }, { args: ["--json"] })
+      assert.strictEqual(wrong.code, 1)
+      assert.deepStrictEqual(JSON.parse(wrong.stdout), {
+        valid: false,
+        source: "server.json",
+        summary: "1 problem",
+        problems: [{ path: "port", expected: "a whole number from 0 to 65535", found: '"x"', hint: "" }]
+      })
+    })
+  )
+
+  it.live("takes the flags of the server, and shows what they make", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* check({ host: "a" }, { args: ["-c", "server.json", "-p", "9", "--log-level", "ERROR"] })
+      assert.match(stdout, /^port +9 +--port$/m)
+      assert.match(stdout, /^logger\.log_level +"ERROR" +--log-level$/m)
+    })
+  )
+})
+
+describe("a key without effect is noted", () => {
+  it.live("whichever source set it, unless it has its default", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        yield* notes(
+          { hyper_parameters: { connection_buffer_size: 128 } },
+          { SUMMONER_HYPER_PARAMETERS_COMMAND_BUFFER_SIZE: "1" }
+        ),
+        [
+          "hyper_parameters.connection_buffer_size: nothing in this server needs it",
+          "hyper_parameters.command_buffer_size: nothing in this server needs it"
+        ]
+      )
+    })
+  )
+
+  it.live("when its profile, its switch or a stronger key makes it so", () =>
+    Effect.gen(function* () {
+      const policy = {
+        enable_throttle: false,
+        throttle_threshold: 5,
+        enable_disconnect: false,
+        disconnect_threshold: 9
+      }
+      assert.sameMembers(
+        yield* notes({
+          logger: { max_file_size: 5, log_format: "x", log_level: "INFO" },
+          hyper_parameters: {
+            throttle_delay_ms: 5,
+            flow_control_delay_ms: 5,
+            client_timeout_secs: null,
+            timeout_check_interval_secs: 5,
+            quarantine_cooldown_secs: 0,
+            quarantine_scope: "ip",
+            worker_threads: 1,
+            backpressure_policy: policy
+          }
+        }),
+        [
+          "logger.log_format: enable_file_log is false",
+          "logger.max_file_size: enable_file_log is false",
+          "hyper_parameters.backpressure_policy.throttle_threshold: enable_throttle is false",
+          "hyper_parameters.throttle_delay_ms: enable_throttle is false",
+          "hyper_parameters.backpressure_policy.disconnect_threshold: enable_disconnect is false",
+          "hyper_parameters.timeout_check_interval_secs: client_timeout_secs is null",
+          "hyper_parameters.quarantine_scope: quarantine_cooldown_secs is 0"
+        ]
+      )
+    })
+  )
+
+  it.live("in the Python profile: everything of the protections, and nothing else", () =>
+    Effect.gen(function* () {
+      const found = yield* notes({
+        version: "python",
+        host: "::1",
+        hyper_parameters: {
+          rate_limit_msgs_per_minute: 1,
+          client_timeout_secs: 1,
+          quarantine_cooldown_secs: 1,
+          max_clients: 5,
+          backpressure_policy: { enable_throttle: false, throttle_threshold: 1 },
+          slow_consumer: { stall_grace_ms: 1 }
+        }
+      })
+      assert.sameMembers(
+        found,
+        [
+          "rate_limit_msgs_per_minute",
+          "client_timeout_secs",
+          "quarantine_cooldown_secs",
+          "backpressure_policy.enable_throttle",
+          "backpressure_policy.throttle_threshold"
+        ].map((name) => `hyper_parameters.${name}: version "python" relays without protection`)
+      )
+    })
+  )
+
+  it.live("when nothing is logged where it would show", () =>
+    Effect.gen(function* () {
+      assert.sameMembers(
+        yield* notes({ logger: { enable_console_log: false, console_log_format: "x", log_level: "INFO" } }),
+        [
+          "logger.console_log_format: enable_console_log is false",
+          "logger.log_level: neither the console nor a file is logged to"
+        ]
+      )
+      assert.sameMembers(
+        yield* notes({
+          logger: { enable_file_log: true, enable_json_log: true, log_format: "x", backup_count: 0, max_file_size: 5 }
+        }),
+        ["logger.log_format: enable_json_log is true", "logger.max_file_size: backup_count is 0"]
+      )
+    })
+  )
+})
