@@ -4,8 +4,9 @@ import * as FiberSet from "effect/FiberSet"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { readFileSync } from "node:fs"
+import { closeSync, openSync, readFileSync } from "node:fs"
 import * as Net from "node:net"
+import { devNull } from "node:os"
 import { ClientLimits } from "../relay/ClientLimits.ts"
 import type { Connection } from "../relay/Connection.ts"
 import * as Incidents from "../relay/Incidents.ts"
@@ -26,6 +27,12 @@ const REFUSALS_AT_ONCE = 64
 
 /** File descriptors that clients may not take: for log files, the event loop, and whatever the host program has open. */
 const RESERVED_DESCRIPTORS = 32
+
+/** Time between two looks at whether there are descriptors left, in milliseconds. */
+const DESCRIPTOR_CHECK_MILLIS = 1000
+
+/** Descriptors that must be free before listening again: it takes one itself, and each client one. */
+const SPARE_DESCRIPTORS = 8
 
 /** The server cannot listen where it was told to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -130,17 +137,30 @@ export const make = Effect.fnUntraced(function* (
       )
       server.close()
       yield* Effect.sleep(accept_error_backoff_ms).pipe(
-        Effect.andThen(listen(server, bound, listen_backlog)),
+        Effect.andThen(
+          Effect.suspend(() => {
+            const error = outOfDescriptors(SPARE_DESCRIPTORS)
+            return error === undefined ? listen(server, bound, listen_backlog) : Effect.fail(error)
+          })
+        ),
         Effect.eventually
       )
       yield* Queue.clear(acceptErrors)
       yield* Effect.logInfo(`accepting connections again on ${Address.format(bound.host, bound.port)}`)
     }
   })
-  yield* recover().pipe(
-    Effect.tapCause((cause) => Effect.logError("accepting connections has ended", cause)),
-    Effect.forkScoped
-  )
+  // libuv keeps a failed accept to itself and tries again at once, on a whole core, for as long as there is somebody to
+  // accept and no descriptor for it. So ask.
+  const watchDescriptors = Effect.sync(() => {
+    const error = server.listening ? outOfDescriptors(1) : undefined
+    if (error !== undefined) Queue.offerUnsafe(acceptErrors, error)
+  }).pipe(Effect.delay(DESCRIPTOR_CHECK_MILLIS), Effect.forever)
+  for (const watch of [recover(), watchDescriptors]) {
+    yield* watch.pipe(
+      Effect.tapCause((cause) => Effect.logError("the listener no longer watches itself", cause)),
+      Effect.forkScoped
+    )
+  }
   return bound
 })
 
@@ -158,6 +178,20 @@ const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: numbe
     server.once("error", onError).once("listening", onListening)
     server.listen({ host, port, backlog, exclusive: true })
   })
+
+/** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */
+const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {
+  const opened: Array<number> = []
+  try {
+    while (opened.length < count) opened.push(openSync(devNull, "r"))
+    return undefined
+  } catch (cause) {
+    const error = cause as NodeJS.ErrnoException
+    return error.code === "EMFILE" || error.code === "ENFILE" ? error : undefined
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor)
+  }
+}
 
 /** How many files this process may have open, where the system tells. */
 const descriptorLimit = (): number => {

@@ -70,7 +70,11 @@ export class Broadcaster extends Context.Service<
       }
       const stopWaitingFor = (member: Member) => {
         awaited.get(member)?.interruptUnsafe()
-        if (awaited.delete(member) && awaited.size === 0) goOn.openUnsafe()
+        // Not at once: that would run senders in the middle of a flush, or of a shutdown between two readers that leave.
+        if (awaited.delete(member) && awaited.size === 0) setImmediate(letGoOn)
+      }
+      const letGoOn = () => {
+        if (awaited.size === 0) goOn.openUnsafe()
       }
 
       return Broadcaster.of({

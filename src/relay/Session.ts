@@ -73,6 +73,11 @@ class Client implements Watched {
     this.#fiber = fiber
   }
 
+  /** Whether lines were not relayed since the client was last told. */
+  get hasOffended(): boolean {
+    return this.overLimit > 0 || this.oversized > 0 || this.notUtf8 > 0
+  }
+
   lastLineMillis(): number | undefined {
     return this.isHeld ? undefined : this.lastLine
   }
@@ -128,8 +133,8 @@ export const make = Effect.gen(function* () {
       const client = new Client(connection, rateLimiter.openUnsafe(connection.ip, now), now, fiber)
       client.member = broadcaster.joinUnsafe(connection, {
         onOverflow: () => client.evict(TOO_SLOW),
-        onDropped: (messages) => reportNow(client, "messages dropped", messages),
-        onStalled: () => reportNow(client, "slow", 1)
+        onDropped: (messages) => noteNow(client, "messages dropped", messages),
+        onStalled: () => noteNow(client, "slow", 1)
       })
       client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
@@ -188,10 +193,14 @@ export const make = Effect.gen(function* () {
     return client.report(clock.currentTimeMillisUnsafe())
   }
 
-  /** Reports what happens to a client while its own fiber waits, maybe for ever. */
-  const reportNow = (client: Client, incident: Incident, times: number) => {
+  const note = (client: Client, incident: Incident, times: number): Effect.Effect<void> => {
     client.incidents.count(incident, times)
-    const report = client.report(clock.currentTimeMillisUnsafe())
+    return client.report(clock.currentTimeMillisUnsafe())
+  }
+
+  /** Notes what happens to a client while its own fiber waits, maybe for ever. */
+  const noteNow = (client: Client, incident: Incident, times: number) => {
+    const report = note(client, incident, times)
     if (report !== Effect.void) runFork(report)
   }
 
@@ -211,7 +220,12 @@ export const make = Effect.gen(function* () {
       let isOpen = true
       while (true) {
         const reason = relayLines(client)
-        yield* settle(client)
+        if (client.hasOffended) {
+          yield* settle(client)
+          // Whose lines are thrown away is read no faster than once a turn of the event loop: a flood must not crowd out
+          // the others.
+          yield* Effect.yieldNow
+        }
         switch (reason) {
           case "drained": {
             if (!isOpen) return LEFT
@@ -228,11 +242,11 @@ export const make = Effect.gen(function* () {
             yield* hold(client, broadcaster.uncongested)
             break
           case "throttle":
-            client.incidents.count("throttled")
+            yield* note(client, "throttled", 1)
             yield* hold(client, backpressure.throttle)
             break
           case "flow_control":
-            client.incidents.count("paused")
+            yield* note(client, "paused", 1)
             yield* hold(client, backpressure.flowControl)
             break
           case "disconnect":

@@ -1,0 +1,277 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { execFileSync } from "node:child_process"
+import * as Net from "node:net"
+import * as TcpClient from "../support/TcpClient.ts"
+import * as form from "./form.ts"
+import * as LoadClient from "./LoadClient.ts"
+import { descriptors, itMeasures, processorMillis, watchMemory } from "./Proc.ts"
+import * as Relay from "./Relay.ts"
+
+const FULL = "Warning: Server is full. Please try again later."
+
+const whole = (lines: number) => ({ lines, missing: 0, disordered: 0, damaged: 0 })
+
+describe("connections that are reset", () => {
+  itMeasures("leak neither descriptors nor memory, and cost no innocent client a line", () =>
+    Effect.gen(function* () {
+      const { connections, millis } = form.resets
+      const relay = yield* Relay.talkative()
+      const innocent = yield* LoadClient.connectMany(relay.port, 5, { lineBytes: 100 })
+      yield* LoadClient.gathered(innocent, innocent[0]!)
+      yield* LoadClient.gathered(innocent, innocent[1]!)
+      const before = descriptors(relay.pid).length
+      const memory = watchMemory(relay.pid)
+      const talking = yield* Effect.forkScoped(
+        Effect.forEach(innocent, (client) => client.sendEvenly(Infinity, 100), { concurrency: "unbounded" })
+      )
+      const reset = (i: number) =>
+        Effect.callback<void>((resume) => {
+          const socket = Net.connect(relay.port, "127.0.0.1").on("error", () => {})
+          socket.once("close", () => resume(Effect.void))
+          socket.once("connect", () => {
+            // Gone before it is accepted, within a line, and behind a line.
+            if (i % 3 === 0) return void socket.resetAndDestroy()
+            socket.write(i % 3 === 1 ? "unfinished" : "line\n", () => socket.resetAndDestroy())
+          })
+        })
+      yield* Effect.forEach(
+        Array.from({ length: connections }, (_, i) => i),
+        (i) => Effect.andThen(Effect.sleep((i * millis) / connections), reset(i)),
+        { concurrency: "unbounded" }
+      )
+      yield* Fiber.interrupt(talking)
+      yield* Relay.eventually(
+        () => descriptors(relay.pid).length === before,
+        () => `${descriptors(relay.pid).length} descriptors instead of ${before}`
+      )
+      for (const reader of innocent) {
+        for (const sender of innocent) {
+          if (reader === sender) continue
+          yield* reader.until((self) => self.from(sender).next >= sender.sent, "all lines")
+          assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(sender.sent))
+        }
+        assert.isFalse(reader.ended)
+      }
+      const { growth } = memory()
+      // Nor sessions: the next client is the sixth.
+      const next = yield* LoadClient.connect(relay.port, { lineBytes: 100 })
+      yield* relay.printed(new RegExp(`:${next.port} connected \\(6 clients\\)`))
+      yield* Relay.measured("connects and resets", {
+        connections,
+        "descriptors before and after": before,
+        "memory growth (MiB)": Relay.mib(growth)
+      })
+      assert.isBelow(growth, form.bounds.slackBytes)
+    })
+  )
+
+  itMeasures("all at once in mid-broadcast, leave the others' lines whole", () =>
+    Effect.gen(function* () {
+      const { lines, storm } = form.resets
+      const lineBytes = 200
+      const relay = yield* Relay.quiet()
+      const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+      const innocent = yield* LoadClient.connectMany(relay.port, 10, { lineBytes })
+      yield* LoadClient.gathered([sender, ...innocent.slice(1)], innocent[0]!)
+      const before = descriptors(relay.pid).length
+      const victims = yield* LoadClient.connectMany(relay.port, storm, { lineBytes })
+      yield* LoadClient.gathered(victims, innocent[0]!)
+      const sending = yield* Effect.forkScoped(sender.sendFast(lines))
+      yield* innocent[0]!.until((self) => self.from(sender).lines > lines / 4, "a quarter of the lines")
+      for (const victim of victims) victim.socket.resetAndDestroy()
+      assert.isBelow(innocent[0]!.from(sender).lines, lines)
+      yield* Fiber.join(sending)
+      for (const reader of innocent) {
+        yield* reader.until((self) => self.from(sender).next >= lines, "all lines")
+        assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      }
+      yield* Relay.eventually(
+        () => descriptors(relay.pid).length === before,
+        () => `${descriptors(relay.pid).length} descriptors instead of ${before}`
+      )
+      assert.notMatch(relay.output(), /ERROR|failed/)
+    })
+  )
+})
+
+/** A socket that tries to get in, whatever becomes of it. */
+const tryToConnect = (port: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      Net.connect(port, "127.0.0.1")
+        .on("error", () => {})
+        .resume()
+    ),
+    (socket) => Effect.sync(() => void socket.destroy())
+  )
+
+/** Connects until the server lets a client in that hears `witness`. */
+const lateComer = Effect.fnUntraced(function* (port: number, witness: TcpClient.TcpClient) {
+  yield* Relay.reachable(port)
+  while (true) {
+    const client = yield* TcpClient.connect(port)
+    client.send("late\n")
+    const isIn = yield* Effect.raceFirst(
+      Effect.gen(function* () {
+        while ((yield* witness.line) !== TcpClient.envelope(client, "late")) continue
+        return true
+      }),
+      Effect.as(client.rest, false)
+    )
+    if (isIn) return client
+  }
+})
+
+const hasPrlimit = (() => {
+  try {
+    execFileSync("prlimit", ["--version"])
+    return true
+  } catch {
+    return false
+  }
+})()
+
+/** Sets how many descriptors a running process may have open. */
+const limitDescriptors = (pid: number, limit: number) =>
+  Effect.sync(() => void execFileSync("prlimit", ["--pid", String(pid), `--nofile=${limit}:`]))
+
+/** How much of a core the process uses for a second. */
+const load = Effect.fnUntraced(function* (pid: number) {
+  const [time, used] = [performance.now(), processorMillis(pid)]
+  yield* Effect.sleep("1 second")
+  return (processorMillis(pid) - used) / (performance.now() - time)
+})
+
+const occurrences = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0
+
+/** Takes descriptors from the running server, and gives them back. */
+const whenLimited = (name: string, limit: (pid: number) => number) =>
+  it.live.skipIf(!hasPrlimit)(
+    hasPrlimit ? name : `${name} (skipped: there is no prlimit)`,
+    () =>
+      Effect.gen(function* () {
+        const relay = yield* Relay.talkative()
+        const a = yield* TcpClient.connect(relay.port)
+        const b = yield* TcpClient.connect(relay.port)
+        yield* TcpClient.settled(a, b)
+        yield* limitDescriptors(relay.pid, limit(relay.pid))
+        // Some that wait, and some that keep coming.
+        yield* Effect.forEach(Array.from({ length: 20 }), () => tryToConnect(relay.port))
+        const coming = yield* Effect.forkScoped(
+          Effect.scoped(Effect.andThen(tryToConnect(relay.port), Effect.sleep("10 millis"))).pipe(Effect.forever)
+        )
+        yield* relay.printed(/WARNING - cannot accept connections: EMFILE/)
+        const share = yield* load(relay.pid)
+        a.send("still here\n")
+        assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
+        yield* Fiber.interrupt(coming)
+        const warnings = occurrences(relay.output(), /WARNING/g)
+        yield* limitDescriptors(relay.pid, 1024)
+        yield* relay.printed(/INFO - accepting connections again/)
+        const late = yield* lateComer(relay.port, a)
+        a.send("welcome\n")
+        while ((yield* late.line) !== TcpClient.envelope(a, "welcome")) continue
+        yield* Relay.measured(name, { "processor (%)": share * 100, warnings })
+        assert.isBelow(share, 0.3)
+        assert.strictEqual(warnings, 1)
+      }),
+    form.timeout
+  )
+
+describe("out of file descriptors", () => {
+  itMeasures("refuses a crowd, serves who is connected, and lets others in again", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.talkative({ setup: "ulimit -n 64" })
+      const a = yield* TcpClient.connect(relay.port)
+      const b = yield* TcpClient.connect(relay.port)
+      yield* TcpClient.settled(a, b)
+      const crowd = yield* Effect.forEach(Array.from({ length: 200 }), () => tryToConnect(relay.port))
+      yield* relay.printed(/connections refused: /)
+      a.send("still here\n")
+      assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
+      const share = yield* load(relay.pid)
+      assert.isAtMost(occurrences(relay.output(), /WARNING/g), 2)
+      assert.isBelow(share, 0.3)
+      for (const socket of crowd) socket.destroy()
+      const late = yield* lateComer(relay.port, a)
+      a.send("welcome\n")
+      assert.strictEqual(yield* late.line, TcpClient.envelope(a, "welcome"))
+      yield* Relay.measured("out of descriptors (ulimit)", { "processor (%)": share * 100 })
+    })
+  )
+
+  whenLimited("stops accepting when not even a refusal is possible, and begins again", () => 10)
+  whenLimited("stops accepting when there is no descriptor left, and begins again", (pid) => lowestFree(pid))
+})
+
+/** The number that the next descriptor of the process would have. */
+const lowestFree = (pid: number) => {
+  const taken = new Set(descriptors(pid))
+  let number = 0
+  while (taken.has(number)) number++
+  return number
+}
+
+describe("a crowd", () => {
+  itMeasures("hears everybody, in order", () =>
+    Effect.gen(function* () {
+      const { clients: count, lines } = form.crowd
+      const relay = yield* Relay.quiet()
+      const clients = yield* LoadClient.connectMany(relay.port, count, { lineBytes: 60 })
+      yield* LoadClient.gathered(clients, clients[0]!)
+      const memory = watchMemory(relay.pid)
+      const start = performance.now()
+      for (const client of clients) for (let i = 0; i < lines; i++) client.send(1)
+      for (const reader of clients) {
+        yield* reader.until((self) => self.lines >= lines * (count - 1), "everybody's lines", form.timeout)
+        for (const sender of clients) {
+          if (sender !== reader) assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+        }
+        assert.isFalse(reader.senders.has(reader.port))
+      }
+      const { growth } = memory()
+      yield* Relay.measured("a crowd", {
+        clients: count,
+        deliveries: lines * count * (count - 1),
+        "took (s)": (performance.now() - start) / 1000,
+        "memory growth (MiB)": Relay.mib(growth)
+      })
+    })
+  )
+})
+
+describe("a full server", () => {
+  it.live("tells who is refused, and has a place again when somebody leaves", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.talkative({ limits: { max_clients: 2 } })
+      const a = yield* TcpClient.connect(relay.port)
+      const b = yield* TcpClient.connect(relay.port)
+      yield* TcpClient.settled(a, b)
+      const refused = yield* TcpClient.connect(relay.port)
+      assert.deepStrictEqual(yield* refused.rest, [FULL])
+      b.socket.end()
+      yield* relay.printed(new RegExp(`${b.address} disconnected`))
+      yield* b.rest
+      const next = yield* lateComer(relay.port, a)
+      a.send("welcome\n")
+      assert.strictEqual(yield* next.line, TcpClient.envelope(a, "welcome"))
+    })
+  )
+
+  it.live("counts each IP address on its own", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.talkative({ limits: { max_clients_per_ip: 1 } })
+      const a = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.1" })
+      const other = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
+      yield* TcpClient.settled(a, other)
+      const refused = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
+      assert.deepStrictEqual(yield* refused.rest, [FULL])
+      other.socket.resetAndDestroy()
+      yield* relay.printed(new RegExp(`${other.address} disconnected`))
+      const next = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
+      yield* TcpClient.settled(a, next)
+    })
+  )
+})

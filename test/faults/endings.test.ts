@@ -1,0 +1,219 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync, statSync, truncateSync } from "node:fs"
+import { join } from "node:path"
+import * as Cli from "../support/Cli.ts"
+import * as form from "./form.ts"
+import * as LoadClient from "./LoadClient.ts"
+import * as Relay from "./Relay.ts"
+
+const SHUTTING_DOWN = "Warning: Server is shutting down."
+
+/** Every line as JSON in one file, and none on the console. */
+const FILE_LOG = {
+  enable_console_log: false,
+  enable_file_log: true,
+  enable_json_log: true,
+  max_file_size: 1_000_000_000
+}
+
+const LOG_NAME = "MyServer.log"
+
+const rounds = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
+
+describe("SIGTERM under full load", () => {
+  for (const round of rounds(form.shutdown.rounds)) {
+    it.live(
+      `tells everybody, and every reader the same (${round})`,
+      () =>
+        Effect.gen(function* () {
+          const { busyLines, graceMillis } = form.shutdown
+          const lineBytes = 2000
+          const relay = yield* Relay.quiet({
+            limits: {
+              shutdown_grace_ms: graceMillis,
+              throttle_delay_ms: 600_000,
+              flow_control_delay_ms: 600_000,
+              backpressure_policy: { throttle_threshold: 11, flow_control_threshold: 12, enable_disconnect: false },
+              slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 1_000_000_000 }
+            }
+          })
+          const readers = yield* LoadClient.connectMany(relay.port, 5, { lineBytes })
+          const busy = yield* LoadClient.connectMany(relay.port, 3, { lineBytes })
+          const deaf = yield* LoadClient.connect(relay.port, { lineBytes, reads: false })
+          const passers = yield* LoadClient.connectMany(relay.port, 2, { lineBytes })
+          yield* LoadClient.gathered([...readers.slice(1), ...busy, deaf, ...passers], readers[0]!)
+
+          // In a room of 13 a sender is paused, in one of 12 throttled, and in one of 11 left alone.
+          const throttled = yield* LoadClient.connect(relay.port, { lineBytes })
+          const paused = yield* LoadClient.connect(relay.port, { lineBytes })
+          const held = [paused, throttled]
+          for (const [i, sender] of held.entries()) {
+            sender.send(2)
+            yield* readers[0]!.until((self) => self.from(sender).lines === 1, "the line before the wait")
+            passers[i]!.socket.end()
+            yield* passers[i]!.until((self) => self.ended, "the goodbye")
+          }
+          for (const sender of busy) yield* Effect.forkScoped(sender.sendFast(1_000_000))
+          yield* relay.printed(new RegExp(`:${deaf.port} slow`))
+          yield* readers[0]!.until((self) => self.lines > busyLines, "the load")
+
+          const start = performance.now()
+          relay.process.kill("SIGTERM")
+          for (const client of [...readers, ...held, ...busy]) {
+            yield* client.until((self) => self.ended, "the end")
+            assert.deepStrictEqual(client.notices, [SHUTTING_DOWN])
+          }
+          assert.deepStrictEqual(yield* relay.exit, { code: 0, signal: null })
+          const took = performance.now() - start
+          for (const sender of [...busy, ...held]) {
+            const seen = readers.map((reader) => LoadClient.complete(reader, sender))
+            const { lines } = seen[0]!
+            assert.deepStrictEqual(
+              seen,
+              readers.map(() => ({ lines, missing: 0, disordered: 0, damaged: 0 }))
+            )
+          }
+          for (const sender of held) assert.strictEqual(readers[0]!.from(sender).lines, 1)
+          yield* Relay.measured("SIGTERM under full load", {
+            "exit after (ms)": took,
+            "grace (ms)": graceMillis,
+            "lines relayed": readers[0]!.lines
+          })
+          assert.isBelow(took, graceMillis + form.bounds.exitMillis)
+        }),
+      form.timeout
+    )
+  }
+})
+
+describe("SIGTERM while senders wait for a reader", () => {
+  it.live(
+    "shows every reader the same",
+    () =>
+      Effect.gen(function* () {
+        const lineBytes = 2000
+        const relay = yield* Relay.quiet({
+          limits: { slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 600_000 } }
+        })
+        // The server ends the sessions in the order in which they began: some readers before the one, some behind.
+        const readers: Array<LoadClient.LoadClient> = []
+        for (let i = 0; i < 5; i++) readers.push(yield* LoadClient.connect(relay.port, { lineBytes }))
+        const busy = yield* LoadClient.connectMany(relay.port, 3, { lineBytes })
+        yield* LoadClient.gathered([...readers.slice(1), ...busy], readers[0]!)
+        readers[2]!.pause()
+        for (const sender of busy) yield* Effect.forkScoped(sender.sendFast(1_000_000))
+        let before = -1
+        while (before !== readers[0]!.lines) {
+          before = readers[0]!.lines
+          yield* Effect.sleep("300 millis")
+        }
+        assert.isAbove(before, 0)
+        relay.process.kill("SIGTERM")
+        readers[2]!.read()
+        for (const reader of readers) yield* reader.until((self) => self.ended, "the end")
+        assert.deepStrictEqual(yield* relay.exit, { code: 0, signal: null })
+        for (const sender of busy) {
+          const seen = readers.map((reader) => LoadClient.complete(reader, sender))
+          const whole = { lines: seen[0]!.lines, missing: 0, disordered: 0, damaged: 0 }
+          assert.deepStrictEqual(
+            seen,
+            readers.map(() => whole)
+          )
+        }
+        for (const reader of readers) assert.deepStrictEqual(reader.notices, [SHUTTING_DOWN])
+      }),
+    form.timeout
+  )
+})
+
+describe("SIGTERM while lines arrive", () => {
+  for (const round of rounds(form.shutdown.logRounds)) {
+    it.live(
+      `loses none that was relayed (${round})`,
+      () =>
+        Effect.gen(function* () {
+          const lineBytes = 100
+          const relay = yield* Relay.quiet({ logger: { ...FILE_LOG, log_level: "INFO" } })
+          const senders = yield* LoadClient.connectMany(relay.port, 3, { lineBytes })
+          const readers = yield* LoadClient.connectMany(relay.port, 2, { lineBytes })
+          yield* LoadClient.gathered([...senders, readers[1]!], readers[0]!)
+          for (const sender of senders) yield* Effect.forkScoped(sender.sendEvenly(1_000_000, 5000))
+          yield* readers[0]!.until((self) => self.lines > 2000, "the load")
+          relay.process.kill("SIGTERM")
+          assert.deepStrictEqual(yield* relay.exit, { code: 0, signal: null })
+          const log = readFileSync(join(relay.cwd, LOG_NAME), "utf8")
+          for (const sender of senders) {
+            const relayed = log.lastIndexOf(`:${sender.port}","content":"m`)
+            const last = Number(/"content":"m(\d+)/.exec(log.slice(relayed, relayed + 100))?.[1])
+            for (const reader of readers) {
+              yield* reader.until((self) => self.ended, "the end")
+              assert.deepStrictEqual(LoadClient.complete(reader, sender), {
+                lines: last + 1,
+                missing: 0,
+                disordered: 0,
+                damaged: 0
+              })
+            }
+          }
+        }),
+      form.timeout
+    )
+  }
+})
+
+describe("kill -9", () => {
+  for (const round of rounds(form.killed.rounds)) {
+    it.live(
+      `leaves a port and a log to go on with (${round})`,
+      () =>
+        Effect.gen(function* () {
+          const lineBytes = 300
+          const relay = yield* Relay.quiet({
+            logger: { ...FILE_LOG, log_level: "INFO" }
+          })
+          const file = join(relay.cwd, LOG_NAME)
+          const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+          const reader = yield* LoadClient.connect(relay.port, { lineBytes })
+          yield* LoadClient.gathered([sender], reader)
+          yield* Effect.forkScoped(sender.sendFast(1_000_000))
+          yield* Relay.eventually(
+            () => statSync(file).size > form.killed.lines * lineBytes,
+            () => "the log of the load"
+          )
+          relay.process.kill("SIGKILL")
+          assert.strictEqual((yield* relay.exit).signal, "SIGKILL")
+          const written = readFileSync(file, "utf8")
+          const whole = written.slice(0, written.lastIndexOf("\n")).split("\n")
+          assert.isAbove(whole.length, 2)
+          for (const line of whole) JSON.parse(line)
+          // Whatever the kernel had got of the last line.
+          truncateSync(file, Buffer.byteLength(written) - 5)
+
+          const start = performance.now()
+          const again = yield* Cli.start([...relay.args, "--port", String(relay.port)], { cwd: relay.cwd })
+          yield* Relay.reachable(relay.port)
+          const took = performance.now() - start
+          const a = yield* LoadClient.connect(relay.port, { lineBytes })
+          const b = yield* LoadClient.connect(relay.port, { lineBytes })
+          yield* LoadClient.gathered([a], b)
+          a.send(1)
+          yield* b.until((self) => self.lines === 1, "a line after the restart")
+          again.process.kill("SIGTERM")
+          assert.strictEqual((yield* again.exit).code, 0)
+
+          const log = readFileSync(file, "utf8")
+          const kept = written.slice(0, -5)
+          assert.isTrue(log.startsWith(kept), "the log was not appended to")
+          const [torn, ...added] = log.slice(kept.lastIndexOf("\n") + 1).split("\n")
+          assert.strictEqual(torn, kept.slice(kept.lastIndexOf("\n") + 1))
+          assert.strictEqual(added.pop(), "")
+          const messages = added.map((line) => JSON.stringify(JSON.parse(line).message))
+          assert.isTrue(messages.some((message) => message.includes(`${a.port}`) && message.includes("m000000000")))
+          assert.match(messages.at(-1)!, /shutdown complete/)
+          yield* Relay.measured("kill -9 and restart", { "reachable after (ms)": took, "lines kept": whole.length })
+        }),
+      form.timeout
+    )
+  }
+})

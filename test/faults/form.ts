@@ -1,0 +1,115 @@
+/**
+ * How long and how hard the faults are: the quick form runs with every `npm test`, the long one with `SOAK=1`
+ * (`npm run test:soak`) and is what docs/operations.md quotes.
+ */
+
+/** Whether the long form runs. */
+export const SOAK = process.env["SOAK"] === "1"
+
+const form = <A>(quick: A, soak: A): A => (SOAK ? soak : quick)
+
+const MIB = 1024 * 1024
+
+/** The bounds of a relay on its own, busy machine. The quick form shares its machine with whatever else is tested. */
+export const bounds = {
+  /** Memory above what is allowed to wait, in bytes: code, garbage, buffers of the runtime. */
+  slackBytes: 50 * MIB,
+  /** Read buffers that V8 lets gather before it collects any, in bytes: for bursts. */
+  garbageBytes: 64 * MIB,
+  /** Memory above that for each client, in bytes. */
+  bytesPerClient: 256 * 1024,
+  /** The latest delivery while a client does not read, in milliseconds; the grace is 100. */
+  stalledDeliveryMillis: form(1000, 300),
+  /** 99 of 100 deliveries to bystanders of a flood, in milliseconds. */
+  floodedDeliveryMillis: form(300, 50),
+  /** Beyond the shutdown grace, in milliseconds. */
+  exitMillis: form(3000, 1000)
+}
+
+/** Clients that never read. */
+export const stalled = {
+  lineBytes: 1024,
+  linesPerSecond: 4000,
+  readers: 10,
+  lines: form(14_000, 80_000),
+  limits: form(
+    { soft_limit_bytes: MIB, hard_limit_bytes: 4 * MIB },
+    { soft_limit_bytes: MIB, hard_limit_bytes: 16 * MIB }
+  ),
+  many: 100,
+  manyLines: form(12_000, 80_000)
+}
+
+/** Clients that stop reading one after another, each that many lines after the one before; each may have its grace. */
+export const takingTurns = { clients: 50, everyLines: 100, graceMillis: 100, lines: form(12_000, 32_000) }
+
+/** An agent that thinks before it reads on. Its backlog is more than the kernel holds, and less than the hard limit. */
+export const pause = form(
+  { lineBytes: 40_000, linesPerSecond: 100, lines: 300 },
+  { lineBytes: 20_000, linesPerSecond: 10, lines: 600 }
+)
+
+/** Backlogs that lose messages. */
+export const dropping = {
+  lineBytes: 1000,
+  lines: form(15_000, 100_000),
+  limits: { soft_limit_bytes: 256 * 1024, hard_limit_bytes: MIB }
+}
+
+/**
+ * Workload A0: one sender as fast as it can. More bytes for each receiver than the kernel and its backlog hold. In the quick
+ * form the limits are low, so that it takes fewer. One process reads for all receivers, with pauses longer than the default
+ * grace, which is the subject of other faults.
+ */
+export const fastest = form(
+  {
+    lineBytes: 128,
+    receivers: 50,
+    lines: 120_000,
+    limits: { soft_limit_bytes: MIB / 4, hard_limit_bytes: 2 * MIB, stall_grace_ms: 10_000 },
+    memoryBytes: 200 * MIB
+  },
+  {
+    lineBytes: 128,
+    receivers: 50,
+    lines: 2_000_000,
+    limits: { soft_limit_bytes: MIB, hard_limit_bytes: 16 * MIB, stall_grace_ms: 10_000 },
+    memoryBytes: 200 * MIB
+  }
+)
+
+/** A flood over the rate limit; the short lines earn more bytes of warnings than they have. */
+export const flood = { bytes: 57_000_000, lineBytes: 100, shortLineBytes: 20, linesPerMinute: 6000, everyMillis: 10 }
+
+/** Lines that do not end. */
+export const endless = {
+  bytes: 50 * MIB,
+  clients: 50,
+  bytesEach: 4 * MIB
+}
+
+/** Bytes that are no protocol of ours. */
+export const garbage = { bytes: form(300_000, 3_000_000) }
+
+/** Connections that are reset. */
+export const resets = {
+  connections: form(200, 500),
+  millis: form(1000, 5000),
+  storm: form(100, 300),
+  lines: form(20_000, 100_000)
+}
+
+/** Everybody talks at once. */
+export const crowd = form({ clients: 250, lines: 5 }, { clients: 1000, lines: 10 })
+
+/** A shutdown in the middle of it all. */
+export const shutdown = { rounds: form(1, 5), logRounds: form(3, 20), graceMillis: 1000, busyLines: form(5000, 50_000) }
+
+/** A server that is killed. */
+export const killed = { rounds: form(1, 5), lines: form(2000, 20_000) }
+
+/** A burst in one segment. */
+export const burst = form({ lines: 6, delayMillis: 300 }, { lines: 20, delayMillis: 300 })
+
+/** How long a test may take, in milliseconds. */
+export const timeout = form(20_000, 180_000)

@@ -1,0 +1,191 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { networkInterfaces } from "node:os"
+import * as TcpClient from "../support/TcpClient.ts"
+import * as form from "./form.ts"
+import * as Relay from "./Relay.ts"
+
+const BACKPRESSURE = "Warning: You have been disconnected due to backpressure."
+const RATE_LIMITED = "Warning: You are sending messages too quickly. Please slow down."
+const SHUTTING_DOWN = "Warning: Server is shutting down."
+const QUARANTINED = /^Warning: You are quarantined\. Please try again in (\d+) seconds?\.$/
+
+const joined = (relay: Relay.Relay, client: TcpClient.TcpClient) =>
+  relay.printed(new RegExp(`${client.address.replaceAll(".", "\\.").replace(/[[\]]/g, "\\$&")} connected`))
+
+/** A relay whose room is too large at three, and what happens to the one who speaks in it. */
+const crowded = Effect.fnUntraced(function* (limits: object, host = "127.0.0.1") {
+  const relay = yield* Relay.talkative({
+    host,
+    limits: {
+      backpressure_policy: { enable_throttle: false, enable_flow_control: false, disconnect_threshold: 2 },
+      ...limits
+    }
+  })
+  const a = yield* TcpClient.connect(relay.port)
+  const b = yield* TcpClient.connect(relay.port)
+  yield* TcpClient.settled(a, b)
+  const speaker = yield* TcpClient.connect(relay.port)
+  yield* joined(relay, speaker)
+  speaker.send("too many ears\n")
+  assert.deepStrictEqual(yield* speaker.rest, [BACKPRESSURE])
+  yield* relay.printed(new RegExp(`${speaker.address} disconnected: .*quarantined`))
+  // The line was not relayed, and whoever was there before stays.
+  a.send("still here\n")
+  assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
+  b.send("me too\n")
+  assert.strictEqual(yield* a.line, TcpClient.envelope(b, "me too"))
+  return { relay, a, b }
+})
+
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1")
+)
+
+describe("a client disconnected by backpressure", () => {
+  it.live("is kept out by its IP address, until the cooldown is over", () =>
+    Effect.gen(function* () {
+      const { a, b, relay } = yield* crowded({ quarantine_cooldown_secs: 2 })
+      const start = performance.now()
+      const refused = yield* TcpClient.connect(relay.port)
+      const notice = yield* refused.rest
+      assert.strictEqual(notice.length, 1)
+      assert.include([1, 2], Number(QUARANTINED.exec(notice[0]!)?.[1]))
+      const elsewhere = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
+      yield* joined(relay, elsewhere)
+      a.socket.end()
+      yield* relay.printed(new RegExp(`${a.address} disconnected`))
+      // Back in, and in a room small enough to speak in.
+      elsewhere.socket.end()
+      yield* relay.printed(new RegExp(`${elsewhere.address} disconnected`))
+      while (true) {
+        const again = yield* TcpClient.connect(relay.port)
+        const isIn = yield* Effect.raceFirst(
+          Effect.as(joined(relay, again), true),
+          Effect.andThen(again.rest, Effect.succeed(false))
+        )
+        if (!isIn) {
+          yield* Effect.sleep("50 millis")
+          continue
+        }
+        again.send("back\n")
+        assert.strictEqual(yield* b.line, TcpClient.envelope(again, "back"))
+        break
+      }
+      // The stay began a little before we saw its first notice.
+      assert.isAbove(performance.now() - start, 1500)
+    })
+  )
+
+  it.live.skipIf(!hasIpv6)(
+    `is the same one on a dual-stack socket${hasIpv6 ? "" : " (skipped: there is no IPv6)"}`,
+    () =>
+      Effect.gen(function* () {
+        const { relay } = yield* crowded({}, "::")
+        const refused = yield* TcpClient.connect(relay.port, { host: "::ffff:127.0.0.1" })
+        assert.match((yield* refused.rest).join(), QUARANTINED)
+        const other = yield* TcpClient.connect(relay.port, { host: "::1" })
+        yield* joined(relay, other)
+      })
+  )
+
+  it.live('may return at once with the scope "address"', () =>
+    Effect.gen(function* () {
+      const { relay } = yield* crowded({ quarantine_scope: "address" })
+      const again = yield* TcpClient.connect(relay.port)
+      yield* joined(relay, again)
+    })
+  )
+})
+
+describe("the budget of the rate limit", () => {
+  for (const [scope, isReset] of [
+    ["ip", false],
+    ["connection", true]
+  ] as const) {
+    it.live(`${isReset ? "begins anew" : "goes on"} after a reconnect with the scope "${scope}"`, () =>
+      Effect.gen(function* () {
+        const relay = yield* Relay.talkative({ limits: { rate_limit_msgs_per_minute: 3, rate_limit_scope: scope } })
+        const witness = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
+        yield* joined(relay, witness)
+        const first = yield* TcpClient.connect(relay.port)
+        first.send("1\n2\n3\n4\n")
+        assert.deepStrictEqual(
+          yield* witness.lines(3),
+          ["1", "2", "3"].map((content) => TcpClient.envelope(first, content))
+        )
+        assert.strictEqual(yield* first.line, RATE_LIMITED)
+        first.socket.end()
+        yield* relay.printed(new RegExp(`${first.address} disconnected`))
+
+        const second = yield* TcpClient.connect(relay.port)
+        second.send("again\n")
+        if (isReset) assert.strictEqual(yield* witness.line, TcpClient.envelope(second, "again"))
+        else assert.strictEqual(yield* second.line, RATE_LIMITED)
+        // Another IP address has a budget of its own in any case.
+        witness.send("mine\n")
+        assert.strictEqual(yield* second.line, TcpClient.envelope(witness, "mine"))
+      })
+    )
+  }
+})
+
+describe("a burst above the throttle threshold", () => {
+  it.live("takes a delay for each line but the first, and nobody else notices", () =>
+    Effect.gen(function* () {
+      const { delayMillis, lines } = form.burst
+      const relay = yield* Relay.talkative({
+        limits: {
+          throttle_delay_ms: delayMillis,
+          backpressure_policy: { throttle_threshold: 1, enable_flow_control: false, enable_disconnect: false }
+        }
+      })
+      const reader = yield* TcpClient.connect(relay.port)
+      const sender = yield* TcpClient.connect(relay.port)
+      const other = yield* TcpClient.connect(relay.port)
+      yield* joined(relay, other)
+      const contents = Array.from({ length: lines }, (_, i) => `line ${i}`)
+      const start = performance.now()
+      sender.send(contents.map((content) => `${content}\n`).join(""))
+      assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, contents[0]!))
+      other.send("me\n")
+      const seen = yield* reader.lines(lines)
+      const took = performance.now() - start
+      const fromOther = seen.indexOf(TcpClient.envelope(other, "me"))
+      assert.strictEqual(fromOther, 0)
+      assert.deepStrictEqual(
+        seen.filter((_, i) => i !== fromOther),
+        contents.slice(1).map((content) => TcpClient.envelope(sender, content))
+      )
+      yield* Relay.measured("a throttled burst", {
+        lines,
+        "took (ms)": took,
+        "at least (ms)": (lines - 1) * delayMillis
+      })
+      // Node's timers may ring up to a millisecond early.
+      assert.isAtLeast(took, (lines - 1) * (delayMillis - 1))
+    })
+  )
+
+  it.live("does not keep a shutdown from the client that is held back", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.talkative({
+        limits: {
+          throttle_delay_ms: 600_000,
+          backpressure_policy: { throttle_threshold: 1, enable_flow_control: false, enable_disconnect: false }
+        }
+      })
+      const reader = yield* TcpClient.connect(relay.port)
+      yield* joined(relay, reader)
+      const sender = yield* TcpClient.connect(relay.port)
+      sender.send("one\ntwo\n")
+      assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "one"))
+      relay.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* sender.rest, [SHUTTING_DOWN])
+      assert.deepStrictEqual(yield* reader.rest, [SHUTTING_DOWN])
+      sender.socket.end()
+      reader.socket.end()
+      assert.deepStrictEqual(yield* relay.exit, { code: 0, signal: null })
+    })
+  )
+})

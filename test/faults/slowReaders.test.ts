@@ -1,0 +1,225 @@
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as form from "./form.ts"
+import * as LoadClient from "./LoadClient.ts"
+import { itMeasures, watchMemory } from "./Proc.ts"
+import * as Relay from "./Relay.ts"
+
+const TOO_SLOW = "Warning: You have been disconnected due to reading too slowly."
+
+const whole = (lines: number) => ({ lines, missing: 0, disordered: 0, damaged: 0 })
+
+/** What a client got is the beginning of what was sent. */
+const assertBeginning = (client: LoadClient.LoadClient, sender: LoadClient.LoadClient) => {
+  const { lines, ...wrong } = LoadClient.complete(client, sender)
+  assert.deepStrictEqual(wrong, { missing: 0, disordered: 0, damaged: 0 })
+  assert.isBelow(lines, sender.sent)
+}
+
+/** A room of clients that read and clients that never do, under steady load. */
+const neverReading = (fault: string, count: number, lines: number) =>
+  Effect.gen(function* () {
+    const { lineBytes, limits, linesPerSecond, readers: readerCount } = form.stalled
+    const relay = yield* Relay.quiet({ limits: { slow_consumer: limits } })
+    const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+    const readers = yield* LoadClient.connectMany(relay.port, readerCount, { lineBytes })
+    const deaf = yield* LoadClient.connectMany(relay.port, count, { lineBytes, reads: false })
+    yield* LoadClient.gathered([sender, ...readers.slice(1), ...deaf], readers[0]!)
+    const memory = watchMemory(relay.pid)
+
+    yield* sender.sendEvenly(lines, linesPerSecond)
+    yield* Effect.forEach(readers, (reader) =>
+      reader.until((self) => self.from(sender).next >= lines, "all lines of the sender")
+    )
+    for (const reader of readers) {
+      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      assert.deepStrictEqual(reader.notices, [])
+      assert.isFalse(reader.ended)
+    }
+    const { growth } = memory()
+    const worst = Math.max(...readers.map((reader) => reader.worstMillis))
+    yield* Relay.measured(fault, {
+      "latest delivery (ms)": worst,
+      "p99 (ms)": Math.max(...readers.map((reader) => reader.percentile(0.99))),
+      "memory growth (MiB)": Relay.mib(growth),
+      "hard limit (MiB)": Relay.mib(limits.hard_limit_bytes)
+    })
+    assert.isBelow(growth, limits.hard_limit_bytes + form.bounds.slackBytes + count * form.bounds.bytesPerClient)
+    assert.isBelow(worst, form.bounds.stalledDeliveryMillis)
+
+    yield* Effect.forEach(deaf, (client) =>
+      relay.printed(new RegExp(`127\\.0\\.0\\.1:${client.port} disconnected: reading too slowly`))
+    )
+    assert.notInclude(relay.output(), "quarantined")
+    return { relay, readers }
+  })
+
+describe("a client that never reads", () => {
+  itMeasures("delays the others by no more than the grace, and is evicted", () =>
+    Effect.gen(function* () {
+      const { readers, relay } = yield* neverReading("one never reads", 1, form.stalled.lines)
+      // The client was disconnected, not quarantined.
+      const again = yield* LoadClient.connect(relay.port, { lineBytes: form.stalled.lineBytes })
+      yield* LoadClient.gathered([again], readers[0]!)
+    })
+  )
+
+  itMeasures("costs no more memory when there are a hundred of them", () =>
+    neverReading("a hundred never read", form.stalled.many, form.stalled.manyLines)
+  )
+
+  itMeasures("delays the others by no more than its own grace when many stop reading one after another", () =>
+    Effect.gen(function* () {
+      const { lineBytes, linesPerSecond } = form.stalled
+      const { clients, everyLines, graceMillis, lines } = form.takingTurns
+      const relay = yield* Relay.quiet()
+      const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+      const reader = yield* LoadClient.connect(relay.port, { lineBytes })
+      const others = yield* LoadClient.connectMany(relay.port, clients, { lineBytes })
+      yield* LoadClient.gathered([sender, ...others], reader)
+      for (const [i, other] of others.entries()) {
+        other.socket.on("data", () => {
+          if (other.lines >= i * everyLines) other.pause()
+        })
+      }
+      yield* sender.sendEvenly(lines, linesPerSecond)
+      yield* reader.until((self) => self.from(sender).next >= lines, "all lines of the sender")
+      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      assert.isAbove(new Set(relay.output().match(/\S+ slow$/gm)).size, clients / 2)
+      yield* Relay.measured("many stop reading one after another", {
+        "latest delivery (ms)": reader.worstMillis,
+        "p99 (ms)": reader.percentile(0.99)
+      })
+      assert.isBelow(reader.worstMillis, clients * graceMillis + form.bounds.stalledDeliveryMillis)
+    })
+  )
+
+  itMeasures("is told why it goes, behind whole lines, if it reads again in time", () =>
+    Effect.gen(function* () {
+      const lineBytes = 8000
+      const relay = yield* Relay.quiet({
+        limits: { shutdown_grace_ms: 10_000, slow_consumer: form.dropping.limits }
+      })
+      const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+      const reader = yield* LoadClient.connect(relay.port, { lineBytes })
+      const deaf = yield* LoadClient.connect(relay.port, { lineBytes, reads: false })
+      yield* LoadClient.gathered([sender, deaf], reader)
+      while (!relay.output().includes("disconnected: reading too slowly")) yield* sender.sendFast(100)
+      deaf.read()
+      yield* deaf.until((self) => self.ended, "the end")
+      assert.deepStrictEqual(deaf.notices, [TOO_SLOW])
+      assertBeginning(deaf, sender)
+      assert.isAbove(deaf.from(sender).lines, 0)
+    })
+  )
+})
+
+describe("an agent that pauses", () => {
+  itMeasures("gets every message, in order, and holds nobody up", () =>
+    Effect.gen(function* () {
+      const { lineBytes, lines, linesPerSecond } = form.pause
+      const relay = yield* Relay.quiet()
+      const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+      const reader = yield* LoadClient.connect(relay.port, { lineBytes })
+      const agent = yield* LoadClient.connect(relay.port, { lineBytes })
+      yield* LoadClient.gathered([sender, agent], reader)
+      agent.pause()
+      yield* sender.sendEvenly(lines, linesPerSecond)
+      yield* reader.until((self) => self.from(sender).next >= lines, "all lines at the reader")
+      // Without this, the kernel would have held everything, and the server nothing.
+      assert.match(relay.output(), new RegExp(`127\\.0\\.0\\.1:${agent.port} slow`))
+      assert.isBelow(agent.lines, lines / 2)
+      agent.read()
+      yield* agent.until((self) => self.from(sender).next >= lines, "all lines at the agent")
+      assert.deepStrictEqual(LoadClient.complete(agent, sender), whole(lines))
+      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      assert.deepStrictEqual(agent.notices, [])
+      yield* Relay.measured("an agent pauses", {
+        "pause (s)": lines / linesPerSecond,
+        "latest delivery to others (ms)": reader.worstMillis
+      })
+      assert.isBelow(reader.worstMillis, form.bounds.stalledDeliveryMillis)
+    })
+  )
+})
+
+describe("a backlog at the hard limit", () => {
+  for (const policy of ["drop_oldest", "drop_newest"] as const) {
+    itMeasures(`loses whole messages, which are counted, with ${policy}`, () =>
+      Effect.gen(function* () {
+        const { limits, lineBytes, lines } = form.dropping
+        const relay = yield* Relay.quiet({ limits: { slow_consumer: { policy, ...limits } } })
+        const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+        const reader = yield* LoadClient.connect(relay.port, { lineBytes })
+        const sleeper = yield* LoadClient.connect(relay.port, { lineBytes, reads: false })
+        yield* LoadClient.gathered([sender, sleeper], reader)
+        const memory = watchMemory(relay.pid)
+        yield* sender.sendFast(lines)
+        yield* reader.until((self) => self.from(sender).next >= lines, "all lines at the reader")
+        assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+
+        sleeper.read()
+        // Neither policy may lose what comes after the backlog is gone.
+        yield* sleeper.until((self) => droppedOf(self) + self.from(sender).lines >= lines, "what is left")
+        const { next, sinceGap } = sleeper.from(sender)
+        const newest = next === lines ? sinceGap * lineBytes : 0
+        if (policy === "drop_oldest") assert.isAbove(newest, limits.hard_limit_bytes / 2)
+        else assert.isBelow(newest, limits.hard_limit_bytes / 2)
+        yield* sender.sendFast(1)
+        yield* sleeper.until((self) => self.from(sender).next > lines, "the next line")
+        const { damaged, disordered, missing, lines: received } = LoadClient.complete(sleeper, sender)
+        const dropped = droppedOf(sleeper)
+        yield* Relay.measured(policy, {
+          sent: sender.sent,
+          received,
+          dropped,
+          "memory growth (MiB)": Relay.mib(memory().growth)
+        })
+        assert.isAbove(dropped, 0)
+        assert.deepStrictEqual({ damaged, disordered }, { damaged: 0, disordered: 0 })
+        assert.strictEqual(missing, dropped)
+        assert.strictEqual(received + dropped, sender.sent)
+        const { garbageBytes, slackBytes } = form.bounds
+        assert.isBelow(memory().growth, limits.hard_limit_bytes + garbageBytes + slackBytes)
+      })
+    )
+  }
+})
+
+const DROPPED = /^Warning: You are reading too slowly and (\d+) messages? (?:was|were) dropped\.$/
+
+const droppedOf = (client: LoadClient.LoadClient) => {
+  let dropped = 0
+  for (const notice of client.notices) {
+    const match = DROPPED.exec(notice)
+    assert.isNotNull(match, notice)
+    dropped += Number(match![1])
+  }
+  return dropped
+}
+
+describe("the fastest possible sender", () => {
+  itMeasures("loses nothing in a room of healthy readers, and fills no memory", () =>
+    Effect.gen(function* () {
+      const { limits, lineBytes, lines, memoryBytes, receivers } = form.fastest
+      const relay = yield* Relay.quiet({ limits: { slow_consumer: limits } })
+      const sender = yield* LoadClient.connect(relay.port, { lineBytes })
+      const readers = yield* LoadClient.connectMany(relay.port, receivers, { lineBytes })
+      yield* LoadClient.gathered([sender, ...readers.slice(1)], readers[0]!)
+      const memory = watchMemory(relay.pid)
+      const start = performance.now()
+      yield* sender.sendFast(lines)
+      yield* Effect.forEach(readers, (reader) =>
+        reader.until((self) => self.from(sender).next >= lines, "all lines", form.timeout)
+      )
+      const seconds = (performance.now() - start) / 1000
+      for (const reader of readers) assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      const { peak } = memory()
+      yield* Relay.measured("the fastest possible sender", {
+        "peak memory (MiB)": Relay.mib(peak),
+        "million deliveries per second": (lines * receivers) / seconds / 1e6
+      })
+      assert.isAtMost(peak, memoryBytes)
+    })
+  )
+})
