@@ -36,13 +36,8 @@ export const standardInput: Effect.Effect<Input, never, Scope.Scope> = Effect.ge
       signal.wait,
       Effect.suspend(() => (failure === undefined ? Effect.void : Effect.fail(failure)))
     ),
-    takeUnsafe: () => {
-      const bytes: Buffer | null = stdin.read()
-      if (bytes === null) return undefined
-      // More may be there already, for which there is no further event.
-      signal.notify()
-      return bytes
-    },
+    // All that is there: more of it is another event.
+    takeUnsafe: () => stdin.read() ?? undefined,
     isEndedUnsafe: () => isEnded
   }
 })

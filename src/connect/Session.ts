@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { TcpConnection } from "../listen/TcpConnection.ts"
+import { escapeText } from "../logging/LogFormat.ts"
 import * as Notice from "../relay/Notice.ts"
 import { CannotConnect, Disconnected, reason, type StreamFailed } from "./ConnectError.ts"
 import * as IncomingLines from "./IncomingLines.ts"
@@ -35,11 +36,15 @@ const KEEP_ALIVE_MILLIS = 30_000
 /** Last words of a server that stops as it should. */
 const FAREWELLS = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
 
+/** Last words of a server that wants nothing from us: what we sent to it may not have been relayed. */
+const REFUSAL = /^Warning: (?:You have been disconnected|You are quarantined|Server is full)/
+
 /**
  * Makes an Effect that connects, sends and receives until the connection ends. It may run again: what the input had for the
  * connection before is not sent twice, and the rest of a line that began there is not sent as a line of its own.
  *
- * It succeeds when all was sent and the server has closed its side; or when the server has shut down, unless `retry`.
+ * It succeeds when all was sent and the server has closed its side without a word of refusal; or when the server has shut
+ * down, unless `retry`.
  */
 export const make = (options: Options): Effect.Effect<void, CannotConnect | Disconnected | StreamFailed> => {
   const { input, listen, output, retry, target } = options
@@ -81,16 +86,19 @@ export const make = (options: Options): Effect.Effect<void, CannotConnect | Disc
   return Effect.gen(function* () {
     const { connection, socket } = yield* open(target)
     yield* Effect.acquireRelease(options.onConnected, () => options.onDisconnected)
-    const isDone = () => socket.writableEnded
+    const isDone = () => socket.writableEnded && socket.writableLength === 0
     const last = yield* Effect.raceFirst(receive(connection), send(socket, connection)).pipe(
       Effect.catchTag("ConnectionLost", (error) =>
         Effect.fail(new Disconnected({ address, reason: reason(error), isDone: isDone() }))
       )
     )
-    if (isDone() || (FAREWELLS.has(last) && !retry)) return
-    return yield* new Disconnected({ address, reason: "the server closed it", isDone: false })
+    if (isDone() ? !REFUSAL.test(last) : FAREWELLS.has(last) && !retry) return
+    return yield* new Disconnected({ address, reason: `the server closed it${because(last)}`, isDone: isDone() })
   }).pipe(Effect.scoped)
 }
+
+/** The notice in the server's last line, if it is one. */
+const because = (last: string): string => (last.startsWith("Warning: ") ? ` (${escapeText(last.slice(9))})` : "")
 
 const toBytes = (line: string | Uint8Array): Uint8Array => (typeof line === "string" ? Buffer.from(line) : line)
 

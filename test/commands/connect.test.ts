@@ -1,52 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
-import * as Net from "node:net"
+import * as Notice from "../../src/relay/Notice.ts"
 import * as ConnectCli from "../connect/ConnectCli.ts"
+import * as FakeServer from "../connect/FakeServer.ts"
 import * as Cli from "../support/Cli.ts"
 import * as TcpClient from "../support/TcpClient.ts"
-
-/** A server that does what the test says, with the connections it gets. */
-const fakeServer = Effect.gen(function* () {
-  const connections = yield* Queue.unbounded<Net.Socket>()
-  const server = yield* Effect.acquireRelease(
-    Effect.callback<Net.Server>((resume) => {
-      const server = Net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
-        socket.on("error", () => {})
-        Queue.offerUnsafe(connections, socket)
-      })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) => Effect.sync(() => server.close())
-  )
-  const accepted = Effect.acquireRelease(Queue.take(connections), (socket) => Effect.sync(() => socket.destroy()))
-  return { port: String((server.address() as Net.AddressInfo).port), accepted }
-})
-
-/** All that the client sends, from now to its end. */
-const received = (socket: Net.Socket) =>
-  Effect.callback<string>((resume) => {
-    let text = ""
-    socket.setEncoding("utf8").on("data", (part: string) => {
-      text += part
-    })
-    socket.once("end", () => resume(Effect.succeed(text))).resume()
-  })
-
-/** The next bytes of the client. */
-const next = (socket: Net.Socket) =>
-  Effect.callback<string>((resume) => {
-    socket.once("data", (bytes) => resume(Effect.succeed(String(bytes)))).resume()
-  })
-
-const ended = (socket: Net.Socket) =>
-  Effect.callback<void>((resume) => void socket.once("end", () => resume(Effect.void)).resume())
 
 /** `connect` is let in: this server logs nothing but this. */
 const joined = (server: Cli.Running, count: number) =>
   server.printed(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
 
-describe("a pipe into connect", () => {
+describe.concurrent("a pipe into connect", () => {
   it.live("is delivered to its last line, with nothing printed", () =>
     Effect.gen(function* () {
       const server = yield* Cli.listening()
@@ -63,11 +27,11 @@ describe("a pipe into connect", () => {
 
   it.live("that is empty sends and prints nothing", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer
+      const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start([server.port])
       client.stdin.end()
       const socket = yield* server.accepted
-      assert.strictEqual(yield* received(socket), "")
+      assert.strictEqual(yield* FakeServer.received(socket), "")
       socket.end()
       assert.strictEqual(yield* client.exit, 0)
       assert.strictEqual(client.out() + client.err(), "")
@@ -76,37 +40,19 @@ describe("a pipe into connect", () => {
 
   it.live("shows what arrives until the server closes", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer
+      const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start([server.port])
       client.stdin.end("hi\n")
       const socket = yield* server.accepted
-      yield* ended(socket)
+      yield* FakeServer.ended(socket)
       socket.end('{"remote_addr":"10.0.0.1:5","content":"late"}\nWarning: unfinished')
       assert.strictEqual(yield* client.exit, 0)
       assert.strictEqual(client.out(), "10.0.0.1:5  late\nWarning: unfinished\n")
     })
   )
-
-  it.live("is read no faster than the server takes it", () =>
-    Effect.gen(function* () {
-      const server = yield* fakeServer
-      const client = yield* ConnectCli.start([server.port])
-      const socket = yield* server.accepted
-      const text = `${"x".repeat(1023)}\n`.repeat(32 * 1024)
-      let isTaken = false
-      client.stdin.end(text, () => {
-        isTaken = true
-      })
-      yield* quiet(() => client.stdin.writableLength + socket.bytesRead)
-      assert.isFalse(isTaken)
-      assert.strictEqual((yield* received(socket)).length, text.length)
-      socket.end()
-      assert.strictEqual(yield* client.exit, 0)
-    })
-  )
 })
 
-describe("a pipe out of connect", () => {
+describe.concurrent("a pipe out of connect", () => {
   it.live("goes on with --listen, as JSON with --json, until Ctrl-C", () =>
     Effect.gen(function* () {
       const server = yield* Cli.listening()
@@ -159,7 +105,7 @@ describe("a pipe out of connect", () => {
 
   it.live("that nobody reads any more ends it quietly", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer
+      const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start([server.port], { read: false })
       const socket = yield* server.accepted
       client.stdout.destroy()
@@ -170,31 +116,9 @@ describe("a pipe out of connect", () => {
     })
   )
 
-  it.live("that is not read holds the server back", () =>
-    Effect.gen(function* () {
-      const server = yield* fakeServer
-      const client = yield* ConnectCli.start(["--raw", server.port], { read: false })
-      const socket = yield* server.accepted
-      const line = `${"x".repeat(1023)}\n`
-      const count = 32 * 1024
-      let isTaken = false
-      socket.end(line.repeat(count), () => {
-        isTaken = true
-      })
-      yield* quiet(() => socket.bytesWritten - socket.writableLength)
-      assert.isFalse(isTaken)
-      let length = 0
-      client.stdout.on("data", (bytes: Buffer) => {
-        length += bytes.length
-      })
-      assert.strictEqual(yield* client.exit, 3)
-      assert.strictEqual(length, line.length * count)
-    })
-  )
-
   it.live("shows the beginning of an overlong line, says so, and goes on", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer
+      const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start([server.port])
       const socket = yield* server.accepted
       socket.write("x".repeat(3_000_000))
@@ -207,17 +131,7 @@ describe("a pipe out of connect", () => {
   )
 })
 
-/** Waits until a number stays the same for a while: something has stopped. */
-const quiet = Effect.fnUntraced(function* (progress: () => number) {
-  for (let last = NaN, same = 0; same < 4;) {
-    yield* Effect.sleep("50 millis")
-    const now = progress()
-    same = now === last ? same + 1 : 0
-    last = now
-  }
-})
-
-describe("an exit code", () => {
+describe.concurrent("an exit code", () => {
   it.live("is 2 when nobody listens, with one line that says so", () =>
     Effect.gen(function* () {
       const client = yield* ConnectCli.start(["localhost:1"])
@@ -229,7 +143,7 @@ describe("an exit code", () => {
 
   it.live("is 3 when the connection is reset, after all that was received", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer
+      const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start(["--raw", server.port])
       const socket = yield* server.accepted
       socket.write("Warning: one\nunfinished")
@@ -241,14 +155,36 @@ describe("an exit code", () => {
     })
   )
 
-  it.live("is 3 when the server closes with anything but a farewell", () =>
+  it.live("is 3 when the server closes without a farewell, with the reason it gives", () =>
     Effect.gen(function* () {
-      const server = yield* fakeServer
-      const client = yield* ConnectCli.start([server.port])
-      const socket = yield* server.accepted
-      socket.end("Warning: You have been disconnected due to inactivity.\n")
-      assert.strictEqual(yield* client.exit, 3)
-      assert.match(client.err(), /^error: lost the connection to \S+: the server closed it\n$/)
+      const server = yield* FakeServer.fakeServer
+      for (const [line, reason] of [
+        ['{"remote_addr":"a","content":"b"}\n', ""],
+        [Notice.IDLE, " (You have been disconnected due to inactivity.)"]
+      ] as const) {
+        const client = yield* ConnectCli.start([server.port])
+        const socket = yield* server.accepted
+        socket.end(line)
+        assert.strictEqual(yield* client.exit, 3)
+        assert.strictEqual(
+          client.err(),
+          `error: lost the connection to 127.0.0.1:${server.port}: the server closed it${reason}\n`
+        )
+      }
+    })
+  )
+
+  it.live("is 3 when the server refuses what was sent to it", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      for (const notice of [Notice.SERVER_FULL, Notice.quarantined(7000), Notice.BACKPRESSURE, Notice.TOO_SLOW]) {
+        const client = yield* ConnectCli.start(["--retry", server.port])
+        client.stdin.end("hi\n")
+        const socket = yield* server.accepted
+        yield* FakeServer.ended(socket)
+        socket.end(notice)
+        assert.strictEqual(yield* client.exit, 3)
+      }
     })
   )
 
@@ -260,55 +196,6 @@ describe("an exit code", () => {
       const flags = yield* ConnectCli.start(["--raw", "--json"])
       assert.strictEqual(yield* flags.exit, 1)
       assert.match(flags.err(), /--raw and --json exclude each other/)
-    })
-  )
-})
-
-describe("--retry", () => {
-  it.live("finds the server again after a restart, and says what it does", () =>
-    Effect.gen(function* () {
-      const first = yield* Cli.listening()
-      const client = yield* ConnectCli.start(["--retry", "--listen", `:${first.port}`])
-      client.stdin.end()
-      yield* joined(first, 1)
-      first.process.kill("SIGTERM")
-      yield* client.said(/the server closed it; next attempt in 0\.[23] s\n/)
-      yield* first.exit
-      const second = yield* Cli.listening(["--port", String(first.port)])
-      yield* client.said(/\nconnected [^]*\nconnected /)
-      const other = yield* TcpClient.connect(second.port)
-      yield* joined(second, 2)
-      other.send("still there?\n")
-      yield* client.printed(/still there\?/)
-    })
-  )
-
-  it.live("sends each line whole or not at all", () =>
-    Effect.gen(function* () {
-      const server = yield* fakeServer
-      const client = yield* ConnectCli.start(["--retry", server.port])
-      client.stdin.write("one\ntw")
-      const first = yield* server.accepted
-      assert.strictEqual(yield* next(first), "one\ntw")
-      first.resetAndDestroy()
-      const second = yield* server.accepted
-      client.stdin.end("o\nthree\n")
-      assert.strictEqual(yield* received(second), "three\n")
-      second.end()
-      assert.strictEqual(yield* client.exit, 0)
-      assert.match(client.err(), /the line that was being sent is cut/)
-    })
-  )
-
-  it.live("does not hide that the answer to everything sent was lost", () =>
-    Effect.gen(function* () {
-      const server = yield* fakeServer
-      const client = yield* ConnectCli.start(["--retry", server.port])
-      client.stdin.end("hi\n")
-      const socket = yield* server.accepted
-      yield* ended(socket)
-      socket.resetAndDestroy()
-      assert.strictEqual(yield* client.exit, 3)
     })
   )
 })

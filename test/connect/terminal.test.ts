@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as ConnectCli from "./ConnectCli.ts"
+import * as FakeServer from "./FakeServer.ts"
+
+describe.skipIf(ConnectCli.noTerminal !== undefined)(
+  `on a terminal${ConnectCli.noTerminal === undefined ? "" : ` (skipped: ${ConnectCli.noTerminal})`}`,
+  { concurrent: true },
+  () => {
+    const envelope = (content: string) => `{"remote_addr":"10.0.0.1:5","content":${JSON.stringify(content)}}\n`
+
+    const chatting = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], env: NodeJS.ProcessEnv = {}) {
+      const server = yield* FakeServer.fakeServer
+      const client = yield* ConnectCli.startOnTerminal([server.port, ...args], { env })
+      const socket = yield* server.accepted
+      yield* client.shows(/^connected to \S+\n>$/)
+      return { ...client, server, socket }
+    })
+
+    it.live("what arrives is shown above the line that is being typed, and leaves it alone", () =>
+      Effect.gen(function* () {
+        const { screen, shows, socket, type } = yield* chatting()
+        yield* type("half a li")
+        yield* shows(/\n> half a li$/)
+        socket.write(envelope("hello") + envelope("again"))
+        yield* shows(/\n10\.0\.0\.1:5 {2}hello\n10\.0\.0\.1:5 {2}again\n> half a li$/)
+        yield* type("ne\r")
+        assert.strictEqual(yield* FakeServer.next(socket), "half a line\n")
+        yield* shows(/\n> half a line\n>$/)
+        assert.lengthOf(screen().split("\n"), 5)
+      })
+    )
+
+    it.live("a line longer than the terminal is wide stays whole, the cursor where it was", () =>
+      Effect.gen(function* () {
+        const { shows, socket, type } = yield* chatting()
+        const long = "0123456789".repeat(13)
+        yield* type(long)
+        yield* shows(/0123456789$/)
+        socket.write(envelope("one"))
+        yield* shows(/\n10\.0\.0\.1:5 {2}one\n> [0-9]{58}\n[0-9]{60}\n[0-9]{12}$/)
+        // Ctrl-A goes to the beginning of the line.
+        yield* type("\u0001")
+        socket.write(envelope("two"))
+        yield* shows(/one\n10\.0\.0\.1:5 {2}two\n> [0-9]{58}\n[0-9]{60}\n[0-9]{12}$/)
+        yield* type("X\r")
+        assert.strictEqual(yield* FakeServer.next(socket), `X${long}\n`)
+      })
+    )
+
+    it.live("lines can be edited, and recalled with the arrow keys", () =>
+      Effect.gen(function* () {
+        const { socket, type } = yield* chatting()
+        yield* type("helo\u001b[Dl\r")
+        assert.strictEqual(yield* FakeServer.next(socket), "hello\n")
+        yield* type("\u001b[A, world\r")
+        assert.strictEqual(yield* FakeServer.next(socket), "hello, world\n")
+      })
+    )
+
+    it.live("there are colours, but for NO_COLOR, and none that others send", () =>
+      Effect.gen(function* () {
+        const line = `${envelope("\u001b[31m\u009b31mred")}Warning: slow down.\n`
+        const colored = yield* chatting()
+        colored.socket.write(line)
+        yield* colored.shows(/slow down/)
+        assert.include(colored.output(), "\u001b[92m10.0.0.1:5\u001b[0m  \\x1b[31m\\x9b31mred\r\n")
+        assert.include(colored.output(), "\u001b[1;33mWarning: slow down.\u001b[0m\r\n")
+        const plain = yield* chatting([], { NO_COLOR: "1" })
+        plain.socket.write(line)
+        yield* plain.shows(/slow down/)
+        assert.include(plain.output(), "10.0.0.1:5  \\x1b[31m\\x9b31mred\r\nWarning: slow down.\r\n")
+      })
+    )
+
+    it.live("Ctrl-D leaves when all is sent, and nothing of the prompt stays", () =>
+      Effect.gen(function* () {
+        const { exit, screen, socket, type } = yield* chatting()
+        yield* type("bye\r\u0004")
+        assert.strictEqual(yield* FakeServer.received(socket), "bye\n")
+        socket.end(envelope("bye"))
+        assert.strictEqual(yield* exit, 0)
+        assert.match(screen(), /^connected \S+ \S+\n> bye\n10\.0\.0\.1:5 {2}bye\ndisconnected from \S+$/)
+      })
+    )
+
+    it.live("Ctrl-C leaves at once, in the middle of a line too", () =>
+      Effect.gen(function* () {
+        const { exit, shows, socket, type } = yield* chatting()
+        yield* type("never sent")
+        yield* shows(/never sent/)
+        yield* type("\u0003")
+        assert.strictEqual(yield* FakeServer.received(socket), "")
+        assert.strictEqual(yield* exit, 0)
+      })
+    )
+
+    it.live("what is typed while the server is away is sent when it is back, and Ctrl-D does not wait for it", () =>
+      Effect.gen(function* () {
+        const { exit, server, shows, socket, type } = yield* chatting(["--retry"])
+        yield* type("typing")
+        yield* shows(/typing/)
+        yield* server.close
+        socket.resetAndDestroy()
+        yield* shows(/nobody listens there[^]*\n> typing$/)
+        yield* type(" goes on\r")
+        yield* shows(/goes on/)
+        yield* server.reopen
+        const second = yield* server.accepted
+        assert.strictEqual(yield* FakeServer.next(second), "typing goes on\n")
+        yield* server.close
+        second.resetAndDestroy()
+        yield* shows(/goes on[^]*connected[^]*nobody listens there/)
+        yield* type("\u0004")
+        assert.strictEqual(yield* exit, 0)
+      })
+    )
+
+    it.live("that is dumb everything works without editing", () =>
+      Effect.gen(function* () {
+        const server = yield* FakeServer.fakeServer
+        const client = yield* ConnectCli.startOnTerminal([server.port], { env: { TERM: "dumb" } })
+        const socket = yield* server.accepted
+        yield* client.type("hello\n")
+        assert.strictEqual(yield* FakeServer.next(socket), "hello\n")
+        socket.write(envelope("hi"))
+        yield* client.shows(/\n10\.0\.0\.1:5 {2}hi$/)
+        assert.notInclude(client.output(), "\u001b")
+        yield* client.type("\u0004")
+        yield* FakeServer.ended(socket)
+        socket.end()
+        assert.strictEqual(yield* client.exit, 0)
+      })
+    )
+  }
+)
