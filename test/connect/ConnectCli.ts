@@ -9,8 +9,9 @@ import { Screen } from "./Screen.ts"
 const COLUMNS = 60
 const PATIENCE = "10 seconds"
 
+/** Without what decides about colours: Node shows none where it believes to run in a CI. */
 const environment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => {
-  const { FORCE_COLOR: _, NO_COLOR: __, ...inherited } = process.env
+  const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...inherited } = process.env
   return { ...inherited, TERM: "xterm-256color", ...env }
 }
 
