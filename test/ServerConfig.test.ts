@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { isLive } from "../src/ConfigReload.ts"
 import { ConfigError, decode, defaults, keys, load, profileOf, ServerConfig, Values } from "../src/ServerConfig.ts"
 
 const SOURCE = "server.json"
@@ -776,6 +777,27 @@ describe("docs/configuration.md", () => {
           )
         )
       assert.deepStrictEqual(rows, documented)
+    })
+  )
+
+  it.effect("says of every key when to change it, and whether a reload is enough", () =>
+    Effect.gen(function* () {
+      const document = yield* Effect.promise(() => readFile("docs/configuration.md", "utf8"))
+      const rows = document
+        .split(/^## /m)
+        .filter((section) => section.startsWith("When to change what"))
+        .join("")
+        .split("\n")
+        .filter((line) => line.startsWith("| `"))
+        .map(cells)
+      const expected = keys()
+        .filter(({ isGroup, path }) => !isGroup && path !== "$schema")
+        .map(({ path }) => [`\`${path}\``, isLive(path) ? "yes" : "no"])
+      assert.deepStrictEqual(
+        rows.map((row) => row.slice(1, 3)),
+        expected
+      )
+      for (const row of rows) assert.match(row[3]!, /^[A-Z0-9`].*\.$/)
     })
   )
 })

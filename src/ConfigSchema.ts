@@ -1,0 +1,246 @@
+/**
+ * The schema of `server.json`: every key with its default, bounds and description.
+ *
+ * Names and grouping are those of the file. Durations are in the unit their name ends in, and may be longer than one timer
+ * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaGetter from "effect/SchemaGetter"
+
+const text = Schema.String.annotate({ expected: "a string" })
+
+const flag = Schema.Boolean.annotate({ expected: "true or false" })
+
+const whole = (minimum: number, maximum?: number) =>
+  maximum === undefined
+    ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(minimum)).annotate({
+        expected: `a whole number, ${minimum} or more`
+      })
+    : Schema.Int.check(Schema.isBetween({ minimum, maximum })).annotate({
+        expected: `a whole number from ${minimum} to ${maximum}`
+      })
+
+const oneOf = <const L extends ReadonlyArray<string>>(literals: L) =>
+  Schema.Literals(literals).annotate({
+    expected: `one of ${literals.map((literal) => JSON.stringify(literal)).join(", ")}`
+  })
+
+const orNull = <T>(schema: Schema.Codec<T>, expected: string) =>
+  Schema.NullOr(schema).annotate({ expected: `null or ${expected}` })
+
+/** A key that the file may leave out. */
+const key = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) =>
+  schema
+    .annotate({ default: defaultValue, description })
+    .pipe(Schema.withDecodingDefaultTypeKey<Schema.Codec<T, E>>(Effect.succeed(defaultValue)))
+
+/**
+ * A key that the file may leave out or set to `null`, which both mean the default.
+ *
+ * @param written the default, as one would write it in a file
+ */
+const nullableKey = <T, E>(
+  schema: Schema.Codec<T, E>,
+  defaultValue: T,
+  description: string,
+  written: unknown = defaultValue
+) =>
+  Schema.toType(schema.annotate({ default: defaultValue, description })).pipe(
+    Schema.encodeTo(Schema.optionalKey(Schema.NullOr(schema).annotate({ default: written as never, description })), {
+      decode: SchemaGetter.transformOptional((value: Option.Option<T | null>) =>
+        Option.some(Option.match(value, { onNone: () => defaultValue, onSome: (given) => given ?? defaultValue }))
+      ),
+      encode: SchemaGetter.passthroughSubtype<T | null, T>()
+    })
+  )
+
+/** A group of keys, each with its own default. */
+const group = <T, E>(schema: Schema.Codec<T, E>, description: string) =>
+  nullableKey(schema.annotate({ expected: "an object" }), Schema.decodeUnknownSync(schema)({}), description, {})
+
+/** Python's names, the least severe first. */
+export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
+
+const Logger = Schema.Struct({
+  log_level: key(oneOf(LOG_LEVELS), "DEBUG", "Least severe level that is logged."),
+  enable_console_log: key(flag, true, "Log to standard output."),
+  console_log_format: key(
+    text,
+    "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
+    "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only."
+  ),
+  enable_file_log: key(flag, false, "Log to a file, named after the server."),
+  log_file_path: key(text, "", "Directory of the log file, created when missing. Empty is the working directory."),
+  enable_json_log: key(flag, false, "Write each line of the log file as a JSON object."),
+  log_format: key(text, "%(asctime)s - %(name)s - %(levelname)s - %(message)s", "Line of the log file."),
+  date_format: key(
+    text,
+    "%Y-%m-%d %H:%M:%S.%3f",
+    "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction."
+  ),
+  max_file_size: key(whole(1), 1_000_000, "Bytes after which the log file is rotated."),
+  backup_count: key(whole(0), 3, "Rotated log files that are kept. 0 never rotates."),
+  log_keys: key(
+    orNull(Schema.Array(text), "a list of strings"),
+    null,
+    "Keys of a message's `_payload` and `_type` that are logged. `null` logs messages whole. What is relayed is never changed."
+  )
+})
+
+const BackpressurePolicy = Schema.Struct({
+  enable_throttle: key(flag, true, "Delay senders in a large room."),
+  throttle_threshold: key(whole(1), 100, "Fan-out from which a sender is throttled."),
+  enable_flow_control: key(flag, true, "Stop reading senders in a larger room for a while."),
+  flow_control_threshold: key(whole(1), 300, "Fan-out from which a sender is paused."),
+  enable_disconnect: key(flag, true, "Disconnect and quarantine senders in a room that is too large."),
+  disconnect_threshold: key(whole(1), 500, "Fan-out from which a sender is disconnected.")
+})
+
+const SlowConsumer = Schema.Struct({
+  policy: key(
+    oneOf(["disconnect", "drop_oldest", "drop_newest"]),
+    "disconnect",
+    "What happens to a client whose backlog reaches the hard limit."
+  ),
+  soft_limit_bytes: key(whole(65_536), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
+  hard_limit_bytes: key(
+    whole(65_536),
+    16_777_216,
+    "Backlog, in bytes, that no client may exceed. Not below `soft_limit_bytes`."
+  ),
+  stall_grace_ms: key(whole(0), 100, "Milliseconds for which senders wait for a client. 0 waits for none.")
+}).check(
+  Schema.makeFilter(({ hard_limit_bytes, soft_limit_bytes }) =>
+    hard_limit_bytes >= soft_limit_bytes
+      ? undefined
+      : { path: ["hard_limit_bytes"], issue: `soft_limit_bytes (${soft_limit_bytes}) or more` }
+  )
+)
+
+const UNUSED_BUFFER = "Accepted for the sake of existing files; nothing here needs it."
+
+const HyperParameters = Schema.Struct({
+  rate_limit_msgs_per_minute: key(whole(1), 300, "Lines that a client may send in 60 s."),
+  rate_limit_scope: key(
+    oneOf(["connection", "ip"]),
+    "connection",
+    "What the rate limit counts: each connection, or all connections of an IP address."
+  ),
+  client_timeout_secs: key(
+    orNull(whole(1), "a whole number, 1 or more"),
+    300,
+    "Seconds without a complete line after which a client is closed. `null` turns it off."
+  ),
+  timeout_check_interval_secs: key(whole(1), 30, "Seconds by which the idle timeout may come late."),
+  quarantine_cooldown_secs: key(
+    whole(0),
+    300,
+    "Seconds for which a client that was force-disconnected cannot come back. 0 turns it off."
+  ),
+  quarantine_cleanup_interval_secs: key(whole(1), 60, "Seconds between two sweeps of expired quarantines."),
+  quarantine_scope: key(
+    oneOf(["ip", "address"]),
+    "ip",
+    "What is quarantined: the IP address, or ip:port, which never matches a reconnect."
+  ),
+  throttle_delay_ms: key(whole(0), 200, "Milliseconds that a throttled sender waits before its next line."),
+  flow_control_delay_ms: key(whole(0), 1000, "Milliseconds for which a paused sender is not read."),
+  accept_error_backoff_ms: key(whole(1), 100, "Milliseconds to wait after a failed accept."),
+  worker_threads: key(whole(1), 1, "Accepted for the sake of existing files; this server runs in one process."),
+  max_line_bytes: key(
+    whole(256, 16_777_216),
+    65_536,
+    "Longest line, in bytes of its envelope with the newline. A longer one is dropped whole."
+  ),
+  listen_backlog: key(whole(1, 65_535), 4096, "Connections that may wait to be accepted."),
+  max_clients: key(whole(1), 100_000, "Clients that may be connected at once."),
+  max_clients_per_ip: key(
+    orNull(whole(1), "a whole number, 1 or more"),
+    null,
+    "Clients that may be connected at once from one IP address. `null` sets no limit."
+  ),
+  shutdown_grace_ms: key(whole(0), 2000, "Milliseconds for which a shutdown waits for clients that do not read."),
+  connection_buffer_size: key(whole(1), 128, UNUSED_BUFFER),
+  command_buffer_size: key(whole(1), 32, UNUSED_BUFFER),
+  control_channel_capacity: key(whole(1), 8, UNUSED_BUFFER),
+  queue_monitor_capacity: key(whole(1), 100, UNUSED_BUFFER),
+  backpressure_policy: group(BackpressurePolicy, "What is done to senders when a message would reach many clients."),
+  slow_consumer: group(SlowConsumer, "What is done about clients that read too slowly.")
+})
+
+/** A complete configuration: what a `server.json` means once every default is filled in. */
+export interface Values extends Schema.Schema.Type<typeof Values> {}
+
+export const Values = Schema.Struct({
+  $schema: Schema.optionalKey(text.annotate({ description: "For editors; ignored." })),
+  host: nullableKey(
+    Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" }),
+    "127.0.0.1",
+    "Address to listen on."
+  ),
+  port: nullableKey(whole(0, 65_535), 8888, "TCP port to listen on. 0 takes a free one, which the log names."),
+  version: key(
+    Schema.Union([Schema.Literals(["rust", "python"]), Schema.TemplateLiteral(["rust_v", Schema.String])]).annotate({
+      expected: '"rust", "python" or a name that begins with "rust_v"'
+    }),
+    "rust",
+    "Profile: everything on (`rust`), or the plain relay (`python`)."
+  ),
+  logger: group(Logger, "What is logged, where and how."),
+  hyper_parameters: group(HyperParameters, "Limits and protection.")
+})
+
+/** What an empty `server.json` means. */
+export const defaults: Values = Schema.decodeSync(Values)({})
+
+/**
+ * The profile that a `version` stands for (contract, section 2; seed, "two interchangeable backends").
+ *
+ * @returns `"rust"` with every protection, `"python"` for the plain relay
+ */
+export const profileOf = (version: Values["version"]): "rust" | "python" => (version === "python" ? "python" : "rust")
+
+/** One key of `server.json`, or one group of keys, as reports and the documentation show it. */
+export interface Key {
+  /** `hyper_parameters.slow_consumer.policy` */
+  readonly path: string
+  readonly isGroup: boolean
+  /** Whether its values are strings. */
+  readonly isText: boolean
+  readonly expected: string
+  /** `undefined` for a key that is ignored. */
+  readonly default: unknown
+  readonly description: string
+}
+
+const isText = (ast: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.every(isText)
+    : SchemaAST.isString(ast) ||
+      SchemaAST.isTemplateLiteral(ast) ||
+      (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
+
+const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
+  SchemaAST.isObjects(ast)
+    ? ast.propertySignatures.flatMap(({ name, type }) => {
+        const path = prefix + String(name)
+        const annotations = SchemaAST.resolve(type)
+        return [
+          {
+            path,
+            isGroup: SchemaAST.isObjects(type),
+            isText: isText(type),
+            expected: String(annotations?.["expected"]),
+            default: annotations?.["default"],
+            description: String(annotations?.["description"])
+          },
+          ...keysOf(type, `${path}.`)
+        ]
+      })
+    : []
+
+/** Every key and group that `server.json` may have, in the order of the schema. */
+export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
