@@ -2,7 +2,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RelayLogger } from "./logging/RelayLogger.ts"
-import { keys, ServerConfig, type Values } from "./ServerConfig.ts"
+import { keys, LOG_LEVELS, type Values } from "./ConfigSchema.ts"
+import { ServerConfig } from "./ServerConfig.ts"
 
 /** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
 const LIVE = [
@@ -48,6 +49,7 @@ export class ConfigReload extends Context.Service<
         const logger = yield* RelayLogger
         const values = structuredClone(initial)
         const apply = Effect.fnUntraced(function* (next: Values) {
+          const before = values.logger.log_level
           const changes = keys().flatMap(({ isGroup, path }): ReadonlyArray<Change> => {
             const [from, to] = [read(values, path), read(next, path)]
             return isGroup || path === "$schema" || isSame(from, to) ? [] : [{ path, from, to }]
@@ -55,12 +57,15 @@ export class ConfigReload extends Context.Service<
           const applied = changes.filter(({ path }) => isLive(path))
           const restart = changes.filter(({ path }) => !isLive(path))
           for (const { path, to } of applied) write(values, path, to)
-          logger.setLevelUnsafe(values.logger.log_level)
+          // What is logged about the change is logged by the more talkative of the two levels.
+          const levels = [before, values.logger.log_level].map((level) => LOG_LEVELS.indexOf(level))
+          logger.setLevelUnsafe(LOG_LEVELS[Math.min(...levels)]!)
           for (const change of applied) yield* Effect.logInfo(`configuration: ${describe(change)}`)
           for (const change of restart) {
             yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
           }
           if (changes.length === 0) yield* Effect.logInfo("configuration: nothing has changed")
+          logger.setLevelUnsafe(values.logger.log_level)
           return { applied, restart }
         })
         return Context.make(ServerConfig, values).pipe(Context.add(ConfigReload, ConfigReload.of({ apply })))

@@ -55,9 +55,14 @@ export class RelayServer extends Context.Service<
       const session = yield* Session.make
       let isListening = false
       yield* Effect.addFinalizer(() => (isListening ? Effect.logInfo("shutdown complete") : Effect.void))
-      const address = yield* TcpListener.make(session)
+      const address = yield* TcpListener.make(session.run)
       isListening = true
-      yield* Effect.addFinalizer(() => Effect.logInfo(`shutting down, clients connected: ${broadcaster.sizeUnsafe()}`))
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          Effect.logInfo(`shutting down, clients connected: ${broadcaster.sizeUnsafe()}`),
+          session.beginShutdown
+        )
+      )
       yield* Effect.logInfo(`listening on ${Address.format(address.host, address.port)}`)
       return RelayServer.of({ address, clientCount: Effect.sync(broadcaster.sizeUnsafe) })
     })

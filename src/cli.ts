@@ -33,8 +33,8 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
   Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))
 
 /** The first signal shuts the server down; whoever sends a second one does not want to wait. */
+let signals = 0
 const endOnSecondSignal = (signal: "SIGINT" | "SIGTERM", code: number) => {
-  let signals = 0
   process.on(signal, () => {
     if (++signals === 2) process.exit(code)
   })

@@ -149,6 +149,37 @@ describe("the end of the scope", () => {
   )
 })
 
+describe("a client that is refused", () => {
+  it.live("gets its notice also when it has begun to speak", () =>
+    Effect.gen(function* () {
+      const { address } = yield* start({ hyper_parameters: { max_clients: 1 } })
+      const a = yield* TcpClient.connect(address.port)
+      a.send("here\n")
+      for (let i = 0; i < 20; i++) {
+        const refused = yield* TcpClient.connect(address.port)
+        refused.send("hello\n".repeat(10_000))
+        assert.deepStrictEqual(yield* refused.rest, ["Warning: Server is full. Please try again later."])
+      }
+    })
+  )
+
+  it.live("is counted and named in the log, at the latest at the end", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const scope = yield* Scope.make()
+      const { address } = yield* Scope.provide(start({ hyper_parameters: { max_clients: 1 } }, lines), scope)
+      const a = yield* TcpClient.connect(address.port)
+      a.send("here\n")
+      for (let i = 0; i < 3; i++) yield* (yield* TcpClient.connect(address.port)).rest
+      yield* Scope.close(scope, Exit.void)
+      assert.includeMembers(lines, [
+        "WARNING connections refused: server full; last from 127.0.0.1",
+        "WARNING connections refused: server full 2 times; last from 127.0.0.1"
+      ])
+    })
+  )
+})
+
 describe("each protection", () => {
   /** Records what the server asks, and always answers the same. */
   const recording = (asked: Array<string>) =>

@@ -21,7 +21,8 @@ export const reloadOnHangup = (load: Effect.Effect<{ readonly values: Values }, 
           process.on("SIGHUP", onHangup)
           return onHangup
         }),
-        (onHangup) => Effect.sync(() => process.off("SIGHUP", onHangup))
+        // From now on it means nothing: its default, the end of the process, would cut the shutdown short.
+        (onHangup) => Effect.sync(() => process.on("SIGHUP", () => {}).off("SIGHUP", onHangup))
       )
       const reload = load.pipe(
         Effect.flatMap(({ values }) => apply(values)),

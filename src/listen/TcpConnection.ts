@@ -85,6 +85,10 @@ export class TcpConnection implements Connection {
   readonly ended: Effect.Effect<void> = this.#once("finish", () => this.#socket.writableFinished)
   readonly closed: Effect.Effect<void> = this.#once("close", () => false)
 
+  isClosedUnsafe(): boolean {
+    return this.#state === "closed"
+  }
+
   destroyUnsafe(): void {
     this.#socket.destroy()
   }

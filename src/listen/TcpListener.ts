@@ -25,6 +25,9 @@ const KEEP_ALIVE_MILLIS = 60_000
 /** Connections above `max_clients` that get their notice at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
 
+/** How long a refused client may take to close its side, in milliseconds. */
+const REFUSAL_LINGER_MILLIS = 250
+
 /** File descriptors that clients may not take: for log files, the event loop, and whatever the host program has open. */
 const RESERVED_DESCRIPTORS = 32
 
@@ -82,14 +85,27 @@ export const make = Effect.fnUntraced(function* (
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   const refusals = new Incidents.Incidents()
 
-  const refuse = (socket: Net.Socket, incident: Incidents.Incident, notice: string) => {
-    socket.on("error", () => {}).end(notice, () => socket.destroy())
-    count(incident)
+  let lastRefused = ""
+  let sessions = 0
+
+  const refuse = (socket: Net.Socket, ip: string, incident: Incidents.Incident, notice: string) => {
+    // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
+    const cut = setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
+    socket.on("error", () => {}).on("close", () => clearTimeout(cut))
+    socket.resume().end(notice)
+    count(ip, incident)
   }
-  const count = (incident: Incidents.Incident) => {
+  const count = (ip: string, incident: Incidents.Incident) => {
+    lastRefused = ip
     refusals.count(incident)
-    const lines = refusals.report(clock.currentTimeMillisUnsafe())
-    if (lines.length > 0) fork(Effect.logWarning(`connections refused: ${lines.join(", ")}`))
+    const report = reportRefusals(clock.currentTimeMillisUnsafe())
+    if (report !== Effect.void) fork(report)
+  }
+  const reportRefusals = (nowMillis: number): Effect.Effect<void> => {
+    const lines = refusals.report(nowMillis)
+    return lines.length === 0
+      ? Effect.void
+      : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
   }
 
   const server = Net.createServer({
@@ -104,27 +120,41 @@ export const make = Effect.fnUntraced(function* (
   // the one that keeps descriptors free for the clients that are connected.
   const descriptors = descriptorLimit()
   const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
+  const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(limits.maxClientsUnsafe() + REFUSALS_AT_ONCE, places)
+    get: () => Math.min(limits.maxClientsUnsafe() + refusalPlaces, places)
   })
-  server.on("drop", () => count("dropped, too many at once"))
+  server.on("drop", (connection) => count(connection?.remoteAddress ?? "?", "dropped, too many at once"))
   server.on("connection", (socket) => {
     const client = Address.ofPeer(socket)
     // Gone between the kernel's accept and ours.
     if (client === undefined) return void socket.destroy()
     const remaining = quarantine.remainingMillisUnsafe(client)
-    if (remaining > 0) return refuse(socket, "quarantined", Notice.quarantined(remaining))
-    if (!limits.enterUnsafe(client.ip)) return refuse(socket, "server full", Notice.SERVER_FULL)
-    const leave = Effect.sync(() => limits.leaveUnsafe(client.ip))
+    if (remaining > 0) return refuse(socket, client.ip, "quarantined", Notice.quarantined(remaining))
+    if (sessions >= places - refusalPlaces || !limits.enterUnsafe(client.ip)) {
+      return refuse(socket, client.ip, "server full", Notice.SERVER_FULL)
+    }
+    sessions++
+    const leave = Effect.sync(() => {
+      sessions--
+      limits.leaveUnsafe(client.ip)
+    })
     fork(Effect.ensuring(session(new TcpConnection(socket, client)), leave))
   })
 
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      Effect.sync(() => server.close()),
+      reportRefusals(Infinity)
+    )
+  )
   const bound = yield* listen(server, config, listen_backlog)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
-  if (places < limits.maxClientsUnsafe()) {
-    yield* Effect.logInfo(`room for ${places} clients only: this process may open ${descriptors} files (ulimit -n)`)
+  if (places - refusalPlaces < limits.maxClientsUnsafe()) {
+    yield* Effect.logInfo(
+      `room for ${places - refusalPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
+    )
   }
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.

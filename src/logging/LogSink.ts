@@ -106,7 +106,8 @@ export const make: (options: {
   yield* Effect.gen(function* () {
     while (true) {
       yield* filled.await
-      const wait = lastWriteMillis + GATHER_MILLIS - clock.currentTimeMillisUnsafe()
+      // Never longer, also when the clock has been set back.
+      const wait = Math.min(GATHER_MILLIS, lastWriteMillis + GATHER_MILLIS - clock.currentTimeMillisUnsafe())
       if (flushing === 0 && wait > 0) yield* Effect.timeoutOption(urgent.await, wait)
       urgent.closeUnsafe()
       yield* writeHeld

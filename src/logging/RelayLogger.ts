@@ -11,6 +11,7 @@ import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
+import { ServerConfig } from "../ServerConfig.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogFormat from "./LogFormat.ts"
@@ -120,6 +121,14 @@ export class RelayLogger extends Context.Service<
       })
     )
 }
+
+/**
+ * Logs as the `logger` group of the `ServerConfig` says.
+ *
+ * @param name the server's name
+ */
+export const layerConfig = (name: string): Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError, ServerConfig> =>
+  Layer.unwrap(Effect.map(ServerConfig, ({ logger }) => RelayLogger.layer({ name, ...logger })))
 
 /** How the lines of one sink look. */
 interface Format {

@@ -62,7 +62,7 @@ export class Broadcaster extends Context.Service<
         const grace = Effect.andThen(
           Effect.sleep(slow_consumer.stall_grace_ms),
           Effect.sync(() => {
-            stopWaitingFor(member)
+            giveUpOn(member)
             onStalled()
           })
         )
@@ -70,6 +70,9 @@ export class Broadcaster extends Context.Service<
       }
       const stopWaitingFor = (member: Member) => {
         awaited.get(member)?.interruptUnsafe()
+        giveUpOn(member)
+      }
+      const giveUpOn = (member: Member) => {
         // Not at once: that would run senders in the middle of a flush, or of a shutdown between two readers that leave.
         if (awaited.delete(member) && awaited.size === 0) setImmediate(letGoOn)
       }

@@ -46,6 +46,8 @@ export interface Connection {
   readonly ended: Effect.Effect<void>
   /** Done when the connection is gone. */
   readonly closed: Effect.Effect<void>
+  /** Whether the connection is gone. */
+  readonly isClosedUnsafe: () => boolean
   /** Drops the connection and whatever is unsent. */
   readonly destroyUnsafe: () => void
 }

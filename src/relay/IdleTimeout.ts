@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
+import { everySeconds } from "./everySeconds.ts"
 
 /** A client whose silence is measured. */
 export interface Watched {
@@ -38,9 +39,7 @@ export class IdleTimeout extends Context.Service<
           if (lastLine !== undefined && lastLine <= latest) client.onIdle()
         }
       })
-      yield* Effect.suspend(() => Effect.sleep(hyper_parameters.timeout_check_interval_secs * 1000)).pipe(
-        Effect.andThen(sweep),
-        Effect.forever,
+      yield* everySeconds(() => hyper_parameters.timeout_check_interval_secs, sweep).pipe(
         Effect.tapCause((cause) => Effect.logError("the idle timeout has stopped working", cause)),
         Effect.forkScoped
       )

@@ -45,7 +45,9 @@ export class Incidents {
     if (this.#untold === 0) return []
     const lines: Array<string> = []
     for (const [incident, tally] of this.#tallies!) {
-      if (tally.count === 0 || nowMillis - tally.reportedMillis < SUMMARY_MILLIS) continue
+      // A clock that was set back does not silence anybody.
+      const elapsed = nowMillis - tally.reportedMillis
+      if (tally.count === 0 || (elapsed >= 0 && elapsed < SUMMARY_MILLIS)) continue
       lines.push(tally.count === 1 ? incident : `${incident} ${tally.count} times`)
       this.#untold -= tally.count
       tally.count = 0

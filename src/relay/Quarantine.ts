@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
+import { everySeconds } from "./everySeconds.ts"
 
 /**
  * The most clients in quarantine at once. Above it the oldest is released early: whoever owns more addresses than this is
@@ -55,9 +56,7 @@ export class Quarantine extends Context.Service<
           ? Effect.void
           : Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
       })
-      yield* Effect.suspend(() => Effect.sleep(hyper_parameters.quarantine_cleanup_interval_secs * 1000)).pipe(
-        Effect.andThen(sweep),
-        Effect.forever,
+      yield* everySeconds(() => hyper_parameters.quarantine_cleanup_interval_secs, sweep).pipe(
         Effect.tapCause((cause) => Effect.logError("the quarantine is no longer swept", cause)),
         Effect.forkScoped
       )

@@ -3,6 +3,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import { MessageLog } from "../logging/RelayLogger.ts"
 import { profileOf, ServerConfig } from "../ServerConfig.ts"
 import { Backpressure, type Verdict } from "./Backpressure.ts"
@@ -22,6 +24,12 @@ import type { Member } from "./Room.ts"
  * bytes it is still sending could cost it our last words.
  */
 const LINGER_MILLIS = 250
+
+/**
+ * How long a client that has ended its side may take nothing of what is still on its way to it, in milliseconds. The kernel
+ * says that it has taken something only every megabyte or so, so this is what a slow reader needs.
+ */
+const READER_PATIENCE_MILLIS = 10_000
 
 /** Why a session ends. */
 interface Departure {
@@ -58,6 +66,8 @@ class Client implements Watched {
   lastLine: number
   /** The server holds the client back: its silence is not its own. */
   isHeld = false
+  /** When it was first seen that the connection is gone, in milliseconds, although lines are left. */
+  goneMillis: number | undefined
   /** Lines since the client was last told. */
   overLimit = 0
   oversized = 0
@@ -126,6 +136,8 @@ export const make = Effect.gen(function* () {
   const messageLog = yield* MessageLog
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  /** Open from the end of the server on. */
+  const ending = yield* Latch.make(false)
 
   const join = (connection: Connection) =>
     Effect.withFiber((fiber) => {
@@ -164,8 +176,11 @@ export const make = Effect.gen(function* () {
           const verdict = backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1)
           if (verdict === "disconnect") return verdict
           const { bytes, end, start } = framing
-          if (!broadcaster.publishUnsafe(member, bytes, start, end)) client.oversized++
-          else if (messageLog.enabled) messageLog.relayed(member.address, toText(bytes, start, end))
+          if (!broadcaster.publishUnsafe(member, bytes, start, end)) {
+            client.oversized++
+            break
+          }
+          if (messageLog.enabled) messageLog.relayed(member.address, toText(bytes, start, end))
           if (verdict !== "pass") return verdict
         }
       }
@@ -206,12 +221,21 @@ export const make = Effect.gen(function* () {
 
   /** Does not read the client while `wait` runs, and does not count that time as its silence. */
   const hold = (client: Client, wait: Effect.Effect<void>) => {
+    const since = clock.currentTimeMillisUnsafe()
     client.isHeld = true
     const release = Effect.sync(() => {
       client.isHeld = false
-      client.lastLine = clock.currentTimeMillisUnsafe()
+      client.lastLine += clock.currentTimeMillisUnsafe() - since
     })
     return Effect.ensuring(wait, release)
+  }
+
+  /** A client that is held back goes on for a while after its connection has gone: what it has sent is paced, not lost. */
+  const isLongGone = (client: Client): boolean => {
+    if (!client.connection.isClosedUnsafe()) return false
+    const now = clock.currentTimeMillisUnsafe()
+    client.goneMillis ??= now
+    return now - client.goneMillis >= config.hyper_parameters.shutdown_grace_ms
   }
 
   const serve = Effect.fnUntraced(
@@ -219,6 +243,7 @@ export const make = Effect.gen(function* () {
       const { connection, framing } = client
       let isOpen = true
       while (true) {
+        if (isLongGone(client)) return LEFT
         const reason = relayLines(client)
         if (client.hasOffended) {
           yield* settle(client)
@@ -259,6 +284,23 @@ export const make = Effect.gen(function* () {
     )
   )
 
+  /** Waits until a leaving client has everything, for as long as it keeps taking some of it. */
+  const sendRest = Effect.fnUntraced(function* ({ connection, member }: Client, departure: Departure) {
+    const grace = config.hyper_parameters.shutdown_grace_ms
+    const patience = departure === LEFT ? Math.max(grace, READER_PATIENCE_MILLIS) : grace
+    let waiting = Infinity
+    while (member.outbox.waitingBytes < waiting) {
+      waiting = member.outbox.waitingBytes
+      const ended = yield* Effect.timeoutOption(connection.ended, patience)
+      if (Option.isSome(ended)) return yield* Effect.timeoutOption(connection.closed, LINGER_MILLIS)
+    }
+  })
+
+  const graceAfterEnd = Effect.andThen(
+    ending.await,
+    Effect.suspend(() => Effect.sleep(config.hyper_parameters.shutdown_grace_ms))
+  )
+
   const leave = (client: Client, exit: Exit.Exit<Departure>) =>
     Effect.gen(function* () {
       const { connection, member } = client
@@ -273,23 +315,29 @@ export const make = Effect.gen(function* () {
       yield* client.report(Infinity)
       const log = departure.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)
-      yield* connection.ended.pipe(
-        Effect.andThen(Effect.timeoutOption(connection.closed, LINGER_MILLIS)),
-        Effect.timeoutOption(config.hyper_parameters.shutdown_grace_ms)
-      )
+      if (departure === SHUTDOWN) ending.openUnsafe()
+      yield* Effect.raceFirst(sendRest(client, departure), graceAfterEnd)
+      if (member.outbox.waitingBytes > 0 && !connection.isClosedUnsafe()) {
+        yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
+      }
       member.outbox.close()
       connection.destroyUnsafe()
     })
 
-  return (connection: Connection): Effect.Effect<void> =>
-    Effect.acquireUseRelease(join(connection), serve, leave).pipe(
-      Effect.asVoid,
-      Effect.catchCause((cause) => {
-        if (Cause.hasInterruptsOnly(cause)) return Effect.void
-        connection.destroyUnsafe()
-        return Effect.logError(`${connection.address} session failed`, cause)
-      })
-    )
+  return {
+    /** Runs the session of one client. Never fails. */
+    run: (connection: Connection): Effect.Effect<void> =>
+      Effect.acquireUseRelease(join(connection), serve, leave).pipe(
+        Effect.asVoid,
+        Effect.catchCause((cause) => {
+          if (Cause.hasInterruptsOnly(cause)) return Effect.void
+          connection.destroyUnsafe()
+          return Effect.logError(`${connection.address} session failed`, cause)
+        })
+      ),
+    /** From now on clients that are leaving already have no more than the grace, either. */
+    beginShutdown: Effect.asVoid(ending.open)
+  }
 })
 
 /** An interruption that nobody gave a reason for comes from the end of the server. */

@@ -45,7 +45,7 @@ const start = Effect.fnUntraced(function* (
     )
   )
   const context = yield* Layer.build(services)
-  const session = yield* Effect.provide(Session.make, context)
+  const { run: session } = yield* Effect.provide(Session.make, context)
   let clients = 0
 
   const connect = Effect.fnUntraced(function* (options?: Options) {
@@ -415,6 +415,67 @@ describe("Session", () => {
   })
 
   describe("leaving", () => {
+    it.effect("gives a reader that has said its last everything, for as long as it keeps reading", () =>
+      Effect.gen(function* () {
+        const { broadcaster, connect } = yield* start()
+        const sender = yield* connect()
+        const reader = yield* connect({ capacity: 0, highWaterMark: 0 })
+        yield* Effect.yieldNow
+        reader.connection.stopReading()
+        for (let i = 0; i < 5; i++) {
+          sender.connection.send(burst(i * 10, 10))
+          yield* sender.connection.until((self) => self.isAwaited)
+          broadcaster.flushUnsafe()
+        }
+        reader.connection.endStream()
+        yield* TestClock.adjust(1)
+        while (!reader.connection.isClosed) {
+          yield* TestClock.adjust(9000)
+          reader.connection.read(1200)
+        }
+        assert.strictEqual(reader.connection.lines.length, 50)
+        yield* Fiber.join(reader.fiber)
+      })
+    )
+
+    it.effect("cuts a reader that has said its last and takes nothing for ten seconds", () =>
+      Effect.gen(function* () {
+        const { broadcaster, connect } = yield* start()
+        const sender = yield* connect()
+        const reader = yield* connect({ capacity: 0, highWaterMark: 0 })
+        yield* Effect.yieldNow
+        reader.connection.stopReading()
+        sender.connection.send(burst(0, 10))
+        yield* sender.connection.until((self) => self.isAwaited)
+        broadcaster.flushUnsafe()
+        reader.connection.endStream()
+        yield* TestClock.adjust(9999)
+        assert.isFalse(reader.connection.isDestroyed)
+        yield* TestClock.adjust(10_001)
+        yield* Fiber.join(reader.fiber)
+        assert.isTrue(reader.connection.isDestroyed)
+      })
+    )
+
+    it.effect("does not stay behind for its lines when it has vanished while it was held back", () =>
+      Effect.gen(function* () {
+        const { broadcaster, connect } = yield* start({
+          throttle_delay_ms: 200,
+          backpressure_policy: { throttle_threshold: 1 }
+        })
+        const a = yield* connect()
+        const b = yield* connect()
+        a.connection.send("\n".repeat(1000))
+        yield* TestClock.adjust(1000)
+        a.connection.reset("ECONNRESET")
+        yield* TestClock.adjust(GRACE_MILLIS + 400)
+        yield* Fiber.join(a.fiber)
+        assert.strictEqual(broadcaster.sizeUnsafe(), 1)
+        assert.isAbove(b.connection.lines.length, 10)
+        assert.isBelow(b.connection.lines.length, 20)
+      })
+    )
+
     const farewells = [
       ["rust", Notice.SHUTTING_DOWN],
       ["python", "Warning: Server disconnected.\n"]

@@ -204,6 +204,10 @@ export class MemoryConnection implements Connection {
   readonly ended: Effect.Effect<void> = this.until(() => this.isEnded || this.isClosed)
   readonly closed: Effect.Effect<void> = this.until(() => this.isClosed)
 
+  isClosedUnsafe(): boolean {
+    return this.isClosed
+  }
+
   destroyUnsafe(): void {
     this.isDestroyed = true
     if (!this.isClosed) this.#close()
