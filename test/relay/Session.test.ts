@@ -415,6 +415,18 @@ describe("Session", () => {
   })
 
   describe("leaving", () => {
+    it.effect("delivers what was accepted in the very turn in which the server ends", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start()
+        const a = yield* connect()
+        const b = yield* connect()
+        yield* roundTrip(a, b)
+        a.connection.send("accepted\n")
+        yield* Fiber.interruptAll([b.fiber, a.fiber])
+        assert.deepStrictEqual(b.connection.lines.slice(-2), [envelope(a, "accepted"), without(Notice.SHUTTING_DOWN)])
+      })
+    )
+
     it.effect("gives a reader that has said its last everything, for as long as it keeps reading", () =>
       Effect.gen(function* () {
         const { broadcaster, connect } = yield* start()
