@@ -163,6 +163,36 @@ describe("a client that is refused", () => {
     })
   )
 
+  it.live("is dropped unheard when 64 others are being told", () =>
+    Effect.gen(function* () {
+      const kept = Layer.succeed(Quarantine, {
+        addUnsafe: () => {},
+        remainingMillisUnsafe: () => 5000,
+        statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
+      })
+      const layer = RelayServer.layerNoProfile.pipe(
+        Layer.provide([
+          kept,
+          RateLimiter.layerUnlimited,
+          Backpressure.layerDisabled,
+          IdleTimeout.layerDisabled,
+          ClientLimits.layer
+        ]),
+        Layer.provide(config({})),
+        Layer.provide(RelayLogger.layerSilent)
+      )
+      const { address } = yield* Effect.provideContext(RelayServer, yield* Layer.build(layer))
+      // None of them closes its side before all are connected, and so long each keeps its turn.
+      const clients = yield* Effect.forEach(Array.from({ length: 100 }), () => TcpClient.connect(address.port), {
+        concurrency: "unbounded"
+      })
+      const told = yield* Effect.forEach(clients, (client) => client.rest)
+      const notice = "Warning: You are quarantined. Please try again in 5 seconds."
+      assert.strictEqual(told.filter(([line]) => line === notice).length, 64)
+      assert.strictEqual(told.filter((lines) => lines.length === 0).length, 36)
+    })
+  )
+
   it.live("is counted and named in the log, at the latest at the end", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []

@@ -22,7 +22,7 @@ const HIGH_WATER_MARK = 65_536
 /** Idle time after which the kernel asks whether the peer is still there, in milliseconds. */
 const KEEP_ALIVE_MILLIS = 60_000
 
-/** Connections above `max_clients` that get their notice at the same time. In a flood, the others are dropped unheard. */
+/** Refused connections that get their notice at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
 
 /** How long a refused client may take to close its side, in milliseconds. */
@@ -87,13 +87,21 @@ export const make = Effect.fnUntraced(function* (
 
   let lastRefused = ""
   let sessions = 0
+  let refusing = 0
 
   const refuse = (socket: Net.Socket, ip: string, incident: Incidents.Incident, notice: string) => {
+    count(ip, incident)
+    if (refusing >= REFUSALS_AT_ONCE) return void socket.destroy()
+    refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
     const cut = setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
-    socket.on("error", () => {}).on("close", () => clearTimeout(cut))
+    socket
+      .on("error", () => {})
+      .on("close", () => {
+        clearTimeout(cut)
+        refusing--
+      })
     socket.resume().end(notice)
-    count(ip, incident)
   }
   const count = (ip: string, incident: Incidents.Incident) => {
     lastRefused = ip
