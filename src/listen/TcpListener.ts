@@ -10,6 +10,7 @@ import { devNull } from "node:os"
 import { ClientLimits } from "../relay/ClientLimits.ts"
 import type { Connection } from "../relay/Connection.ts"
 import * as Incidents from "../relay/Incidents.ts"
+import { monotonicMillis } from "../relay/monotonicMillis.ts"
 import * as Notice from "../relay/Notice.ts"
 import { Quarantine } from "../relay/Quarantine.ts"
 import { ServerConfig } from "../ServerConfig.ts"
@@ -106,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
   const count = (ip: string, incident: Incidents.Incident) => {
     lastRefused = ip
     refusals.count(incident)
-    const report = reportRefusals(clock.currentTimeMillisUnsafe())
+    const report = reportRefusals(monotonicMillis(clock))
     if (report !== Effect.void) fork(report)
   }
   const reportRefusals = (nowMillis: number): Effect.Effect<void> => {

@@ -4,10 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
 import { everySeconds } from "./everySeconds.ts"
+import { monotonicMillis } from "./monotonicMillis.ts"
 
 /** A client whose silence is measured. */
 export interface Watched {
-  /** When it last completed a line, in milliseconds of Effect's clock; `undefined` while the server itself holds it back. */
+  /** When it last completed a line, in milliseconds of the monotonic clock; `undefined` while the server itself holds it back. */
   readonly lastLineMillis: () => number | undefined
   /** Called once it has been silent for too long. */
   readonly onIdle: () => void
@@ -33,7 +34,7 @@ export class IdleTimeout extends Context.Service<
       const sweep = Effect.sync(() => {
         const { client_timeout_secs } = hyper_parameters
         if (client_timeout_secs === null) return
-        const latest = clock.currentTimeMillisUnsafe() - client_timeout_secs * 1000
+        const latest = monotonicMillis(clock) - client_timeout_secs * 1000
         for (const client of watched) {
           const lastLine = client.lastLineMillis()
           if (lastLine !== undefined && lastLine <= latest) client.onIdle()

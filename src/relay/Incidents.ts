@@ -39,15 +39,13 @@ export class Incidents {
   /**
    * What is to be logged now.
    *
-   * @param nowMillis the time in milliseconds; `Infinity` to be told everything
+   * @param nowMillis the time, in milliseconds of the monotonic clock; `Infinity` to be told everything
    */
   report(nowMillis: number): ReadonlyArray<string> {
     if (this.#untold === 0) return []
     const lines: Array<string> = []
     for (const [incident, tally] of this.#tallies!) {
-      // A clock that was set back does not silence anybody.
-      const elapsed = nowMillis - tally.reportedMillis
-      if (tally.count === 0 || (elapsed >= 0 && elapsed < SUMMARY_MILLIS)) continue
+      if (tally.count === 0 || nowMillis - tally.reportedMillis < SUMMARY_MILLIS) continue
       lines.push(tally.count === 1 ? incident : `${incident} ${tally.count} times`)
       this.#untold -= tally.count
       tally.count = 0

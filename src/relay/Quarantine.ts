@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
 import { everySeconds } from "./everySeconds.ts"
+import { monotonicMillis } from "./monotonicMillis.ts"
 
 /**
  * The most clients in quarantine at once. Above it the oldest is released early: whoever owns more addresses than this is
@@ -46,7 +47,7 @@ export class Quarantine extends Context.Service<
       let releasedEarly = 0
 
       const sweep = Effect.suspend(() => {
-        const now = clock.currentTimeMillisUnsafe()
+        const now = monotonicMillis(clock)
         const before = releases.size
         for (const [key, release] of releases) {
           if (release <= now) releases.delete(key)
@@ -65,7 +66,7 @@ export class Quarantine extends Context.Service<
         addUnsafe: (client) => {
           const key = keyOf(client)
           releases.delete(key)
-          releases.set(key, clock.currentTimeMillisUnsafe() + hyper_parameters.quarantine_cooldown_secs * 1000)
+          releases.set(key, monotonicMillis(clock) + hyper_parameters.quarantine_cooldown_secs * 1000)
           if (releases.size > MAX_ENTRIES) {
             releases.delete(releases.keys().next().value!)
             releasedEarly++
@@ -73,7 +74,7 @@ export class Quarantine extends Context.Service<
         },
         remainingMillisUnsafe: (client) => {
           if (releases.size === 0) return 0
-          return Math.max(0, (releases.get(keyOf(client)) ?? 0) - clock.currentTimeMillisUnsafe())
+          return Math.max(0, (releases.get(keyOf(client)) ?? 0) - monotonicMillis(clock))
         },
         statsUnsafe: () => ({ entries: releases.size, releasedEarly })
       })

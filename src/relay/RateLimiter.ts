@@ -10,7 +10,7 @@ export interface RateBudget {
   /**
    * Spends one line of the budget.
    *
-   * @param nowMillis the time, in milliseconds of Effect's clock
+   * @param nowMillis the time, in milliseconds of the monotonic clock
    * @returns whether the line may be relayed
    */
   readonly spendUnsafe: (nowMillis: number) => boolean
@@ -30,7 +30,7 @@ export class RateLimiter extends Context.Service<
      * with all clients of its IP address, past ones included.
      *
      * @param ip the client's IP address
-     * @param nowMillis the time of connecting, in milliseconds of Effect's clock
+     * @param nowMillis the time of connecting, in milliseconds of the monotonic clock
      */
     readonly openUnsafe: (ip: string, nowMillis: number) => RateBudget
     /** Says that a client of this IP address, given a budget before, has gone. */
@@ -113,9 +113,8 @@ class FixedWindow implements RateBudget {
 
   spendUnsafe(nowMillis: number): boolean {
     const elapsed = nowMillis - this.#windowStart
-    // A clock set back starts a new window: better a few lines too many than a client silenced until it catches up.
-    if (elapsed >= MINUTE_MILLIS || elapsed < 0) {
-      this.#windowStart = elapsed < 0 ? nowMillis : nowMillis - (elapsed % MINUTE_MILLIS)
+    if (elapsed >= MINUTE_MILLIS) {
+      this.#windowStart = nowMillis - (elapsed % MINUTE_MILLIS)
       this.#spent = 0
     }
     if (this.#spent >= this.#limit.rate_limit_msgs_per_minute) return false
@@ -137,7 +136,7 @@ class TokenBucket implements RateBudget {
 
   spendUnsafe(nowMillis: number): boolean {
     const capacity = this.#limit.rate_limit_msgs_per_minute
-    const earned = (Math.max(0, nowMillis - this.#updated) / MINUTE_MILLIS) * capacity
+    const earned = ((nowMillis - this.#updated) / MINUTE_MILLIS) * capacity
     this.#tokens = Math.min(capacity, this.#tokens + earned)
     this.#updated = nowMillis
     if (this.#tokens < 1) return false

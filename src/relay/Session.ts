@@ -14,6 +14,7 @@ import * as Envelope from "./Envelope.ts"
 import { IdleTimeout, type Watched } from "./IdleTimeout.ts"
 import { type Incident, Incidents } from "./Incidents.ts"
 import { LineFraming } from "./LineFraming.ts"
+import { monotonicMillis } from "./monotonicMillis.ts"
 import * as Notice from "./Notice.ts"
 import { Quarantine } from "./Quarantine.ts"
 import { type RateBudget, RateLimiter } from "./RateLimiter.ts"
@@ -141,7 +142,7 @@ export const make = Effect.gen(function* () {
 
   const join = (connection: Connection) =>
     Effect.withFiber((fiber) => {
-      const now = clock.currentTimeMillisUnsafe()
+      const now = monotonicMillis(clock)
       const client = new Client(connection, rateLimiter.openUnsafe(connection.ip, now), now, fiber)
       client.member = broadcaster.joinUnsafe(connection, {
         onOverflow: () => client.evict(TOO_SLOW),
@@ -156,7 +157,7 @@ export const make = Effect.gen(function* () {
   /** The hot path: relays the lines at hand until there are none, or the sender has to wait. Tells why it stopped. */
   const relayLines = (client: Client): Hold => {
     const { budget, framing, member } = client
-    const now = clock.currentTimeMillisUnsafe()
+    const now = monotonicMillis(clock)
     while (!broadcaster.isCongestedUnsafe()) {
       switch (framing.next()) {
         case "none":
@@ -205,12 +206,12 @@ export const make = Effect.gen(function* () {
       client.tell(Notice.NOT_UTF8, client.notUtf8)
       client.notUtf8 = 0
     }
-    return client.report(clock.currentTimeMillisUnsafe())
+    return client.report(monotonicMillis(clock))
   }
 
   const note = (client: Client, incident: Incident, times: number): Effect.Effect<void> => {
     client.incidents.count(incident, times)
-    return client.report(clock.currentTimeMillisUnsafe())
+    return client.report(monotonicMillis(clock))
   }
 
   /** Notes what happens to a client while its own fiber waits, maybe for ever. */
@@ -221,11 +222,11 @@ export const make = Effect.gen(function* () {
 
   /** Does not read the client while `wait` runs, and does not count that time as its silence. */
   const hold = (client: Client, wait: Effect.Effect<void>) => {
-    const since = clock.currentTimeMillisUnsafe()
+    const since = monotonicMillis(clock)
     client.isHeld = true
     const release = Effect.sync(() => {
       client.isHeld = false
-      client.lastLine += clock.currentTimeMillisUnsafe() - since
+      client.lastLine += monotonicMillis(clock) - since
     })
     return Effect.ensuring(wait, release)
   }
@@ -233,7 +234,7 @@ export const make = Effect.gen(function* () {
   /** A client that is held back goes on for a while after its connection has gone: what it has sent is paced, not lost. */
   const isLongGone = (client: Client): boolean => {
     if (!client.connection.isClosedUnsafe()) return false
-    const now = clock.currentTimeMillisUnsafe()
+    const now = monotonicMillis(clock)
     client.goneMillis ??= now
     return now - client.goneMillis >= config.hyper_parameters.shutdown_grace_ms
   }

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
+import { monotonicMillis } from "../../src/relay/monotonicMillis.ts"
 import { IdleTimeout } from "../../src/relay/IdleTimeout.ts"
 import { ServerConfig } from "../../src/ServerConfig.ts"
 
@@ -22,11 +23,11 @@ const watch = Effect.gen(function* () {
   const idleTimeout = yield* IdleTimeout
   const clock = yield* Clock.Clock
   const client = {
-    lastLine: clock.currentTimeMillisUnsafe() as number | undefined,
+    lastLine: monotonicMillis(clock) as number | undefined,
     idleAt: [] as Array<number>,
     lastLineMillis: () => client.lastLine,
     onIdle: () => {
-      client.idleAt.push(clock.currentTimeMillisUnsafe())
+      client.idleAt.push(monotonicMillis(clock))
       idleTimeout.unwatchUnsafe(client)
     }
   }
@@ -69,7 +70,7 @@ describe("IdleTimeout", () => {
       ;(yield* IdleTimeout).unwatchUnsafe(gone)
       for (let i = 0; i < 20; i++) {
         yield* TestClock.adjust(19_900)
-        chatty.lastLine = yield* Clock.currentTimeMillis
+        chatty.lastLine = monotonicMillis(yield* Clock.Clock)
       }
       assert.deepStrictEqual([chatty.idleAt, gone.idleAt], [[], []])
     }).pipe(provided())

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -242,6 +243,22 @@ describe("Session", () => {
         assert.match(warnings().join(), /^WARNING 10\.0\.0\.1:1 disconnected: idle/)
       })
     )
+
+    it.effect("does not take a step of the time of day for silence", () => {
+      let step = 0
+      const steppedClock = Effect.map(Clock.Clock, (clock): Clock.Clock =>
+        Object.assign(Object.create(clock), { currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + step })
+      )
+      return Effect.gen(function* () {
+        const { connect } = yield* start({ client_timeout_secs: 10, timeout_check_interval_secs: 1 })
+        const silent = yield* connect()
+        step = 3_600_000
+        yield* TestClock.adjust("9 seconds")
+        assert.isFalse(silent.connection.isClosed)
+        yield* TestClock.adjust("2 seconds")
+        assert.isTrue(silent.connection.isClosed)
+      }).pipe(Effect.provideServiceEffect(Clock.Clock, steppedClock))
+    })
 
     it.effect("does not hold the server's own delays against a client", () =>
       Effect.gen(function* () {
