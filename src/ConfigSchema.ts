@@ -193,6 +193,9 @@ export const Values = Schema.Struct({
   hyper_parameters: group(HyperParameters, "Limits and protection.")
 })
 
+/** The same as one writes it: what is left out has its default. */
+export interface Written extends Schema.Codec.Encoded<typeof Values> {}
+
 /** What an empty `server.json` means. */
 export const defaults: Values = Schema.decodeSync(Values)({})
 

@@ -1,24 +1,70 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Address from "./listen/Address.ts"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import { isIP } from "node:net"
 import * as TcpListener from "./listen/TcpListener.ts"
 import { Backpressure } from "./relay/Backpressure.ts"
 import { Broadcaster } from "./relay/Broadcaster.ts"
+import type { ClientInfo } from "./relay/Client.ts"
 import { ClientLimits } from "./relay/ClientLimits.ts"
+import * as Door from "./relay/Door.ts"
+import type { Observed } from "./relay/Feed.ts"
 import { IdleTimeout } from "./relay/IdleTimeout.ts"
-import { Quarantine } from "./relay/Quarantine.ts"
+import { type BoundAddress, formatAddress, Listener } from "./relay/Listener.ts"
+import * as Notice from "./relay/Notice.ts"
+import { type Entry, Quarantine } from "./relay/Quarantine.ts"
 import { RateLimiter } from "./relay/RateLimiter.ts"
+import { Sender } from "./relay/Room.ts"
+import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts"
 import * as Session from "./relay/Session.ts"
-import { profileOf, ServerConfig } from "./ServerConfig.ts"
+import { type Options, profileOf, ServerConfig } from "./ServerConfig.ts"
+
+export type { ClientInfo, ClientState } from "./relay/Client.ts"
+export type { Observed } from "./relay/Feed.ts"
+export { type BoundAddress, ListenError } from "./relay/Listener.ts"
+export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts"
+
+/** No client of that address is in the room. */
+export class ClientNotFound extends Schema.TaggedError<ClientNotFound>()("ClientNotFound", {
+  address: Schema.String
+}) {
+  override get message() {
+    return `no client ${JSON.stringify(this.address)} is connected; expected the ip:port of one that is`
+  }
+}
+
+/** A message or notice of the host program cannot be sent. */
+export class MessageRejected extends Schema.TaggedError<MessageRejected>()("MessageRejected", {
+  /**
+   * `too long`: its envelope would exceed `max_line_bytes`. `not Unicode`: it has an unpaired surrogate. `not read`: the client
+   * has not read earlier notices, and gets no more for now.
+   */
+  reason: Schema.Literals(["too long", "not Unicode", "not read"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** A quarantine cannot be changed as asked. */
+export class QuarantineRejected extends Schema.TaggedError<QuarantineRejected>()("QuarantineRejected", {
+  reason: Schema.Literals(["disabled", "not an address"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
+  }
+}
 
 /** Everything on: the seed's Rust backend. */
 const rustProfile = Layer.mergeAll(
   RateLimiter.layerFixedWindow,
   Backpressure.layer,
   IdleTimeout.layer,
-  Quarantine.layer,
-  ClientLimits.layer
+  Quarantine.layer
 )
 
 /** The plain relay: the seed's Python backend. */
@@ -26,8 +72,7 @@ const pythonProfile = Layer.mergeAll(
   RateLimiter.layerUnlimited,
   Backpressure.layerDisabled,
   IdleTimeout.layerDisabled,
-  Quarantine.layerDisabled,
-  ClientLimits.layer
+  Quarantine.layerDisabled
 )
 
 const profile = Layer.unwrap(
@@ -42,20 +87,81 @@ export class RelayServer extends Context.Service<
   RelayServer,
   {
     /** Where the server listens; the port is the real one where the configuration says 0. */
-    readonly address: TcpListener.BoundAddress
-    /** The number of clients in the room. */
-    readonly clientCount: Effect.Effect<number>
+    readonly address: BoundAddress
+
+    /** Everybody in the room, at this moment. */
+    readonly clients: Effect.Effect<ReadonlyArray<ClientInfo>>
+    /**
+     * What happens to clients, beginning with a `Connected` for each that is in the room. A consumer that falls behind by 1,024
+     * loses the oldest, and is told how many by `missed`; then `clients` has the truth. Ends with the server.
+     */
+    readonly changes: Stream.Stream<Observed<ClientChange>>
+    /**
+     * Every line from now on, when it is relayed. A consumer that falls behind by 1,024 loses the oldest, and is told how many
+     * by `missed`; it never slows the relay. Ends with the server.
+     */
+    readonly messages: Stream.Stream<Observed<RelayedMessage>>
+    /** Both of them in one, in the order in which things happened. */
+    readonly events: Stream.Stream<Observed<RelayEvent>>
+
+    /**
+     * Sends a message to every client. Waits, as clients do, while a slow reader holds up the room.
+     *
+     * @param content any text; line breaks in it are escaped in the envelope and arrive as they are
+     * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
+     */
+    readonly broadcast: (
+      content: string,
+      options?: { readonly from?: string | undefined }
+    ) => Effect.Effect<void, MessageRejected>
+    /**
+     * Sends one client a notice: a plain line that begins with `Warning: `, which is put before the text if it is not there.
+     * Line breaks in it become spaces. Agents in the field show notices they do not know, or die of them.
+     *
+     * @param address `ip:port`
+     */
+    readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>
+    /**
+     * Ends one client: what is on its way to it is delivered, then it is told and closed. It is out of the room at once.
+     *
+     * @param address `ip:port`
+     * @param options `notice`: what it is told, as with `send`; `quarantine`: whether it has to stay out for
+     *   `quarantine_cooldown_secs`, in profiles with a quarantine
+     */
+    readonly disconnect: (
+      address: string,
+      options?: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined }
+    ) => Effect.Effect<void, ClientNotFound>
+
+    /** Who has to stay out. Clients that are connected stay. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
+    readonly quarantine: {
+      readonly list: Effect.Effect<ReadonlyArray<Entry>>
+      /** Keeps somebody out for `quarantine_cooldown_secs` from now on. */
+      readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>
+      /** Lets somebody in again. `false`: nobody of this key was kept out. */
+      readonly lift: (key: string) => Effect.Effect<boolean>
+    }
+
+    /** What the server has done since it was started. */
+    readonly stats: Effect.Effect<Stats>
   }
 >()("summoner-server/RelayServer") {
-  /** Without the protections, for whoever wants to provide others than those of the profile. */
-  static readonly layerNoProfile = Layer.effect(
+  /**
+   * The server over services that you provide: `Layer.provide` the ones of your own first, then `layerServices` for the rest.
+   * Services given to two servers of one program need `Layer.fresh`, or the servers share them. Fails with `ListenError`.
+   */
+  static readonly layerNoDeps = Layer.effect(
     RelayServer,
     Effect.gen(function* () {
+      const { max_line_bytes } = (yield* ServerConfig).hyper_parameters
       const broadcaster = yield* Broadcaster
+      const quarantine = yield* Quarantine
+      const listener = yield* Listener
       const session = yield* Session.make
+      const { roster } = session
       let isListening = false
       yield* Effect.addFinalizer(() => (isListening ? Effect.logInfo("shutdown complete") : Effect.void))
-      const address = yield* TcpListener.make(session.run)
+      const address = yield* listener.listen(yield* Door.make(session.run, roster.totals))
       isListening = true
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
@@ -63,11 +169,94 @@ export class RelayServer extends Context.Service<
           session.beginShutdown
         )
       )
-      yield* Effect.logInfo(`listening on ${Address.format(address.host, address.port)}`)
-      return RelayServer.of({ address, clientCount: Effect.sync(broadcaster.sizeUnsafe) })
-    })
-  ).pipe(Layer.provide(Broadcaster.layer))
+      const name = formatAddress(address.host, address.port)
+      yield* Effect.logInfo(`listening on ${name}`)
 
-  /** The server that the configuration describes. Fails with `ListenError`. */
-  static readonly layer = this.layerNoProfile.pipe(Layer.provide(profile))
+      const find = (address: string) => {
+        const client = roster.find(address)
+        return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
+      }
+      const checkUnicode = (text: string) =>
+        text.isWellFormed()
+          ? Effect.void
+          : Effect.fail(
+              new MessageRejected({
+                reason: "not Unicode",
+                detail: "the text has an unpaired surrogate; expected Unicode"
+              })
+            )
+
+      const present = () => roster.clients.map((client) => ({ _tag: "Connected" as const, client }))
+
+      return RelayServer.of({
+        address,
+        clients: Effect.sync(() => roster.clients),
+        changes: roster.changes.stream(present),
+        messages: roster.messages.stream(),
+        events: roster.events.stream(present),
+        broadcast: Effect.fnUntraced(function* (content, { from = name } = {}) {
+          yield* checkUnicode(content + from)
+          while (broadcaster.isCongestedUnsafe()) yield* broadcaster.uncongested
+          const bytes = Buffer.from(content)
+          if (!broadcaster.publishUnsafe(new Sender(from), bytes, 0, bytes.length)) {
+            const detail = `the message has ${bytes.length} bytes; its envelope may have ${max_line_bytes} (max_line_bytes)`
+            return yield* new MessageRejected({ reason: "too long", detail })
+          }
+          session.noteRelayed(from, bytes, 0, bytes.length)
+        }),
+        send: Effect.fnUntraced(function* (address, notice) {
+          yield* checkUnicode(notice)
+          const client = yield* find(address)
+          const line = Notice.fromText(notice)
+          const bytes = Buffer.byteLength(line)
+          if (bytes > max_line_bytes) {
+            const detail = `the notice has ${bytes} bytes; expected ${max_line_bytes} at most (max_line_bytes)`
+            return yield* new MessageRejected({ reason: "too long", detail })
+          }
+          // What was relayed before comes before it.
+          broadcaster.flushUnsafe()
+          if (client.tell(line) > 0) {
+            const detail = `${address} has not read the notices it got before`
+            return yield* new MessageRejected({ reason: "not read", detail })
+          }
+        }),
+        disconnect: (address, options = {}) =>
+          Effect.map(find(address), (client) => client.evict(session.dismissal(options))),
+        quarantine: {
+          list: Effect.sync(quarantine.listUnsafe),
+          add: Effect.fnUntraced(function* (key) {
+            const { scope } = quarantine
+            if (scope === undefined) {
+              const detail = "nobody can be quarantined: this profile has no quarantine"
+              return yield* new QuarantineRejected({ reason: "disabled", detail })
+            }
+            if (scope === "ip" && isIP(key) === 0) {
+              const detail = `${JSON.stringify(key)} cannot be quarantined: expected an IP address (quarantine_scope is "ip")`
+              return yield* new QuarantineRejected({ reason: "not an address", detail })
+            }
+            quarantine.addKeyUnsafe(key)
+            yield* Effect.logInfo(`${key} quarantined by the application`)
+          }),
+          lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key))
+        },
+        stats: Effect.sync(() => roster.stats)
+      })
+    })
+  )
+
+  /** The services that the configuration asks for: TCP, and the protections of the profile. */
+  static readonly layerServices = Layer.mergeAll(profile, ClientLimits.layer, Broadcaster.layer, TcpListener.layer)
+
+  /** The server that the `ServerConfig` describes. Fails with `ListenError`. */
+  static readonly layerConfig = Layer.fresh(this.layerNoDeps.pipe(Layer.provide(this.layerServices)))
+
+  /**
+   * A server. It logs through the loggers of the host program; `RelayLogger.layerConfig` is for a log in the forms of
+   * `server.json`.
+   *
+   * @param options in the form of a `server.json`; what is left out has its default there
+   * @returns fails with `ConfigError`, which says everything that is wrong with the options, or `ListenError`
+   */
+  static readonly layer = (options: Options = {}) =>
+    this.layerConfig.pipe(Layer.provide(ServerConfig.layerValue(options, "RelayServer.layer")))
 }

@@ -9,10 +9,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import * as ConfigReport from "./ConfigReport.ts"
-import { defaults, keys, LOG_LEVELS, Values } from "./ConfigSchema.ts"
+import { defaults, keys, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
 
 export { ConfigError } from "./ConfigReport.ts"
-export { defaults, type Key, keys, profileOf, Values } from "./ConfigSchema.ts"
+export { defaults, type Key, keys, profileOf, Values, type Written } from "./ConfigSchema.ts"
 
 /** A configuration, and what its author should change although it works. */
 export interface Loaded {
@@ -20,6 +20,9 @@ export interface Loaded {
   /** One line each, beginning with the source. */
   readonly warnings: ReadonlyArray<string>
 }
+
+/** The options of a server in a program: a `server.json` without those of its log. */
+export interface Options extends Omit<Written, "logger" | "$schema"> {}
 
 type JsonObject = { [name: string]: unknown }
 

@@ -4,15 +4,15 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { networkInterfaces } from "node:os"
-import { ListenError } from "../src/listen/TcpListener.ts"
+import { ListenError } from "../src/relay/Listener.ts"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
 import { Backpressure } from "../src/relay/Backpressure.ts"
 import { ClientLimits } from "../src/relay/ClientLimits.ts"
 import { IdleTimeout } from "../src/relay/IdleTimeout.ts"
-import { Quarantine } from "../src/relay/Quarantine.ts"
 import { RateLimiter } from "../src/relay/RateLimiter.ts"
 import { RelayServer } from "../src/RelayServer.ts"
 import { ServerConfig } from "../src/ServerConfig.ts"
+import * as TestQuarantine from "../src/testing/TestQuarantine.ts"
 import * as TcpClient from "./support/TcpClient.ts"
 
 type Overrides = Parameters<typeof ServerConfig.layerTest>[0]
@@ -22,7 +22,7 @@ const config = (overrides: Overrides) => ServerConfig.layerTest({ port: 0, ...ov
 /** Starts a server; it stops with the scope. */
 const start = Effect.fnUntraced(function* (overrides: Overrides = {}, lines: Array<string> = []) {
   const context = yield* Layer.build(
-    RelayServer.layer.pipe(Layer.provide(config(overrides)), Layer.provide(RelayLogger.layerTest(lines)))
+    RelayServer.layerConfig.pipe(Layer.provide(config(overrides)), Layer.provide(RelayLogger.layerTest(lines)))
   )
   return yield* Effect.provideContext(RelayServer, context)
 })
@@ -140,7 +140,7 @@ describe("the end of the scope", () => {
       const b = yield* TcpClient.connect(other.address.port)
       const c = yield* TcpClient.connect(other.address.port)
       yield* TcpClient.settled(b, c)
-      assert.strictEqual(yield* other.clientCount, 2)
+      assert.strictEqual((yield* other.clients).length, 2)
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* a.rest, ["Warning: Server is shutting down."])
       b.send("still here\n")
@@ -165,19 +165,9 @@ describe("a client that is refused", () => {
 
   it.live("is dropped unheard when 64 others are being told", () =>
     Effect.gen(function* () {
-      const kept = Layer.succeed(Quarantine, {
-        addUnsafe: () => {},
-        remainingMillisUnsafe: () => 5000,
-        statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
-      })
-      const layer = RelayServer.layerNoProfile.pipe(
-        Layer.provide([
-          kept,
-          RateLimiter.layerUnlimited,
-          Backpressure.layerDisabled,
-          IdleTimeout.layerDisabled,
-          ClientLimits.layer
-        ]),
+      const layer = RelayServer.layerNoDeps.pipe(
+        Layer.provide(TestQuarantine.layer(["127.0.0.1"])),
+        Layer.provide(RelayServer.layerServices),
         Layer.provide(config({})),
         Layer.provide(RelayLogger.layerSilent)
       )
@@ -233,11 +223,6 @@ describe("each protection", () => {
         watchUnsafe: () => void asked.push("watch"),
         unwatchUnsafe: () => void asked.push("unwatch")
       }),
-      Layer.succeed(Quarantine, {
-        addUnsafe: ({ ip }) => void asked.push(`quarantine ${ip}`),
-        remainingMillisUnsafe: () => 0,
-        statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
-      }),
       Layer.succeed(ClientLimits, {
         enterUnsafe: (ip) => asked.push(`enter ${ip}`) <= 1_000,
         leaveUnsafe: (ip) => void asked.push(`leave ${ip}`),
@@ -249,13 +234,14 @@ describe("each protection", () => {
     Effect.gen(function* () {
       const asked: Array<string> = []
       const scope = yield* Scope.make()
-      const layer = RelayServer.layerNoProfile.pipe(
-        Layer.provide(recording(asked)),
+      const layer = RelayServer.layerNoDeps.pipe(
+        Layer.provide([recording(asked), TestQuarantine.layer()]),
+        Layer.provide(RelayServer.layerServices),
         Layer.provide(config({})),
         Layer.provide(RelayLogger.layerSilent)
       )
       const context = yield* Scope.provide(Layer.build(layer), scope)
-      const { address } = yield* Effect.provideContext(RelayServer, context)
+      const { address, quarantine } = yield* Effect.provideContext(RelayServer, context)
       const a = yield* TcpClient.connect(address.port)
       const b = yield* TcpClient.connect(address.port)
       yield* TcpClient.settled(a, b)
@@ -268,20 +254,19 @@ describe("each protection", () => {
       }
       assert.strictEqual(asked.filter((what) => what === "watch").length, 3)
       assert.strictEqual(asked.filter((what) => what === "unwatch").length, 3)
-      assert.includeMembers(asked, ["fan-out 1", "fan-out 2", "quarantine 127.0.0.1"])
+      assert.includeMembers(asked, ["fan-out 1", "fan-out 2"])
+      assert.deepStrictEqual(
+        (yield* quarantine.list).map(({ key }) => key),
+        ["127.0.0.1"]
+      )
     })
   )
 
   it.live("can be disabled alone", () =>
     Effect.gen(function* () {
-      const layer = RelayServer.layerNoProfile.pipe(
-        Layer.provide([
-          RateLimiter.layerUnlimited,
-          Backpressure.layer,
-          IdleTimeout.layerDisabled,
-          Quarantine.layer,
-          ClientLimits.layerUnlimited
-        ]),
+      const layer = RelayServer.layerNoDeps.pipe(
+        Layer.provide([RateLimiter.layerUnlimited, ClientLimits.layerUnlimited]),
+        Layer.provide(RelayServer.layerServices),
         Layer.provide(
           config({
             hyper_parameters: {

@@ -19,7 +19,7 @@ export const serve = Command.make(
         yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
       })
     )
-    return yield* Layer.merge(RelayServer.layer, reloadOnHangup(loadConfig(flags))).pipe(
+    return yield* Layer.merge(RelayServer.layerConfig, reloadOnHangup(loadConfig(flags))).pipe(
       Layer.provide(announce),
       Layer.provide(ConfigReload.layer(values)),
       Layer.provide(RelayLogger.RelayLogger.layer({ name: flags.name, ...values.logger })),

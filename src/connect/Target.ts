@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Net from "node:net"
-import * as Address from "../listen/Address.ts"
+import { formatAddress } from "../relay/Listener.ts"
 
 /** The server to connect to. */
 export interface Target {
@@ -36,4 +36,4 @@ const target = (host: string, digits: string): Option.Option<Target> => {
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
-export const format = ({ host, port }: Target): string => Address.format(host, port)
+export const format = ({ host, port }: Target): string => formatAddress(host, port)

@@ -1,18 +1,13 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closeSync, openSync, readFileSync } from "node:fs"
 import * as Net from "node:net"
 import { devNull } from "node:os"
-import { ClientLimits } from "../relay/ClientLimits.ts"
-import type { Connection } from "../relay/Connection.ts"
-import * as Incidents from "../relay/Incidents.ts"
-import { monotonicMillis } from "../relay/monotonicMillis.ts"
-import * as Notice from "../relay/Notice.ts"
-import { Quarantine } from "../relay/Quarantine.ts"
+import { type Door, FULL, type Refusal } from "../relay/Door.ts"
+import { type BoundAddress, formatAddress, ListenError, Listener } from "../relay/Listener.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import * as Address from "./Address.ts"
 import { TcpConnection } from "./TcpConnection.ts"
@@ -38,60 +33,23 @@ const DESCRIPTOR_CHECK_MILLIS = 1000
 /** Descriptors that must be free before listening again: it takes one itself, and each client one. */
 const SPARE_DESCRIPTORS = 8
 
-/** The server cannot listen where it was told to. */
-export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
-  host: Schema.String,
-  port: Schema.Int,
-  /** The system's error code, such as `EADDRINUSE`. */
-  code: Schema.String
-}) {
-  override get message() {
-    const reason = REASONS[this.code]
-    const explained = reason === undefined ? this.code : `${reason} (${this.code})`
-    return `cannot listen on ${Address.format(this.host, this.port)}: ${explained}`
-  }
-}
+/** Listens on the configured host and port (contract, section 1; seed, "Operational model"). */
+export const layer: Layer.Layer<Listener, never, ServerConfig> = Layer.effect(
+  Listener,
+  Effect.map(ServerConfig, (config) => Listener.of({ listen: (door) => listenOn(config, door) }))
+)
 
-const REASONS: Record<string, string> = {
-  EADDRINUSE: "the port is already in use",
-  EADDRNOTAVAIL: "no network interface of this machine has that address",
-  EACCES: "not allowed; ports below 1024 need extra rights",
-  ENOTFOUND: "there is no such host name",
-  EAI_AGAIN: "the host name cannot be looked up now",
-  EMFILE: "too many open files"
-}
-
-/** Where the server listens. */
-export interface BoundAddress {
-  readonly host: string
-  readonly port: number
-}
-
-/**
- * Listens on the configured host and port and runs one `session` for each client, until the scope ends: then it stops
- * listening, interrupts the sessions and waits for them. A session must not fail.
- *
- * Who is quarantined or finds the server full is refused before anything is allocated for a session. Fails with
- * `ListenError`.
- */
-export const make = Effect.fnUntraced(function* (
-  session: (connection: Connection) => Effect.Effect<void>
-): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope | ServerConfig | Quarantine | ClientLimits> {
-  const config = yield* ServerConfig
+const listenOn = Effect.fnUntraced(function* (
+  config: ServerConfig["Service"],
+  door: Door
+): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const { listen_backlog } = config.hyper_parameters
-  const quarantine = yield* Quarantine
-  const limits = yield* ClientLimits
-  const clock = yield* Clock.Clock
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
-  const refusals = new Incidents.Incidents()
-
-  let lastRefused = ""
-  let sessions = 0
   let refusing = 0
 
-  const refuse = (socket: Net.Socket, ip: string, incident: Incidents.Incident, notice: string) => {
-    count(ip, incident)
+  const refuse = (socket: Net.Socket, ip: string, { incident, notice }: Refusal) => {
+    door.refusedUnsafe(ip, incident)
     if (refusing >= REFUSALS_AT_ONCE) return void socket.destroy()
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
@@ -103,18 +61,6 @@ export const make = Effect.fnUntraced(function* (
         refusing--
       })
     socket.resume().end(notice)
-  }
-  const count = (ip: string, incident: Incidents.Incident) => {
-    lastRefused = ip
-    refusals.count(incident)
-    const report = reportRefusals(monotonicMillis(clock))
-    if (report !== Effect.void) fork(report)
-  }
-  const reportRefusals = (nowMillis: number): Effect.Effect<void> => {
-    const lines = refusals.report(nowMillis)
-    return lines.length === 0
-      ? Effect.void
-      : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
   }
 
   const server = Net.createServer({
@@ -131,36 +77,23 @@ export const make = Effect.fnUntraced(function* (
   const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(limits.maxClientsUnsafe() + refusalPlaces, places)
+    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces, places)
   })
-  server.on("drop", (connection) => count(connection?.remoteAddress ?? "?", "dropped, too many at once"))
+  server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
   server.on("connection", (socket) => {
     const client = Address.ofPeer(socket)
     // Gone between the kernel's accept and ours.
     if (client === undefined) return void socket.destroy()
-    const remaining = quarantine.remainingMillisUnsafe(client)
-    if (remaining > 0) return refuse(socket, client.ip, "quarantined", Notice.quarantined(remaining))
-    if (sessions >= places - refusalPlaces || !limits.enterUnsafe(client.ip)) {
-      return refuse(socket, client.ip, "server full", Notice.SERVER_FULL)
-    }
-    sessions++
-    const leave = Effect.sync(() => {
-      sessions--
-      limits.leaveUnsafe(client.ip)
-    })
-    fork(Effect.ensuring(session(new TcpConnection(socket, client)), leave))
+    const refusal = door.clientsUnsafe() >= places - refusalPlaces ? FULL : door.enterUnsafe(client)
+    if (refusal !== undefined) return refuse(socket, client.ip, refusal)
+    fork(door.session(new TcpConnection(socket, client)))
   })
 
-  yield* Effect.addFinalizer(() =>
-    Effect.andThen(
-      Effect.sync(() => server.close()),
-      reportRefusals(Infinity)
-    )
-  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
   const bound = yield* listen(server, config, listen_backlog)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
-  if (places - refusalPlaces < limits.maxClientsUnsafe()) {
+  if (places - refusalPlaces < door.maxClientsUnsafe()) {
     yield* Effect.logInfo(
       `room for ${places - refusalPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
     )
@@ -185,7 +118,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.eventually
       )
       yield* Queue.clear(acceptErrors)
-      yield* Effect.logInfo(`accepting connections again on ${Address.format(bound.host, bound.port)}`)
+      yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
     }
   })
   // libuv keeps a failed accept to itself and tries again at once, on a whole core, for as long as there is somebody to

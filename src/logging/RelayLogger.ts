@@ -40,20 +40,22 @@ export interface Options {
 }
 
 /** The log of relayed messages. Plain code, because it is told of every line (contract, section 5). */
-export class MessageLog extends Context.Service<
-  MessageLog,
-  {
-    /** Whether anything would be logged. */
-    readonly enabled: boolean
-    /**
-     * Logs, at INFO, that a line was relayed. Never throws and never waits.
-     *
-     * @param address the sender
-     * @param content the line as it was received; only what `log_keys` allows is logged
-     */
-    readonly relayed: (address: string, content: string) => void
-  }
->()("summoner-server/MessageLog") {}
+export interface MessageLog {
+  /** Whether anything would be logged. */
+  readonly enabled: boolean
+  /**
+   * Logs, at INFO, that a line was relayed. Never throws and never waits.
+   *
+   * @param address the sender
+   * @param content the line as it was relayed; only what `log_keys` allows is logged
+   */
+  readonly relayed: (address: string, content: string) => void
+}
+
+/** Without a layer of `RelayLogger`, relayed messages are not logged. */
+export const MessageLog = Context.Reference<MessageLog>("summoner-server/MessageLog", {
+  defaultValue: () => ({ enabled: false, relayed: () => {} })
+})
 
 /**
  * What the log knows of itself. Its layers also replace Effect's loggers and set the minimum log level, so that
@@ -81,11 +83,11 @@ export class RelayLogger extends Context.Service<
    * Fails with `LogFileError` when the log file cannot be opened. A file that cannot be written later costs a warning
    * on the console and the lines that do not fit the buffer until it can be written again.
    */
-  static readonly layer = (options: Options): Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError> =>
+  static readonly layer = (options: Options): Layer.Layer<RelayLogger, LogFile.LogFileError> =>
     Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
 
   /** Logs nothing. */
-  static readonly layerSilent: Layer.Layer<RelayLogger | MessageLog> = Layer.effectContext(
+  static readonly layerSilent: Layer.Layer<RelayLogger> = Layer.effectContext(
     Effect.suspend(() => makeContext({ log_level: "CRITICAL", log_keys: null }, { path: undefined, sinks: [] }))
   )
 
@@ -100,7 +102,7 @@ export class RelayLogger extends Context.Service<
     options?: Partial<
       Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">
     >
-  ): Layer.Layer<RelayLogger | MessageLog> =>
+  ): Layer.Layer<RelayLogger> =>
     Layer.effectContext(
       Effect.suspend(() => {
         const formats = {
@@ -127,7 +129,7 @@ export class RelayLogger extends Context.Service<
  *
  * @param name the server's name
  */
-export const layerConfig = (name: string): Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError, ServerConfig> =>
+export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogFileError, ServerConfig> =>
   Layer.unwrap(Effect.map(ServerConfig, ({ logger }) => RelayLogger.layer({ name, ...logger })))
 
 /** How the lines of one sink look. */
@@ -233,7 +235,7 @@ const flushAll = (sinks: ReadonlyArray<Output>): Effect.Effect<void> =>
 const makeContext = Effect.fnUntraced(function* (
   options: Pick<Options, "log_level" | "log_keys">,
   { path, sinks }: Outputs
-): Effect.fn.Return<Context.Context<RelayLogger | MessageLog>> {
+): Effect.fn.Return<Context.Context<RelayLogger>> {
   const clock = yield* Clock.Clock
   const keys = options.log_keys === null ? null : new Set(options.log_keys)
   let minimum = LogFormat.levels.indexOf(options.log_level)
@@ -261,7 +263,7 @@ const makeContext = Effect.fnUntraced(function* (
   })
 
   const parse = keys !== null || sinks.some(({ json }) => json)
-  const messageLog = MessageLog.of({
+  const messageLog: MessageLog = {
     get enabled() {
       return sinks.length > 0 && minimum <= INFO
     },
@@ -279,7 +281,7 @@ const makeContext = Effect.fnUntraced(function* (
         // The message comes before its log line.
       }
     }
-  })
+  }
 
   return Context.make(RelayLogger, {
     path,

@@ -6,7 +6,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
-import { Member, Room } from "./Room.ts"
+import { Member, Room, type Sender } from "./Room.ts"
 
 /** What the room reports of one member. Called synchronously. */
 export interface MemberEvents {
@@ -16,6 +16,8 @@ export interface MemberEvents {
   readonly onDropped: (messages: number) => void
   /** The client has not caught up within the stall grace: senders no longer wait for it. */
   readonly onStalled: () => void
+  /** It has caught up, whether it had been given up or not. */
+  readonly onCaughtUp: () => void
 }
 
 /**
@@ -37,7 +39,17 @@ export class Broadcaster extends Context.Service<
      *
      * @returns `false` if the line's envelope would exceed `max_line_bytes`: then it is not relayed
      */
-    readonly publishUnsafe: (sender: Member, bytes: Uint8Array, start: number, end: number) => boolean
+    readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean
+    /** The same for some clients only. */
+    readonly publishToUnsafe: (
+      recipients: Iterable<Member>,
+      sender: Sender,
+      bytes: Uint8Array,
+      start: number,
+      end: number
+    ) => boolean
+    /** The clients in the room. */
+    readonly members: Iterable<Member>
     /** Sends what was published in this turn of the event loop now, not at the turn's end. */
     readonly flushUnsafe: () => void
     /** Whether senders have to wait: some client is above the soft limit, and within the stall grace. */
@@ -84,7 +96,10 @@ export class Broadcaster extends Context.Service<
         joinUnsafe: (connection, events) => {
           const member = new Member(connection, slow_consumer, {
             onSlow: () => waitFor(member, events.onStalled),
-            onCaughtUp: () => stopWaitingFor(member),
+            onCaughtUp: () => {
+              stopWaitingFor(member)
+              events.onCaughtUp()
+            },
             onOverflow: events.onOverflow,
             onDropped: events.onDropped
           })
@@ -97,6 +112,9 @@ export class Broadcaster extends Context.Service<
         },
         sizeUnsafe: () => room.members.size,
         publishUnsafe: (sender, bytes, start, end) => room.publish(sender, bytes, start, end),
+        publishToUnsafe: (recipients, sender, bytes, start, end) =>
+          room.publishTo(recipients, sender, bytes, start, end),
+        members: room.members,
         flushUnsafe: () => room.flush(),
         isCongestedUnsafe: () => awaited.size > 0,
         uncongested: goOn.await

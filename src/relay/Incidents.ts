@@ -15,6 +15,23 @@ export type Incident =
 /** After a line about an incident, the next one about the same waits this long and sums up what happened meanwhile. */
 const SUMMARY_MILLIS = 10_000
 
+/** How often each has happened since the start of the server. */
+export type Totals = { [incident in Incident]: number }
+
+export const noTotals = (): Totals => ({
+  "rate limited": 0,
+  throttled: 0,
+  paused: 0,
+  oversized: 0,
+  "not UTF-8": 0,
+  slow: 0,
+  "messages dropped": 0,
+  "notices dropped": 0,
+  quarantined: 0,
+  "server full": 0,
+  "dropped, too many at once": 0
+})
+
 interface Tally {
   count: number
   reportedMillis: number
@@ -27,6 +44,12 @@ interface Tally {
 export class Incidents {
   #tallies: Map<Incident, Tally> | undefined
   #untold = 0
+  readonly #totals: Totals | undefined
+
+  /** @param totals where to count as well */
+  constructor(totals?: Totals) {
+    this.#totals = totals
+  }
 
   count(incident: Incident, times = 1): void {
     this.#tallies ??= new Map()
@@ -34,6 +57,7 @@ export class Incidents {
     if (tally === undefined) this.#tallies.set(incident, { count: times, reportedMillis: -Infinity })
     else tally.count += times
     this.#untold += times
+    if (this.#totals !== undefined) this.#totals[incident] += times
   }
 
   /**

@@ -20,6 +20,17 @@ export const NOT_UTF8 = "Warning: Message is not valid UTF-8 and was dropped.\n"
 /** The server, or the server for this IP address, has as many clients as it may. */
 export const SERVER_FULL = "Warning: Server is full. Please try again later.\n"
 
+const PREFIX = "Warning: "
+
+/**
+ * A notice of the host program. It gets the prefix that every notice has, if it does not begin with it, and is one line:
+ * line breaks become spaces.
+ */
+export const fromText = (text: string): string => {
+  const line = text.trim().replace(/\s*[\r\n]\s*/g, " ")
+  return `${line.startsWith(PREFIX) ? "" : PREFIX}${line}\n`
+}
+
 /** @param maxLineBytes the longest envelope allowed, in bytes */
 export const oversized = (maxLineBytes: number): string =>
   `Warning: Message exceeds ${maxLineBytes} bytes and was dropped.\n`

@@ -53,6 +53,8 @@ export class Outbox {
   #state: "open" | "overflowed" | "ending" | "ended" = "open"
   /** Messages dropped that the client has not been told about. */
   #dropped = 0
+  #sentMessages = 0
+  #sentBytes = 0
 
   constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents) {
     this.#connection = connection
@@ -69,6 +71,16 @@ export class Outbox {
     return this.#queuedBytes + this.#connection.unsentBytes()
   }
 
+  /** Messages handed to the connection so far. */
+  get sentMessages(): number {
+    return this.#sentMessages
+  }
+
+  /** Bytes handed to the connection so far, those of notices included. */
+  get sentBytes(): number {
+    return this.#sentBytes
+  }
+
   /**
    * Sends a parcel. The object is kept while it waits, so that all outboxes can share it as they share its bytes.
    *
@@ -77,7 +89,7 @@ export class Outbox {
   send(parcel: Parcel): boolean {
     if (this.#state !== "open") return false
     if (this.#blocked) return this.#enqueue(parcel)
-    if (!this.#connection.writeUnsafe(parcel.bytes)) {
+    if (!this.#write(parcel)) {
       this.#blocked = true
       this.#checkSlow()
     }
@@ -93,7 +105,7 @@ export class Outbox {
     }
     this.#connection.corkUnsafe()
     let accepting = true
-    for (const parcel of parcels) accepting = this.#connection.writeUnsafe(parcel.bytes)
+    for (const parcel of parcels) accepting = this.#write(parcel)
     this.#uncork(accepting)
     this.#checkSlow()
   }
@@ -108,7 +120,7 @@ export class Outbox {
     let untold = count
     while (untold > 0) {
       const room = NOTICE_BACKLOG_BYTES - this.#queuedNoticeBytes
-      const told = Math.min(untold, Math.floor(room / text.length))
+      const told = Math.min(untold, Math.floor(room / Buffer.byteLength(text)))
       if (told === 0 || !this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })) break
       untold -= told
     }
@@ -139,14 +151,19 @@ export class Outbox {
     return true
   }
 
+  #write(parcel: Parcel): boolean {
+    this.#sentMessages += parcel.messages
+    this.#sentBytes += parcel.bytes.length
+    return this.#connection.writeUnsafe(parcel.bytes)
+  }
+
   /** Writes what waits until the connection takes no more. */
   #pump(): void {
     if (this.#state === "ended") return
     while (!this.#blocked && (this.#head < this.#parcels.length || this.#dropped > 0)) {
       this.#connection.corkUnsafe()
       let accepting = this.#tellDropped()
-      while (accepting && this.#head < this.#parcels.length)
-        accepting = this.#connection.writeUnsafe(this.#shift().bytes)
+      while (accepting && this.#head < this.#parcels.length) accepting = this.#write(this.#shift())
       this.#uncork(accepting)
     }
     this.#checkSlow()
@@ -166,7 +183,7 @@ export class Outbox {
     if (this.#dropped === 0) return true
     const messages = this.#dropped
     this.#dropped = 0
-    return this.#connection.writeUnsafe(Buffer.from(Notice.messagesDropped(messages)))
+    return this.#write({ bytes: Buffer.from(Notice.messagesDropped(messages)), messages: 0 })
   }
 
   #checkSlow(): void {

@@ -20,6 +20,13 @@ export interface Suspect {
   readonly ip: string
 }
 
+/** Somebody who is kept out. */
+export interface Entry {
+  /** The IP address, or, where `quarantine_scope` is `"address"`, `ip:port`. */
+  readonly key: string
+  readonly remainingMillis: number
+}
+
 /**
  * Keeps clients out that the server has force-disconnected (contract, section 3; seed, "Disconnect ⇒ Quarantine").
  * Whoever is connected already stays.
@@ -31,6 +38,14 @@ export class Quarantine extends Context.Service<
     readonly addUnsafe: (client: Suspect) => void
     /** How much longer the client has to stay out, in milliseconds; 0 if it may come in. */
     readonly remainingMillisUnsafe: (client: Suspect) => number
+    /** Keeps out who has this key, as `addUnsafe` does. */
+    readonly addKeyUnsafe: (key: string) => void
+    /** Lets in again who has this key. `false`: it was not kept out. */
+    readonly liftUnsafe: (key: string) => boolean
+    /** Who is kept out, and for how much longer, in milliseconds. */
+    readonly listUnsafe: () => ReadonlyArray<Entry>
+    /** What a key is: an IP address, or `ip:port`. `undefined`: nobody is ever kept out. */
+    readonly scope: "ip" | "address" | undefined
     /** How many are kept out, and how many were released early because there were too many. */
     readonly statsUnsafe: () => { readonly entries: number; readonly releasedEarly: number }
   }
@@ -62,16 +77,29 @@ export class Quarantine extends Context.Service<
         Effect.forkScoped
       )
 
+      const addKeyUnsafe = (key: string) => {
+        releases.delete(key)
+        releases.set(key, monotonicMillis(clock) + hyper_parameters.quarantine_cooldown_secs * 1000)
+        if (releases.size > MAX_ENTRIES) {
+          releases.delete(releases.keys().next().value!)
+          releasedEarly++
+        }
+      }
+
       return Quarantine.of({
-        addUnsafe: (client) => {
-          const key = keyOf(client)
-          releases.delete(key)
-          releases.set(key, monotonicMillis(clock) + hyper_parameters.quarantine_cooldown_secs * 1000)
-          if (releases.size > MAX_ENTRIES) {
-            releases.delete(releases.keys().next().value!)
-            releasedEarly++
-          }
+        addUnsafe: (client) => addKeyUnsafe(keyOf(client)),
+        addKeyUnsafe,
+        liftUnsafe: (key) => {
+          const remaining = (releases.get(key) ?? 0) - monotonicMillis(clock)
+          return releases.delete(key) && remaining > 0
         },
+        listUnsafe: () => {
+          const now = monotonicMillis(clock)
+          return Array.from(releases, ([key, release]) => ({ key, remainingMillis: release - now })).filter(
+            ({ remainingMillis }) => remainingMillis > 0
+          )
+        },
+        scope: quarantine_scope,
         remainingMillisUnsafe: (client) => {
           if (releases.size === 0) return 0
           return Math.max(0, (releases.get(keyOf(client)) ?? 0) - monotonicMillis(clock))
@@ -84,6 +112,10 @@ export class Quarantine extends Context.Service<
   /** Keeps nobody out. */
   static readonly layerDisabled = Layer.succeed(Quarantine, {
     addUnsafe: () => {},
+    addKeyUnsafe: () => {},
+    liftUnsafe: () => false,
+    listUnsafe: () => [],
+    scope: undefined,
     remainingMillisUnsafe: () => 0,
     statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
   })

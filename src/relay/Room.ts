@@ -18,22 +18,30 @@ interface OwnLines {
   linesUpTo: number
 }
 
-/** A client in the room. */
-export class Member {
-  /** `ip:port`, the client's name in envelopes and logs. */
+/** Who publishes lines: a member, or the host program, which is none. */
+export class Sender {
+  /** `ip:port` of a client: the sender's name in envelopes and logs. */
   readonly address: string
-  /** What the client has not read yet. */
-  readonly outbox: Outbox
-  /** What every envelope of this client begins with. */
+  /** What every envelope of this sender begins with. */
   readonly prefix: Uint8Array
-  /** Where this client's lines are in the batch under construction: it must not get them back. */
+  /** Where this sender's lines are in the batch under construction: it must not get them back. */
   own: Array<OwnLines> | undefined
 
-  constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents) {
-    this.address = connection.address
-    this.outbox = new Outbox(connection, limits, events)
-    this.prefix = Envelope.prefix(connection.address)
+  constructor(address: string) {
+    this.address = address
+    this.prefix = Envelope.prefix(address)
     this.own = undefined
+  }
+}
+
+/** A client in the room. */
+export class Member extends Sender {
+  /** What the client has not read yet. */
+  readonly outbox: Outbox
+
+  constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents) {
+    super(connection.address)
+    this.outbox = new Outbox(connection, limits, events)
   }
 }
 
@@ -51,7 +59,7 @@ export class Room {
   readonly #batch: Uint8Array
   #batchBytes = 0
   #batchLines = 0
-  #senders: Array<Member> = []
+  #senders: Array<Sender> = []
   #flushScheduled = false
 
   /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
@@ -77,14 +85,10 @@ export class Room {
    *
    * @returns `false` if the line's envelope would be too long: then it is not relayed
    */
-  publish(sender: Member, bytes: Uint8Array, start: number, end: number): boolean {
-    const { prefix } = sender
-    const longest = prefix.length + (end - start) * Envelope.MAX_ESCAPE_BYTES + Envelope.SUFFIX_BYTES
-    if (longest > this.#maxLineBytes && Envelope.encodedLength(prefix, bytes, start, end) > this.#maxLineBytes)
-      return false
-
+  publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#fits(sender, bytes, start, end)) return false
     const from = this.#batchBytes
-    const to = Envelope.encode(this.#batch, from, prefix, bytes, start, end)
+    const to = Envelope.encode(this.#batch, from, sender.prefix, bytes, start, end)
     this.#batchBytes = to
     const linesBefore = this.#batchLines++
     const run = sender.own?.at(-1)
@@ -103,6 +107,22 @@ export class Room {
       setImmediate(this.#flushAtEndOfTurn)
     }
     return true
+  }
+
+  /** The same for some members only, at once; in order with what is published to all. */
+  publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#fits(sender, bytes, start, end)) return false
+    this.flush()
+    const envelope = new Uint8Array(Envelope.encodedLength(sender.prefix, bytes, start, end))
+    Envelope.encode(envelope, 0, sender.prefix, bytes, start, end)
+    const parcel: Parcel = { bytes: envelope, messages: 1 }
+    for (const recipient of recipients) recipient.outbox.send(parcel)
+    return true
+  }
+
+  #fits({ prefix }: Sender, bytes: Uint8Array, start: number, end: number): boolean {
+    const longest = prefix.length + (end - start) * Envelope.MAX_ESCAPE_BYTES + Envelope.SUFFIX_BYTES
+    return longest <= this.#maxLineBytes || Envelope.encodedLength(prefix, bytes, start, end) <= this.#maxLineBytes
   }
 
   /** Sends the batch to everybody now. */

@@ -2,23 +2,24 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import { MessageLog } from "../logging/RelayLogger.ts"
 import { profileOf, ServerConfig } from "../ServerConfig.ts"
+import { Admission, type Gate } from "./Admission.ts"
 import { Backpressure, type Verdict } from "./Backpressure.ts"
 import { Broadcaster } from "./Broadcaster.ts"
+import { Client, type Departure, type Hold, TOO_SLOW } from "./Client.ts"
 import type { Connection } from "./Connection.ts"
 import * as Envelope from "./Envelope.ts"
-import { IdleTimeout, type Watched } from "./IdleTimeout.ts"
-import { type Incident, Incidents } from "./Incidents.ts"
+import { IdleTimeout } from "./IdleTimeout.ts"
+import type { Incident } from "./Incidents.ts"
 import { LineFraming } from "./LineFraming.ts"
 import { monotonicMillis } from "./monotonicMillis.ts"
 import * as Notice from "./Notice.ts"
 import { Quarantine } from "./Quarantine.ts"
-import { type RateBudget, RateLimiter } from "./RateLimiter.ts"
-import type { Member } from "./Room.ts"
+import { RateLimiter } from "./RateLimiter.ts"
+import { Roster } from "./Roster.ts"
 
 /**
  * How long a client may take to close its side after we have closed ours, in milliseconds. Dropping the connection under
@@ -32,21 +33,9 @@ const LINGER_MILLIS = 250
  */
 const READER_PATIENCE_MILLIS = 10_000
 
-/** Why a session ends. */
-interface Departure {
-  /** For the log. */
-  readonly reason: string
-  /** The last line the client gets. */
-  readonly notice: string | undefined
-  readonly severity: "Info" | "Warn"
-  readonly quarantine?: true
-}
-
 const LEFT: Departure = { reason: "closed by the client", notice: undefined, severity: "Info" }
 const SHUTDOWN: Departure = { reason: "server shutdown", notice: Notice.SHUTTING_DOWN, severity: "Info" }
 const FAILED: Departure = { reason: "internal error", notice: undefined, severity: "Warn" }
-const IDLE: Departure = { reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
-const TOO_SLOW: Departure = { reason: "reading too slowly", notice: Notice.TOO_SLOW, severity: "Warn" }
 const BACKPRESSURE: Departure = {
   reason: "force-disconnected and quarantined: backpressure",
   notice: Notice.BACKPRESSURE,
@@ -54,68 +43,8 @@ const BACKPRESSURE: Departure = {
   quarantine: true
 }
 
-/** Why a session stops reading its client for now; `drained`: because there is nothing left to relay. */
-type Hold = "drained" | "congested" | Exclude<Verdict, "pass">
-
-/** One client's state. */
-class Client implements Watched {
-  readonly connection: Connection
-  readonly budget: RateBudget
-  readonly incidents = new Incidents()
-  framing!: LineFraming
-  member!: Member
-  lastLine: number
-  /** The server holds the client back: its silence is not its own. */
-  isHeld = false
-  /** When it was first seen that the connection is gone, in milliseconds, although lines are left. */
-  goneMillis: number | undefined
-  /** Lines since the client was last told. */
-  overLimit = 0
-  oversized = 0
-  notUtf8 = 0
-  departure: Departure | undefined
-
-  readonly #fiber: Fiber.Fiber<unknown, unknown>
-
-  constructor(connection: Connection, budget: RateBudget, nowMillis: number, fiber: Fiber.Fiber<unknown, unknown>) {
-    this.connection = connection
-    this.budget = budget
-    this.lastLine = nowMillis
-    this.#fiber = fiber
-  }
-
-  /** Whether lines were not relayed since the client was last told. */
-  get hasOffended(): boolean {
-    return this.overLimit > 0 || this.oversized > 0 || this.notUtf8 > 0
-  }
-
-  lastLineMillis(): number | undefined {
-    return this.isHeld ? undefined : this.lastLine
-  }
-
-  onIdle(): void {
-    this.evict(IDLE)
-  }
-
-  /** Sends the client a notice, `times` over. */
-  tell(notice: string, times: number): void {
-    const untold = this.member.outbox.notify(notice, times)
-    if (untold > 0) this.incidents.count("notices dropped", untold)
-  }
-
-  /** Logs what has happened since it last did, as far as it is time for it. */
-  report(nowMillis: number): Effect.Effect<void> {
-    const lines = this.incidents.report(nowMillis)
-    return lines.length === 0 ? Effect.void : Effect.logWarning(`${this.connection.address} ${lines.join(", ")}`)
-  }
-
-  /** Ends the session from outside. The first reason counts. */
-  evict(departure: Departure): void {
-    if (this.departure !== undefined) return
-    this.departure = departure
-    this.#fiber.interruptUnsafe()
-  }
-}
+/** Why lines are not relayed for now; `drained`: because there are none. */
+type Stop = "drained" | "disconnect" | Hold
 
 /**
  * Builds what runs one client's session, from its arrival to the closed socket: join the room, relay its lines, say
@@ -134,6 +63,8 @@ export const make = Effect.gen(function* () {
   const backpressure = yield* Backpressure
   const idleTimeout = yield* IdleTimeout
   const quarantine = yield* Quarantine
+  const openGate = yield* Admission
+  const roster = yield* Roster.make
   const messageLog = yield* MessageLog
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
@@ -142,38 +73,55 @@ export const make = Effect.gen(function* () {
 
   const join = (connection: Connection) =>
     Effect.withFiber((fiber) => {
-      const now = monotonicMillis(clock)
-      const client = new Client(connection, rateLimiter.openUnsafe(connection.ip, now), now, fiber)
+      const nowMillis = monotonicMillis(clock)
+      const client = new Client({
+        connection,
+        budget: rateLimiter.openUnsafe(connection.ip, nowMillis),
+        gate: openGate?.(connection),
+        totals: roster.totals,
+        nowMillis,
+        connectedMillis: clock.currentTimeMillisUnsafe(),
+        fiber
+      })
       client.member = broadcaster.joinUnsafe(connection, {
         onOverflow: () => client.evict(TOO_SLOW),
         onDropped: (messages) => noteNow(client, "messages dropped", messages),
-        onStalled: () => noteNow(client, "slow", 1)
+        onStalled: () => {
+          roster.change(client, { isStalled: true })
+          noteNow(client, "slow", 1)
+        },
+        onCaughtUp: () => roster.change(client, { isStalled: false })
       })
       client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
+      roster.enter(client)
       return Effect.as(Effect.logInfo(`${connection.address} connected (${count(broadcaster.sizeUnsafe())})`), client)
     })
 
   /** The hot path: relays the lines at hand until there are none, or the sender has to wait. Tells why it stopped. */
-  const relayLines = (client: Client): Hold => {
-    const { budget, framing, member } = client
+  const relayLines = (client: Client): Stop => {
+    const { budget, framing, gate, member } = client
     const now = monotonicMillis(clock)
     while (!broadcaster.isCongestedUnsafe()) {
       switch (framing.next()) {
         case "none":
           return "drained"
         case "oversized":
+          client.linesIn++
           client.oversized++
           break
         case "invalid":
+          client.linesIn++
           client.notUtf8++
           break
         case "line": {
           client.lastLine = now
+          client.linesIn++
           if (!budget.spendUnsafe(now)) {
             client.overLimit++
             break
           }
+          if (gate !== undefined) return "admission"
           const verdict = backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1)
           if (verdict === "disconnect") return verdict
           const { bytes, end, start } = framing
@@ -181,13 +129,65 @@ export const make = Effect.gen(function* () {
             client.oversized++
             break
           }
-          if (messageLog.enabled) messageLog.relayed(member.address, toText(bytes, start, end))
+          noteRelayed(member.address, bytes, start, end)
           if (verdict !== "pass") return verdict
         }
       }
     }
     return "congested"
   }
+
+  /** Tells the log, and the host program, of a line that was relayed. */
+  const noteRelayed = (address: string, bytes: Uint8Array, start: number, end: number) => {
+    roster.countRelayed()
+    if (!messageLog.enabled && !roster.isListenedTo) return
+    const content = toText(bytes, start, end)
+    messageLog.relayed(address, content)
+    roster.relayed(address, content)
+  }
+
+  /** The end of a client that the host program does not want any more. */
+  const dismissal = (options: {
+    readonly notice?: string | undefined
+    readonly quarantine?: boolean | undefined
+  }): Departure => {
+    const isQuarantined = options.quarantine === true && quarantine.scope !== undefined
+    return {
+      reason: `disconnected by the application${isQuarantined ? " and quarantined" : ""}`,
+      notice: options.notice === undefined ? Notice.SERVER_DISCONNECTED : Notice.fromText(options.notice),
+      severity: "Info",
+      quarantine: isQuarantined
+    }
+  }
+
+  /** Lets the host program decide on the line that `relayLines` has stopped at, and does what it says. */
+  const admit = Effect.fnUntraced(function* (client: Client, gate: Gate) {
+    const { framing, member } = client
+    const line = toText(framing.bytes, framing.start, framing.end)
+    const decision = yield* hold(client, "admission", gate(line))
+    switch (decision._tag) {
+      case "Relay": {
+        const bytes = Buffer.from(decision.content ?? line)
+        const { to } = decision
+        const recipients =
+          to && Array.from(broadcaster.members).filter((other) => other !== member && to(other.address))
+        const verdict = backpressure.decideUnsafe(recipients?.length ?? broadcaster.sizeUnsafe() - 1)
+        if (verdict === "disconnect") return BACKPRESSURE
+        const isRelayed =
+          recipients === undefined
+            ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
+            : broadcaster.publishToUnsafe(recipients, member, bytes, 0, bytes.length)
+        if (isRelayed) noteRelayed(member.address, bytes, 0, bytes.length)
+        else client.oversized++
+        return isRelayed ? verdict : "pass"
+      }
+      case "Refuse":
+        if (decision.notice !== undefined) client.tell(Notice.fromText(decision.notice))
+        return "pass"
+      case "Disconnect":
+        return dismissal(decision)
+    }
+  })
 
   /** Tells the client, and the log, what became of lines that were not relayed. */
   const settle = (client: Client): Effect.Effect<void> => {
@@ -206,12 +206,18 @@ export const make = Effect.gen(function* () {
       client.tell(Notice.NOT_UTF8, client.notUtf8)
       client.notUtf8 = 0
     }
-    return client.report(monotonicMillis(clock))
+    return report(client, monotonicMillis(clock))
+  }
+
+  /** Logs what has happened to a client since it last did, as far as it is time for it. */
+  const report = ({ connection, incidents }: Client, nowMillis: number): Effect.Effect<void> => {
+    const lines = incidents.report(nowMillis)
+    return lines.length === 0 ? Effect.void : Effect.logWarning(`${connection.address} ${lines.join(", ")}`)
   }
 
   const note = (client: Client, incident: Incident, times: number): Effect.Effect<void> => {
     client.incidents.count(incident, times)
-    return client.report(monotonicMillis(clock))
+    return report(client, monotonicMillis(clock))
   }
 
   /** Notes what happens to a client while its own fiber waits, maybe for ever. */
@@ -221,14 +227,26 @@ export const make = Effect.gen(function* () {
   }
 
   /** Does not read the client while `wait` runs, and does not count that time as its silence. */
-  const hold = (client: Client, wait: Effect.Effect<void>) => {
+  const hold = <A>(client: Client, reason: Hold, wait: Effect.Effect<A>): Effect.Effect<A> => {
     const since = monotonicMillis(clock)
-    client.isHeld = true
+    roster.change(client, { hold: reason })
     const release = Effect.sync(() => {
-      client.isHeld = false
+      roster.change(client, { hold: undefined })
       client.lastLine += monotonicMillis(clock) - since
     })
     return Effect.ensuring(wait, release)
+  }
+
+  /** Does what backpressure says to do with the sender of a line. */
+  const obey = (client: Client, verdict: Exclude<Verdict, "disconnect">): Effect.Effect<void> => {
+    switch (verdict) {
+      case "pass":
+        return Effect.void
+      case "throttle":
+        return Effect.andThen(note(client, "throttled", 1), hold(client, verdict, backpressure.throttle))
+      case "flow_control":
+        return Effect.andThen(note(client, "paused", 1), hold(client, verdict, backpressure.flowControl))
+    }
   }
 
   /** A client that is held back goes on for a while after its connection has gone: what it has sent is paced, not lost. */
@@ -260,20 +278,23 @@ export const make = Effect.gen(function* () {
               isOpen = false
               framing.endOfStream()
             } else {
+              client.bytesIn += chunk.length
               framing.push(chunk)
             }
             break
           }
+          case "admission": {
+            const outcome = yield* admit(client, client.gate!)
+            if (typeof outcome === "object") return outcome
+            yield* obey(client, outcome)
+            break
+          }
           case "congested":
-            yield* hold(client, broadcaster.uncongested)
+            yield* hold(client, reason, broadcaster.uncongested)
             break
           case "throttle":
-            yield* note(client, "throttled", 1)
-            yield* hold(client, backpressure.throttle)
-            break
           case "flow_control":
-            yield* note(client, "paused", 1)
-            yield* hold(client, backpressure.flowControl)
+            yield* obey(client, reason)
             break
           case "disconnect":
             return BACKPRESSURE
@@ -311,9 +332,10 @@ export const make = Effect.gen(function* () {
       // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
+      roster.leave(client, departure.reason)
       if (departure.quarantine) quarantine.addUnsafe(connection)
       member.outbox.end(farewellToAll ?? departure.notice)
-      yield* client.report(Infinity)
+      yield* report(client, Infinity)
       const log = departure.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)
       if (departure === SHUTDOWN) ending.openUnsafe()
@@ -326,6 +348,11 @@ export const make = Effect.gen(function* () {
     })
 
   return {
+    /** Who is connected, and what has happened. */
+    roster,
+    /** Tells the log, and the host program, of a line that the host program has had relayed. */
+    noteRelayed,
+    dismissal,
     /** Runs the session of one client. Never fails. */
     run: (connection: Connection): Effect.Effect<void> =>
       Effect.acquireUseRelease(join(connection), serve, leave).pipe(

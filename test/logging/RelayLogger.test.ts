@@ -34,7 +34,7 @@ const defaults: Options = {
 
 /** Runs a program with a file log, and returns the lines of the file once everything is closed. */
 const logged = Effect.fnUntraced(function* <A, E>(
-  program: Effect.Effect<A, E, MessageLog | RelayLogger>,
+  program: Effect.Effect<A, E, RelayLogger>,
   options: Partial<Options>
 ) {
   const directory = yield* temporaryDirectory
@@ -240,7 +240,7 @@ describe("RelayLogger", () => {
 
   it.live("ignores what is logged after it was closed", () =>
     Effect.gen(function* () {
-      let late: MessageLog["Service"] | undefined
+      let late: MessageLog | undefined
       const lines = yield* logged(
         Effect.map(MessageLog, (log) => {
           late = log

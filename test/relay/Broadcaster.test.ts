@@ -7,7 +7,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { Broadcaster } from "../../src/relay/Broadcaster.ts"
 import { ServerConfig } from "../../src/ServerConfig.ts"
 import * as arbitraries from "../support/arbitraries.ts"
-import { MemoryConnection } from "../support/MemoryConnection.ts"
+import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 
 const GRACE_MILLIS = 100
 const SOFT_LIMIT = 1000
@@ -33,7 +33,8 @@ const enter = Effect.map(Broadcaster, (broadcaster) => {
   const member = broadcaster.joinUnsafe(connection, {
     onOverflow: () => events.push("overflow"),
     onDropped: () => events.push("dropped"),
-    onStalled: () => events.push("stalled")
+    onStalled: () => events.push("stalled"),
+    onCaughtUp: () => {}
   })
   return {
     connection,

@@ -4,7 +4,7 @@ import { setImmediate as endOfTurn } from "node:timers/promises"
 import * as Envelope from "../../src/relay/Envelope.ts"
 import { Member, Room } from "../../src/relay/Room.ts"
 import * as arbitraries from "../support/arbitraries.ts"
-import { MemoryConnection, type Options } from "../support/MemoryConnection.ts"
+import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 
 const MAX_LINE_BYTES = 65_536
 /** What a turn may pile up before it is sent. */

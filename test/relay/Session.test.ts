@@ -15,8 +15,9 @@ import { Quarantine } from "../../src/relay/Quarantine.ts"
 import { RateLimiter } from "../../src/relay/RateLimiter.ts"
 import * as Session from "../../src/relay/Session.ts"
 import { ServerConfig, type Values } from "../../src/ServerConfig.ts"
+import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as arbitraries from "../support/arbitraries.ts"
-import { MemoryConnection, type Options } from "../support/MemoryConnection.ts"
+import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 
 type HyperParameters = NonNullable<NonNullable<Parameters<typeof ServerConfig.layerTest>[0]>["hyper_parameters"]>
 type Services = RateLimiter | Backpressure | IdleTimeout | Quarantine | Broadcaster
@@ -657,16 +658,10 @@ describe("Session", () => {
         throttle: Effect.void,
         flowControl: Effect.void
       })
-      const kept: Array<string> = []
-      const quarantine = Layer.succeed(Quarantine, {
-        addUnsafe: ({ address, ip }) => kept.push(`${ip} ${address}`),
-        remainingMillisUnsafe: () => 0,
-        statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
-      })
       return Effect.gen(function* () {
-        const { connect } = yield* start(
+        const { connect, quarantine } = yield* start(
           { rate_limit_msgs_per_minute: 3 },
-          { replaced: Layer.merge(replaced, quarantine) as Layer.Layer<Services> }
+          { replaced: Layer.merge(replaced, TestQuarantine.layer()) as Layer.Layer<Services> }
         )
         const [a, b] = [yield* connect(), yield* connect()]
         b.connection.send("1\n2\n")
@@ -674,7 +669,10 @@ describe("Session", () => {
         a.connection.send("1\n2\n")
         yield* Fiber.join(a.fiber)
         assert.deepStrictEqual(fanOuts, [1, 1, 2])
-        assert.deepStrictEqual(kept, ["10.0.0.1 10.0.0.1:1"])
+        assert.deepStrictEqual(
+          quarantine.listUnsafe().map(({ key }) => key),
+          ["10.0.0.1"]
+        )
       })
     })
 

@@ -18,6 +18,8 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>>
   /** Runs before the program in the same shell: `ulimit -n 45`. */
   readonly setup?: string
+  /** Another program than the command line program. */
+  readonly program?: string
 }
 
 export interface Running {
@@ -38,7 +40,7 @@ const PATIENCE = "15 seconds"
 /** Starts the built program; it is gone when the scope closes. */
 export const start = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>,
-  { cwd, env, node = process.execPath, setup }: Options = {}
+  { cwd, env, node = process.execPath, program = PROGRAM, setup }: Options = {}
 ) {
   const options = {
     cwd,
@@ -48,8 +50,8 @@ export const start = Effect.fnUntraced(function* (
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       setup === undefined
-        ? spawn(node, [PROGRAM, ...args], options)
-        : spawn("sh", ["-c", `${setup}; exec "$@"`, "sh", node, PROGRAM, ...args], options)
+        ? spawn(node, [program, ...args], options)
+        : spawn("sh", ["-c", `${setup}; exec "$@"`, "sh", node, program, ...args], options)
     ),
     (child) => Effect.sync(() => void child.kill("SIGKILL"))
   )

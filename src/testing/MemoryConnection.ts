@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { type Connection, ConnectionLost } from "../../src/relay/Connection.ts"
+import { type Connection, ConnectionLost } from "../relay/Connection.ts"
 
 export interface Options {
   /** Bytes the kernel holds for a peer that does not read. */

@@ -1,0 +1,269 @@
+/** The server for programs without Effect (seed, "API reference"). */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import * as ConfigReport from "./ConfigReport.ts"
+import * as RelayLogger from "./logging/RelayLogger.ts"
+import type { ClientInfo, ClientState } from "./relay/Client.ts"
+import type { BoundAddress } from "./relay/Listener.ts"
+import type { Observed } from "./relay/Feed.ts"
+import type { Entry } from "./relay/Quarantine.ts"
+import type { RelayEvent, Stats } from "./relay/Roster.ts"
+import { RelayServer } from "./RelayServer.ts"
+import * as ServerConfig from "./ServerConfig.ts"
+
+export type { BoundAddress, ClientInfo, ClientState, Stats }
+
+/** Where the server listens, and how it is configured. */
+export interface RunOptions {
+  /** By default `127.0.0.1`. In the Rust profile that of the configuration wins, in the Python profile this one does. */
+  readonly host?: string | undefined
+  /** By default 8888; 0 takes a free one. The same as `host` wins. */
+  readonly port?: number | undefined
+  /** Path of a `server.json`. */
+  readonly configPath?: string | undefined
+  /** What a `server.json` would have in it; then `configPath` is not read. */
+  readonly configDict?: object | undefined
+}
+
+/** Something that happened. `missed`: how many events were lost just before it, because they were not taken fast enough. */
+export type ServerEvent =
+  | { readonly type: "message"; readonly address: string; readonly content: string; readonly missed: number }
+  | { readonly type: "connected"; readonly client: ClientInfo; readonly missed: number }
+  | {
+      readonly type: "stateChanged"
+      readonly client: ClientInfo
+      readonly from: ClientState
+      readonly missed: number
+    }
+  | { readonly type: "disconnected"; readonly client: ClientInfo; readonly reason: string; readonly missed: number }
+
+interface Running {
+  readonly relay: RelayServer["Service"]
+  /** Shuts down; the same promise for every caller. */
+  readonly stop: () => Promise<void>
+  /** Settles when the server has been shut down. */
+  readonly stopped: Promise<void>
+}
+
+/**
+ * A relay server: `await new SummonerServer("name").run({ configPath: "server.json" })`.
+ *
+ * Every error is an `Error` whose message says what is wrong and where, with the error of the server itself as its `cause`.
+ */
+export class SummonerServer implements AsyncDisposable {
+  /** A field of the log's formats, and the name of the log file. */
+  readonly name: string
+  #starting: Promise<Running> | undefined
+  #running: Running | undefined
+
+  /** @param name of the server in its log */
+  constructor(name = "MyServer") {
+    this.name = name
+  }
+
+  /**
+   * Runs the server until `shutdown` is called or the process gets SIGINT or SIGTERM; a second signal ends the process at once.
+   *
+   * @returns settles when the server has been shut down; rejects with a `TypeError` for a `configDict` that is not an object,
+   *   and with an `Error` for a configuration that is wrong or a port that is taken
+   */
+  async run(options: RunOptions = {}): Promise<void> {
+    let signals = 0
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (++signals > 1) process.exit(signal === "SIGINT" ? 130 : 143)
+      // A shutdown that fails makes the promise of `run` reject.
+      this.shutdown().catch(() => {})
+    }
+    process.on("SIGINT", onSignal).on("SIGTERM", onSignal)
+    try {
+      const { stopped } = await this.#start(options)
+      await stopped
+    } finally {
+      process.off("SIGINT", onSignal).off("SIGTERM", onSignal)
+    }
+  }
+
+  /** Starts the server, and installs no signal handlers. Settles when it listens; rejects as `run` does. */
+  async start(options: RunOptions = {}): Promise<void> {
+    await this.#start(options)
+  }
+
+  /**
+   * Stops accepting, delivers what was accepted, tells every client and closes. Settles when that is done; at once, if the server
+   * does not run. Afterwards it may be started again.
+   */
+  async shutdown(): Promise<void> {
+    const running = await this.#starting?.catch(() => undefined)
+    await running?.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown()
+  }
+
+  /** Where the server listens. Throws if it does not run, as does all that follows. */
+  get address(): BoundAddress {
+    return this.#relay.address
+  }
+
+  /** Everybody in the room. */
+  get clients(): ReadonlyArray<ClientInfo> {
+    return Effect.runSync(this.#relay.clients)
+  }
+
+  /** What the server has done since it was started. */
+  get stats(): Stats {
+    return Effect.runSync(this.#relay.stats)
+  }
+
+  /**
+   * What happens from now on, in order, beginning with a `connected` for each client that is in the room. Each loop over it has its
+   * own. One that falls behind by 1,024 events loses the oldest, and is told how many. Ends when the server does.
+   */
+  get events(): AsyncIterable<ServerEvent> {
+    return Stream.toAsyncIterable(Stream.map(this.#relay.events, toServerEvent))
+  }
+
+  /**
+   * Sends a message to every client.
+   *
+   * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
+   * @returns rejects if it is longer than `max_line_bytes`
+   */
+  async broadcast(content: string, options: { readonly from?: string | undefined } = {}): Promise<void> {
+    await run(this.#relay.broadcast(content, options))
+  }
+
+  /**
+   * Sends one client a notice: a plain line that begins with `Warning: `, which is put before the text if it is not there.
+   *
+   * @param address `ip:port`
+   * @returns rejects if no such client is connected, or it does not read
+   */
+  async send(address: string, notice: string): Promise<void> {
+    await run(this.#relay.send(address, notice))
+  }
+
+  /**
+   * Ends one client, after what is on its way to it.
+   *
+   * @param address `ip:port`
+   * @param options `notice`: what it is told; `quarantine`: whether it has to stay out for `quarantine_cooldown_secs`
+   * @returns rejects if no such client is connected
+   */
+  async disconnect(
+    address: string,
+    options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
+  ): Promise<void> {
+    await run(this.#relay.disconnect(address, options))
+  }
+
+  /** Who has to stay out. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
+  get quarantine(): {
+    readonly list: () => ReadonlyArray<Entry>
+    /** Keeps somebody out for `quarantine_cooldown_secs`; throws for what is no key. */
+    readonly add: (key: string) => void
+    /** Lets somebody in again. `false`: nobody of this key was kept out. */
+    readonly lift: (key: string) => boolean
+  } {
+    const { quarantine } = this.#relay
+    return {
+      list: () => Effect.runSync(quarantine.list),
+      add: (key) => unwrap(Effect.runSyncExit(quarantine.add(key))),
+      lift: (key) => Effect.runSync(quarantine.lift(key))
+    }
+  }
+
+  get #relay(): RelayServer["Service"] {
+    if (this.#running === undefined) throw new Error(`the server ${JSON.stringify(this.name)} is not running`)
+    return this.#running.relay
+  }
+
+  async #start(options: RunOptions): Promise<Running> {
+    if (this.#starting !== undefined) throw new Error(`the server ${JSON.stringify(this.name)} is running already`)
+    this.#starting = this.#launch(options)
+    try {
+      this.#running = await this.#starting
+      return this.#running
+    } catch (error) {
+      this.#starting = undefined
+      throw error
+    }
+  }
+
+  async #launch(options: RunOptions): Promise<Running> {
+    checkObject(options.configDict)
+    const { values, warnings } = await run(configure(options))
+    const runtime = ManagedRuntime.make(
+      RelayServer.layerConfig.pipe(
+        Layer.provide(
+          Layer.effectDiscard(Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true }))
+        ),
+        Layer.provide(ServerConfig.ServerConfig.layer(values)),
+        Layer.provide(RelayLogger.RelayLogger.layer({ name: this.name, ...values.logger }))
+      )
+    )
+    const exit = await runtime.runPromiseExit(RelayServer)
+    if (Exit.isFailure(exit)) await runtime.dispose()
+    const relay = unwrap(exit)
+
+    let stopping: Promise<void> | undefined
+    const { promise: stopped, resolve, reject } = Promise.withResolvers<void>()
+    const stop = () => {
+      stopping ??= runtime.dispose().finally(() => {
+        this.#running = undefined
+        this.#starting = undefined
+      })
+      stopping.then(resolve, reject)
+      return stopping
+    }
+    return { relay, stop, stopped }
+  }
+}
+
+const checkObject = (configDict: unknown): void => {
+  if (configDict === undefined) return
+  if (typeof configDict !== "object" || configDict === null || Array.isArray(configDict)) {
+    const found = configDict === null ? "null" : Array.isArray(configDict) ? "an array" : `a ${typeof configDict}`
+    throw new TypeError(`configDict must be an object, as in a server.json; found ${found}`)
+  }
+}
+
+/** The configuration, with host and port by the precedence of the profile (seed, "Host/port precedence"). */
+const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, port }: RunOptions) {
+  const source = configDict !== undefined ? "configDict" : (configPath ?? "arguments")
+  const written = configDict ?? (configPath === undefined ? {} : yield* ServerConfig.read(configPath))
+  const loaded = yield* ServerConfig.decode(written, source)
+  const isPython = ServerConfig.profileOf(loaded.values.version) === "python"
+  const present = ServerConfig.examine(written).input as { readonly host?: unknown; readonly port?: unknown }
+  const bind = isPython
+    ? { host: host ?? "127.0.0.1", port: port ?? 8888 }
+    : { host: present.host ?? host, port: present.port ?? port }
+  const checked = ServerConfig.examine({ ...present, ...bind })
+  if (Result.isFailure(checked.values)) {
+    return yield* ConfigReport.invalid(
+      "arguments",
+      checked.values.failure.map(({ problem }) => problem)
+    )
+  }
+  return { values: checked.values.success, warnings: loaded.warnings }
+})
+
+const TYPES = { Relayed: "message", Connected: "connected", StateChanged: "stateChanged", Disconnected: "disconnected" }
+
+const toServerEvent = ({ _tag, ...event }: Observed<RelayEvent>): ServerEvent =>
+  ({ type: TYPES[_tag], ...event }) as ServerEvent
+
+const run = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => unwrap(await Effect.runPromiseExit(effect))
+
+/** What became of an effect, or an error that needs no Effect to be understood. */
+const unwrap = <A, E>(exit: Exit.Exit<A, E>): A => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const cause = Cause.squash(exit.cause)
+  throw new Error(cause instanceof Error ? cause.message : String(cause), { cause })
+}

@@ -1,0 +1,153 @@
+import type * as Fiber from "effect/Fiber"
+import type { Gate } from "./Admission.ts"
+import type { Verdict } from "./Backpressure.ts"
+import type { Connection } from "./Connection.ts"
+import type { Watched } from "./IdleTimeout.ts"
+import { Incidents, type Totals } from "./Incidents.ts"
+import type { LineFraming } from "./LineFraming.ts"
+import * as Notice from "./Notice.ts"
+import type { RateBudget } from "./RateLimiter.ts"
+import type { Member } from "./Room.ts"
+
+/** Why a session ends. */
+export interface Departure {
+  /** For the log. */
+  readonly reason: string
+  /** The last line the client gets. */
+  readonly notice: string | undefined
+  readonly severity: "Info" | "Warn"
+  readonly quarantine?: boolean
+}
+
+export const IDLE: Departure = { reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
+export const TOO_SLOW: Departure = { reason: "reading too slowly", notice: Notice.TOO_SLOW, severity: "Warn" }
+
+/** Why the server does not read a client for now. `admission`: the host program decides on a line. */
+export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">
+
+/**
+ * What a client does. `throttled`, `paused`: it is not read because of backpressure. `waiting`: nor while others catch up, or
+ * the host program decides on its line. `slow`: it reads so slowly that nobody waits for it any more.
+ */
+export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow"
+
+const STATES: { readonly [reason in Hold]: ClientState } = {
+  throttle: "throttled",
+  flow_control: "paused",
+  congested: "waiting",
+  admission: "waiting"
+}
+
+/** A client as others may see it, at one moment. */
+export interface ClientInfo {
+  /** `ip:port`: its name in envelopes, logs and every operation. */
+  readonly address: string
+  readonly ip: string
+  readonly connectedSince: Date
+  /** Complete lines received, whatever became of them. */
+  readonly linesIn: number
+  /** Lines of others handed to its connection. */
+  readonly linesOut: number
+  readonly bytesIn: number
+  /** Bytes handed to its connection, those of notices included. */
+  readonly bytesOut: number
+  /** Bytes on their way to it that its kernel has not taken. */
+  readonly bytesWaiting: number
+  readonly state: ClientState
+}
+
+/** One client's state, from its arrival to the closed socket. */
+export class Client implements Watched {
+  readonly connection: Connection
+  readonly budget: RateBudget
+  readonly gate: Gate | undefined
+  readonly incidents: Incidents
+  readonly connectedMillis: number
+  framing!: LineFraming
+  member!: Member
+  lastLine: number
+  /** The server holds the client back: its silence is not its own. */
+  hold: Hold | undefined
+  /** It was given up: it has not caught up within the stall grace. */
+  isStalled = false
+  /** When it was first seen that the connection is gone, in milliseconds, although lines are left. */
+  goneMillis: number | undefined
+  linesIn = 0
+  bytesIn = 0
+  /** Lines since the client was last told. */
+  overLimit = 0
+  oversized = 0
+  notUtf8 = 0
+  departure: Departure | undefined
+
+  readonly #fiber: Fiber.Fiber<unknown, unknown>
+
+  /**
+   * @param nowMillis of the monotonic clock
+   * @param connectedMillis the time of day, in milliseconds
+   * @param fiber runs the session
+   */
+  constructor(options: {
+    readonly connection: Connection
+    readonly budget: RateBudget
+    readonly gate: Gate | undefined
+    readonly totals: Totals
+    readonly nowMillis: number
+    readonly connectedMillis: number
+    readonly fiber: Fiber.Fiber<unknown, unknown>
+  }) {
+    this.connection = options.connection
+    this.budget = options.budget
+    this.gate = options.gate
+    this.incidents = new Incidents(options.totals)
+    this.lastLine = options.nowMillis
+    this.connectedMillis = options.connectedMillis
+    this.#fiber = options.fiber
+  }
+
+  /** Whether lines were not relayed since the client was last told. */
+  get hasOffended(): boolean {
+    return this.overLimit > 0 || this.oversized > 0 || this.notUtf8 > 0
+  }
+
+  get info(): ClientInfo {
+    const { outbox } = this.member
+    return {
+      address: this.connection.address,
+      ip: this.connection.ip,
+      connectedSince: new Date(this.connectedMillis),
+      linesIn: this.linesIn,
+      linesOut: outbox.sentMessages,
+      bytesIn: this.bytesIn,
+      bytesOut: outbox.sentBytes,
+      bytesWaiting: outbox.waitingBytes,
+      state: this.isStalled ? "slow" : this.hold === undefined ? "active" : STATES[this.hold]
+    }
+  }
+
+  lastLineMillis(): number | undefined {
+    return this.hold === undefined ? this.lastLine : undefined
+  }
+
+  onIdle(): void {
+    this.evict(IDLE)
+  }
+
+  /**
+   * Sends the client a notice, `times` over.
+   *
+   * @returns how often it was not told, because it does not read
+   */
+  tell(notice: string, times = 1): number {
+    const untold = this.member.outbox.notify(notice, times)
+    if (untold > 0) this.incidents.count("notices dropped", untold)
+    return untold
+  }
+
+  /** Ends the session from outside. The first reason counts. */
+  evict(departure: Departure): void {
+    if (this.departure !== undefined) return
+    this.departure = departure
+    this.#fiber.interruptUnsafe()
+  }
+}

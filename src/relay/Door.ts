@@ -1,0 +1,83 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { ClientLimits } from "./ClientLimits.ts"
+import type { Connection } from "./Connection.ts"
+import * as Incidents from "./Incidents.ts"
+import { monotonicMillis } from "./monotonicMillis.ts"
+import * as Notice from "./Notice.ts"
+import { Quarantine, type Suspect } from "./Quarantine.ts"
+
+/** Why a client may not come in, and what it is told. */
+export interface Refusal {
+  readonly incident: Incidents.Incident
+  readonly notice: string
+}
+
+/** There is no place left. */
+export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FULL }
+
+/** Who may come in: what every listener asks before anything is allocated for a session. */
+export interface Door {
+  /** Gives a client a place, which its session gives back; or says why not. */
+  readonly enterUnsafe: (client: Suspect) => Refusal | undefined
+  /** The session of a client that has a place, to the end. Never fails. */
+  readonly session: (connection: Connection) => Effect.Effect<void>
+  /** Counts, and tells the log, that somebody was refused. */
+  readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void
+  /** How many have a place. */
+  readonly clientsUnsafe: () => number
+  /** The most clients in all; `Infinity` for no limit. */
+  readonly maxClientsUnsafe: () => number
+}
+
+/**
+ * @param session runs one client's session
+ * @param totals counts what happens
+ */
+export const make = Effect.fnUntraced(function* (
+  session: (connection: Connection) => Effect.Effect<void>,
+  totals: Incidents.Totals
+) {
+  const quarantine = yield* Quarantine
+  const limits = yield* ClientLimits
+  const clock = yield* Clock.Clock
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const refusals = new Incidents.Incidents(totals)
+  let lastRefused = ""
+  let clients = 0
+
+  const report = (nowMillis: number): Effect.Effect<void> => {
+    const lines = refusals.report(nowMillis)
+    return lines.length === 0
+      ? Effect.void
+      : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
+  }
+  yield* Effect.addFinalizer(() => Effect.suspend(() => report(Infinity)))
+
+  const door: Door = {
+    enterUnsafe: (client) => {
+      const remaining = quarantine.remainingMillisUnsafe(client)
+      if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
+      if (!limits.enterUnsafe(client.ip)) return FULL
+      clients++
+      return undefined
+    },
+    session: (connection) =>
+      Effect.ensuring(
+        session(connection),
+        Effect.sync(() => {
+          clients--
+          limits.leaveUnsafe(connection.ip)
+        })
+      ),
+    refusedUnsafe: (ip, incident) => {
+      lastRefused = ip
+      refusals.count(incident)
+      const logged = report(monotonicMillis(clock))
+      if (logged !== Effect.void) runFork(logged)
+    },
+    clientsUnsafe: () => clients,
+    maxClientsUnsafe: limits.maxClientsUnsafe
+  }
+  return door
+})

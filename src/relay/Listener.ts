@@ -1,0 +1,50 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Door } from "./Door.ts"
+
+/** The server cannot listen where it was told to. */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  host: Schema.String,
+  port: Schema.Int,
+  /** The system's error code, such as `EADDRINUSE`. */
+  code: Schema.String
+}) {
+  override get message() {
+    const reason = REASONS[this.code]
+    const explained = reason === undefined ? this.code : `${reason} (${this.code})`
+    return `cannot listen on ${formatAddress(this.host, this.port)}: ${explained}`
+  }
+}
+
+const REASONS: Record<string, string> = {
+  EADDRINUSE: "the port is already in use",
+  EADDRNOTAVAIL: "no network interface of this machine has that address",
+  EACCES: "not allowed; ports below 1024 need extra rights",
+  ENOTFOUND: "there is no such host name",
+  EAI_AGAIN: "the host name cannot be looked up now",
+  EMFILE: "too many open files"
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export const formatAddress = (host: string, port: number): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+
+/** Where the server listens. */
+export interface BoundAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** A transport: where clients come from. Everything behind it is the same for all of them. */
+export class Listener extends Context.Service<
+  Listener,
+  {
+    /**
+     * Begins to listen, and runs `door.session` for each client that the door lets in, until the scope ends: then it takes no
+     * more, interrupts the sessions and waits for them.
+     */
+    readonly listen: (door: Door) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>
+  }
+>()("summoner-server/Listener") {}

@@ -1,0 +1,161 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Client, ClientInfo, ClientState } from "./Client.ts"
+import { Feed } from "./Feed.ts"
+import { noTotals, type Totals } from "./Incidents.ts"
+
+/** Something that happened to a client. */
+export type ClientChange =
+  | { readonly _tag: "Connected"; readonly client: ClientInfo }
+  | { readonly _tag: "StateChanged"; readonly client: ClientInfo; readonly from: ClientState }
+  | { readonly _tag: "Disconnected"; readonly client: ClientInfo; readonly reason: string }
+
+/** A line that was relayed. */
+export interface RelayedMessage {
+  /** Its sender: `ip:port` of a client, or the name that the host program gave. */
+  readonly address: string
+  readonly content: string
+}
+
+/** Everything that a host program may want to follow, in the order in which it happens. */
+export type RelayEvent = ClientChange | ({ readonly _tag: "Relayed" } & RelayedMessage)
+
+/** What the server has done since it was started. Counts are totals. */
+export interface Stats {
+  readonly startedAt: Date
+  /** Clients in the room now. */
+  readonly clients: number
+  /** Clients that were ever in the room. */
+  readonly connections: number
+  /** Complete lines received, whatever became of them. */
+  readonly linesIn: number
+  /** Lines relayed, those of the host program included. */
+  readonly linesRelayed: number
+  /** Deliveries: lines handed to clients' connections. */
+  readonly linesOut: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Bytes that clients in the room have not taken yet. */
+  readonly bytesWaiting: number
+  /** How often lines, clients and notices met a limit, by what happened. */
+  readonly incidents: Readonly<Totals>
+  /** Events that consumers of `messages` and `changes` have lost because they fell behind. */
+  readonly missedByConsumers: number
+}
+
+/** Who is connected, and what has happened: what the host program may know. */
+export class Roster {
+  readonly changes: Feed<ClientChange>
+  readonly messages: Feed<RelayedMessage>
+  readonly events: Feed<RelayEvent>
+  readonly totals = noTotals()
+
+  #linesRelayed = 0
+  readonly #clients = new Map<string, Client>()
+  readonly #startedMillis: number
+  #connections = 0
+  /** Of clients that have left. */
+  readonly #left = { linesIn: 0, linesOut: 0, bytesIn: 0, bytesOut: 0 }
+
+  private constructor(
+    startedMillis: number,
+    changes: Feed<ClientChange>,
+    messages: Feed<RelayedMessage>,
+    events: Feed<RelayEvent>
+  ) {
+    this.#startedMillis = startedMillis
+    this.changes = changes
+    this.messages = messages
+    this.events = events
+  }
+
+  /** An empty roster. Its feeds end with the scope. */
+  static readonly make = Effect.gen(function* () {
+    return new Roster(
+      yield* Clock.currentTimeMillis,
+      yield* Feed.make<ClientChange>(),
+      yield* Feed.make<RelayedMessage>(),
+      yield* Feed.make<RelayEvent>()
+    )
+  })
+
+  /** Everybody in the room. */
+  get clients(): ReadonlyArray<ClientInfo> {
+    return Array.from(this.#clients.values(), ({ info }) => info)
+  }
+
+  get stats(): Stats {
+    const { clients } = this
+    const sum = (of: "linesIn" | "linesOut" | "bytesIn" | "bytesOut") =>
+      clients.reduce((total, client) => total + client[of], this.#left[of])
+    return {
+      startedAt: new Date(this.#startedMillis),
+      clients: clients.length,
+      connections: this.#connections,
+      linesIn: sum("linesIn"),
+      linesRelayed: this.#linesRelayed,
+      linesOut: sum("linesOut"),
+      bytesIn: sum("bytesIn"),
+      bytesOut: sum("bytesOut"),
+      bytesWaiting: clients.reduce((total, { bytesWaiting }) => total + bytesWaiting, 0),
+      incidents: { ...this.totals },
+      missedByConsumers: this.changes.missed + this.messages.missed + this.events.missed
+    }
+  }
+
+  /** @param address `ip:port` */
+  find(address: string): Client | undefined {
+    return this.#clients.get(address)
+  }
+
+  enter(client: Client): void {
+    this.#connections++
+    this.#clients.set(client.connection.address, client)
+    if (this.#isWatched) this.#publish({ _tag: "Connected", client: client.info })
+  }
+
+  leave(client: Client, reason: string): void {
+    this.#clients.delete(client.connection.address)
+    const { info } = client
+    this.#left.linesIn += info.linesIn
+    this.#left.linesOut += info.linesOut
+    this.#left.bytesIn += info.bytesIn
+    this.#left.bytesOut += info.bytesOut
+    if (this.#isWatched) this.#publish({ _tag: "Disconnected", client: info, reason })
+  }
+
+  /** Changes what a client's state consists of, and tells whoever watches if it is another one then. */
+  change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void {
+    if (!this.#isWatched) return void Object.assign(client, by)
+    const from = client.info.state
+    Object.assign(client, by)
+    const { info } = client
+    if (info.state !== from) this.#publish({ _tag: "StateChanged", client: info, from })
+  }
+
+  /** Counts a line that was relayed. */
+  countRelayed(): void {
+    this.#linesRelayed++
+  }
+
+  /** Whether anybody would see a line that is relayed. */
+  get isListenedTo(): boolean {
+    return this.messages.isWatched || this.events.isWatched
+  }
+
+  /** Tells whoever listens of a line that was relayed. */
+  relayed(address: string, content: string): void {
+    this.messages.publish({ address, content })
+    this.events.publish({ _tag: "Relayed", address, content })
+  }
+
+  /** Whether anybody would see what happens to a client. */
+  get #isWatched(): boolean {
+    return this.changes.isWatched || this.events.isWatched
+  }
+
+  #publish(change: ClientChange): void {
+    this.changes.publish(change)
+    this.events.publish(change)
+  }
+}

@@ -1,0 +1,61 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import type { Door } from "../relay/Door.ts"
+import { formatAddress, Listener } from "../relay/Listener.ts"
+import { ServerConfig } from "../ServerConfig.ts"
+import { MemoryConnection, type Options } from "./MemoryConnection.ts"
+
+/** The port on which a server listens that may choose it, and the one below the first client's. */
+const FIRST_PORT = 49_152
+
+/** How clients come to a server without a socket. */
+export class MemoryNetwork extends Context.Service<
+  MemoryNetwork,
+  {
+    /**
+     * Connects a client. It is in the room, or refused, when this returns; the scope of the server ends it. A defect if no
+     * server listens.
+     *
+     * @param options `ip`: where it comes from, by default 127.0.0.1; and how its connection behaves
+     */
+    readonly connect: (options?: Options & { readonly ip?: string }) => Effect.Effect<MemoryConnection>
+  }
+>()("summoner-server/testing/MemoryNetwork") {}
+
+/** A transport in memory, with the door and the sessions of a real one. */
+export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> = Layer.effectContext(
+  Effect.gen(function* () {
+    const { host, port } = yield* ServerConfig
+    let accept: ((connection: MemoryConnection) => void) | undefined
+    let lastPort = FIRST_PORT
+
+    const listen = Effect.fnUntraced(function* (door: Door) {
+      const fork = yield* FiberSet.makeRuntime<never, void, never>()
+      accept = (connection) => {
+        const refusal = door.enterUnsafe(connection)
+        if (refusal === undefined) return void fork(door.session(connection))
+        door.refusedUnsafe(connection.ip, refusal.incident)
+        connection.writeUnsafe(Buffer.from(refusal.notice))
+        connection.endUnsafe()
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          accept = undefined
+        })
+      )
+      return { host, port: port === 0 ? FIRST_PORT : port }
+    })
+
+    const connect = ({ ip = "127.0.0.1", ...options }: Options & { readonly ip?: string } = {}) =>
+      Effect.suspend(() => {
+        if (accept === undefined) return Effect.die(new Error("connect: no server listens"))
+        const connection = new MemoryConnection(formatAddress(ip, ++lastPort), options)
+        accept(connection)
+        return Effect.succeed(connection)
+      })
+
+    return Context.make(Listener, Listener.of({ listen })).pipe(Context.add(MemoryNetwork, { connect }))
+  })
+)

@@ -1,0 +1,22 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Backpressure, type Verdict } from "../relay/Backpressure.ts"
+
+/**
+ * Backpressure that does as it is told.
+ *
+ * @param script the verdict on the first line of the room, on the second, and so on; later ones pass
+ * @param waits how long a sender is held, 1 second each if left out
+ */
+export const layer = (
+  script: ReadonlyArray<Verdict>,
+  waits: { readonly throttle?: Effect.Effect<void>; readonly flowControl?: Effect.Effect<void> } = {}
+): Layer.Layer<Backpressure> =>
+  Layer.sync(Backpressure, () => {
+    let line = 0
+    return Backpressure.of({
+      decideUnsafe: () => script[line++] ?? "pass",
+      throttle: waits.throttle ?? Effect.sleep("1 second"),
+      flowControl: waits.flowControl ?? Effect.sleep("1 second")
+    })
+  })

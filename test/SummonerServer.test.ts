@@ -1,0 +1,249 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { fileURLToPath } from "node:url"
+import type { RunOptions, ServerEvent } from "../src/SummonerServer.ts"
+import { SummonerServer } from "../src/SummonerServer.ts"
+import * as Cli from "./support/Cli.ts"
+import * as Directory from "./support/Directory.ts"
+import * as TcpClient from "./support/TcpClient.ts"
+
+const quiet = { logger: { enable_console_log: false } }
+
+const QUIET = { configDict: quiet, port: 0 }
+
+/** A server that is running; it is shut down with the scope. */
+const start = (options: RunOptions = QUIET) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const server = new SummonerServer()
+      await server.start(options)
+      return server
+    }),
+    (server) => Effect.promise(() => server.shutdown())
+  )
+
+const rejection = (promise: Promise<unknown>) =>
+  Effect.promise(() =>
+    promise.then(
+      () => assert.fail("it was not rejected"),
+      (error: Error) => error
+    )
+  )
+
+describe("SummonerServer", () => {
+  it.live("starts, relays and shuts down, once and again", () =>
+    Effect.gen(function* () {
+      const server = new SummonerServer("a name")
+      assert.throws(() => server.address, 'the server "a name" is not running')
+      for (let i = 0; i < 2; i++) {
+        yield* Effect.promise(() => server.start(QUIET))
+        assert.strictEqual(server.address.host, "127.0.0.1")
+        const a = yield* TcpClient.connect(server.address.port)
+        const b = yield* TcpClient.connect(server.address.port)
+        yield* TcpClient.settled(a, b)
+        yield* Effect.promise(() => Promise.all([server.shutdown(), server.shutdown()]))
+        assert.deepStrictEqual(yield* a.rest, ["Warning: Server is shutting down."])
+        assert.throws(() => server.clients, "not running")
+      }
+      yield* Effect.promise(() => server.shutdown())
+    })
+  )
+
+  it.live("installs no signal handlers by start, and does not start twice", () =>
+    Effect.gen(function* () {
+      const before = process.listenerCount("SIGINT")
+      const server = yield* start()
+      assert.strictEqual(process.listenerCount("SIGINT"), before)
+      const error = yield* rejection(server.start(QUIET))
+      assert.strictEqual(error.message, 'the server "MyServer" is running already')
+      assert.isAbove(server.address.port, 0)
+    })
+  )
+
+  it.live("run settles when it is shut down, and takes its signal handlers away", () =>
+    Effect.gen(function* () {
+      const before = process.listenerCount("SIGTERM")
+      const server = new SummonerServer()
+      const done = server.run(QUIET)
+      assert.strictEqual(process.listenerCount("SIGTERM"), before + 1)
+      // While it is still starting: the shutdown waits for that.
+      yield* Effect.promise(() => server.shutdown())
+      yield* Effect.promise(() => done)
+      assert.strictEqual(process.listenerCount("SIGTERM"), before)
+    })
+  )
+
+  it.live("run ends on SIGTERM, in order, in a process of its own", () =>
+    Effect.gen(function* () {
+      const program = fileURLToPath(new URL("fixtures/run.ts", import.meta.url))
+      const cwd = yield* Directory.make()
+      const running = yield* Cli.start([], { program, cwd })
+      const [, port] = yield* running.printed(/fixture - INFO - listening on \S*:(\d+)/)
+      const client = yield* TcpClient.connect(Number(port))
+      yield* running.printed(/connected/)
+      running.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* client.rest, ["Warning: Server is shutting down."])
+      client.socket.end()
+      assert.deepStrictEqual(yield* running.exit, { code: 0, signal: null })
+      assert.match(running.output(), /shutdown complete\nended 0\n$/)
+    })
+  )
+
+  it.live("ends with the block that uses it", () =>
+    Effect.promise(async () => {
+      let port: number
+      {
+        await using server = new SummonerServer()
+        await server.start(QUIET)
+        port = server.address.port
+      }
+      await using second = new SummonerServer()
+      await second.start({ configDict: { ...quiet, port } })
+      assert.strictEqual(second.address.port, port)
+    })
+  )
+
+  describe("configuration", () => {
+    it.live.each([
+      ["Rust: the configuration wins", { version: "rust", host: "127.0.0.2", port: 0 }, "127.0.0.1", 1, "127.0.0.2"],
+      [
+        "Rust: an older place counts",
+        { hyper_parameters: { host: "127.0.0.2", port: 0 } },
+        "127.0.0.1",
+        1,
+        "127.0.0.2"
+      ],
+      ["Rust: arguments where it has none", { host: null }, "127.0.0.3", 0, "127.0.0.3"],
+      ["Python: the arguments win", { version: "python", host: "127.0.0.2", port: 1 }, "127.0.0.3", 0, "127.0.0.3"],
+      ["Python: so do their defaults", { version: "python", host: "127.0.0.2", port: 1 }, undefined, 0, "127.0.0.1"]
+    ] as const)("%s", ([, configDict, host, port, expected]) =>
+      Effect.gen(function* () {
+        const server = yield* start({ configDict: { ...quiet, ...configDict }, host, port })
+        assert.strictEqual(server.address.host, expected)
+      })
+    )
+
+    it.live("is read from a file, unless there is a configDict", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({
+          "server.json": { ...quiet, host: "127.0.0.4", port: 0 },
+          "broken.json": "{"
+        })
+        const fromFile = yield* start({ configPath: `${directory}/server.json` })
+        assert.strictEqual(fromFile.address.host, "127.0.0.4")
+        yield* start({ ...QUIET, configPath: `${directory}/broken.json` })
+      })
+    )
+
+    it.live.each([null, [], "server.json", 7])("%j is no configDict", (configDict) =>
+      Effect.gen(function* () {
+        const error = yield* rejection(new SummonerServer().start({ configDict: configDict as never }))
+        assert.instanceOf(error, TypeError)
+        assert.match(
+          error.message,
+          /^configDict must be an object, as in a server\.json; found (null|an array|a string|a number)$/
+        )
+      })
+    )
+
+    it.live("that is wrong is an ordinary error that says everything, with its cause", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "server.json": "{\n  nonsense" })
+        const cases: ReadonlyArray<readonly [RunOptions, RegExp]> = [
+          [
+            { configDict: { prot: 1, hyper_parameters: { max_clients: "many" } } },
+            /^configDict: 2 problems\n.*prot.*mean port[^]*max_clients/
+          ],
+          [{ configPath: `${directory}/server.json` }, /server\.json: [^]*line 2/],
+          [{ configPath: `${directory}/none.json` }, /none\.json/],
+          [{ port: 70_000, configDict: quiet }, /^arguments: 1 problem\n {2}port: expected .*, found 70000/],
+          [{ host: 7 as never, configDict: quiet }, /^arguments: 1 problem\n {2}host: expected .*, found 7/]
+        ]
+        for (const [options, message] of cases) {
+          const server = new SummonerServer()
+          const error = yield* rejection(server.start(options))
+          assert.match(error.message, message)
+          assert.strictEqual(error.constructor, Error)
+          assert.strictEqual((error.cause as { _tag: string })._tag, "ConfigError")
+          // Nothing is left behind.
+          yield* Effect.promise(() => server.start(QUIET))
+          yield* Effect.promise(() => server.shutdown())
+        }
+      })
+    )
+
+    it.live("cannot listen on a port that is taken", () =>
+      Effect.gen(function* () {
+        const { address } = yield* start()
+        const error = yield* rejection(new SummonerServer().run({ configDict: { ...quiet, port: address.port } }))
+        assert.strictEqual(
+          error.message,
+          `cannot listen on 127.0.0.1:${address.port}: the port is already in use (EADDRINUSE)`
+        )
+        assert.strictEqual((error.cause as { code: string }).code, "EADDRINUSE")
+      })
+    )
+  })
+
+  it.live("tells what happens, in order, until it ends", () =>
+    Effect.gen(function* () {
+      const server = yield* start()
+      const a = yield* TcpClient.connect(server.address.port)
+      const seen: Array<ServerEvent> = []
+      let onEvent = () => {}
+      const event = (type: ServerEvent["type"]) =>
+        Effect.callback<ServerEvent>((resume) => {
+          onEvent = () => {
+            const found = seen.find((event) => event.type === type)
+            if (found !== undefined) resume(Effect.succeed(found))
+          }
+          onEvent()
+        })
+      const following = (async () => {
+        for await (const event of server.events) {
+          seen.push(event)
+          onEvent()
+        }
+      })()
+      yield* event("connected")
+      a.send("hello\n")
+      yield* event("message")
+      a.socket.destroy()
+      yield* event("disconnected")
+      yield* Effect.promise(() => server.shutdown())
+      yield* Effect.promise(() => following)
+      assert.deepStrictEqual(
+        seen.map(({ type }) => type),
+        ["connected", "message", "disconnected"]
+      )
+      assert.deepStrictEqual(seen[1], { type: "message", address: a.address, content: "hello", missed: 0 })
+    })
+  )
+
+  it.live("does what the service does", () =>
+    Effect.gen(function* () {
+      const server = yield* start()
+      const a = yield* TcpClient.connect(server.address.port)
+      const b = yield* TcpClient.connect(server.address.port)
+      yield* TcpClient.settled(a, b)
+      yield* Effect.promise(() => server.broadcast("hi", { from: "host" }))
+      yield* Effect.promise(() => server.send(b.address, "hi"))
+      yield* Effect.promise(() => server.disconnect(b.address, { notice: "bye", quarantine: true }))
+      assert.deepStrictEqual(yield* b.rest, ['{"remote_addr":"host","content":"hi"}', "Warning: hi", "Warning: bye"])
+      assert.deepStrictEqual(
+        server.clients.map(({ address }) => address),
+        [a.address]
+      )
+      assert.strictEqual(server.stats.connections, 2)
+      assert.deepStrictEqual(
+        server.quarantine.list().map(({ key }) => key),
+        ["127.0.0.1"]
+      )
+      assert.isTrue(server.quarantine.lift("127.0.0.1"))
+      server.quarantine.add("10.0.0.1")
+      assert.throws(() => server.quarantine.add("nobody"), '"nobody" cannot be quarantined: expected an IP address')
+      const error = yield* rejection(server.send("nobody", "hi"))
+      assert.match(error.message, /^no client "nobody" is connected/)
+    })
+  )
+})

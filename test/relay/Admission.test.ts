@@ -1,0 +1,236 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import * as Admission from "../../src/relay/Admission.ts"
+import { Quarantine } from "../../src/relay/Quarantine.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
+import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
+import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
+import * as TestBackpressure from "../../src/testing/TestBackpressure.ts"
+import * as TestBroadcaster from "../../src/testing/TestBroadcaster.ts"
+import * as TestIdleTimeout from "../../src/testing/TestIdleTimeout.ts"
+import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
+import * as TestRateLimiter from "../../src/testing/TestRateLimiter.ts"
+import * as TestRelay from "../../src/testing/TestRelay.ts"
+
+const envelope = ({ address }: MemoryConnection, content: string) => JSON.stringify({ remote_addr: address, content })
+
+/** A relay in which `open` decides, and three clients of it. */
+const start = Effect.fnUntraced(function* (
+  open: Admission.Open,
+  replaced: Layer.Layer<never> | Layer.Layer<Quarantine> = Layer.empty
+) {
+  const log: Array<string> = []
+  const context = yield* Layer.build(
+    TestRelay.layer({}, replaced as Layer.Layer<Quarantine>).pipe(
+      Layer.provide(Admission.layer(open)),
+      Layer.provide(RelayLogger.layerTest(log))
+    )
+  )
+  const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
+  const relay = yield* Effect.provideContext(RelayServer, context)
+  return { relay, log, a: yield* connect(), b: yield* connect(), c: yield* connect({ ip: "10.0.0.3" }) }
+})
+
+describe("Admission", () => {
+  it.effect("sees each line with its sender, and decides on it alone", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const { a, b, c, log } = yield* start(
+        ({ address }) =>
+          (line) =>
+            Effect.sync(() => {
+              seen.push(`${address} ${line}`)
+              if (line === "bad") return Admission.refuse()
+              if (line === "rude") return Admission.refuse("Mind your\nlanguage.")
+              return line === "shout" ? Admission.relay({ content: "SHOUT\n!" }) : Admission.relay()
+            })
+      )
+      a.send("one\nbad\nrude\nshout\nlast\n")
+      const expected = [envelope(a, "one"), envelope(a, "SHOUT\n!"), envelope(a, "last")]
+      assert.deepStrictEqual(yield* b.readLines(3), expected)
+      assert.deepStrictEqual(yield* c.readLines(3), expected)
+      assert.deepStrictEqual(a.lines, ["Warning: Mind your language."])
+      assert.deepStrictEqual(
+        seen,
+        ["one", "bad", "rude", "shout", "last"].map((line) => `${a.address} ${line}`)
+      )
+      assert.includeMembers(log, [`INFO From ${a.address}: SHOUT\\n!`])
+      assert.notInclude(log.join(), "bad")
+    })
+  )
+
+  it.effect("chooses who gets a line, in order with those for all", () =>
+    Effect.gen(function* () {
+      const { a, b, c } = yield* start(() => (line) => {
+        const [, to, content] = /^@(\S+) (.*)$/.exec(line) ?? []
+        return Effect.succeed(
+          to === undefined ? Admission.relay() : Admission.relay({ content: content!, to: (address) => address === to })
+        )
+      })
+      a.send(`1\n@${b.address} 2\n3\n@${a.address} to myself\n4\n`)
+      assert.deepStrictEqual(
+        yield* b.readLines(4),
+        ["1", "2", "3", "4"].map((content) => envelope(a, content))
+      )
+      assert.deepStrictEqual(
+        yield* c.readLines(3),
+        ["1", "3", "4"].map((content) => envelope(a, content))
+      )
+      assert.strictEqual(a.received, "")
+    })
+  )
+
+  it.effect("counts only those whom a line is for as its fan-out", () =>
+    Effect.gen(function* () {
+      const { a, b, c } = yield* Effect.flatMap(
+        Layer.build(
+          TestRelay.layer({
+            hyper_parameters: { backpressure_policy: { disconnect_threshold: 2, enable_throttle: false } }
+          }).pipe(
+            Layer.provide(
+              Admission.layer(
+                () => (line) =>
+                  Effect.succeed(line === "all" ? Admission.relay() : Admission.relay({ to: () => false }))
+              )
+            )
+          )
+        ),
+        (context) =>
+          Effect.gen(function* () {
+            const { connect } = yield* MemoryNetwork
+            return { a: yield* connect(), b: yield* connect(), c: yield* connect() }
+          }).pipe(Effect.provideContext(context))
+      )
+      a.send("nobody\n")
+      yield* a.until((self) => self.isAwaited)
+      assert.isFalse(a.isClosed)
+      a.send("all\n")
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: You have been disconnected due to backpressure."])
+      assert.deepStrictEqual([b.received, c.received], ["", ""])
+    })
+  )
+
+  it.effect("ends a client, with a notice and in quarantine if it says so", () =>
+    Effect.gen(function* () {
+      const { a, b, c, relay } = yield* start(
+        () => (line) =>
+          Effect.succeed(
+            line === "out" ? Admission.disconnect({ notice: "Never again.", quarantine: true }) : Admission.disconnect()
+          ),
+        TestQuarantine.layer()
+      )
+      a.send("bye\nlost\n")
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: Server disconnected."])
+      assert.deepStrictEqual(yield* relay.quarantine.list, [])
+      c.send("out\n")
+      yield* c.until((self) => self.isClosed)
+      assert.deepStrictEqual(c.lines, ["Warning: Never again."])
+      assert.deepStrictEqual(
+        (yield* relay.quarantine.list).map(({ key }) => key),
+        ["10.0.0.3"]
+      )
+      assert.strictEqual(b.received, "")
+    })
+  )
+
+  it.effect("may take its time: only that client waits, and its silence is not held against it", () =>
+    Effect.gen(function* () {
+      const answer = yield* Deferred.make<Admission.Decision>()
+      const { a, b, c, relay } = yield* start(({ ip }) =>
+        ip === "10.0.0.3" ? () => Deferred.await(answer) : () => Effect.succeed(Admission.relay())
+      )
+      c.send("slow\nnext\n")
+      a.send("quick\n")
+      assert.deepStrictEqual(yield* b.readLines(1), [envelope(a, "quick")])
+      yield* TestClock.adjust("200 seconds")
+      a.send("quick\n")
+      b.send("quick\n")
+      yield* TestClock.adjust("200 seconds")
+      assert.deepStrictEqual(
+        (yield* relay.clients).map(({ state }) => state),
+        ["active", "active", "waiting"]
+      )
+      yield* Deferred.succeed(answer, Admission.relay())
+      yield* a.until((self) => self.received.includes("next"))
+      assert.deepStrictEqual(a.lines.slice(-2), [envelope(c, "slow"), envelope(c, "next")])
+    })
+  )
+
+  it.effect("that fails ends the client and relays nothing, and the log says why", () =>
+    Effect.gen(function* () {
+      const { a, b, log } = yield* start(() => () => Effect.die(new Error("a bug")))
+      a.send("secret\n")
+      yield* a.until((self) => self.isClosed)
+      assert.match(log.join("\n"), /^ERROR \S+ .*a bug/m)
+      assert.strictEqual(b.received, "")
+      assert.isFalse(b.isClosed)
+    })
+  )
+
+  it.effect("is asked after the rate limit, and its changes are held to the longest line", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const replaced = TestRateLimiter.layer([false, true]) as Layer.Layer<never>
+      const { a, b } = yield* start(
+        () => (line) => {
+          asked.push(line)
+          return Effect.succeed(Admission.relay({ content: "x".repeat(70_000) }))
+        },
+        replaced
+      )
+      a.send("over\nlong\n")
+      assert.deepStrictEqual(yield* a.readLines(2), [
+        "Warning: You are sending messages too quickly. Please slow down.",
+        "Warning: Message exceeds 65536 bytes and was dropped."
+      ])
+      assert.deepStrictEqual(asked, ["long"])
+      assert.strictEqual(b.received, "")
+    })
+  )
+})
+
+describe("test Layers", () => {
+  it.effect("together make a server without a socket", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* MemoryNetwork
+      const broadcaster = yield* TestBroadcaster.TestBroadcaster
+      const idleTimeout = yield* TestIdleTimeout.TestIdleTimeout
+      const [a, b] = [yield* connect(), yield* connect({ ip: "10.0.0.2" })]
+      const refused = yield* connect({ ip: "10.0.0.9" })
+      assert.deepStrictEqual(refused.lines, ["Warning: You are quarantined. Please try again in 5 seconds."])
+      a.send("1\n2\n3\n")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* b.readLines(2), [envelope(a, "1"), envelope(a, "3")])
+      assert.deepStrictEqual(a.lines, ["Warning: You are sending messages too quickly. Please slow down."])
+      assert.deepStrictEqual(
+        (yield* broadcaster.published).map(({ content, from, to }) => [from, content, to]),
+        [
+          [a.address, "1", undefined],
+          [a.address, "3", undefined]
+        ]
+      )
+      yield* idleTimeout.expire
+      yield* b.until((self) => self.isClosed)
+      assert.strictEqual(b.lines.at(-1), "Warning: You have been disconnected due to inactivity.")
+    }).pipe(
+      Effect.provide(
+        TestRelay.layer(
+          { port: 7000 },
+          Layer.mergeAll(
+            TestBroadcaster.layer,
+            TestRateLimiter.layer([true, false, true]),
+            TestBackpressure.layer(["throttle"]),
+            TestQuarantine.layer(["10.0.0.9"]),
+            TestIdleTimeout.layer
+          )
+        )
+      )
+    )
+  )
+})

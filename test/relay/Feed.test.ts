@@ -1,0 +1,90 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Feed, FEED_CAPACITY } from "../../src/relay/Feed.ts"
+
+interface Event {
+  readonly n: number
+}
+
+/** Consumes a feed in a fiber, and is subscribed when it returns. */
+const consume = Effect.fnUntraced(function* <A>(stream: Stream.Stream<A>) {
+  const seen: Array<A> = []
+  const fiber = yield* stream.pipe(
+    Stream.runForEach((event) => Effect.sync(() => seen.push(event))),
+    Effect.forkChild({ startImmediately: true })
+  )
+  return { seen, fiber }
+})
+
+describe("Feed", () => {
+  it.effect("brings what is published to every stream that runs, and costs nothing without", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.make<Event>()
+      assert.isFalse(feed.isWatched)
+      feed.publish({ n: 0 })
+      const a = yield* consume(feed.stream())
+      assert.isTrue(feed.isWatched)
+      feed.publish({ n: 1 })
+      const b = yield* consume(feed.stream(() => [{ n: -1 }]))
+      feed.publish({ n: 2 })
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(a.seen, [
+        { n: 1, missed: 0 },
+        { n: 2, missed: 0 }
+      ])
+      assert.deepStrictEqual(b.seen, [
+        { n: -1, missed: 0 },
+        { n: 2, missed: 0 }
+      ])
+      yield* Fiber.interrupt(a.fiber)
+      yield* Fiber.interrupt(b.fiber)
+      assert.isFalse(feed.isWatched)
+    })
+  )
+
+  it.effect("loses the oldest events of a consumer that falls behind, and only its own, and counts them", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.make<Event>()
+      const take = (count: number) => feed.stream().pipe(Stream.take(count), Stream.runCollect)
+      const slow = yield* Effect.forkChild(take(FEED_CAPACITY), { startImmediately: true })
+      const quick = yield* consume(feed.stream())
+      const published = FEED_CAPACITY + 10
+      // Published in one go: the slow consumer's fiber cannot run in between, the quick one's is given its turn.
+      for (let n = 0; n < published / 2; n++) feed.publish({ n })
+      while (quick.seen.length < published / 2) yield* Effect.yieldNow
+      assert.strictEqual(feed.missed, 0)
+      for (let n = published / 2; n < published * 2; n++) feed.publish({ n })
+      const events = [...(yield* Fiber.join(slow))]
+      while (quick.seen.at(-1)?.n !== published * 2 - 1) yield* Effect.yieldNow
+      const sum = (seen: ReadonlyArray<{ readonly missed: number }>) =>
+        seen.reduce((all, { missed }) => all + missed, 0)
+      assert.isAbove(sum(quick.seen), 0)
+      for (const seen of [events, quick.seen]) {
+        let next = 0
+        for (const { missed, n } of seen) {
+          assert.strictEqual(n, next + missed)
+          next = n + 1
+        }
+      }
+      assert.strictEqual(feed.missed, sum(events) + sum(quick.seen))
+    })
+  )
+
+  it.effect("ends its streams with its scope, after what was published", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const feed = yield* Scope.provide(Feed.make<Event>(), scope)
+      const { fiber, seen } = yield* consume(feed.stream())
+      feed.publish({ n: 1 })
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(seen, [{ n: 1, missed: 0 }])
+      assert.isFalse(feed.isWatched)
+    })
+  )
+})
