@@ -21,6 +21,12 @@ const KEEP_ALIVE_MILLIS = 60_000
 /** Refused connections that get their notice at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
 
+/** Connections that are accepted before their sessions begin, as long as more arrive in every turn of the event loop. */
+const ACCEPTED_AHEAD = 16_384
+
+/** Sessions that begin in one turn of the event loop. */
+const SESSIONS_PER_TURN = 8
+
 /** How long a refused client may take to close its side, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
 
@@ -80,16 +86,41 @@ const listenOn = Effect.fnUntraced(function* (
     get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces, places)
   })
   server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
-  server.on("connection", (socket) => {
+  const receive = (socket: Net.Socket) => {
     const client = Address.ofPeer(socket)
-    // Gone between the kernel's accept and ours.
+    // Gone already.
     if (client === undefined) return void socket.destroy()
     const refusal = door.clientsUnsafe() >= places - refusalPlaces ? FULL : door.enterUnsafe(client)
     if (refusal !== undefined) return refuse(socket, client.ip, refusal)
     fork(door.session(new TcpConnection(socket, client)))
+  }
+  // Accepting comes first: who connects while the backlog is full waits a second. A session costs four times an accept.
+  const accepted = new Set<Net.Socket>()
+  let acceptedThisTurn = 0
+  const receiveSome = () => {
+    const isTime = acceptedThisTurn === 0 || accepted.size >= ACCEPTED_AHEAD
+    acceptedThisTurn = 0
+    let left = isTime ? SESSIONS_PER_TURN : 0
+    for (const socket of accepted) {
+      if (left-- === 0) break
+      accepted.delete(socket)
+      receive(socket)
+    }
+    if (accepted.size > 0) setImmediate(receiveSome)
+  }
+  server.on("connection", (socket) => {
+    acceptedThisTurn++
+    if (accepted.size === 0) setImmediate(receiveSome)
+    accepted.add(socket)
   })
 
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const socket of accepted) receive(socket)
+      accepted.clear()
+      server.close()
+    })
+  )
   const bound = yield* listen(server, config, listen_backlog)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
