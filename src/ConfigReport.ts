@@ -2,8 +2,10 @@ import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 
 /** One thing that is wrong with a configuration. */
+/** One thing that is wrong with a configuration. */
 export interface Problem extends Schema.Schema.Type<typeof Problem> {}
 
+/** The schema of a problem. */
 export const Problem = Schema.Struct({
   /** Where, as it is written in the file: `hyper_parameters.slow_consumer.policy`, or `line 3, column 1`. */
   path: Schema.String,

@@ -174,6 +174,7 @@ const HyperParameters = Schema.Struct({
 /** A complete configuration: what a `server.json` means once every default is filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}
 
+/** The schema of a complete configuration. */
 export const Values = Schema.Struct({
   $schema: Schema.optionalKey(text.annotate({ description: "For editors; ignored." })),
   host: nullableKey(

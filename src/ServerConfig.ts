@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises"
 import * as ConfigReport from "./ConfigReport.ts"
 import { defaults, keys, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
 
-export { ConfigError } from "./ConfigReport.ts"
+export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
 export { defaults, type Key, keys, profileOf, Values, type Written } from "./ConfigSchema.ts"
 
 /** A configuration, and what its author should change although it works. */
@@ -156,7 +156,8 @@ export const load = Effect.fnUntraced(function* (path: string) {
   return yield* decode(yield* read(path), path)
 })
 
-type DeepPartial<T> = {
+/** Any part of a configuration. */
+export type DeepPartial<T> = {
   readonly [K in keyof T]?: T[K] extends object
     ? T[K] extends ReadonlyArray<unknown>
       ? T[K]

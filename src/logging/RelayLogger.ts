@@ -18,6 +18,8 @@ import * as LogFormat from "./LogFormat.ts"
 import * as LogMessage from "./LogMessage.ts"
 import * as LogSink from "./LogSink.ts"
 
+export { LogFileError } from "./LogFile.ts"
+
 /** The `logger` group of `server.json` (contract, section 4), decoded, and the server's name. */
 export interface Options {
   /** The server's name: a field of the formats, and the name of the file. */

@@ -58,6 +58,7 @@ export class Broadcaster extends Context.Service<
     readonly uncongested: Effect.Effect<void>
   }
 >()("summoner-server/Broadcaster") {
+  /** One room, for as long as the scope lasts. */
   static readonly layer = Layer.effect(
     Broadcaster,
     Effect.gen(function* () {

@@ -15,6 +15,7 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("Connec
   }
 }
 
+/** One client, as the relay sees it. */
 export interface Connection {
   /** `ip:port`, IPv6 as `[ip]:port`: the client's name in envelopes, logs and notices. */
   readonly address: string
@@ -34,6 +35,7 @@ export interface Connection {
   readonly writeUnsafe: (bytes: Uint8Array) => boolean
   /** Writes between the two calls leave together, as one system call. */
   readonly corkUnsafe: () => void
+  /** Sends what was written since `corkUnsafe`. */
   readonly uncorkUnsafe: () => void
   /** Bytes taken by `writeUnsafe` that the kernel has not taken yet. */
   readonly unsentBytes: () => number

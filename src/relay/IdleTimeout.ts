@@ -21,10 +21,13 @@ export interface Watched {
 export class IdleTimeout extends Context.Service<
   IdleTimeout,
   {
+    /** Begins to look after a client. */
     readonly watchUnsafe: (client: Watched) => void
+    /** The client has gone. */
     readonly unwatchUnsafe: (client: Watched) => void
   }
 >()("summoner-server/IdleTimeout") {
+  /** Looks after its clients once they are watched. */
   static readonly layer = Layer.effect(
     IdleTimeout,
     Effect.gen(function* () {

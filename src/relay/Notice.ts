@@ -31,15 +31,27 @@ export const fromText = (text: string): string => {
   return `${line.startsWith(PREFIX) ? "" : PREFIX}${line}\n`
 }
 
-/** @param maxLineBytes the longest envelope allowed, in bytes */
+/**
+ * A line was not relayed, because its envelope would have been too long.
+ *
+ * @param maxLineBytes the longest envelope allowed, in bytes
+ */
 export const oversized = (maxLineBytes: number): string =>
   `Warning: Message exceeds ${maxLineBytes} bytes and was dropped.\n`
 
-/** @param count messages lost because the client's backlog was full */
+/**
+ * The client reads again, and some of what it missed is gone.
+ *
+ * @param count messages lost because the client's backlog was full
+ */
 export const messagesDropped = (count: number): string =>
   `Warning: You are reading too slowly and ${count} ${count === 1 ? "message was" : "messages were"} dropped.\n`
 
-/** @param millis time left, in milliseconds */
+/**
+ * The client was sent away a short while ago.
+ *
+ * @param millis time left, in milliseconds
+ */
 export const quarantined = (millis: number): string => {
   const seconds = Math.max(1, Math.ceil(millis / 1000))
   return `Warning: You are quarantined. Please try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.\n`

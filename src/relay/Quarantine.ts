@@ -50,6 +50,7 @@ export class Quarantine extends Context.Service<
     readonly statsUnsafe: () => { readonly entries: number; readonly releasedEarly: number }
   }
 >()("summoner-server/Quarantine") {
+  /** Remembers whoever was sent away, for `quarantine_cooldown_secs`. */
   static readonly layer = Layer.effect(
     Quarantine,
     Effect.gen(function* () {

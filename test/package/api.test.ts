@@ -1,0 +1,38 @@
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join, normalize } from "node:path"
+import * as Directory from "../support/Directory.ts"
+import { entries, ROOT } from "../support/Package.ts"
+
+/** Declarations that public ones refer to are part of them. */
+const reachable = (root: string) => {
+  const found = new Set<string>()
+  const visit = (path: string) => {
+    if (found.has(path)) return
+    found.add(path)
+    for (const [, relative] of readFileSync(join(root, path), "utf8").matchAll(/(?:from |import\()"(\.[^"]+)\.ts"/g)) {
+      visit(normalize(join(dirname(path), `${relative}.d.ts`)))
+    }
+  }
+  for (const { types } of entries) visit(normalize(types).replace(/^dist\//, ""))
+  return [...found].toSorted()
+}
+
+// Beside this file, in `api/`, are the declarations of the package without their comments. A change of the public types is a
+// change there, for review to see; `vitest -u` writes it.
+it.live("the public types are those in api/", () =>
+  Effect.gen(function* () {
+    const root = yield* Directory.make()
+    const tsc = join(ROOT, "node_modules/@typescript/native/bin/tsc")
+    const options = ["--emitDeclarationOnly", "--sourceMap", "false", "--inlineSources", "false", "--removeComments"]
+    execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options, "--outDir", root])
+    const paths = reachable(root)
+    for (const path of paths) {
+      yield* Effect.promise(() => expect(readFileSync(join(root, path), "utf8")).toMatchFileSnapshot(`api/${path}`))
+    }
+    const kept = readdirSync(new URL("api/", import.meta.url), { recursive: true, encoding: "utf8" })
+    expect(kept.filter((path) => path.endsWith(".ts")).toSorted()).toEqual(paths)
+  })
+)

@@ -1,0 +1,45 @@
+import * as Schema from "effect/Schema";
+import type * as SchemaIssue from "effect/SchemaIssue";
+export interface Problem extends Schema.Schema.Type<typeof Problem> {
+}
+export declare const Problem: Schema.Struct<{
+    readonly path: Schema.String;
+    readonly expected: Schema.String;
+    readonly found: Schema.String;
+    readonly hint: Schema.String;
+}>;
+declare const ConfigError_base: Schema.Class<ConfigError, Schema.TaggedStruct<"ConfigError", {
+    readonly source: Schema.String;
+    readonly summary: Schema.String;
+    readonly issues: Schema.$Array<Schema.Struct<{
+        readonly path: Schema.String;
+        readonly expected: Schema.String;
+        readonly found: Schema.String;
+        readonly hint: Schema.String;
+    }>>;
+}>, import("effect/Cause").YieldableError>;
+export declare class ConfigError extends ConfigError_base {
+    get message(): string;
+}
+export interface KnownKey {
+    readonly path: string;
+    readonly expected: string;
+    readonly default: unknown;
+}
+export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;
+export declare const didYouMean: (name: string | undefined) => string;
+export interface KeyProblem {
+    readonly key: string;
+    readonly comparesKeys: boolean;
+    readonly problem: Problem;
+}
+export declare const problems: (options: {
+    readonly issue: SchemaIssue.Issue;
+    readonly input: unknown;
+    readonly known: ReadonlyArray<KnownKey>;
+    readonly origins: ReadonlyMap<string, string>;
+}) => ReadonlyArray<KeyProblem>;
+export declare const invalid: (source: string, issues: ReadonlyArray<Problem>) => ConfigError;
+export declare const notJson: (source: string, text: string) => ConfigError;
+export declare const unreadable: (source: string, cause: unknown) => ConfigError;
+export {};

@@ -1,0 +1,211 @@
+import * as Schema from "effect/Schema";
+export declare const LOG_LEVELS: readonly ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+export interface Values extends Schema.Schema.Type<typeof Values> {
+}
+export declare const Values: Schema.Struct<{
+    readonly $schema: Schema.optionalKey<Schema.String>;
+    readonly host: Schema.decodeTo<Schema.toType<Schema.Codec<string, string, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<string, string, never, never>>>, never, never>;
+    readonly port: Schema.decodeTo<Schema.toType<Schema.Codec<number, number, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<number, number, never, never>>>, never, never>;
+    readonly version: Schema.withDecodingDefaultTypeKey<Schema.Codec<"python" | "rust" | `rust_v${string}`, "python" | "rust" | `rust_v${string}`, never, never>, never>;
+    readonly logger: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly log_level: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
+        readonly enable_console_log: boolean;
+        readonly console_log_format: string;
+        readonly enable_file_log: boolean;
+        readonly log_file_path: string;
+        readonly enable_json_log: boolean;
+        readonly log_format: string;
+        readonly date_format: string;
+        readonly max_file_size: number;
+        readonly backup_count: number;
+        readonly log_keys: readonly string[] | null;
+    }, {
+        readonly log_level?: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
+        readonly enable_console_log?: boolean;
+        readonly console_log_format?: string;
+        readonly enable_file_log?: boolean;
+        readonly log_file_path?: string;
+        readonly enable_json_log?: boolean;
+        readonly log_format?: string;
+        readonly date_format?: string;
+        readonly max_file_size?: number;
+        readonly backup_count?: number;
+        readonly log_keys?: readonly string[] | null;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly log_level: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
+        readonly enable_console_log: boolean;
+        readonly console_log_format: string;
+        readonly enable_file_log: boolean;
+        readonly log_file_path: string;
+        readonly enable_json_log: boolean;
+        readonly log_format: string;
+        readonly date_format: string;
+        readonly max_file_size: number;
+        readonly backup_count: number;
+        readonly log_keys: readonly string[] | null;
+    }, {
+        readonly log_level?: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
+        readonly enable_console_log?: boolean;
+        readonly console_log_format?: string;
+        readonly enable_file_log?: boolean;
+        readonly log_file_path?: string;
+        readonly enable_json_log?: boolean;
+        readonly log_format?: string;
+        readonly date_format?: string;
+        readonly max_file_size?: number;
+        readonly backup_count?: number;
+        readonly log_keys?: readonly string[] | null;
+    }, never, never>>>, never, never>;
+    readonly hyper_parameters: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly rate_limit_msgs_per_minute: number;
+        readonly rate_limit_scope: "connection" | "ip";
+        readonly client_timeout_secs: number | null;
+        readonly timeout_check_interval_secs: number;
+        readonly quarantine_cooldown_secs: number;
+        readonly quarantine_cleanup_interval_secs: number;
+        readonly quarantine_scope: "address" | "ip";
+        readonly throttle_delay_ms: number;
+        readonly flow_control_delay_ms: number;
+        readonly accept_error_backoff_ms: number;
+        readonly worker_threads: number;
+        readonly max_line_bytes: number;
+        readonly listen_backlog: number;
+        readonly max_clients: number;
+        readonly max_clients_per_ip: number | null;
+        readonly shutdown_grace_ms: number;
+        readonly connection_buffer_size: number;
+        readonly command_buffer_size: number;
+        readonly control_channel_capacity: number;
+        readonly queue_monitor_capacity: number;
+        readonly backpressure_policy: {
+            readonly enable_throttle: boolean;
+            readonly throttle_threshold: number;
+            readonly enable_flow_control: boolean;
+            readonly flow_control_threshold: number;
+            readonly enable_disconnect: boolean;
+            readonly disconnect_threshold: number;
+        };
+        readonly slow_consumer: {
+            readonly policy: "disconnect" | "drop_newest" | "drop_oldest";
+            readonly soft_limit_bytes: number;
+            readonly hard_limit_bytes: number;
+            readonly stall_grace_ms: number;
+        };
+    }, {
+        readonly rate_limit_msgs_per_minute?: number;
+        readonly rate_limit_scope?: "connection" | "ip";
+        readonly client_timeout_secs?: number | null;
+        readonly timeout_check_interval_secs?: number;
+        readonly quarantine_cooldown_secs?: number;
+        readonly quarantine_cleanup_interval_secs?: number;
+        readonly quarantine_scope?: "address" | "ip";
+        readonly throttle_delay_ms?: number;
+        readonly flow_control_delay_ms?: number;
+        readonly accept_error_backoff_ms?: number;
+        readonly worker_threads?: number;
+        readonly max_line_bytes?: number;
+        readonly listen_backlog?: number;
+        readonly max_clients?: number;
+        readonly max_clients_per_ip?: number | null;
+        readonly shutdown_grace_ms?: number;
+        readonly connection_buffer_size?: number;
+        readonly command_buffer_size?: number;
+        readonly control_channel_capacity?: number;
+        readonly queue_monitor_capacity?: number;
+        readonly backpressure_policy?: {
+            readonly enable_throttle?: boolean;
+            readonly throttle_threshold?: number;
+            readonly enable_flow_control?: boolean;
+            readonly flow_control_threshold?: number;
+            readonly enable_disconnect?: boolean;
+            readonly disconnect_threshold?: number;
+        } | null;
+        readonly slow_consumer?: {
+            readonly policy?: "disconnect" | "drop_newest" | "drop_oldest";
+            readonly soft_limit_bytes?: number;
+            readonly hard_limit_bytes?: number;
+            readonly stall_grace_ms?: number;
+        } | null;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly rate_limit_msgs_per_minute: number;
+        readonly rate_limit_scope: "connection" | "ip";
+        readonly client_timeout_secs: number | null;
+        readonly timeout_check_interval_secs: number;
+        readonly quarantine_cooldown_secs: number;
+        readonly quarantine_cleanup_interval_secs: number;
+        readonly quarantine_scope: "address" | "ip";
+        readonly throttle_delay_ms: number;
+        readonly flow_control_delay_ms: number;
+        readonly accept_error_backoff_ms: number;
+        readonly worker_threads: number;
+        readonly max_line_bytes: number;
+        readonly listen_backlog: number;
+        readonly max_clients: number;
+        readonly max_clients_per_ip: number | null;
+        readonly shutdown_grace_ms: number;
+        readonly connection_buffer_size: number;
+        readonly command_buffer_size: number;
+        readonly control_channel_capacity: number;
+        readonly queue_monitor_capacity: number;
+        readonly backpressure_policy: {
+            readonly enable_throttle: boolean;
+            readonly throttle_threshold: number;
+            readonly enable_flow_control: boolean;
+            readonly flow_control_threshold: number;
+            readonly enable_disconnect: boolean;
+            readonly disconnect_threshold: number;
+        };
+        readonly slow_consumer: {
+            readonly policy: "disconnect" | "drop_newest" | "drop_oldest";
+            readonly soft_limit_bytes: number;
+            readonly hard_limit_bytes: number;
+            readonly stall_grace_ms: number;
+        };
+    }, {
+        readonly rate_limit_msgs_per_minute?: number;
+        readonly rate_limit_scope?: "connection" | "ip";
+        readonly client_timeout_secs?: number | null;
+        readonly timeout_check_interval_secs?: number;
+        readonly quarantine_cooldown_secs?: number;
+        readonly quarantine_cleanup_interval_secs?: number;
+        readonly quarantine_scope?: "address" | "ip";
+        readonly throttle_delay_ms?: number;
+        readonly flow_control_delay_ms?: number;
+        readonly accept_error_backoff_ms?: number;
+        readonly worker_threads?: number;
+        readonly max_line_bytes?: number;
+        readonly listen_backlog?: number;
+        readonly max_clients?: number;
+        readonly max_clients_per_ip?: number | null;
+        readonly shutdown_grace_ms?: number;
+        readonly connection_buffer_size?: number;
+        readonly command_buffer_size?: number;
+        readonly control_channel_capacity?: number;
+        readonly queue_monitor_capacity?: number;
+        readonly backpressure_policy?: {
+            readonly enable_throttle?: boolean;
+            readonly throttle_threshold?: number;
+            readonly enable_flow_control?: boolean;
+            readonly flow_control_threshold?: number;
+            readonly enable_disconnect?: boolean;
+            readonly disconnect_threshold?: number;
+        } | null;
+        readonly slow_consumer?: {
+            readonly policy?: "disconnect" | "drop_newest" | "drop_oldest";
+            readonly soft_limit_bytes?: number;
+            readonly hard_limit_bytes?: number;
+            readonly stall_grace_ms?: number;
+        } | null;
+    }, never, never>>>, never, never>;
+}>;
+export declare const defaults: Values;
+export declare const profileOf: (version: Values["version"]) => "rust" | "python";
+export interface Key {
+    readonly path: string;
+    readonly isGroup: boolean;
+    readonly isText: boolean;
+    readonly expected: string;
+    readonly default: unknown;
+    readonly description: string;
+}
+export declare const keys: () => ReadonlyArray<Key>;

@@ -1,0 +1,39 @@
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import { ServerConfig } from "../ServerConfig.ts";
+import * as LogFile from "./LogFile.ts";
+import * as LogFormat from "./LogFormat.ts";
+export { LogFileError } from "./LogFile.ts";
+export interface Options {
+    readonly name: string;
+    readonly log_level: LogFormat.Level;
+    readonly enable_console_log: boolean;
+    readonly console_log_format: string;
+    readonly enable_file_log: boolean;
+    readonly log_file_path: string;
+    readonly enable_json_log: boolean;
+    readonly log_format: string;
+    readonly date_format: string;
+    readonly max_file_size: number;
+    readonly backup_count: number;
+    readonly log_keys: ReadonlyArray<string> | null;
+}
+declare const MessageLog_base: Context.ServiceClass<MessageLog, "summoner-server/MessageLog", {
+    readonly enabled: boolean;
+    readonly relayed: (address: string, content: string) => void;
+}>;
+export declare class MessageLog extends MessageLog_base {
+}
+declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
+    readonly path: string | undefined;
+    readonly droppedUnsafe: () => number;
+    readonly setLevelUnsafe: (level: LogFormat.Level) => void;
+    readonly flush: Effect.Effect<void>;
+}>;
+export declare class RelayLogger extends RelayLogger_base {
+    static readonly layer: (options: Options) => Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError>;
+    static readonly layerSilent: Layer.Layer<RelayLogger | MessageLog>;
+    static readonly layerTest: (lines: Array<string>, options?: Partial<Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">>) => Layer.Layer<RelayLogger | MessageLog>;
+}
+export declare const layerConfig: (name: string) => Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError, ServerConfig>;

@@ -1,0 +1,24 @@
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import { ServerConfig } from "../ServerConfig.ts";
+import type { Connection } from "./Connection.ts";
+import { Member } from "./Room.ts";
+export interface MemberEvents {
+    readonly onOverflow: () => void;
+    readonly onDropped: (messages: number) => void;
+    readonly onStalled: () => void;
+}
+declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-server/Broadcaster", {
+    readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member;
+    readonly leaveUnsafe: (member: Member) => void;
+    readonly sizeUnsafe: () => number;
+    readonly publishUnsafe: (sender: Member, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly flushUnsafe: () => void;
+    readonly isCongestedUnsafe: () => boolean;
+    readonly uncongested: Effect.Effect<void>;
+}>;
+export declare class Broadcaster extends Broadcaster_base {
+    static readonly layer: Layer.Layer<Broadcaster, never, ServerConfig>;
+}
+export {};

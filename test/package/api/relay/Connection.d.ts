@@ -1,0 +1,24 @@
+import type * as Effect from "effect/Effect";
+import * as Schema from "effect/Schema";
+declare const ConnectionLost_base: Schema.Class<ConnectionLost, Schema.TaggedStruct<"ConnectionLost", {
+    readonly code: Schema.String;
+}>, import("effect/Cause").YieldableError>;
+export declare class ConnectionLost extends ConnectionLost_base {
+    get message(): string;
+}
+export interface Connection {
+    readonly address: string;
+    readonly ip: string;
+    readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>;
+    readonly writeUnsafe: (bytes: Uint8Array) => boolean;
+    readonly corkUnsafe: () => void;
+    readonly uncorkUnsafe: () => void;
+    readonly unsentBytes: () => number;
+    onWritable: () => void;
+    readonly endUnsafe: () => void;
+    readonly ended: Effect.Effect<void>;
+    readonly closed: Effect.Effect<void>;
+    readonly isClosedUnsafe: () => boolean;
+    readonly destroyUnsafe: () => void;
+}
+export {};

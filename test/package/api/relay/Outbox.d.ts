@@ -1,0 +1,23 @@
+import type { ServerConfig } from "../ServerConfig.ts";
+import type { Connection } from "./Connection.ts";
+export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "policy" | "soft_limit_bytes" | "hard_limit_bytes">;
+export interface OutboxEvents {
+    readonly onSlow: () => void;
+    readonly onCaughtUp: () => void;
+    readonly onOverflow: () => void;
+    readonly onDropped: (messages: number) => void;
+}
+export interface Parcel {
+    readonly bytes: Uint8Array;
+    readonly messages: number;
+}
+export declare class Outbox {
+    #private;
+    constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents);
+    get waitingBytes(): number;
+    send(parcel: Parcel): boolean;
+    sendAll(parcels: ReadonlyArray<Parcel>): void;
+    notify(text: string, count?: number): number;
+    end(farewell: string | undefined): void;
+    close(): void;
+}

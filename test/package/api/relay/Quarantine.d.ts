@@ -1,0 +1,21 @@
+import * as Context from "effect/Context";
+import * as Layer from "effect/Layer";
+import { ServerConfig } from "../ServerConfig.ts";
+export declare const MAX_ENTRIES = 65536;
+export interface Suspect {
+    readonly address: string;
+    readonly ip: string;
+}
+declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server/Quarantine", {
+    readonly addUnsafe: (client: Suspect) => void;
+    readonly remainingMillisUnsafe: (client: Suspect) => number;
+    readonly statsUnsafe: () => {
+        readonly entries: number;
+        readonly releasedEarly: number;
+    };
+}>;
+export declare class Quarantine extends Quarantine_base {
+    static readonly layer: Layer.Layer<Quarantine, never, ServerConfig>;
+    static readonly layerDisabled: Layer.Layer<Quarantine, never, never>;
+}
+export {};
