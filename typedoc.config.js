@@ -33,18 +33,20 @@ const effectClasses = (app) => {
           continue
         }
         if (!isOurs) service = member
-        else if (!member.inheritedFrom && !member.overwrites && !member.hasComment()) warnUndocumented(member)
+        else if (!member.inheritedFrom && !member.overwrites && !isDocumented(member)) warnUndocumented(member)
         delete member.inheritedFrom
         delete member.overwrites
       }
       for (const member of service?.type?.declaration?.children ?? []) {
-        if (!member.hasComment()) warnUndocumented(member)
+        if (!isDocumented(member)) warnUndocumented(member)
       }
     }
   })
   app.renderer.on(RendererEvent.BEGIN, ({ project }) => {
     for (const reflection of project.getReflectionsByKind(ReflectionKind.Class)) delete reflection.typeHierarchy
   })
+  const isDocumented = (member) =>
+    [member, member.getSignature, ...(member.signatures ?? [])].some((part) => part?.hasComment())
   const warnUndocumented = (member) => app.logger.warn(`${member.getFriendlyFullName()} is not documented`)
 }
 
@@ -59,8 +61,8 @@ export default {
   excludePrivate: true,
   treatWarningsAsErrors: true,
   validation: { notExported: true, notDocumented: true, invalidLink: true },
-  // What the room knows of a client: nobody outside makes one or reads it.
-  intentionallyNotExported: ["Member"],
+  // What the room knows of a client and of a sender: nobody outside makes one or reads it.
+  intentionallyNotExported: ["Member", "Sender"],
   requiredToBeDocumented: ["Class", "Interface", "Function", "Variable", "TypeAlias"],
   hideBreadcrumbs: true,
   hidePageHeader: true

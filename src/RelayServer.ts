@@ -23,6 +23,7 @@ import { type Options, profileOf, ServerConfig } from "./ServerConfig.ts"
 
 export type { ClientInfo, ClientState } from "./relay/Client.ts"
 export type { Observed } from "./relay/Feed.ts"
+export type { Incident, Totals } from "./relay/Incidents.ts"
 export { type BoundAddress, ListenError } from "./relay/Listener.ts"
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts"
 

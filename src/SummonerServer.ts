@@ -61,7 +61,11 @@ export class SummonerServer implements AsyncDisposable {
   #starting: Promise<Running> | undefined
   #running: Running | undefined
 
-  /** @param name of the server in its log */
+  /**
+   * A server that does not run yet.
+   *
+   * @param name of the server in its log
+   */
   constructor(name = "MyServer") {
     this.name = name
   }
@@ -102,6 +106,7 @@ export class SummonerServer implements AsyncDisposable {
     await running?.stop()
   }
 
+  /** Shuts down, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown()
   }
@@ -165,6 +170,7 @@ export class SummonerServer implements AsyncDisposable {
 
   /** Who has to stay out. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
   get quarantine(): {
+    /** Who is kept out, and for how much longer. */
     readonly list: () => ReadonlyArray<Entry>
     /** Keeps somebody out for `quarantine_cooldown_secs`; throws for what is no key. */
     readonly add: (key: string) => void

@@ -4,6 +4,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Door } from "./Door.ts"
 
+export type { Door, Refusal } from "./Door.ts"
+
 /** The server cannot listen where it was told to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   host: Schema.String,

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { type Connection, ConnectionLost } from "../relay/Connection.ts"
 
+/** How the connection behaves. */
 export interface Options {
   /** Bytes the kernel holds for a peer that does not read. */
   readonly capacity?: number
@@ -45,6 +46,11 @@ export class MemoryConnection implements Connection {
   #needsDrain = false
   #isReading = true
 
+  /**
+   * An open connection.
+   *
+   * @param address `ip:port` of the peer
+   */
   constructor(address: string, options: Options = {}) {
     this.address = address
     this.ip = address.slice(0, address.lastIndexOf(":"))

@@ -15,7 +15,10 @@ export interface Published {
 /** What was published, in order. */
 export class TestBroadcaster extends Context.Service<
   TestBroadcaster,
-  { readonly published: Effect.Effect<ReadonlyArray<Published>> }
+  {
+    /** All of it, so far. */
+    readonly published: Effect.Effect<ReadonlyArray<Published>>
+  }
 >()("summoner-server/testing/TestBroadcaster") {}
 
 /** The real broadcaster, which also records what is published. Requires what that one does. */

@@ -1,7 +1,11 @@
 import * as Layer from "effect/Layer"
 import { ClientLimits } from "../relay/ClientLimits.ts"
 
-/** @param places how many clients may be in the room at once, whatever their addresses */
+/**
+ * So many places, whoever comes.
+ *
+ * @param places how many clients may be in the room at once, whatever their addresses
+ */
 export const layer = (places: number): Layer.Layer<ClientLimits> =>
   Layer.sync(ClientLimits, () => {
     let left = places

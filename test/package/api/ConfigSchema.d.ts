@@ -198,6 +198,8 @@ export declare const Values: Schema.Struct<{
         } | null;
     }, never, never>>>, never, never>;
 }>;
+export interface Written extends Schema.Codec.Encoded<typeof Values> {
+}
 export declare const defaults: Values;
 export declare const profileOf: (version: Values["version"]) => "rust" | "python";
 export interface Key {

@@ -3,12 +3,14 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Result from "effect/Result";
 import * as ConfigReport from "./ConfigReport.ts";
-import { Values } from "./ConfigSchema.ts";
+import { Values, type Written } from "./ConfigSchema.ts";
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts";
-export { defaults, type Key, keys, profileOf, Values } from "./ConfigSchema.ts";
+export { defaults, type Key, keys, profileOf, Values, type Written } from "./ConfigSchema.ts";
 export interface Loaded {
     readonly values: Values;
     readonly warnings: ReadonlyArray<string>;
+}
+export interface Options extends Omit<Written, "logger" | "$schema"> {
 }
 export interface Examined {
     readonly input: unknown;

@@ -1,3 +1,17 @@
+export * as Admission from "./relay/Admission.ts";
+export * as Backpressure from "./relay/Backpressure.ts";
+export * as Broadcaster from "./relay/Broadcaster.ts";
+export * as ClientLimits from "./relay/ClientLimits.ts";
+export * as ConfigReload from "./ConfigReload.ts";
+export * as Connection from "./relay/Connection.ts";
+export * as IdleTimeout from "./relay/IdleTimeout.ts";
+export * as Listener from "./relay/Listener.ts";
+export * as Notice from "./relay/Notice.ts";
+export * as Quarantine from "./relay/Quarantine.ts";
+export * as RateLimiter from "./relay/RateLimiter.ts";
 export * as RelayLogger from "./logging/RelayLogger.ts";
 export * as RelayServer from "./RelayServer.ts";
 export * as ServerConfig from "./ServerConfig.ts";
+export * as TcpListener from "./listen/TcpListener.ts";
+export { SummonerServer } from "./SummonerServer.ts";
+export type { RunOptions, ServerEvent } from "./SummonerServer.ts";

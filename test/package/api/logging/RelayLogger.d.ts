@@ -19,12 +19,11 @@ export interface Options {
     readonly backup_count: number;
     readonly log_keys: ReadonlyArray<string> | null;
 }
-declare const MessageLog_base: Context.ServiceClass<MessageLog, "summoner-server/MessageLog", {
+export interface MessageLog {
     readonly enabled: boolean;
     readonly relayed: (address: string, content: string) => void;
-}>;
-export declare class MessageLog extends MessageLog_base {
 }
+export declare const MessageLog: Context.Reference<MessageLog>;
 declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
     readonly path: string | undefined;
     readonly droppedUnsafe: () => number;
@@ -32,8 +31,8 @@ declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-serv
     readonly flush: Effect.Effect<void>;
 }>;
 export declare class RelayLogger extends RelayLogger_base {
-    static readonly layer: (options: Options) => Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError>;
-    static readonly layerSilent: Layer.Layer<RelayLogger | MessageLog>;
-    static readonly layerTest: (lines: Array<string>, options?: Partial<Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">>) => Layer.Layer<RelayLogger | MessageLog>;
+    static readonly layer: (options: Options) => Layer.Layer<RelayLogger, LogFile.LogFileError>;
+    static readonly layerSilent: Layer.Layer<RelayLogger>;
+    static readonly layerTest: (lines: Array<string>, options?: Partial<Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">>) => Layer.Layer<RelayLogger>;
 }
-export declare const layerConfig: (name: string) => Layer.Layer<RelayLogger | MessageLog, LogFile.LogFileError, ServerConfig>;
+export declare const layerConfig: (name: string) => Layer.Layer<RelayLogger, LogFile.LogFileError, ServerConfig>;

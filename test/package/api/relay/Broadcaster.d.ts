@@ -3,17 +3,20 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../ServerConfig.ts";
 import type { Connection } from "./Connection.ts";
-import { Member } from "./Room.ts";
+import { Member, type Sender } from "./Room.ts";
 export interface MemberEvents {
     readonly onOverflow: () => void;
     readonly onDropped: (messages: number) => void;
     readonly onStalled: () => void;
+    readonly onCaughtUp: () => void;
 }
 declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-server/Broadcaster", {
     readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member;
     readonly leaveUnsafe: (member: Member) => void;
     readonly sizeUnsafe: () => number;
-    readonly publishUnsafe: (sender: Member, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly publishToUnsafe: (recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly members: Iterable<Member>;
     readonly flushUnsafe: () => void;
     readonly isCongestedUnsafe: () => boolean;
     readonly uncongested: Effect.Effect<void>;

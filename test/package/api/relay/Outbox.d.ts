@@ -15,6 +15,8 @@ export declare class Outbox {
     #private;
     constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents);
     get waitingBytes(): number;
+    get sentMessages(): number;
+    get sentBytes(): number;
     send(parcel: Parcel): boolean;
     sendAll(parcels: ReadonlyArray<Parcel>): void;
     notify(text: string, count?: number): number;

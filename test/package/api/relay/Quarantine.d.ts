@@ -6,9 +6,17 @@ export interface Suspect {
     readonly address: string;
     readonly ip: string;
 }
+export interface Entry {
+    readonly key: string;
+    readonly remainingMillis: number;
+}
 declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server/Quarantine", {
     readonly addUnsafe: (client: Suspect) => void;
     readonly remainingMillisUnsafe: (client: Suspect) => number;
+    readonly addKeyUnsafe: (key: string) => void;
+    readonly liftUnsafe: (key: string) => boolean;
+    readonly listUnsafe: () => ReadonlyArray<Entry>;
+    readonly scope: "ip" | "address" | undefined;
     readonly statsUnsafe: () => {
         readonly entries: number;
         readonly releasedEarly: number;

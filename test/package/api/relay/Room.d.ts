@@ -6,11 +6,14 @@ interface OwnLines {
     readonly linesBefore: number;
     linesUpTo: number;
 }
-export declare class Member {
+export declare class Sender {
     readonly address: string;
-    readonly outbox: Outbox;
     readonly prefix: Uint8Array;
     own: Array<OwnLines> | undefined;
+    constructor(address: string);
+}
+export declare class Member extends Sender {
+    readonly outbox: Outbox;
     constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents);
 }
 export declare class Room {
@@ -19,7 +22,8 @@ export declare class Room {
     constructor(maxLineBytes: number);
     join(member: Member): void;
     leave(member: Member): void;
-    publish(sender: Member, bytes: Uint8Array, start: number, end: number): boolean;
+    publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
+    publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
 }
 export {};

@@ -1,0 +1,57 @@
+import type { ClientInfo, ClientState } from "./relay/Client.ts";
+import type { BoundAddress } from "./relay/Listener.ts";
+import type { Entry } from "./relay/Quarantine.ts";
+import type { Stats } from "./relay/Roster.ts";
+export type { BoundAddress, ClientInfo, ClientState, Stats };
+export interface RunOptions {
+    readonly host?: string | undefined;
+    readonly port?: number | undefined;
+    readonly configPath?: string | undefined;
+    readonly configDict?: object | undefined;
+}
+export type ServerEvent = {
+    readonly type: "message";
+    readonly address: string;
+    readonly content: string;
+    readonly missed: number;
+} | {
+    readonly type: "connected";
+    readonly client: ClientInfo;
+    readonly missed: number;
+} | {
+    readonly type: "stateChanged";
+    readonly client: ClientInfo;
+    readonly from: ClientState;
+    readonly missed: number;
+} | {
+    readonly type: "disconnected";
+    readonly client: ClientInfo;
+    readonly reason: string;
+    readonly missed: number;
+};
+export declare class SummonerServer implements AsyncDisposable {
+    #private;
+    readonly name: string;
+    constructor(name?: string);
+    run(options?: RunOptions): Promise<void>;
+    start(options?: RunOptions): Promise<void>;
+    shutdown(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+    get address(): BoundAddress;
+    get clients(): ReadonlyArray<ClientInfo>;
+    get stats(): Stats;
+    get events(): AsyncIterable<ServerEvent>;
+    broadcast(content: string, options?: {
+        readonly from?: string | undefined;
+    }): Promise<void>;
+    send(address: string, notice: string): Promise<void>;
+    disconnect(address: string, options?: {
+        readonly notice?: string | undefined;
+        readonly quarantine?: boolean | undefined;
+    }): Promise<void>;
+    get quarantine(): {
+        readonly list: () => ReadonlyArray<Entry>;
+        readonly add: (key: string) => void;
+        readonly lift: (key: string) => boolean;
+    };
+}

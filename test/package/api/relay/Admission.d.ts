@@ -1,0 +1,33 @@
+import * as Context from "effect/Context";
+import type * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+export type Decision = {
+    readonly _tag: "Relay";
+    readonly content?: string | undefined;
+    readonly to?: ((address: string) => boolean) | undefined;
+} | {
+    readonly _tag: "Refuse";
+    readonly notice?: string | undefined;
+} | {
+    readonly _tag: "Disconnect";
+    readonly notice?: string | undefined;
+    readonly quarantine?: boolean | undefined;
+};
+export declare const relay: (options?: {
+    readonly content?: string | undefined;
+    readonly to?: ((address: string) => boolean) | undefined;
+}) => Decision;
+export declare const refuse: (notice?: string) => Decision;
+export declare const disconnect: (options?: {
+    readonly notice?: string | undefined;
+    readonly quarantine?: boolean | undefined;
+}) => Decision;
+export interface Sender {
+    readonly address: string;
+    readonly ip: string;
+}
+export type Gate = (line: string) => Effect.Effect<Decision>;
+export type Open = (client: Sender) => Gate;
+export declare const Admission: Context.Reference<Open | undefined>;
+export declare const layer: (open: Open) => Layer.Layer<never>;
+export declare const layerEffect: <E, R>(open: Effect.Effect<Open, E, R>) => Layer.Layer<never, E, R>;

@@ -1,0 +1,18 @@
+import * as Effect from "effect/Effect";
+import { ClientLimits } from "./ClientLimits.ts";
+import type { Connection } from "./Connection.ts";
+import * as Incidents from "./Incidents.ts";
+import { Quarantine, type Suspect } from "./Quarantine.ts";
+export interface Refusal {
+    readonly incident: Incidents.Incident;
+    readonly notice: string;
+}
+export declare const FULL: Refusal;
+export interface Door {
+    readonly enterUnsafe: (client: Suspect) => Refusal | undefined;
+    readonly session: (connection: Connection) => Effect.Effect<void>;
+    readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void;
+    readonly clientsUnsafe: () => number;
+    readonly maxClientsUnsafe: () => number;
+}
+export declare const make: (session: (connection: Connection) => Effect.Effect<void>, totals: Incidents.Totals) => Effect.Effect<Door, never, ClientLimits | Quarantine | import("effect/Scope").Scope>;

@@ -1,0 +1,12 @@
+export type Frame = "line" | "oversized" | "invalid" | "none";
+export declare class LineFraming {
+    #private;
+    bytes: Uint8Array;
+    start: number;
+    end: number;
+    constructor(maxBytes: number);
+    get unfinishedBytes(): number;
+    push(chunk: Uint8Array): void;
+    next(): Frame;
+    endOfStream(): void;
+}

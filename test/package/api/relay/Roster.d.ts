@@ -1,0 +1,54 @@
+import * as Effect from "effect/Effect";
+import type { Client, ClientInfo, ClientState } from "./Client.ts";
+import { Feed } from "./Feed.ts";
+import { type Totals } from "./Incidents.ts";
+export type ClientChange = {
+    readonly _tag: "Connected";
+    readonly client: ClientInfo;
+} | {
+    readonly _tag: "StateChanged";
+    readonly client: ClientInfo;
+    readonly from: ClientState;
+} | {
+    readonly _tag: "Disconnected";
+    readonly client: ClientInfo;
+    readonly reason: string;
+};
+export interface RelayedMessage {
+    readonly address: string;
+    readonly content: string;
+}
+export type RelayEvent = ClientChange | ({
+    readonly _tag: "Relayed";
+} & RelayedMessage);
+export interface Stats {
+    readonly startedAt: Date;
+    readonly clients: number;
+    readonly connections: number;
+    readonly linesIn: number;
+    readonly linesRelayed: number;
+    readonly linesOut: number;
+    readonly bytesIn: number;
+    readonly bytesOut: number;
+    readonly bytesWaiting: number;
+    readonly incidents: Readonly<Totals>;
+    readonly missedByConsumers: number;
+}
+export declare class Roster {
+    #private;
+    readonly changes: Feed<ClientChange>;
+    readonly messages: Feed<RelayedMessage>;
+    readonly events: Feed<RelayEvent>;
+    readonly totals: Totals;
+    private constructor();
+    static readonly make: Effect.Effect<Roster, never, import("effect/Scope").Scope>;
+    get clients(): ReadonlyArray<ClientInfo>;
+    get stats(): Stats;
+    find(address: string): Client | undefined;
+    enter(client: Client): void;
+    leave(client: Client, reason: string): void;
+    change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void;
+    countRelayed(): void;
+    get isListenedTo(): boolean;
+    relayed(address: string, content: string): void;
+}

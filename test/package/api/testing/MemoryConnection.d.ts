@@ -1,0 +1,40 @@
+import * as Effect from "effect/Effect";
+import { type Connection, ConnectionLost } from "../relay/Connection.ts";
+export interface Options {
+    readonly capacity?: number;
+    readonly highWaterMark?: number;
+    readonly closesOnEnd?: boolean;
+}
+export declare class MemoryConnection implements Connection {
+    #private;
+    readonly address: string;
+    readonly ip: string;
+    onWritable: () => void;
+    writes: number;
+    ends: number;
+    isDestroyed: boolean;
+    isClosed: boolean;
+    isEnded: boolean;
+    constructor(address: string, options?: Options);
+    send(data: string | Uint8Array): void;
+    endStream(): void;
+    reset(code: string): void;
+    stopReading(): void;
+    resumeReading(): void;
+    read(bytes: number): void;
+    get received(): string;
+    get lines(): ReadonlyArray<string>;
+    get isAwaited(): boolean;
+    until(condition: (self: this) => boolean): Effect.Effect<void>;
+    readLines(count: number): Effect.Effect<ReadonlyArray<string>>;
+    readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>;
+    writeUnsafe(bytes: Uint8Array): boolean;
+    corkUnsafe(): void;
+    uncorkUnsafe(): void;
+    unsentBytes(): number;
+    endUnsafe(): void;
+    readonly ended: Effect.Effect<void>;
+    readonly closed: Effect.Effect<void>;
+    isClosedUnsafe(): boolean;
+    destroyUnsafe(): void;
+}

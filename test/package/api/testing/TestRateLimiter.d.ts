@@ -1,0 +1,3 @@
+import * as Layer from "effect/Layer";
+import { RateLimiter } from "../relay/RateLimiter.ts";
+export declare const layer: (script: ReadonlyArray<boolean>) => Layer.Layer<RateLimiter>;

@@ -1,0 +1,9 @@
+export * as MemoryConnection from "./MemoryConnection.ts";
+export * as MemoryListener from "./MemoryListener.ts";
+export * as TestBackpressure from "./TestBackpressure.ts";
+export * as TestBroadcaster from "./TestBroadcaster.ts";
+export * as TestClientLimits from "./TestClientLimits.ts";
+export * as TestIdleTimeout from "./TestIdleTimeout.ts";
+export * as TestQuarantine from "./TestQuarantine.ts";
+export * as TestRateLimiter from "./TestRateLimiter.ts";
+export * as TestRelay from "./TestRelay.ts";
