@@ -9,6 +9,7 @@ import { devNull } from "node:os"
 import { type Door, FULL, type Refusal } from "../relay/Door.ts"
 import { type BoundAddress, formatAddress, ListenError, Listener } from "../relay/Listener.ts"
 import { ServerConfig } from "../ServerConfig.ts"
+import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import { TcpConnection } from "./TcpConnection.ts"
 
@@ -20,12 +21,6 @@ const KEEP_ALIVE_MILLIS = 60_000
 
 /** Refused connections that get their notice at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
-
-/** Connections that are accepted before their sessions begin, as long as more arrive in every turn of the event loop. */
-const ACCEPTED_AHEAD = 16_384
-
-/** Sessions that begin in one turn of the event loop. */
-const SESSIONS_PER_TURN = 8
 
 /** How long a refused client may take to close its side, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
@@ -94,30 +89,12 @@ const listenOn = Effect.fnUntraced(function* (
     if (refusal !== undefined) return refuse(socket, client.ip, refusal)
     fork(door.session(new TcpConnection(socket, client)))
   }
-  // Accepting comes first: who connects while the backlog is full waits a second. A session costs four times an accept.
-  const accepted = new Set<Net.Socket>()
-  let acceptedThisTurn = 0
-  const receiveSome = () => {
-    const isTime = acceptedThisTurn === 0 || accepted.size >= ACCEPTED_AHEAD
-    acceptedThisTurn = 0
-    let left = isTime ? SESSIONS_PER_TURN : 0
-    for (const socket of accepted) {
-      if (left-- === 0) break
-      accepted.delete(socket)
-      receive(socket)
-    }
-    if (accepted.size > 0) setImmediate(receiveSome)
-  }
-  server.on("connection", (socket) => {
-    acceptedThisTurn++
-    if (accepted.size === 0) setImmediate(receiveSome)
-    accepted.add(socket)
-  })
+  const accepted = new AcceptQueue(receive)
+  server.on("connection", (socket) => accepted.push(socket))
 
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      for (const socket of accepted) receive(socket)
-      accepted.clear()
+      accepted.drain()
       server.close()
     })
   )
