@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import * as Servers from "./servers.ts"
 import { table } from "./table.ts"
 
-const CONNECTIONS = Math.min(4000, Servers.maxConnections)
+const CONNECTIONS = Math.min(10_000, Servers.maxConnections)
 const SHOWN = 24
 
 interface Snapshot {

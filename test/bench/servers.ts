@@ -20,7 +20,7 @@ export interface Contestant {
   readonly cpus: string
 }
 
-const isInstalled = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0
+export const isInstalled = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0
 
 /** The processors this process may use. */
 const processors = (() => {
