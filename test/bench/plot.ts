@@ -24,9 +24,13 @@ interface Load {
 const LOADS: ReadonlyArray<Load> = [
   {
     title: "one line at a time",
-    args: (clients, senders) => `--rate ${SPARSE_DELIVERIES_PER_SECOND / (clients - 1) / senders}`
+    args: (clients, senders) => {
+      const rate = SPARSE_DELIVERIES_PER_SECOND / (clients - 1) / senders
+      // Long enough for two lines of each sender.
+      return `--rate ${rate} --duration ${Math.max(SECONDS, 2 / rate)}`
+    }
   },
-  { title: "bulk", args: (_, senders) => `--window ${Math.ceil(2048 / senders)}` }
+  { title: "bulk", args: (_, senders) => `--window ${Math.ceil(2048 / senders)} --duration ${SECONDS}` }
 ]
 
 interface Point {
@@ -46,10 +50,10 @@ const measure = async (): Promise<ReadonlyArray<Point>> => {
         for (const senders of SENDERS.filter((senders) => senders <= clients)) {
           const server = await Servers.start(contestant)
           await sleep(300)
-          const room = `--receivers ${clients - senders} --senders ${senders} --size 128 --warmup 1 --duration ${SECONDS}`
+          const room = `--receivers ${clients - senders} --senders ${senders} --size 128 --warmup 1`
           const measured = await Servers.load(server, contestant, `${room} ${args(clients, senders)}`)
           await server.stop()
-          if (measured.faults > 0 || measured.timed_out > 0)
+          if (measured.faults > 0 || measured.timed_out > 0 || measured.deliveries_per_sec === 0)
             throw new Error(`faulty deliveries: ${title}, ${contestant.name}, ${clients} clients, ${senders} senders`)
           points.push({
             load: title,
