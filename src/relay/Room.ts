@@ -8,6 +8,15 @@ import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Out
  */
 const BATCH_BYTES = 128 * 1024
 
+/**
+ * Members from which on flushes are paced. A flush to so many takes about a millisecond: without a pause after it, a room in which
+ * a line arrives every millisecond would keep a core busy with a system call per recipient for every single line.
+ */
+const PACED_MEMBERS = 256
+
+/** The longest pause after a flush, in milliseconds. */
+const LONGEST_PAUSE_MILLIS = 5
+
 /** A run of consecutive lines of one sender within the batch. */
 interface OwnLines {
   readonly start: number
@@ -61,6 +70,8 @@ export class Room {
   #batchLines = 0
   #senders: Array<Sender> = []
   #flushScheduled = false
+  /** When a large room may be flushed again. */
+  #pauseUntilMillis = 0
 
   /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
   constructor(maxLineBytes: number) {
@@ -104,7 +115,9 @@ export class Room {
       this.flush()
     } else if (!this.#flushScheduled) {
       this.#flushScheduled = true
-      setImmediate(this.#flushAtEndOfTurn)
+      const pause = this.members.size < PACED_MEMBERS ? 0 : this.#pauseUntilMillis - performance.now()
+      if (pause > 0) setTimeout(this.#flushScheduledBatch, pause)
+      else setImmediate(this.#flushScheduledBatch)
     }
     return true
   }
@@ -144,9 +157,14 @@ export class Room {
     for (const sender of senders) sender.own = undefined
   }
 
-  readonly #flushAtEndOfTurn = () => {
+  readonly #flushScheduledBatch = () => {
     this.#flushScheduled = false
+    if (this.members.size < PACED_MEMBERS) return this.flush()
+    const began = performance.now()
     this.flush()
+    const ended = performance.now()
+    // As long a pause as the flush took: lines of the meantime share the next one, and half of the core is left for the rest.
+    this.#pauseUntilMillis = ended + Math.min(ended - began, LONGEST_PAUSE_MILLIS)
   }
 }
 

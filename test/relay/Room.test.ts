@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { setImmediate as endOfTurn } from "node:timers/promises"
+import { afterEach, vi } from "vitest"
 import * as Envelope from "../../src/relay/Envelope.ts"
 import { Member, Room } from "../../src/relay/Room.ts"
 import * as arbitraries from "../support/arbitraries.ts"
@@ -210,5 +211,59 @@ describe("Room", () => {
       assert.strictEqual(listener.connection.lines.at(-1)!.length + 1, 300)
     }
     assert.strictEqual(listener.connection.lines.length, 3)
+  })
+
+  describe("after a flush to a large room", () => {
+    /** A room in which a flush takes `flushMillis`, by a clock of its own. */
+    const crowd = (members: number, flushMillis: number) => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "performance"] })
+      const room = new Room(MAX_LINE_BYTES)
+      const [speaker, listener] = [enter(room, 0), enter(room, 1)]
+      for (let n = 2; n < members; n++) enter(room, n)
+      const write = listener.connection.writeUnsafe.bind(listener.connection)
+      listener.connection.writeUnsafe = (bytes) => {
+        vi.advanceTimersByTime(flushMillis)
+        return write(bytes)
+      }
+      return { speaker, heard: () => listener.connection.lines.length }
+    }
+    afterEach(() => void vi.useRealTimers())
+
+    it.each([
+      [3, 3],
+      [50, 5]
+    ])("one of %i ms is followed by a pause of %i ms, in which lines gather", async (flushMillis, pauseMillis) => {
+      const { heard, speaker } = crowd(256, flushMillis)
+      speaker.publish("1")
+      await endOfTurn()
+      assert.strictEqual(heard(), 1)
+      speaker.publish("2")
+      speaker.publish("3")
+      await endOfTurn()
+      await endOfTurn()
+      vi.advanceTimersByTime(pauseMillis - 1)
+      assert.strictEqual(heard(), 1)
+      vi.advanceTimersByTime(1)
+      assert.strictEqual(heard(), 3)
+    })
+
+    it("a line that comes after the pause goes out at once", async () => {
+      const { heard, speaker } = crowd(256, 3)
+      speaker.publish("1")
+      await endOfTurn()
+      vi.advanceTimersByTime(3)
+      speaker.publish("2")
+      await endOfTurn()
+      assert.strictEqual(heard(), 2)
+    })
+
+    it("smaller rooms have no pause", async () => {
+      const { heard, speaker } = crowd(255, 3)
+      for (let n = 1; n <= 3; n++) {
+        speaker.publish("x")
+        await endOfTurn()
+        assert.strictEqual(heard(), n)
+      }
+    })
   })
 })
