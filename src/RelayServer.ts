@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { isIP } from "node:net"
 import * as TcpListener from "./listen/TcpListener.ts"
 import { Backpressure } from "./relay/Backpressure.ts"
 import { Broadcaster } from "./relay/Broadcaster.ts"
@@ -12,7 +11,8 @@ import { ClientLimits } from "./relay/ClientLimits.ts"
 import * as Door from "./relay/Door.ts"
 import type { Observed } from "./relay/Feed.ts"
 import { IdleTimeout } from "./relay/IdleTimeout.ts"
-import { type BoundAddress, formatAddress, Listener } from "./relay/Listener.ts"
+import { canonicalAddress, canonicalIp, formatAddress } from "./relay/ipAddress.ts"
+import { type BoundAddress, Listener } from "./relay/Listener.ts"
 import * as Notice from "./relay/Notice.ts"
 import { type Entry, Quarantine } from "./relay/Quarantine.ts"
 import { RateLimiter } from "./relay/RateLimiter.ts"
@@ -22,6 +22,7 @@ import * as Session from "./relay/Session.ts"
 import { type Options, profileOf, ServerConfig } from "./ServerConfig.ts"
 
 export type { ClientInfo, ClientState } from "./relay/Client.ts"
+export type { Entry } from "./relay/Quarantine.ts"
 export type { Observed } from "./relay/Feed.ts"
 export type { Incident, Totals } from "./relay/Incidents.ts"
 export { type BoundAddress, ListenError } from "./relay/Listener.ts"
@@ -39,7 +40,7 @@ export class ClientNotFound extends Schema.TaggedError<ClientNotFound>()("Client
 /** A message or notice of the host program cannot be sent. */
 export class MessageRejected extends Schema.TaggedError<MessageRejected>()("MessageRejected", {
   /**
-   * `too long`: its envelope would exceed `max_line_bytes`. `not Unicode`: it has an unpaired surrogate. `not read`: the client
+   * `too long`: it would exceed `max_line_bytes`, or a notice 64 KiB. `not Unicode`: it has an unpaired surrogate. `not read`: the client
    * has not read earlier notices, and gets no more for now.
    */
   reason: Schema.Literals(["too long", "not Unicode", "not read"]),
@@ -123,7 +124,7 @@ export class RelayServer extends Context.Service<
      */
     readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>
     /**
-     * Ends one client: what is on its way to it is delivered, then it is told and closed. It is out of the room at once.
+     * Ends one client: what is on its way to it is delivered, then it is told and closed.
      *
      * @param address `ip:port`
      * @param options `notice`: what it is told, as with `send`; `quarantine`: whether it has to stay out for
@@ -132,7 +133,7 @@ export class RelayServer extends Context.Service<
     readonly disconnect: (
       address: string,
       options?: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined }
-    ) => Effect.Effect<void, ClientNotFound>
+    ) => Effect.Effect<void, ClientNotFound | MessageRejected>
 
     /** Who has to stay out. Clients that are connected stay. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
     readonly quarantine: {
@@ -159,6 +160,7 @@ export class RelayServer extends Context.Service<
       const quarantine = yield* Quarantine
       const listener = yield* Listener
       const session = yield* Session.make
+      const context = yield* Effect.context<never>()
       const { roster } = session
       let isListening = false
       yield* Effect.addFinalizer(() => (isListening ? Effect.logInfo("shutdown complete") : Effect.void))
@@ -177,16 +179,12 @@ export class RelayServer extends Context.Service<
         const client = roster.find(address)
         return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
       }
-      const checkUnicode = (text: string) =>
-        text.isWellFormed()
-          ? Effect.void
-          : Effect.fail(
-              new MessageRejected({
-                reason: "not Unicode",
-                detail: "the text has an unpaired surrogate; expected Unicode"
-              })
-            )
-
+      const checkNotice = (text: string) => {
+        const problem = Notice.problemOf(text, max_line_bytes)
+        return problem === undefined ? Effect.void : Effect.fail(new MessageRejected(problem))
+      }
+      /** The key of a client in the form in which the quarantine has it. */
+      const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
       const present = () => roster.clients.map((client) => ({ _tag: "Connected" as const, client }))
 
       return RelayServer.of({
@@ -196,7 +194,10 @@ export class RelayServer extends Context.Service<
         messages: roster.messages.stream(),
         events: roster.events.stream(present),
         broadcast: Effect.fnUntraced(function* (content, { from = name } = {}) {
-          yield* checkUnicode(content + from)
+          if (!(content + from).isWellFormed()) {
+            const detail = "the message has an unpaired surrogate; expected Unicode text"
+            return yield* new MessageRejected({ reason: "not Unicode", detail })
+          }
           while (broadcaster.isCongestedUnsafe()) yield* broadcaster.uncongested
           const bytes = Buffer.from(content)
           if (!broadcaster.publishUnsafe(new Sender(from), bytes, 0, bytes.length)) {
@@ -206,39 +207,40 @@ export class RelayServer extends Context.Service<
           session.noteRelayed(from, bytes, 0, bytes.length)
         }),
         send: Effect.fnUntraced(function* (address, notice) {
-          yield* checkUnicode(notice)
+          yield* checkNotice(notice)
           const client = yield* find(address)
-          const line = Notice.fromText(notice)
-          const bytes = Buffer.byteLength(line)
-          if (bytes > max_line_bytes) {
-            const detail = `the notice has ${bytes} bytes; expected ${max_line_bytes} at most (max_line_bytes)`
-            return yield* new MessageRejected({ reason: "too long", detail })
-          }
           // What was relayed before comes before it.
           broadcaster.flushUnsafe()
-          if (client.tell(line) > 0) {
+          if (client.tell(Notice.fromText(notice)) > 0) {
             const detail = `${address} has not read the notices it got before`
             return yield* new MessageRejected({ reason: "not read", detail })
           }
         }),
-        disconnect: (address, options = {}) =>
-          Effect.map(find(address), (client) => client.evict(session.dismissal(options))),
+        disconnect: Effect.fnUntraced(function* (address, options = {}) {
+          if (options.notice !== undefined) yield* checkNotice(options.notice)
+          const client = yield* find(address)
+          // Also when it is leaving already, for another reason.
+          if (options.quarantine === true) quarantine.addUnsafe(client.connection)
+          client.evict(session.dismissal(options))
+        }),
         quarantine: {
           list: Effect.sync(quarantine.listUnsafe),
           add: Effect.fnUntraced(function* (key) {
-            const { scope } = quarantine
-            if (scope === undefined) {
+            if (quarantine.scope === undefined) {
               const detail = "nobody can be quarantined: this profile has no quarantine"
               return yield* new QuarantineRejected({ reason: "disabled", detail })
             }
-            if (scope === "ip" && isIP(key) === 0) {
-              const detail = `${JSON.stringify(key)} cannot be quarantined: expected an IP address (quarantine_scope is "ip")`
+            const known = keyOf(key)
+            if (known === undefined) {
+              const expected = quarantine.scope === "ip" ? "an IP address" : "ip:port"
+              const detail = `${JSON.stringify(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
               return yield* new QuarantineRejected({ reason: "not an address", detail })
             }
-            quarantine.addKeyUnsafe(key)
-            yield* Effect.logInfo(`${key} quarantined by the application`)
+            quarantine.addKeyUnsafe(known)
+            // In the server's log, whoever asks.
+            yield* Effect.provideContext(Effect.logInfo(`${known} quarantined by the application`), context)
           }),
-          lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key))
+          lift: (key) => Effect.sync(() => quarantine.liftUnsafe(keyOf(key) ?? key))
         },
         stats: Effect.sync(() => roster.stats)
       })

@@ -1,4 +1,5 @@
 /** The server for programs without Effect (seed, "API reference"). */
+import { inspect } from "node:util"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,7 +17,7 @@ import type { RelayEvent, Stats } from "./relay/Roster.ts"
 import { RelayServer } from "./RelayServer.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
-export type { BoundAddress, ClientInfo, ClientState, Stats }
+export type { BoundAddress, ClientInfo, ClientState, Entry, Stats }
 
 /** Where the server listens, and how it is configured. */
 export interface RunOptions {
@@ -32,7 +33,14 @@ export interface RunOptions {
 
 /** Something that happened. `missed`: how many events were lost just before it, because they were not taken fast enough. */
 export type ServerEvent =
-  | { readonly type: "message"; readonly address: string; readonly content: string; readonly missed: number }
+  | {
+      readonly type: "message"
+      readonly address: string
+      readonly content: string
+      /** Whom it was for, if the program chose some. */
+      readonly to?: ReadonlyArray<string> | undefined
+      readonly missed: number
+    }
   | { readonly type: "connected"; readonly client: ClientInfo; readonly missed: number }
   | {
       readonly type: "stateChanged"
@@ -127,8 +135,8 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   /**
-   * What happens from now on, in order, beginning with a `connected` for each client that is in the room. Each loop over it has its
-   * own. One that falls behind by 1,024 events loses the oldest, and is told how many. Ends when the server does.
+   * What happens, in order, from the moment at which a loop over it begins; first, a `connected` for each client that is in the room.
+   * Each loop has its own. One that falls behind by 1,024 events loses the oldest, and is told how many. Ends when the server does.
    */
   get events(): AsyncIterable<ServerEvent> {
     return Stream.toAsyncIterable(Stream.map(this.#relay.events, toServerEvent))
@@ -221,23 +229,27 @@ export class SummonerServer implements AsyncDisposable {
     let stopping: Promise<void> | undefined
     const { promise: stopped, resolve, reject } = Promise.withResolvers<void>()
     const stop = () => {
-      stopping ??= runtime.dispose().finally(() => {
+      stopping ??= run(runtime.disposeEffect).finally(() => {
         this.#running = undefined
         this.#starting = undefined
       })
       stopping.then(resolve, reject)
       return stopping
     }
+    // Whoever called `start` does not wait for it.
+    stopped.catch(() => {})
     return { relay, stop, stopped }
   }
 }
 
 const checkObject = (configDict: unknown): void => {
   if (configDict === undefined) return
-  if (typeof configDict !== "object" || configDict === null || Array.isArray(configDict)) {
-    const found = configDict === null ? "null" : Array.isArray(configDict) ? "an array" : `a ${typeof configDict}`
-    throw new TypeError(`configDict must be an object, as in a server.json; found ${found}`)
-  }
+  const isPlain =
+    typeof configDict === "object" &&
+    configDict !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(configDict))
+  if (!isPlain)
+    throw new TypeError(`configDict must be an object, as in a server.json; found ${inspect(configDict, { depth: 0 })}`)
 }
 
 /** The configuration, with host and port by the precedence of the profile (seed, "Host/port precedence"). */
@@ -260,7 +272,12 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, p
   return { values: checked.values.success, warnings: loaded.warnings }
 })
 
-const TYPES = { Relayed: "message", Connected: "connected", StateChanged: "stateChanged", Disconnected: "disconnected" }
+const TYPES = {
+  Relayed: "message",
+  Connected: "connected",
+  StateChanged: "stateChanged",
+  Disconnected: "disconnected"
+} as const satisfies Record<RelayEvent["_tag"], ServerEvent["type"]>
 
 const toServerEvent = ({ _tag, ...event }: Observed<RelayEvent>): ServerEvent =>
   ({ type: TYPES[_tag], ...event }) as ServerEvent

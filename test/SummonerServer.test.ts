@@ -135,14 +135,11 @@ describe("SummonerServer", () => {
       })
     )
 
-    it.live.each([null, [], "server.json", 7])("%j is no configDict", (configDict) =>
+    it.live.each([null, [], "server.json", 7, new Map(), new Date(0)])("%j is no configDict", (configDict) =>
       Effect.gen(function* () {
         const error = yield* rejection(new SummonerServer().start({ configDict: configDict as never }))
         assert.instanceOf(error, TypeError)
-        assert.match(
-          error.message,
-          /^configDict must be an object, as in a server\.json; found (null|an array|a string|a number)$/
-        )
+        assert.match(error.message, /^configDict must be an object, as in a server\.json; found \S+/)
       })
     )
 

@@ -191,6 +191,8 @@ describe("messages", () => {
         a.send("x\n".repeat(100))
         yield* b.readLines((i + 1) * 100)
       }
+      // Also while it takes nothing.
+      assert.isAtLeast((yield* relay.stats).missedByConsumers, 3000 - 2 * 1024)
       yield* stop
       while (first.pollUnsafe() === undefined) yield* TestClock.adjust("10 hours")
       const taken = Array.from(yield* Fiber.join(first))
@@ -313,9 +315,32 @@ describe("disconnect", () => {
       yield* relay.disconnect(a.address)
       assert.strictEqual((yield* relay.clients).length, 1)
       yield* a.until((self) => self.isClosed)
-      assert.deepStrictEqual(a.lines, [envelope(b.address, "first"), "Warning: Server disconnected."])
+      assert.deepStrictEqual(a.lines, [
+        envelope(b.address, "first"),
+        "Warning: You have been disconnected by the server."
+      ])
       assert.include(log, `INFO ${a.address} disconnected: disconnected by the application (1 client)`)
       assert.strictEqual((yield* Effect.flip(relay.disconnect(a.address)))._tag, "ClientNotFound")
+    })
+  )
+
+  it.effect("says goodbye as the profile does, unless it is told how", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start({ version: "python" })
+      const a = yield* connect()
+      yield* relay.disconnect(a.address)
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: Server disconnected."])
+    })
+  )
+
+  it.effect("takes no notice that could not be sent", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start({ hyper_parameters: { max_line_bytes: 256 } })
+      const a = yield* connect()
+      const error = yield* Effect.flip(relay.disconnect(a.address, { notice: "x".repeat(256) }))
+      assert.strictEqual(error.message, "the notice has 266 bytes; expected 256 at most (max_line_bytes)")
+      assert.isFalse(a.isClosed)
     })
   )
 
@@ -329,6 +354,7 @@ describe("disconnect", () => {
         const again = yield* connect({ ip: "10.0.0.1" })
         assert.strictEqual(again.isEnded, version === "rust")
         assert.strictEqual((yield* relay.quarantine.list).length, version === "rust" ? 1 : 0)
+        assert.deepStrictEqual(a.lines, ["Warning: Out."])
       }
     })
   )
@@ -337,7 +363,7 @@ describe("disconnect", () => {
 describe("quarantine", () => {
   it.effect("is listed, added to and lifted", () =>
     Effect.gen(function* () {
-      const { connect, relay } = yield* start({ hyper_parameters: { quarantine_cooldown_secs: 60 } })
+      const { connect, log, relay } = yield* start({ hyper_parameters: { quarantine_cooldown_secs: 60 } })
       yield* relay.quarantine.add("10.0.0.1")
       yield* TestClock.adjust("10 seconds")
       yield* relay.quarantine.add("::1")
@@ -348,12 +374,27 @@ describe("quarantine", () => {
       assert.deepStrictEqual((yield* connect({ ip: "10.0.0.1" })).lines, [
         "Warning: You are quarantined. Please try again in 50 seconds."
       ])
+      assert.include(log, "INFO ::1 quarantined by the application")
       assert.isTrue(yield* relay.quarantine.lift("10.0.0.1"))
       assert.isFalse(yield* relay.quarantine.lift("10.0.0.1"))
       assert.isFalse((yield* connect({ ip: "10.0.0.1" })).isEnded)
       yield* TestClock.adjust("60 seconds")
       assert.deepStrictEqual(yield* relay.quarantine.list, [])
       assert.isFalse(yield* relay.quarantine.lift("::1"))
+    })
+  )
+
+  it.effect.each([
+    ["::ffff:10.0.0.1", "10.0.0.1"],
+    ["2001:DB8::1", "2001:db8::1"],
+    ["0:0:0:0:0:0:0:1", "::1"]
+  ])("knows %s as %s", ([written, ip]) =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start()
+      yield* relay.quarantine.add(written)
+      assert.isTrue((yield* connect({ ip })).isEnded)
+      assert.isTrue(yield* relay.quarantine.lift(written))
+      assert.isFalse((yield* connect({ ip })).isEnded)
     })
   )
 
@@ -368,6 +409,9 @@ describe("quarantine", () => {
       const python = yield* start({ version: "python" })
       assert.strictEqual((yield* Effect.flip(python.relay.quarantine.add("10.0.0.1"))).reason, "disabled")
       const byAddress = yield* start({ hyper_parameters: { quarantine_scope: "address" } })
+      for (const key of ["10.0.0.1", "rubbish", "rubbish:1", "10.0.0.1:99999"]) {
+        assert.match((yield* Effect.flip(byAddress.relay.quarantine.add(key))).message, /expected ip:port/)
+      }
       yield* byAddress.relay.quarantine.add("10.0.0.1:5000")
     })
   )
@@ -420,6 +464,27 @@ describe("stats", () => {
 
 class One extends Context.Service<One, RelayServer["Service"]>()("test/One") {}
 class Other extends Context.Service<Other, RelayServer["Service"]>()("test/Other") {}
+
+describe("stats of who has left", () => {
+  it.effect("have its backlog and its farewell in them", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start()
+      const a = yield* connect()
+      a.stopReading()
+      yield* relay.broadcast("one")
+      yield* relay.broadcast("two")
+      yield* TestClock.adjust(0)
+      yield* relay.broadcast("three")
+      yield* TestClock.adjust(0)
+      yield* relay.disconnect(a.address)
+      a.resumeReading()
+      yield* a.until((self) => self.isClosed)
+      yield* TestClock.adjust(0)
+      const { bytesOut, clients, linesOut } = yield* relay.stats
+      assert.deepStrictEqual({ bytesOut, clients, linesOut }, { bytesOut: a.received.length, clients: 0, linesOut: 3 })
+    })
+  )
+})
 
 describe("two servers in one program", () => {
   it.live("share nothing, also in one graph of Layers", () =>

@@ -12,7 +12,8 @@ process.once("SIGTERM", () => server.shutdown())
 for await (const event of server.events) {
   if (event.type === "connected") console.log("hello")
   if (event.type === "message" && event.content === "!time") {
-    await server.broadcast(new Date().toISOString(), { from: "bot" })
+    // Questions that were still waiting when the server was shut down are not answered any more.
+    await server.broadcast(new Date().toISOString(), { from: "bot" }).catch((error) => console.error(error.message))
   }
 }
 console.log("goodbye")

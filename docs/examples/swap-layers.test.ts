@@ -8,9 +8,8 @@ import { RelayServer } from "summoner-server/RelayServer"
 import { MemoryListener, TestBroadcaster, TestRateLimiter, TestRelay } from "summoner-server/testing"
 
 /** What is under test: a room in which nobody may shout. */
-const NoShouting = Admission.layer(
-  () => (line) =>
-    Effect.succeed(line === line.toUpperCase() ? Admission.refuse("Please do not shout.") : Admission.relay())
+const NoShouting = Admission.layerGate((line) =>
+  Effect.succeed(line === line.toUpperCase() ? Admission.refuse("Please do not shout.") : Admission.relay())
 )
 
 describe("a room without shouting", () => {

@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Net from "node:net"
-import { formatAddress } from "../relay/Listener.ts"
+import { formatAddress } from "../relay/ipAddress.ts"
 
 /** The server to connect to. */
 export interface Target {

@@ -1,7 +1,10 @@
 /** Connections that are accepted before they are received, as long as more arrive in every turn of the event loop. */
 export const ACCEPTED_AHEAD = 16_384
 
-/** Connections that are received in one turn. */
+/** How long the first of them waits for such a burst to end, in milliseconds. */
+const PATIENCE_MILLIS = 250
+
+/** Connections that are received in one turn, if no more than these were accepted in it. */
 export const RECEIVED_PER_TURN = 8
 
 /**
@@ -10,7 +13,8 @@ export const RECEIVED_PER_TURN = 8
  */
 export class AcceptQueue<Socket> {
   readonly #receive: (socket: Socket) => void
-  readonly #accepted = new Set<Socket>()
+  /** With the time at which each was accepted, in milliseconds. */
+  readonly #accepted = new Map<Socket, number>()
   #acceptedThisTurn = 0
 
   /** @param receive begins what is to be done with a connection */
@@ -21,7 +25,7 @@ export class AcceptQueue<Socket> {
   push(socket: Socket): void {
     this.#acceptedThisTurn++
     if (this.#accepted.size === 0) setImmediate(this.#receiveSome)
-    this.#accepted.add(socket)
+    this.#accepted.set(socket, performance.now())
   }
 
   /** Receives all that are left now. */
@@ -30,15 +34,22 @@ export class AcceptQueue<Socket> {
   }
 
   readonly #receiveSome = () => {
-    const isTime = this.#acceptedThisTurn === 0 || this.#accepted.size >= ACCEPTED_AHEAD
+    const arrived = this.#acceptedThisTurn
     this.#acceptedThisTurn = 0
-    if (isTime) this.#receiveUpTo(RECEIVED_PER_TURN)
+    if (arrived === 0 || this.#accepted.size >= ACCEPTED_AHEAD || this.#firstHasWaited()) {
+      this.#receiveUpTo(Math.max(arrived, RECEIVED_PER_TURN))
+    }
     if (this.#accepted.size > 0) setImmediate(this.#receiveSome)
+  }
+
+  #firstHasWaited(): boolean {
+    for (const since of this.#accepted.values()) return performance.now() - since >= PATIENCE_MILLIS
+    return false
   }
 
   #receiveUpTo(count: number): void {
     let left = count
-    for (const socket of this.#accepted) {
+    for (const socket of this.#accepted.keys()) {
       if (left-- <= 0) return
       this.#accepted.delete(socket)
       this.#receive(socket)

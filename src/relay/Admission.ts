@@ -5,14 +5,15 @@
  * Lines come here after the rate limit and before everything else. The default relays them all and is not even asked.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 
 /** What becomes of a line. */
 export type Decision =
   | {
       readonly _tag: "Relay"
-      /** Relayed in its place. */
+      /** Relayed in its place; unpaired surrogates become U+FFFD. */
       readonly content?: string | undefined
       /** Which other clients get it, by address; all, if it is left out. */
       readonly to?: ((address: string) => boolean) | undefined
@@ -58,25 +59,30 @@ export interface Sender {
 }
 
 /**
- * Decides on one client's lines, one after the other. Its next line is not read before the decision, however long that takes,
- * and no other client waits for it. A defect ends the client, with the cause in the log; its line is not relayed.
+ * Decides on one client's lines, one after the other. Its next line is not read before the decision, and no other client waits for
+ * it. Whoever is still waiting after `client_timeout_secs` is closed as idle; in a profile without that, and for Effects that cannot
+ * be interrupted, the program has to set a limit itself. A defect ends the client, with the cause in the log; its line is not relayed.
  */
 export type Gate = (line: string) => Effect.Effect<Decision>
 
 /**
- * Makes the gate of a client that has just connected. A gate may keep what it knows of its client: whether it has logged in,
- * what it may say.
+ * Makes the gate of a client that has just connected, before its first line is read. The gate may keep what it knows of its client:
+ * whether it has logged in, what it may say. The scope ends with the client.
  */
-export type Open = (client: Sender) => Gate
+export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>
 
 /** How gates are made; `undefined`, the default, relays every line. */
 export const Admission = Context.Reference<Open | undefined>("summoner-server/Admission", {
   defaultValue: () => undefined
 })
 
-/** Lines are decided on by the gates that `open` makes. */
+/** Lines are decided on one by one, whoever sends them. */
+export const layerGate = (decide: (line: string, client: Sender) => Effect.Effect<Decision>): Layer.Layer<never> =>
+  layer((client) => Effect.succeed((line) => decide(line, client)))
+
+/** Lines are decided on by the gates that `open` makes, one for each client. */
 export const layer = (open: Open): Layer.Layer<never> => Layer.succeed(Admission, open)
 
 /** The same for gates that need services, or memory of their own. */
-export const layerEffect = <E, R>(open: Effect.Effect<Open, E, R>): Layer.Layer<never, E, R> =>
+export const layerEffect = <E, R>(open: Effect.Effect<Open, E, R>): Layer.Layer<never, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(Admission, open)

@@ -17,6 +17,8 @@ export interface Departure {
   readonly notice: string | undefined
   readonly severity: "Info" | "Warn"
   readonly quarantine?: boolean
+  /** The host program has worded the notice: no profile has another one. */
+  readonly isWorded?: boolean
 }
 
 export const IDLE: Departure = { reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
@@ -60,18 +62,19 @@ export interface ClientInfo {
 export class Client implements Watched {
   readonly connection: Connection
   readonly budget: RateBudget
-  readonly gate: Gate | undefined
   readonly incidents: Incidents
   readonly connectedMillis: number
   framing!: LineFraming
   member!: Member
   lastLine: number
-  /** The server holds the client back: its silence is not its own. */
+  /** Why the client is not read. */
   hold: Hold | undefined
   /** It was given up: it has not caught up within the stall grace. */
   isStalled = false
   /** When it was first seen that the connection is gone, in milliseconds, although lines are left. */
   goneMillis: number | undefined
+  /** Where the host program decides on its lines. */
+  gate: Gate | undefined
   linesIn = 0
   bytesIn = 0
   /** Lines since the client was last told. */
@@ -90,7 +93,6 @@ export class Client implements Watched {
   constructor(options: {
     readonly connection: Connection
     readonly budget: RateBudget
-    readonly gate: Gate | undefined
     readonly totals: Totals
     readonly nowMillis: number
     readonly connectedMillis: number
@@ -98,7 +100,6 @@ export class Client implements Watched {
   }) {
     this.connection = options.connection
     this.budget = options.budget
-    this.gate = options.gate
     this.incidents = new Incidents(options.totals)
     this.lastLine = options.nowMillis
     this.connectedMillis = options.connectedMillis
@@ -126,7 +127,8 @@ export class Client implements Watched {
   }
 
   lastLineMillis(): number | undefined {
-    return this.hold === undefined ? this.lastLine : undefined
+    // While the server itself holds it back, its silence is not its own. A gate that never answers holds nobody for ever.
+    return this.hold === undefined || this.hold === "admission" ? this.lastLine : undefined
   }
 
   onIdle(): void {

@@ -4,8 +4,11 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-/** What a consumer of a feed may fall behind by; then it loses the oldest. */
+/** Events that a consumer may fall behind by; then it loses the oldest. */
 export const FEED_CAPACITY = 1024
+
+/** Characters in those events, likewise. */
+export const FEED_CHARACTERS = 8 * 1024 * 1024
 
 /** An event, and how many this consumer has lost just before it because it fell behind. */
 export type Observed<A> = A & { readonly missed: number }
@@ -15,6 +18,14 @@ const observed = <A>(event: A, missed: number): Observed<A> => ({ ...event, miss
 interface Numbered<A> {
   readonly number: number
   readonly event: A
+  readonly characters: number
+}
+
+/** What waits for one consumer. */
+interface Backlog<A> {
+  readonly queue: Queue.Queue<Numbered<A>, Cause.Done>
+  /** In the queue, and in the events that the stream has taken from it but not passed on. */
+  characters: number
 }
 
 /**
@@ -22,9 +33,10 @@ interface Numbered<A> {
  * its own oldest events and delays nobody. Without consumers it costs nothing.
  */
 export class Feed<A extends object> {
-  readonly #queues = new Set<Queue.Queue<Numbered<A>, Cause.Done>>()
+  readonly #backlogs = new Set<Backlog<A>>()
   #published = 0
   #missed = 0
+  #ended = false
 
   /** A feed whose streams end with the scope. */
   static readonly make = <A extends object>(): Effect.Effect<Feed<A>, never, Scope.Scope> =>
@@ -35,7 +47,7 @@ export class Feed<A extends object> {
 
   /** Whether anybody would see what is published: else it need not be made. */
   get isWatched(): boolean {
-    return this.#queues.size > 0
+    return this.#backlogs.size > 0
   }
 
   /** How many events consumers have lost, in all. */
@@ -43,22 +55,37 @@ export class Feed<A extends object> {
     return this.#missed
   }
 
-  publish(event: A): void {
-    const numbered = { number: this.#published++, event }
-    for (const queue of this.#queues) Queue.offerUnsafe(queue, numbered)
+  /** @param characters how long the texts are that the event keeps in memory */
+  publish(event: A, characters = 0): void {
+    const numbered = { number: this.#published++, event, characters }
+    for (const backlog of this.#backlogs) {
+      const { queue } = backlog
+      Queue.offerUnsafe(queue, numbered)
+      backlog.characters += characters
+      while (Queue.sizeUnsafe(queue) > FEED_CAPACITY || backlog.characters > FEED_CHARACTERS) {
+        const oldest = Queue.takeUnsafe(queue)
+        if (oldest?._tag !== "Success") break
+        backlog.characters -= oldest.value.characters
+        this.#missed++
+      }
+    }
   }
 
-  /** @param first what every stream begins with, taken when it is run */
+  /**
+   * What is published from the moment at which the stream is run.
+   *
+   * @param first what every stream begins with, taken at that moment
+   */
   stream(first: () => ReadonlyArray<A> = () => []): Stream.Stream<Observed<A>> {
     return Stream.unwrap(
-      Effect.map(this.#subscribe, (queue) => {
-        let next = this.#published
+      Effect.map(this.#subscribe(first), ({ backlog, earlier, from }) => {
+        let next = from
         return Stream.concat(
-          Stream.fromIterable(first().map((event) => observed(event, 0))),
-          Stream.map(Stream.fromQueue(queue), ({ event, number }) => {
+          Stream.fromIterable(earlier.map((event) => observed(event, 0))),
+          Stream.map(Stream.fromQueue(backlog.queue), ({ characters, event, number }) => {
+            backlog.characters -= characters
             const missed = number - next
             next = number + 1
-            this.#missed += missed
             return observed(event, missed)
           })
         )
@@ -66,16 +93,21 @@ export class Feed<A extends object> {
     )
   }
 
-  readonly #subscribe = Effect.acquireRelease(
-    Effect.map(Queue.sliding<Numbered<A>, Cause.Done>(FEED_CAPACITY), (queue) => {
-      this.#queues.add(queue)
-      return queue
-    }),
-    (queue) => Effect.sync(() => this.#queues.delete(queue))
-  )
+  #subscribe(first: () => ReadonlyArray<A>) {
+    return Effect.acquireRelease(
+      Effect.map(Queue.unbounded<Numbered<A>, Cause.Done>(), (queue) => {
+        const backlog: Backlog<A> = { queue, characters: 0 }
+        if (this.#ended) Queue.endUnsafe(queue)
+        else this.#backlogs.add(backlog)
+        return { backlog, earlier: first(), from: this.#published }
+      }),
+      ({ backlog }) => Effect.sync(() => this.#backlogs.delete(backlog))
+    )
+  }
 
   #end(): void {
-    for (const queue of this.#queues) Queue.endUnsafe(queue)
-    this.#queues.clear()
+    this.#ended = true
+    for (const { queue } of this.#backlogs) Queue.endUnsafe(queue)
+    this.#backlogs.clear()
   }
 }

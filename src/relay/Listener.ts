@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Door } from "./Door.ts"
+import { formatAddress } from "./ipAddress.ts"
 
 export type { Door, Refusal } from "./Door.ts"
 
@@ -28,10 +29,6 @@ const REASONS: Record<string, string> = {
   EAI_AGAIN: "the host name cannot be looked up now",
   EMFILE: "too many open files"
 }
-
-/** `host:port`, with brackets around an IPv6 address. */
-export const formatAddress = (host: string, port: number): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 
 /** Where the server listens. */
 export interface BoundAddress {

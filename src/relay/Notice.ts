@@ -20,6 +20,15 @@ export const NOT_UTF8 = "Warning: Message is not valid UTF-8 and was dropped.\n"
 /** The server, or the server for this IP address, has as many clients as it may. */
 export const SERVER_FULL = "Warning: Server is full. Please try again later.\n"
 
+/** The host program ended the client, and gave no notice of its own. */
+export const DISCONNECTED = "Warning: You have been disconnected by the server.\n"
+
+/**
+ * The longest notice, in bytes. A notice is for a client that reads: one that does not, and keeps earning notices, gets no more of
+ * them than this many bytes, so that it cannot make the server hold them.
+ */
+export const MAX_BYTES = 65_536
+
 const PREFIX = "Warning: "
 
 /**
@@ -29,6 +38,24 @@ const PREFIX = "Warning: "
 export const fromText = (text: string): string => {
   const line = text.trim().replace(/\s*[\r\n]\s*/g, " ")
   return `${line.startsWith(PREFIX) ? "" : PREFIX}${line}\n`
+}
+
+/**
+ * Why a text of the host program cannot be a notice; `undefined` if it can.
+ *
+ * @param maxLineBytes the longest line allowed, in bytes
+ */
+export const problemOf = (
+  text: string,
+  maxLineBytes: number
+): { readonly reason: "too long" | "not Unicode"; readonly detail: string } | undefined => {
+  if (!text.isWellFormed()) {
+    return { reason: "not Unicode", detail: "the notice has an unpaired surrogate; expected Unicode text" }
+  }
+  const bytes = Buffer.byteLength(fromText(text))
+  const limit = Math.min(maxLineBytes, MAX_BYTES)
+  if (bytes <= limit) return undefined
+  return { reason: "too long", detail: `the notice has ${bytes} bytes; expected ${limit} at most (max_line_bytes)` }
 }
 
 /**

@@ -28,12 +28,6 @@ export interface Parcel {
 }
 
 /**
- * A notice is for a client that reads. One that does not, and keeps earning notices, gets no more of them than this many
- * bytes: it cannot make the server hold them.
- */
-const NOTICE_BACKLOG_BYTES = 65_536
-
-/**
  * What stands between the room and one client: bytes go straight to the connection while it accepts them, and wait here,
  * bounded in bytes, while it does not. Parcels are whole lines and leave in the order they came, so no policy cuts a line
  * or reorders. The bytes are shared with every other outbox: holding them costs memory only once.
@@ -119,7 +113,7 @@ export class Outbox {
     if (this.#state !== "open") return count
     let untold = count
     while (untold > 0) {
-      const room = NOTICE_BACKLOG_BYTES - this.#queuedNoticeBytes
+      const room = Notice.MAX_BYTES - this.#queuedNoticeBytes
       const told = Math.min(untold, Math.floor(room / Buffer.byteLength(text)))
       if (told === 0 || !this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })) break
       untold -= told

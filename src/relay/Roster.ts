@@ -15,6 +15,8 @@ export interface RelayedMessage {
   /** Its sender: `ip:port` of a client, or the name that the host program gave. */
   readonly address: string
   readonly content: string
+  /** Whom it was for, if the host program chose some. */
+  readonly to?: ReadonlyArray<string> | undefined
 }
 
 /** Everything that a host program may want to follow, in the order in which it happens. */
@@ -51,7 +53,10 @@ export class Roster {
   readonly totals = noTotals()
 
   #linesRelayed = 0
-  readonly #clients = new Map<string, Client>()
+  readonly #clients = new Set<Client>()
+  readonly #byAddress = new Map<string, Client>()
+  /** Out of the room, but not yet done with what was on its way to them. */
+  readonly #leaving = new Set<Client>()
   readonly #startedMillis: number
   #connections = 0
   /** Of clients that have left. */
@@ -81,13 +86,14 @@ export class Roster {
 
   /** Everybody in the room. */
   get clients(): ReadonlyArray<ClientInfo> {
-    return Array.from(this.#clients.values(), ({ info }) => info)
+    return Array.from(this.#clients, ({ info }) => info)
   }
 
   get stats(): Stats {
     const { clients } = this
+    const connected = [...clients, ...Array.from(this.#leaving, ({ info }) => info)]
     const sum = (of: "linesIn" | "linesOut" | "bytesIn" | "bytesOut") =>
-      clients.reduce((total, client) => total + client[of], this.#left[of])
+      connected.reduce((total, client) => total + client[of], this.#left[of])
     return {
       startedAt: new Date(this.#startedMillis),
       clients: clients.length,
@@ -105,23 +111,33 @@ export class Roster {
 
   /** @param address `ip:port` */
   find(address: string): Client | undefined {
-    return this.#clients.get(address)
+    return this.#byAddress.get(address)
   }
 
   enter(client: Client): void {
     this.#connections++
-    this.#clients.set(client.connection.address, client)
+    this.#clients.add(client)
+    this.#byAddress.set(client.connection.address, client)
     if (this.#isWatched) this.#publish({ _tag: "Connected", client: client.info })
   }
 
   leave(client: Client, reason: string): void {
-    this.#clients.delete(client.connection.address)
+    const { address } = client.connection
+    this.#clients.delete(client)
+    // Somebody else may have come back with its address already.
+    if (this.#byAddress.get(address) === client) this.#byAddress.delete(address)
+    this.#leaving.add(client)
+    if (this.#isWatched) this.#publish({ _tag: "Disconnected", client: client.info, reason })
+  }
+
+  /** Keeps the numbers of a client that is done. */
+  forget(client: Client): void {
+    if (!this.#leaving.delete(client)) return
     const { info } = client
     this.#left.linesIn += info.linesIn
     this.#left.linesOut += info.linesOut
     this.#left.bytesIn += info.bytesIn
     this.#left.bytesOut += info.bytesOut
-    if (this.#isWatched) this.#publish({ _tag: "Disconnected", client: info, reason })
   }
 
   /** Changes what a client's state consists of, and tells whoever watches if it is another one then. */
@@ -144,9 +160,10 @@ export class Roster {
   }
 
   /** Tells whoever listens of a line that was relayed. */
-  relayed(address: string, content: string): void {
-    this.messages.publish({ address, content })
-    this.events.publish({ _tag: "Relayed", address, content })
+  relayed(message: RelayedMessage): void {
+    const { length } = message.content
+    this.messages.publish(message, length)
+    this.events.publish({ _tag: "Relayed", ...message }, length)
   }
 
   /** Whether anybody would see what happens to a client. */

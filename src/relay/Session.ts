@@ -19,6 +19,7 @@ import { monotonicMillis } from "./monotonicMillis.ts"
 import * as Notice from "./Notice.ts"
 import { Quarantine } from "./Quarantine.ts"
 import { RateLimiter } from "./RateLimiter.ts"
+import type { Member } from "./Room.ts"
 import { Roster } from "./Roster.ts"
 
 /**
@@ -68,6 +69,7 @@ export const make = Effect.gen(function* () {
   const messageLog = yield* MessageLog
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const grace = Effect.suspend(() => Effect.sleep(config.hyper_parameters.shutdown_grace_ms))
   /** Open from the end of the server on. */
   const ending = yield* Latch.make(false)
 
@@ -77,7 +79,6 @@ export const make = Effect.gen(function* () {
       const client = new Client({
         connection,
         budget: rateLimiter.openUnsafe(connection.ip, nowMillis),
-        gate: openGate?.(connection),
         totals: roster.totals,
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
@@ -138,12 +139,14 @@ export const make = Effect.gen(function* () {
   }
 
   /** Tells the log, and the host program, of a line that was relayed. */
-  const noteRelayed = (address: string, bytes: Uint8Array, start: number, end: number) => {
+  const noteRelayed = (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Member>) => {
     roster.countRelayed()
     if (!messageLog.enabled && !roster.isListenedTo) return
     const content = toText(bytes, start, end)
     messageLog.relayed(address, content)
-    roster.relayed(address, content)
+    roster.relayed(
+      to === undefined ? { address, content } : { address, content, to: to.map((member) => member.address) }
+    )
   }
 
   /** The end of a client that the host program does not want any more. */
@@ -154,19 +157,29 @@ export const make = Effect.gen(function* () {
     const isQuarantined = options.quarantine === true && quarantine.scope !== undefined
     return {
       reason: `disconnected by the application${isQuarantined ? " and quarantined" : ""}`,
-      notice: options.notice === undefined ? Notice.SERVER_DISCONNECTED : Notice.fromText(options.notice),
+      notice: options.notice === undefined ? Notice.DISCONNECTED : Notice.fromText(options.notice),
       severity: "Info",
-      quarantine: isQuarantined
+      quarantine: isQuarantined,
+      isWorded: options.notice !== undefined
     }
+  }
+
+  const checkNotice = (text: string): string => {
+    const problem = Notice.problemOf(text, max_line_bytes)
+    if (problem !== undefined) throw new Error(problem.detail)
+    return text
   }
 
   /** Lets the host program decide on the line that `relayLines` has stopped at, and does what it says. */
   const admit = Effect.fnUntraced(function* (client: Client, gate: Gate) {
-    const { framing, member } = client
+    const { connection, framing, member } = client
     const line = toText(framing.bytes, framing.start, framing.end)
-    const decision = yield* hold(client, "admission", gate(line))
+    const gone = Effect.andThen(connection.closed, grace)
+    const decision = yield* hold(client, "admission", Effect.raceFirst(gate(line), gone))
+    if (decision === undefined) return LEFT
     switch (decision._tag) {
       case "Relay": {
+        while (broadcaster.isCongestedUnsafe()) yield* hold(client, "congested", broadcaster.uncongested)
         const bytes = Buffer.from(decision.content ?? line)
         const { to } = decision
         const recipients =
@@ -177,14 +190,15 @@ export const make = Effect.gen(function* () {
           recipients === undefined
             ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
             : broadcaster.publishToUnsafe(recipients, member, bytes, 0, bytes.length)
-        if (isRelayed) noteRelayed(member.address, bytes, 0, bytes.length)
+        if (isRelayed) noteRelayed(member.address, bytes, 0, bytes.length, recipients)
         else client.oversized++
         return isRelayed ? verdict : "pass"
       }
       case "Refuse":
-        if (decision.notice !== undefined) client.tell(Notice.fromText(decision.notice))
+        if (decision.notice !== undefined) client.tell(Notice.fromText(checkNotice(decision.notice)))
         return "pass"
       case "Disconnect":
+        if (decision.notice !== undefined) checkNotice(decision.notice)
         return dismissal(decision)
     }
   })
@@ -226,16 +240,17 @@ export const make = Effect.gen(function* () {
     if (report !== Effect.void) runFork(report)
   }
 
-  /** Does not read the client while `wait` runs, and does not count that time as its silence. */
-  const hold = <A>(client: Client, reason: Hold, wait: Effect.Effect<A>): Effect.Effect<A> => {
-    const since = monotonicMillis(clock)
-    roster.change(client, { hold: reason })
-    const release = Effect.sync(() => {
-      roster.change(client, { hold: undefined })
-      client.lastLine += monotonicMillis(clock) - since
+  /** Does not read the client while `wait` runs. Unless it waits for the host program, that time is not its silence. */
+  const hold = <A>(client: Client, reason: Hold, wait: Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.suspend(() => {
+      const since = monotonicMillis(clock)
+      roster.change(client, { hold: reason })
+      const release = Effect.sync(() => {
+        roster.change(client, { hold: undefined })
+        if (reason !== "admission") client.lastLine += monotonicMillis(clock) - since
+      })
+      return Effect.ensuring(wait, release)
     })
-    return Effect.ensuring(wait, release)
-  }
 
   /** Does what backpressure says to do with the sender of a line. */
   const obey = (client: Client, verdict: Exclude<Verdict, "disconnect">): Effect.Effect<void> => {
@@ -257,7 +272,7 @@ export const make = Effect.gen(function* () {
     return now - client.goneMillis >= config.hyper_parameters.shutdown_grace_ms
   }
 
-  const serve = Effect.fnUntraced(
+  const relayAll = Effect.fnUntraced(
     function* (client: Client) {
       const { connection, framing } = client
       let isOpen = true
@@ -306,6 +321,17 @@ export const make = Effect.gen(function* () {
     )
   )
 
+  const serve = (client: Client): Effect.Effect<Departure> => {
+    if (openGate === undefined) return relayAll(client)
+    const { address, ip } = client.connection
+    return Effect.scoped(
+      Effect.flatMap(openGate({ address, ip }), (gate) => {
+        client.gate = gate
+        return relayAll(client)
+      })
+    )
+  }
+
   /** Waits until a leaving client has everything, for as long as it keeps taking some of it. */
   const sendRest = Effect.fnUntraced(function* ({ connection, member }: Client, departure: Departure) {
     const grace = config.hyper_parameters.shutdown_grace_ms
@@ -318,10 +344,7 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  const graceAfterEnd = Effect.andThen(
-    ending.await,
-    Effect.suspend(() => Effect.sleep(config.hyper_parameters.shutdown_grace_ms))
-  )
+  const graceAfterEnd = Effect.andThen(ending.await, grace)
 
   const leave = (client: Client, exit: Exit.Exit<Departure>) =>
     Effect.gen(function* () {
@@ -334,7 +357,7 @@ export const make = Effect.gen(function* () {
       broadcaster.leaveUnsafe(member)
       roster.leave(client, departure.reason)
       if (departure.quarantine) quarantine.addUnsafe(connection)
-      member.outbox.end(farewellToAll ?? departure.notice)
+      member.outbox.end(departure.isWorded === true ? departure.notice : (farewellToAll ?? departure.notice))
       yield* report(client, Infinity)
       const log = departure.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)
@@ -344,6 +367,7 @@ export const make = Effect.gen(function* () {
         yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
       }
       member.outbox.close()
+      roster.forget(client)
       connection.destroyUnsafe()
     })
 

@@ -53,7 +53,7 @@ export class MemoryConnection implements Connection {
    */
   constructor(address: string, options: Options = {}) {
     this.address = address
-    this.ip = address.slice(0, address.lastIndexOf(":"))
+    this.ip = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1")
     this.#options = { capacity: 0, highWaterMark: 0, closesOnEnd: true, ...options }
   }
 

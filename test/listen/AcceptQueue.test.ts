@@ -38,7 +38,22 @@ describe("AcceptQueue", () => {
     })
   )
 
-  it.live("does not let those who wait for ever behind more and more", () =>
+  it.live("does not wait for ever for a quiet turn", () =>
+    Effect.gen(function* () {
+      const { accept, received } = start()
+      let accepted = 0
+      // Turns as long as those of a busy server, so that not the number of those who wait ends the wait.
+      const busyTurn = Effect.andThen(Effect.sleep(2), turn)
+      while (received.length < 100) {
+        accept(1)
+        accepted++
+        yield* busyTurn
+      }
+      assert.isBelow(accepted, ACCEPTED_AHEAD)
+    })
+  )
+
+  it.live("does not keep more than so many waiting", () =>
     Effect.gen(function* () {
       const { accept, received } = start()
       accept(ACCEPTED_AHEAD - 1)

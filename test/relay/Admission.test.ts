@@ -7,6 +7,7 @@ import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import * as Admission from "../../src/relay/Admission.ts"
 import { Quarantine } from "../../src/relay/Quarantine.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
+import type { Options } from "../../src/ServerConfig.ts"
 import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import * as TestBackpressure from "../../src/testing/TestBackpressure.ts"
@@ -20,13 +21,14 @@ const envelope = ({ address }: MemoryConnection, content: string) => JSON.string
 
 /** A relay in which `open` decides, and three clients of it. */
 const start = Effect.fnUntraced(function* (
-  open: Admission.Open,
-  replaced: Layer.Layer<never> | Layer.Layer<Quarantine> = Layer.empty
+  open: (client: Admission.Sender) => Admission.Gate,
+  replaced: Layer.Layer<never> | Layer.Layer<Quarantine> = Layer.empty,
+  options: Options = {}
 ) {
   const log: Array<string> = []
   const context = yield* Layer.build(
-    TestRelay.layer({}, replaced as Layer.Layer<Quarantine>).pipe(
-      Layer.provide(Admission.layer(open)),
+    TestRelay.layer(options, replaced as Layer.Layer<Quarantine>).pipe(
+      Layer.provide(Admission.layer((client) => Effect.succeed(open(client)))),
       Layer.provide(RelayLogger.layerTest(log))
     )
   )
@@ -92,9 +94,8 @@ describe("Admission", () => {
             hyper_parameters: { backpressure_policy: { disconnect_threshold: 2, enable_throttle: false } }
           }).pipe(
             Layer.provide(
-              Admission.layer(
-                () => (line) =>
-                  Effect.succeed(line === "all" ? Admission.relay() : Admission.relay({ to: () => false }))
+              Admission.layerGate((line) =>
+                Effect.succeed(line === "all" ? Admission.relay() : Admission.relay({ to: () => false }))
               )
             )
           )
@@ -126,7 +127,7 @@ describe("Admission", () => {
       )
       a.send("bye\nlost\n")
       yield* a.until((self) => self.isClosed)
-      assert.deepStrictEqual(a.lines, ["Warning: Server disconnected."])
+      assert.deepStrictEqual(a.lines, ["Warning: You have been disconnected by the server."])
       assert.deepStrictEqual(yield* relay.quarantine.list, [])
       c.send("out\n")
       yield* c.until((self) => self.isClosed)
@@ -139,7 +140,7 @@ describe("Admission", () => {
     })
   )
 
-  it.effect("may take its time: only that client waits, and its silence is not held against it", () =>
+  it.effect("may take its time, and only that client waits", () =>
     Effect.gen(function* () {
       const answer = yield* Deferred.make<Admission.Decision>()
       const { a, b, c, relay } = yield* start(({ ip }) =>
@@ -149,16 +150,90 @@ describe("Admission", () => {
       a.send("quick\n")
       assert.deepStrictEqual(yield* b.readLines(1), [envelope(a, "quick")])
       yield* TestClock.adjust("200 seconds")
-      a.send("quick\n")
-      b.send("quick\n")
-      yield* TestClock.adjust("200 seconds")
       assert.deepStrictEqual(
         (yield* relay.clients).map(({ state }) => state),
         ["active", "active", "waiting"]
       )
       yield* Deferred.succeed(answer, Admission.relay())
       yield* a.until((self) => self.received.includes("next"))
-      assert.deepStrictEqual(a.lines.slice(-2), [envelope(c, "slow"), envelope(c, "next")])
+      assert.deepStrictEqual(a.lines, [envelope(c, "slow"), envelope(c, "next")])
+    })
+  )
+
+  it.effect("that never answers holds a client no longer than the idle timeout", () =>
+    Effect.gen(function* () {
+      const { a, relay } = yield* start(() => () => Effect.never)
+      a.send("hello\n")
+      yield* TestClock.adjust("331 seconds")
+      assert.isTrue(a.isClosed)
+      assert.deepStrictEqual(yield* relay.clients, [])
+    })
+  )
+
+  it.effect("does not outlive its client's connection", () =>
+    Effect.gen(function* () {
+      const { a, relay } = yield* start(() => () => Effect.never)
+      a.send("hello\n")
+      a.reset("ECONNRESET")
+      yield* TestClock.adjust(1999)
+      assert.strictEqual((yield* relay.clients).length, 3)
+      yield* TestClock.adjust(1)
+      assert.strictEqual((yield* relay.clients).length, 2)
+    })
+  )
+
+  it.effect("makes senders wait for slow readers all the same", () =>
+    Effect.gen(function* () {
+      const { a, b, c, relay } = yield* start(() => () => Effect.as(Effect.sleep(10), Admission.relay()), Layer.empty, {
+        hyper_parameters: {
+          slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 200_000, stall_grace_ms: 5000 }
+        }
+      })
+      b.stopReading()
+      // All of them are with their gates before the first is relayed.
+      for (let i = 0; i < 10; i++) {
+        a.send(`${"x".repeat(40_000)}\n`)
+        c.send(`${"x".repeat(40_000)}\n`)
+      }
+      yield* TestClock.adjust(1000)
+      assert.isFalse(b.isClosed)
+      b.resumeReading()
+      yield* TestClock.adjust(1000)
+      assert.strictEqual(b.lines.length, 20)
+      assert.strictEqual((yield* relay.stats).incidents["slow"], 0)
+    })
+  )
+
+  it.effect("is made for each client before its first line, and knows when it has gone", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      const open: Admission.Open = ({ address, ip }) =>
+        Effect.gen(function* () {
+          events.push(`open ${address} ${ip}`)
+          yield* Effect.addFinalizer(() => Effect.sync(() => events.push(`close ${address}`)))
+          yield* Effect.sleep("1 second")
+          return () => Effect.succeed(Admission.relay())
+        })
+      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(Admission.layer(open))))
+      const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
+      const [a, b] = [yield* connect(), yield* connect({ ip: "::1" })]
+      a.send("hello\n")
+      yield* TestClock.adjust(999)
+      assert.strictEqual(b.received, "")
+      yield* TestClock.adjust(1)
+      yield* b.readLines(1)
+      a.reset("ECONNRESET")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(events, [`open ${a.address} 127.0.0.1`, `open ${b.address} ::1`, `close ${a.address}`])
+    })
+  )
+
+  it.effect("ends the client if what it says cannot be done, and the log says why", () =>
+    Effect.gen(function* () {
+      const { a, log } = yield* start(() => () => Effect.succeed(Admission.refuse("x".repeat(70_000))))
+      a.send("hello\n")
+      yield* a.until((self) => self.isClosed)
+      assert.match(log.join("\n"), /^ERROR .*the notice has 70010 bytes; expected 65536 at most/m)
     })
   )
 

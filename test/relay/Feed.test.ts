@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Feed, FEED_CAPACITY } from "../../src/relay/Feed.ts"
+import { Feed, FEED_CAPACITY, FEED_CHARACTERS } from "../../src/relay/Feed.ts"
 
 interface Event {
   readonly n: number
@@ -72,6 +72,35 @@ describe("Feed", () => {
         }
       }
       assert.strictEqual(feed.missed, sum(events) + sum(quick.seen))
+    })
+  )
+
+  it.effect("holds no more than its characters for a consumer that takes nothing", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.make<Event>()
+      const stuck = yield* feed.stream().pipe(
+        Stream.runForEach(() => Effect.never),
+        Effect.forkChild({ startImmediately: true })
+      )
+      const size = FEED_CHARACTERS / 4
+      for (let n = 0; n < 100; n++) {
+        feed.publish({ n }, size)
+        yield* Effect.yieldNow
+      }
+      assert.isAtLeast(feed.missed, 95)
+      yield* Fiber.interrupt(stuck)
+      assert.isFalse(feed.isWatched)
+    })
+  )
+
+  it.effect("that has ended gives streams that end", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const feed = yield* Scope.provide(Feed.make<Event>(), scope)
+      const late = feed.stream()
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual([...(yield* Stream.runCollect(late))], [])
+      assert.isFalse(feed.isWatched)
     })
   )
 

@@ -15,6 +15,7 @@ import { RateLimiter } from "./relay/RateLimiter.ts";
 import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts";
 import { type Options, ServerConfig } from "./ServerConfig.ts";
 export type { ClientInfo, ClientState } from "./relay/Client.ts";
+export type { Entry } from "./relay/Quarantine.ts";
 export type { Observed } from "./relay/Feed.ts";
 export type { Incident, Totals } from "./relay/Incidents.ts";
 export { type BoundAddress, ListenError } from "./relay/Listener.ts";
@@ -52,7 +53,7 @@ declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-serv
     readonly disconnect: (address: string, options?: {
         readonly notice?: string | undefined;
         readonly quarantine?: boolean | undefined;
-    }) => Effect.Effect<void, ClientNotFound>;
+    }) => Effect.Effect<void, ClientNotFound | MessageRejected>;
     readonly quarantine: {
         readonly list: Effect.Effect<ReadonlyArray<Entry>>;
         readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>;

@@ -2,7 +2,7 @@ import type { ClientInfo, ClientState } from "./relay/Client.ts";
 import type { BoundAddress } from "./relay/Listener.ts";
 import type { Entry } from "./relay/Quarantine.ts";
 import type { Stats } from "./relay/Roster.ts";
-export type { BoundAddress, ClientInfo, ClientState, Stats };
+export type { BoundAddress, ClientInfo, ClientState, Entry, Stats };
 export interface RunOptions {
     readonly host?: string | undefined;
     readonly port?: number | undefined;
@@ -13,6 +13,7 @@ export type ServerEvent = {
     readonly type: "message";
     readonly address: string;
     readonly content: string;
+    readonly to?: ReadonlyArray<string> | undefined;
     readonly missed: number;
 } | {
     readonly type: "connected";

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context";
-import type * as Effect from "effect/Effect";
+import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
 export type Decision = {
     readonly _tag: "Relay";
     readonly content?: string | undefined;
@@ -27,7 +28,8 @@ export interface Sender {
     readonly ip: string;
 }
 export type Gate = (line: string) => Effect.Effect<Decision>;
-export type Open = (client: Sender) => Gate;
+export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>;
 export declare const Admission: Context.Reference<Open | undefined>;
+export declare const layerGate: (decide: (line: string, client: Sender) => Effect.Effect<Decision>) => Layer.Layer<never>;
 export declare const layer: (open: Open) => Layer.Layer<never>;
-export declare const layerEffect: <E, R>(open: Effect.Effect<Open, E, R>) => Layer.Layer<never, E, R>;
+export declare const layerEffect: <E, R>(open: Effect.Effect<Open, E, R>) => Layer.Layer<never, E, Exclude<R, Scope.Scope>>;

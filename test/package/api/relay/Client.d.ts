@@ -12,6 +12,7 @@ export interface Departure {
     readonly notice: string | undefined;
     readonly severity: "Info" | "Warn";
     readonly quarantine?: boolean;
+    readonly isWorded?: boolean;
 }
 export declare const IDLE: Departure;
 export declare const TOO_SLOW: Departure;
@@ -32,7 +33,6 @@ export declare class Client implements Watched {
     #private;
     readonly connection: Connection;
     readonly budget: RateBudget;
-    readonly gate: Gate | undefined;
     readonly incidents: Incidents;
     readonly connectedMillis: number;
     framing: LineFraming;
@@ -41,6 +41,7 @@ export declare class Client implements Watched {
     hold: Hold | undefined;
     isStalled: boolean;
     goneMillis: number | undefined;
+    gate: Gate | undefined;
     linesIn: number;
     bytesIn: number;
     overLimit: number;
@@ -50,7 +51,6 @@ export declare class Client implements Watched {
     constructor(options: {
         readonly connection: Connection;
         readonly budget: RateBudget;
-        readonly gate: Gate | undefined;
         readonly totals: Totals;
         readonly nowMillis: number;
         readonly connectedMillis: number;

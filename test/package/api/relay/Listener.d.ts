@@ -12,7 +12,6 @@ declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"L
 export declare class ListenError extends ListenError_base {
     get message(): string;
 }
-export declare const formatAddress: (host: string, port: number) => string;
 export interface BoundAddress {
     readonly host: string;
     readonly port: number;

@@ -17,6 +17,7 @@ export type ClientChange = {
 export interface RelayedMessage {
     readonly address: string;
     readonly content: string;
+    readonly to?: ReadonlyArray<string> | undefined;
 }
 export type RelayEvent = ClientChange | ({
     readonly _tag: "Relayed";
@@ -47,8 +48,9 @@ export declare class Roster {
     find(address: string): Client | undefined;
     enter(client: Client): void;
     leave(client: Client, reason: string): void;
+    forget(client: Client): void;
     change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void;
     countRelayed(): void;
     get isListenedTo(): boolean;
-    relayed(address: string, content: string): void;
+    relayed(message: RelayedMessage): void;
 }
