@@ -89,6 +89,26 @@ describe("SummonerServer", () => {
     })
   )
 
+  it.live("run ends the process at once on a second signal", () =>
+    Effect.gen(function* () {
+      const program = fileURLToPath(new URL("fixtures/run.ts", import.meta.url))
+      const cwd = yield* Directory.make()
+      const running = yield* Cli.start([], { program, cwd })
+      const [, port] = yield* running.printed(/listening on \S*:(\d+)/)
+      const [sender, witness, stuck] = yield* Effect.all([1, 2, 3].map(() => TcpClient.connect(Number(port))))
+      yield* TcpClient.settled(sender!, witness!)
+      yield* TcpClient.settled(sender!, stuck!)
+      // More than the kernel holds for a client that does not read.
+      stuck!.socket.pause()
+      for (let i = 0; i < 200; i++) sender!.send(`${i} ${"x".repeat(60_000)}\n`)
+      while (!(yield* witness!.line).includes('"199 ')) continue
+      running.process.kill("SIGINT")
+      yield* running.printed(/disconnected: server shutdown/)
+      running.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* running.exit, { code: 143, signal: null })
+    })
+  )
+
   it.live("ends with the block that uses it", () =>
     Effect.promise(async () => {
       let port: number

@@ -86,12 +86,12 @@ const x = (left: number, clients: number) => left + 30 + ((Math.log10(clients) -
 const STYLE = `
   svg { font: 13px system-ui, sans-serif }
   .paper { fill: #fff } text { fill: #1f2328 } .quiet { fill: #59636e } .grid { stroke: #d1d9e0 }
-  .s1 { --c: #0969da } .s10 { --c: #bc4c00 } .s100 { --c: #8250df }
+  .s1 { color: #0969da } .s10 { color: #bc4c00 } .s100 { color: #8250df }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117 } text { fill: #f0f6fc } .quiet { fill: #9198a1 } .grid { stroke: #3d444d }
-    .s1 { --c: #4493f8 } .s10 { --c: #f0883e } .s100 { --c: #bc8cff }
+    .s1 { color: #4493f8 } .s10 { color: #f0883e } .s100 { color: #bc8cff }
   }
-  path { fill: none; stroke: var(--c); stroke-width: 2 } circle { fill: var(--c) } .limit { stroke-dasharray: 4 4; opacity: 0.7 }`
+  path { fill: none; stroke: currentColor; stroke-width: 2 } circle { fill: currentColor } .limit { stroke-dasharray: 4 4; opacity: 0.7 }`
 
 const draw = (points: ReadonlyArray<Point>): string => {
   const text = (x: number, y: number, content: string, attributes = "") =>
