@@ -1,5 +1,4 @@
 /** The server for programs without Effect (seed, "API reference"). */
-import { inspect } from "node:util"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -7,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { inspect } from "node:util"
 import * as ConfigReport from "./ConfigReport.ts"
 import * as RelayLogger from "./logging/RelayLogger.ts"
 import type { ClientInfo, ClientState } from "./relay/Client.ts"

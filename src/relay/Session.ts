@@ -172,11 +172,9 @@ export const make = Effect.gen(function* () {
 
   /** Lets the host program decide on the line that `relayLines` has stopped at, and does what it says. */
   const admit = Effect.fnUntraced(function* (client: Client, gate: Gate) {
-    const { connection, framing, member } = client
+    const { framing, member } = client
     const line = toText(framing.bytes, framing.start, framing.end)
-    const gone = Effect.andThen(connection.closed, grace)
-    const decision = yield* hold(client, "admission", Effect.raceFirst(gate(line), gone))
-    if (decision === undefined) return LEFT
+    const decision = yield* hold(client, "admission", gate(line))
     switch (decision._tag) {
       case "Relay": {
         while (broadcaster.isCongestedUnsafe()) yield* hold(client, "congested", broadcaster.uncongested)
@@ -323,13 +321,14 @@ export const make = Effect.gen(function* () {
 
   const serve = (client: Client): Effect.Effect<Departure> => {
     if (openGate === undefined) return relayAll(client)
-    const { address, ip } = client.connection
-    return Effect.scoped(
-      Effect.flatMap(openGate({ address, ip }), (gate) => {
-        client.gate = gate
-        return relayAll(client)
-      })
-    )
+    const { address, closed, ip } = client.connection
+    const relayAdmitted = Effect.flatMap(openGate({ address, ip }), (gate) => {
+      client.gate = gate
+      return relayAll(client)
+    })
+    // The host program may take its time; a client that has gone does not wait for it.
+    const gone = Effect.as(Effect.andThen(closed, grace), LEFT)
+    return Effect.scoped(Effect.raceFirst(relayAdmitted, gone))
   }
 
   /** Waits until a leaving client has everything, for as long as it keeps taking some of it. */
