@@ -240,7 +240,7 @@ export class RelayServer extends Context.Service<
             // In the server's log, whoever asks.
             yield* Effect.provideContext(Effect.logInfo(`${known} quarantined by the application`), context)
           }),
-          lift: (key) => Effect.sync(() => quarantine.liftUnsafe(keyOf(key) ?? key))
+          lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key) || quarantine.liftUnsafe(keyOf(key) ?? key))
         },
         stats: Effect.sync(() => roster.stats)
       })

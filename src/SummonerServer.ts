@@ -167,7 +167,7 @@ export class SummonerServer implements AsyncDisposable {
    *
    * @param address `ip:port`
    * @param options `notice`: what it is told; `quarantine`: whether it has to stay out for `quarantine_cooldown_secs`
-   * @returns rejects if no such client is connected
+   * @returns rejects if no such client is connected, or the notice is too long
    */
   async disconnect(
     address: string,

@@ -387,7 +387,8 @@ describe("quarantine", () => {
   it.effect.each([
     ["::ffff:10.0.0.1", "10.0.0.1"],
     ["2001:DB8::1", "2001:db8::1"],
-    ["0:0:0:0:0:0:0:1", "::1"]
+    ["0:0:0:0:0:0:0:1", "::1"],
+    ["FE80::1%eth0", "fe80::1%eth0"]
   ])("knows %s as %s", ([written, ip]) =>
     Effect.gen(function* () {
       const { connect, relay } = yield* start()

@@ -24,7 +24,7 @@ interface Numbered<A> {
 /** What waits for one consumer. */
 interface Backlog<A> {
   readonly queue: Queue.Queue<Numbered<A>, Cause.Done>
-  /** In the queue, and in the events that the stream has taken from it but not passed on. */
+  /** In the queue. */
   characters: number
 }
 
@@ -82,7 +82,7 @@ export class Feed<A extends object> {
         let next = from
         return Stream.concat(
           Stream.fromIterable(earlier.map((event) => observed(event, 0))),
-          Stream.map(Stream.fromQueue(backlog.queue), ({ characters, event, number }) => {
+          Stream.map(Stream.fromEffectRepeat(Queue.take(backlog.queue)), ({ characters, event, number }) => {
             backlog.characters -= characters
             const missed = number - next
             next = number + 1

@@ -36,7 +36,11 @@ const PREFIX = "Warning: "
  * line breaks become spaces.
  */
 export const fromText = (text: string): string => {
-  const line = text.trim().replace(/\s*[\r\n]\s*/g, " ")
+  const line = text
+    .split(/[\r\n]+/)
+    .map((part) => part.trim())
+    .join(" ")
+    .trim()
   return `${line.startsWith(PREFIX) ? "" : PREFIX}${line}\n`
 }
 

@@ -92,7 +92,7 @@ export class Room {
 
   /**
    * Relays the line `bytes[start, end)` to everybody but its sender, at the latest at the end of this turn of the event
-   * loop. The bytes are copied.
+   * loop, or, in a large room, of a pause. The bytes are copied.
    *
    * @returns `false` if the line's envelope would be too long: then it is not relayed
    */

@@ -6,7 +6,7 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import { MessageLog } from "../logging/RelayLogger.ts"
 import { profileOf, ServerConfig } from "../ServerConfig.ts"
-import { Admission, type Gate } from "./Admission.ts"
+import { Admission, type Gate, type Open } from "./Admission.ts"
 import { Backpressure, type Verdict } from "./Backpressure.ts"
 import { Broadcaster } from "./Broadcaster.ts"
 import { Client, type Departure, type Hold, TOO_SLOW } from "./Client.ts"
@@ -241,11 +241,19 @@ export const make = Effect.gen(function* () {
   /** Does not read the client while `wait` runs. Unless it waits for the host program, that time is not its silence. */
   const hold = <A>(client: Client, reason: Hold, wait: Effect.Effect<A>): Effect.Effect<A> =>
     Effect.suspend(() => {
+      // Every line of a client with a gate has a decision: that is no change of its state.
+      if (reason === "admission") {
+        client.hold = reason
+        const release = Effect.sync(() => {
+          client.hold = undefined
+        })
+        return Effect.ensuring(wait, release)
+      }
       const since = monotonicMillis(clock)
       roster.change(client, { hold: reason })
       const release = Effect.sync(() => {
         roster.change(client, { hold: undefined })
-        if (reason !== "admission") client.lastLine += monotonicMillis(clock) - since
+        client.lastLine += monotonicMillis(clock) - since
       })
       return Effect.ensuring(wait, release)
     })
@@ -319,16 +327,15 @@ export const make = Effect.gen(function* () {
     )
   )
 
-  const serve = (client: Client): Effect.Effect<Departure> => {
-    if (openGate === undefined) return relayAll(client)
+  /** The same for clients on whose lines the host program decides. */
+  const relayAdmitted = (open: Open) => (client: Client) => {
     const { address, closed, ip } = client.connection
-    const relayAdmitted = Effect.flatMap(openGate({ address, ip }), (gate) => {
-      client.gate = gate
+    const admitted = Effect.flatMap(notInterrupted(open({ address, ip })), (gate) => {
+      client.gate = (line) => notInterrupted(gate(line))
       return relayAll(client)
     })
     // The host program may take its time; a client that has gone does not wait for it.
-    const gone = Effect.as(Effect.andThen(closed, grace), LEFT)
-    return Effect.scoped(Effect.raceFirst(relayAdmitted, gone))
+    return Effect.raceFirst(admitted, Effect.as(Effect.andThen(closed, grace), LEFT))
   }
 
   /** Waits until a leaving client has everything, for as long as it keeps taking some of it. */
@@ -370,6 +377,12 @@ export const make = Effect.gen(function* () {
       connection.destroyUnsafe()
     })
 
+  const live = (connection: Connection): Effect.Effect<Departure> =>
+    openGate === undefined
+      ? Effect.acquireUseRelease(join(connection), relayAll, leave)
+      : // What a gate does when its client goes comes after the goodbye, and delays nobody.
+        Effect.scoped(Effect.acquireUseRelease(join(connection), relayAdmitted(openGate), leave))
+
   return {
     /** Who is connected, and what has happened. */
     roster,
@@ -378,7 +391,7 @@ export const make = Effect.gen(function* () {
     dismissal,
     /** Runs the session of one client. Never fails. */
     run: (connection: Connection): Effect.Effect<void> =>
-      Effect.acquireUseRelease(join(connection), serve, leave).pipe(
+      live(connection).pipe(
         Effect.asVoid,
         Effect.catchCause((cause) => {
           if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -390,6 +403,14 @@ export const make = Effect.gen(function* () {
     beginShutdown: Effect.asVoid(ending.open)
   }
 })
+
+/** An interruption from within the host program's own effects is a defect of theirs, not the end of the server. */
+const notInterrupted = <A, R>(effect: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
+  Effect.catchCause(effect, (cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.die(new Error("the gate of a client was interrupted"))
+      : Effect.failCause(cause)
+  )
 
 /** An interruption that nobody gave a reason for comes from the end of the server. */
 const departureOf = (exit: Exit.Exit<Departure>): Departure => {

@@ -8,7 +8,11 @@ export const unmapped = (ip: string): string => (ip.startsWith(MAPPED_IPV4) ? ip
 /** An IP address in the one form in which clients are known by it; `undefined` if the text is none. */
 export const canonicalIp = (text: string): string | undefined => {
   if (isIP(text) === 0) return undefined
-  return isIPv6(text) ? unmapped(new SocketAddress({ address: text, family: "ipv6" }).address) : text
+  if (!isIPv6(text)) return text
+  // The zone of a link-local address, which `SocketAddress` drops.
+  const [address, zone] = text.split("%")
+  const canonical = unmapped(new SocketAddress({ address: address!, family: "ipv6" }).address)
+  return zone === undefined ? canonical : `${canonical}%${zone}`
 }
 
 /** `host:port`, with brackets around an IPv6 address. */

@@ -16,6 +16,7 @@ import { idleKilobytes, secondsToConnect, valueOf, type Workload, WORKLOADS } fr
 const SECONDS = Number(process.env["D"] ?? 5)
 const REPETITIONS = Number(process.env["REPS"] ?? 1)
 const STARTS = 9
+if (!(SECONDS > 0) || !(REPETITIONS >= 1)) throw new Error("D and REPS must be numbers above 0")
 /** Where Linux distributions have theirs. */
 const SYSTEM_NODE = process.env["SYSTEM_NODE"] ?? "/usr/bin/node"
 

@@ -116,7 +116,7 @@ process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL")
   if (process.env["BUILD"] === undefined) rmSync(scratch, { recursive: true, force: true })
 })
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130))
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130))
 
 const freePort = () =>
   new Promise<number>((resolve, reject) => {

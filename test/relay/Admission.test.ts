@@ -1,7 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import * as Admission from "../../src/relay/Admission.ts"
@@ -225,6 +229,69 @@ describe("Admission", () => {
       a.reset("ECONNRESET")
       yield* TestClock.adjust(0)
       assert.deepStrictEqual(events, [`open ${a.address} 127.0.0.1`, `open ${b.address} ::1`, `close ${a.address}`])
+    })
+  )
+
+  it.effect("that has not answered does not keep the server from stopping, nor its client from being told", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const layer = TestRelay.layer().pipe(Layer.provide(Admission.layerGate(() => Effect.never)))
+      const context = yield* Scope.provide(Layer.build(layer), scope)
+      const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
+      const a = yield* connect()
+      a.send("hello\n")
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(a.lines, ["Warning: Server is shutting down."])
+    })
+  )
+
+  it.effect("that is interrupted from within ends its client only", () =>
+    Effect.gen(function* () {
+      const { a, b, c, log } = yield* start(({ ip }) =>
+        ip === "10.0.0.3" ? () => Effect.interrupt : () => Effect.succeed(Admission.relay())
+      )
+      c.send("hello\n")
+      yield* c.until((self) => self.isClosed)
+      assert.strictEqual(c.received, "")
+      assert.match(log.join("\n"), /^ERROR .*the gate of a client was interrupted/m)
+      a.send("still here\n")
+      assert.deepStrictEqual(yield* b.readLines(1), [envelope(a, "still here")])
+    })
+  )
+
+  it.effect("holds up neither the goodbye nor the room when it cleans up", () =>
+    Effect.gen(function* () {
+      const open: Admission.Open = () =>
+        Effect.as(
+          Effect.addFinalizer(() => Effect.sleep("1 hour")),
+          () => Effect.never
+        )
+      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(Admission.layer(open))))
+      const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
+      const relay = yield* Effect.provideContext(RelayServer, context)
+      const a = yield* connect()
+      a.send("hello\n")
+      yield* relay.disconnect(a.address)
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: You have been disconnected by the server."])
+      assert.deepStrictEqual(yield* relay.clients, [])
+      yield* TestClock.adjust("1 hour")
+    })
+  )
+
+  it.effect("is no change of its client's state for those who watch", () =>
+    Effect.gen(function* () {
+      const { a, b, relay } = yield* start(() => () => Effect.as(Effect.sleep(1), Admission.relay()))
+      const changes: Array<string> = []
+      const watching = yield* relay.changes.pipe(
+        Stream.runForEach(({ _tag }) => Effect.sync(() => changes.push(_tag))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      a.send("1\n2\n")
+      yield* TestClock.adjust(5)
+      yield* b.readLines(2)
+      assert.deepStrictEqual(changes, ["Connected", "Connected", "Connected"])
+      yield* Fiber.interrupt(watching)
     })
   )
 
