@@ -2,27 +2,12 @@ import type * as Fiber from "effect/Fiber"
 import type { Gate } from "./Admission.ts"
 import type { Verdict } from "./Backpressure.ts"
 import type { Connection } from "./Connection.ts"
+import { type Departure, IDLE } from "./Departure.ts"
 import type { Watched } from "./IdleTimeout.ts"
 import { Incidents, type Totals } from "./Incidents.ts"
 import type { LineFraming } from "./LineFraming.ts"
-import * as Notice from "./Notice.ts"
 import type { RateBudget } from "./RateLimiter.ts"
 import type { Member } from "./Room.ts"
-
-/** Why a session ends. */
-export interface Departure {
-  /** For the log. */
-  readonly reason: string
-  /** The last line the client gets. */
-  readonly notice: string | undefined
-  readonly severity: "Info" | "Warn"
-  readonly quarantine?: boolean
-  /** The host program has worded the notice: no profile has another one. */
-  readonly isWorded?: boolean
-}
-
-export const IDLE: Departure = { reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
-export const TOO_SLOW: Departure = { reason: "reading too slowly", notice: Notice.TOO_SLOW, severity: "Warn" }
 
 /** Why the server does not read a client for now. `admission`: the host program decides on a line. */
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">

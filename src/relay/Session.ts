@@ -1,17 +1,17 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Latch from "effect/Latch"
-import * as Option from "effect/Option"
+import type * as Exit from "effect/Exit"
 import { MessageLog } from "../logging/RelayLogger.ts"
 import { profileOf, ServerConfig } from "../ServerConfig.ts"
 import { Admission, type Gate, type Open } from "./Admission.ts"
 import { Backpressure, type Verdict } from "./Backpressure.ts"
 import { Broadcaster } from "./Broadcaster.ts"
-import { Client, type Departure, type Hold, TOO_SLOW } from "./Client.ts"
+import { Client, type Hold } from "./Client.ts"
 import type { Connection } from "./Connection.ts"
+import * as Departure from "./Departure.ts"
 import * as Envelope from "./Envelope.ts"
+import * as Goodbye from "./Goodbye.ts"
 import { IdleTimeout } from "./IdleTimeout.ts"
 import type { Incident } from "./Incidents.ts"
 import { LineFraming } from "./LineFraming.ts"
@@ -22,26 +22,10 @@ import { RateLimiter } from "./RateLimiter.ts"
 import type { Member } from "./Room.ts"
 import { Roster } from "./Roster.ts"
 
-/**
- * How long a client may take to close its side after we have closed ours, in milliseconds. Dropping the connection under
- * bytes it is still sending could cost it our last words.
- */
-const LINGER_MILLIS = 250
-
-/**
- * How long a client that has ended its side may take nothing of what is still on its way to it, in milliseconds. The kernel
- * says that it has taken something only every megabyte or so, so this is what a slow reader needs.
- */
-const READER_PATIENCE_MILLIS = 10_000
-
-const LEFT: Departure = { reason: "closed by the client", notice: undefined, severity: "Info" }
-const SHUTDOWN: Departure = { reason: "server shutdown", notice: Notice.SHUTTING_DOWN, severity: "Info" }
-const FAILED: Departure = { reason: "internal error", notice: undefined, severity: "Warn" }
-const BACKPRESSURE: Departure = {
-  reason: "force-disconnected and quarantined: backpressure",
-  notice: Notice.BACKPRESSURE,
-  severity: "Warn",
-  quarantine: true
+/** How the host program ends a client. */
+interface Dismissal {
+  readonly notice?: string | undefined
+  readonly quarantine?: boolean | undefined
 }
 
 /** Why lines are not relayed for now; `drained`: because there are none. */
@@ -69,9 +53,9 @@ export const make = Effect.gen(function* () {
   const messageLog = yield* MessageLog
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const grace = Effect.suspend(() => Effect.sleep(config.hyper_parameters.shutdown_grace_ms))
-  /** Open from the end of the server on. */
-  const ending = yield* Latch.make(false)
+  const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
+  const grace = Effect.suspend(() => Effect.sleep(graceMillis()))
+  const goodbye = yield* Goodbye.make(graceMillis)
 
   const join = (connection: Connection) =>
     Effect.withFiber((fiber) => {
@@ -85,7 +69,7 @@ export const make = Effect.gen(function* () {
         fiber
       })
       client.member = broadcaster.joinUnsafe(connection, {
-        onOverflow: () => client.evict(TOO_SLOW),
+        onOverflow: () => client.evict(Departure.TOO_SLOW),
         onDropped: (messages) => noteNow(client, "messages dropped", messages),
         onStalled: () => {
           roster.change(client, { isStalled: true })
@@ -150,19 +134,8 @@ export const make = Effect.gen(function* () {
   }
 
   /** The end of a client that the host program does not want any more. */
-  const dismissal = (options: {
-    readonly notice?: string | undefined
-    readonly quarantine?: boolean | undefined
-  }): Departure => {
-    const isQuarantined = options.quarantine === true && quarantine.scope !== undefined
-    return {
-      reason: `disconnected by the application${isQuarantined ? " and quarantined" : ""}`,
-      notice: options.notice === undefined ? Notice.DISCONNECTED : Notice.fromText(options.notice),
-      severity: "Info",
-      quarantine: isQuarantined,
-      isWorded: options.notice !== undefined
-    }
-  }
+  const dismissal = ({ notice, quarantine: isWanted = false }: Dismissal): Departure.Departure =>
+    Departure.dismissal(notice, isWanted && quarantine.scope !== undefined)
 
   const checkNotice = (text: string): string => {
     const problem = Notice.problemOf(text, max_line_bytes)
@@ -183,7 +156,7 @@ export const make = Effect.gen(function* () {
         const recipients =
           to && Array.from(broadcaster.members).filter((other) => other !== member && to(other.address))
         const verdict = backpressure.decideUnsafe(recipients?.length ?? broadcaster.sizeUnsafe() - 1)
-        if (verdict === "disconnect") return BACKPRESSURE
+        if (verdict === "disconnect") return Departure.BACKPRESSURE
         const isRelayed =
           recipients === undefined
             ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
@@ -275,7 +248,7 @@ export const make = Effect.gen(function* () {
     if (!client.connection.isClosedUnsafe()) return false
     const now = monotonicMillis(clock)
     client.goneMillis ??= now
-    return now - client.goneMillis >= config.hyper_parameters.shutdown_grace_ms
+    return now - client.goneMillis >= graceMillis()
   }
 
   const relayAll = Effect.fnUntraced(
@@ -283,7 +256,7 @@ export const make = Effect.gen(function* () {
       const { connection, framing } = client
       let isOpen = true
       while (true) {
-        if (isLongGone(client)) return LEFT
+        if (isLongGone(client)) return Departure.LEFT
         const reason = relayLines(client)
         if (client.hasOffended) {
           yield* settle(client)
@@ -293,7 +266,7 @@ export const make = Effect.gen(function* () {
         }
         switch (reason) {
           case "drained": {
-            if (!isOpen) return LEFT
+            if (!isOpen) return Departure.LEFT
             const chunk = yield* connection.pull
             if (chunk === undefined) {
               isOpen = false
@@ -318,12 +291,12 @@ export const make = Effect.gen(function* () {
             yield* obey(client, reason)
             break
           case "disconnect":
-            return BACKPRESSURE
+            return Departure.BACKPRESSURE
         }
       }
     },
-    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<Departure> =>
-      Effect.succeed({ reason: lost.code, notice: undefined, severity: "Info" })
+    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<Departure.Departure> =>
+      Effect.succeed(Departure.lost(lost.code))
     )
   )
 
@@ -335,27 +308,13 @@ export const make = Effect.gen(function* () {
       return relayAll(client)
     })
     // The host program may take its time; a client that has gone does not wait for it.
-    return Effect.raceFirst(admitted, Effect.as(Effect.andThen(closed, grace), LEFT))
+    return Effect.raceFirst(admitted, Effect.as(Effect.andThen(closed, grace), Departure.LEFT))
   }
 
-  /** Waits until a leaving client has everything, for as long as it keeps taking some of it. */
-  const sendRest = Effect.fnUntraced(function* ({ connection, member }: Client, departure: Departure) {
-    const grace = config.hyper_parameters.shutdown_grace_ms
-    const patience = departure === LEFT ? Math.max(grace, READER_PATIENCE_MILLIS) : grace
-    let waiting = Infinity
-    while (member.outbox.waitingBytes < waiting) {
-      waiting = member.outbox.waitingBytes
-      const ended = yield* Effect.timeoutOption(connection.ended, patience)
-      if (Option.isSome(ended)) return yield* Effect.timeoutOption(connection.closed, LINGER_MILLIS)
-    }
-  })
-
-  const graceAfterEnd = Effect.andThen(ending.await, grace)
-
-  const leave = (client: Client, exit: Exit.Exit<Departure>) =>
+  const leave = (client: Client, exit: Exit.Exit<Departure.Departure>) =>
     Effect.gen(function* () {
       const { connection, member } = client
-      const departure = client.departure ?? departureOf(exit)
+      const departure = client.departure ?? Departure.ofExit(exit)
       idleTimeout.unwatchUnsafe(client)
       rateLimiter.closeUnsafe(connection.ip)
       // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
@@ -367,8 +326,8 @@ export const make = Effect.gen(function* () {
       yield* report(client, Infinity)
       const log = departure.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)
-      if (departure === SHUTDOWN) ending.openUnsafe()
-      yield* Effect.raceFirst(sendRest(client, departure), graceAfterEnd)
+      if (departure === Departure.SHUTDOWN) goodbye.hurryUnsafe()
+      yield* goodbye.wait(connection, member.outbox, departure === Departure.LEFT)
       if (member.outbox.waitingBytes > 0 && !connection.isClosedUnsafe()) {
         yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
       }
@@ -377,7 +336,7 @@ export const make = Effect.gen(function* () {
       connection.destroyUnsafe()
     })
 
-  const live = (connection: Connection): Effect.Effect<Departure> =>
+  const live = (connection: Connection): Effect.Effect<Departure.Departure> =>
     openGate === undefined
       ? Effect.acquireUseRelease(join(connection), relayAll, leave)
       : // What a gate does when its client goes comes after the goodbye, and delays nobody.
@@ -400,7 +359,7 @@ export const make = Effect.gen(function* () {
         })
       ),
     /** From now on clients that are leaving already have no more than the grace, either. */
-    beginShutdown: Effect.asVoid(ending.open)
+    beginShutdown: Effect.sync(goodbye.hurryUnsafe)
   }
 })
 
@@ -411,12 +370,6 @@ const notInterrupted = <A, R>(effect: Effect.Effect<A, never, R>): Effect.Effect
       ? Effect.die(new Error("the gate of a client was interrupted"))
       : Effect.failCause(cause)
   )
-
-/** An interruption that nobody gave a reason for comes from the end of the server. */
-const departureOf = (exit: Exit.Exit<Departure>): Departure => {
-  if (Exit.isSuccess(exit)) return exit.value
-  return Cause.hasInterruptsOnly(exit.cause) ? SHUTDOWN : FAILED
-}
 
 const count = (clients: number) => (clients === 1 ? "1 client" : `${clients} clients`)
 

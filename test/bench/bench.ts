@@ -37,23 +37,12 @@ const run = async (workload: Workload, contestant: Servers.Contestant) => {
     // What the start leaves behind is not part of the measurement.
     await sleep(300)
     const measured = await Servers.load(server, contestant, workload.load(contestant, SECONDS))
-    const fault = faultOf(measured)
+    const fault = Servers.faultOf(measured)
     if (fault !== undefined) faults.push(`${workload.key}, ${contestant.name}: ${fault}`)
     return measured
   } finally {
     await server.stop()
   }
-}
-
-const FAULTS = ["lost", "duplicated", "out_of_order", "corrupt", "echo", "foreign", "nondelivery_lines"] as const
-
-const faultOf = (measured: Servers.Measurement): string | undefined => {
-  const found = [...FAULTS, "closed_by_server" as const].flatMap((fault) =>
-    measured[fault] > 0 ? `${measured[fault]} ${fault}` : []
-  )
-  if (measured.timed_out > 0) found.push("no end in time")
-  if (found.length === 0 && measured.faults > 0) found.push(`${measured.gaps} gaps`)
-  return found.length === 0 ? undefined : found.join(", ")
 }
 
 const measure = async (workload: Workload, contestants: ReadonlyArray<Servers.Contestant>) => {

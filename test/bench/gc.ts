@@ -26,7 +26,8 @@ export const printPauses = async () => {
     const trace = () => readFileSync(join(Servers.scratch, `${contestant.name}.log`), "utf8")
     const before = trace().length
     const started = performance.now()
-    await Servers.load(server, contestant, load(contestant, SECONDS))
+    const fault = Servers.faultOf(await Servers.load(server, contestant, load(contestant, SECONDS)))
+    if (fault !== undefined) throw new Error(`${key}: ${fault}`)
     const seconds = (performance.now() - started) / 1000
     const collections = [...trace().slice(before).matchAll(COLLECTION)]
     await server.stop()

@@ -235,3 +235,15 @@ export const startProbed = async (flags: ReadonlyArray<string> = []) => {
     })
   return { ...server, ask }
 }
+
+const FAULTS = ["lost", "duplicated", "out_of_order", "corrupt", "echo", "foreign", "nondelivery_lines"] as const
+
+/** What was wrong with the deliveries; `undefined` if nothing was. */
+export const faultOf = (measured: Measurement): string | undefined => {
+  const found = [...FAULTS, "closed_by_server" as const].flatMap((fault) =>
+    measured[fault] > 0 ? `${measured[fault]} ${fault}` : []
+  )
+  if (measured.timed_out > 0) found.push("no end in time")
+  if (found.length === 0 && measured.faults > 0) found.push(`${measured.gaps} gaps`)
+  return found.length === 0 ? undefined : found.join(", ")
+}

@@ -2,20 +2,12 @@ import type * as Fiber from "effect/Fiber";
 import type { Gate } from "./Admission.ts";
 import type { Verdict } from "./Backpressure.ts";
 import type { Connection } from "./Connection.ts";
+import { type Departure } from "./Departure.ts";
 import type { Watched } from "./IdleTimeout.ts";
 import { Incidents, type Totals } from "./Incidents.ts";
 import type { LineFraming } from "./LineFraming.ts";
 import type { RateBudget } from "./RateLimiter.ts";
 import type { Member } from "./Room.ts";
-export interface Departure {
-    readonly reason: string;
-    readonly notice: string | undefined;
-    readonly severity: "Info" | "Warn";
-    readonly quarantine?: boolean;
-    readonly isWorded?: boolean;
-}
-export declare const IDLE: Departure;
-export declare const TOO_SLOW: Departure;
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">;
 export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow";
 export interface ClientInfo {
