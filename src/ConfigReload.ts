@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RelayLogger } from "./logging/RelayLogger.ts"
-import { keys, LOG_LEVELS, type Values } from "./ConfigSchema.ts"
+import { hidden, keys, LOG_LEVELS, type Values } from "./ConfigSchema.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
 /** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
@@ -11,8 +11,9 @@ const LIVE = [
   /^hyper_parameters\.(rate_limit_msgs_per_minute|client_timeout_secs|timeout_check_interval_secs)$/,
   /^hyper_parameters\.(quarantine_cooldown_secs|quarantine_cleanup_interval_secs)$/,
   /^hyper_parameters\.(throttle_delay_ms|flow_control_delay_ms|accept_error_backoff_ms|shutdown_grace_ms)$/,
-  /^hyper_parameters\.(max_clients|max_clients_per_ip)$/,
-  /^hyper_parameters\.(backpressure_policy|slow_consumer)\./
+  /^hyper_parameters\.(max_clients|max_clients_per_ip|allow|deny|trusted_proxies)$/,
+  /^hyper_parameters\.(backpressure_policy|slow_consumer)\./,
+  /^admin\.token$/
 ]
 
 /** Whether a running server takes over a new value of the key at this path. */
@@ -21,6 +22,7 @@ export const isLive = (path: string): boolean => LIVE.some((pattern) => pattern.
 /** A key whose value is not the one the server runs with. */
 export interface Change {
   readonly path: string
+  /** Secrets are hidden here. */
   readonly from: unknown
   readonly to: unknown
 }
@@ -50,13 +52,14 @@ export class ConfigReload extends Context.Service<
         const values = structuredClone(initial)
         const apply = Effect.fnUntraced(function* (next: Values) {
           const before = values.logger.log_level
-          const changes = keys().flatMap(({ isGroup, path }): ReadonlyArray<Change> => {
+          const changes = keys().flatMap(({ isGroup, isSecret, path }): ReadonlyArray<Change> => {
             const [from, to] = [read(values, path), read(next, path)]
-            return isGroup || path === "$schema" || isSame(from, to) ? [] : [{ path, from, to }]
+            if (isGroup || path === "$schema" || isSame(from, to)) return []
+            return [isSecret ? { path, from: hidden(from), to: hidden(to) } : { path, from, to }]
           })
           const applied = changes.filter(({ path }) => isLive(path))
           const restart = changes.filter(({ path }) => !isLive(path))
-          for (const { path, to } of applied) write(values, path, to)
+          for (const { path } of applied) write(values, path, read(next, path))
           // What is logged about the change is logged by the more talkative of the two levels.
           const levels = [before, values.logger.log_level].map((level) => LOG_LEVELS.indexOf(level))
           logger.setLevelUnsafe(LOG_LEVELS[Math.min(...levels)]!)

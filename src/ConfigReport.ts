@@ -2,7 +2,6 @@ import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 
 /** One thing that is wrong with a configuration. */
-/** One thing that is wrong with a configuration. */
 export interface Problem extends Schema.Schema.Type<typeof Problem> {}
 
 /** The schema of a problem. */
@@ -37,7 +36,14 @@ export interface KnownKey {
   readonly path: string
   readonly expected: string
   readonly default: unknown
+  /** What each item of a list has to be. */
+  readonly itemExpected?: string | undefined
+  /** Whether its value must not be shown to anybody. */
+  readonly isSecret?: boolean
 }
+
+/** What is shown of a secret. */
+export const HIDDEN = "(hidden)"
 
 const MAX_FOUND_LENGTH = 60
 
@@ -56,8 +62,16 @@ const stringify = (value: unknown): string => {
 const show = (value: unknown): string => shorten(stringify(value))
 
 /** A key that the configuration leaves out can still disagree with another one. */
-const showFound = (value: unknown, key: KnownKey | undefined): string =>
-  value === undefined && key !== undefined ? `${show(key.default)} (the default)` : show(value)
+const showFound = (value: unknown, key: KnownKey | undefined): string => {
+  if (value === undefined && key !== undefined) return `${show(key.default)} (the default)`
+  return key?.isSecret === true ? HIDDEN : show(value)
+}
+
+const expectedAt = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): string => {
+  if (path.length === 0) return "an object"
+  const list = typeof path.at(-1) === "number" ? known.get(formatPath(path.slice(0, -1))) : undefined
+  return known.get(formatPath(path))?.expected ?? list?.itemExpected ?? "a string"
+}
 
 const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
   path.reduce<string>((text, key) => {
@@ -200,7 +214,7 @@ export const problems = (options: {
               hint: didYouMean(nearest(path, known))
             }
           : {
-              expected: expected ?? knownKeys.get(key)?.expected ?? (path.length === 0 ? "an object" : "a string"),
+              expected: expected ?? expectedAt(path, knownKeys),
               found: showFound(valueAt(options.input, path), knownKeys.get(key)),
               hint: ""
             })

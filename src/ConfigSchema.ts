@@ -9,8 +9,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
+import { HIDDEN } from "./ConfigReport.ts"
+import { isLoopback, isNetwork } from "./ipNetwork.ts"
 
 const text = Schema.String.annotate({ expected: "a string" })
+
+const path = Schema.NonEmptyString.annotate({ expected: "a file name" })
 
 const flag = Schema.Boolean.annotate({ expected: "true or false" })
 
@@ -120,6 +124,19 @@ const SlowConsumer = Schema.Struct({
   )
 )
 
+const NETWORK = 'an IP address or a CIDR range such as "10.0.0.0/8"'
+
+const networkList = Schema.Array(
+  text
+    .check(
+      Schema.makeFilter(isNetwork, {
+        toJsonSchema: () => ({ pattern: "^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$" }),
+        arbitraryConstraint: { patterns: [{ source: "^(?:[1-9]\\.){3}[1-9](?:/32)?$", flags: "" }] }
+      })
+    )
+    .annotate({ expected: NETWORK })
+).annotate({ expected: `a list: each ${NETWORK}` })
+
 const UNUSED_BUFFER = "Accepted for the sake of existing files; nothing here needs it."
 
 const HyperParameters = Schema.Struct({
@@ -162,6 +179,13 @@ const HyperParameters = Schema.Struct({
     null,
     "Clients that may be connected at once from one IP address. `null` sets no limit."
   ),
+  allow: key(orNull(networkList, `a list: each ${NETWORK}`), null, "Addresses that may connect. `null`: all."),
+  deny: key(networkList, [], "Addresses that may not connect, also if `allow` has them."),
+  trusted_proxies: key(
+    networkList,
+    [],
+    "Addresses of load balancers: whoever connects from one must begin with a PROXY protocol header (version 1 or 2), and is known by the address in it."
+  ),
   shutdown_grace_ms: key(whole(0), 2000, "Milliseconds for which a shutdown waits for clients that do not read."),
   connection_buffer_size: key(whole(1), 128, UNUSED_BUFFER),
   command_buffer_size: key(whole(1), 32, UNUSED_BUFFER),
@@ -169,6 +193,83 @@ const HyperParameters = Schema.Struct({
   queue_monitor_capacity: key(whole(1), 100, UNUSED_BUFFER),
   backpressure_policy: group(BackpressurePolicy, "What is done to senders when a message would reach many clients."),
   slow_consumer: group(SlowConsumer, "What is done about clients that read too slowly.")
+})
+
+const Tls = Schema.Struct({
+  cert: key(
+    orNull(path, "a file name"),
+    null,
+    "Certificate, and those between it and its authority (PEM). Turns TLS on."
+  ),
+  key: key(orNull(path, "a file name"), null, "Private key of the certificate (PEM)."),
+  ca: key(
+    orNull(path, "a file name"),
+    null,
+    "Certificates of the authorities that client certificates must come from (PEM)."
+  ),
+  request_client_cert: key(
+    Schema.Union([Schema.Boolean, Schema.Literal("optional")]).annotate({ expected: 'true, false or "optional"' }),
+    false,
+    'Whether clients need a certificate from `ca`. `"optional"`: they may have none, but not one from elsewhere.'
+  ),
+  min_version: key(oneOf(["TLSv1.2", "TLSv1.3"]), "TLSv1.2", "Oldest version of TLS that clients may speak.")
+}).check(
+  Schema.makeFilter(({ ca, cert, key, request_client_cert }) => {
+    if (cert !== null && key === null) return { path: ["key"], issue: "the private key of tls.cert" }
+    if (cert === null && key !== null) return { path: ["cert"], issue: "the certificate of tls.key" }
+    if (cert === null && request_client_cert !== false) return { path: ["cert"], issue: "a certificate: TLS is off" }
+    if (request_client_cert !== false && ca === null) {
+      return { path: ["ca"], issue: "the authorities that client certificates must come from" }
+    }
+    return undefined
+  })
+)
+
+const Admin = Schema.Struct({
+  host: key(
+    Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" }),
+    "127.0.0.1",
+    "Address to listen on."
+  ),
+  port: key(
+    orNull(whole(0, 65_535), "a whole number from 0 to 65535"),
+    null,
+    "TCP port of health, metrics and dashboard. `null` turns them off; 0 takes a free one, which the log names."
+  ),
+  token: key(
+    orNull(
+      Schema.String.check(
+        Schema.makeFilter((token) => /^[!-~]+$/.test(token), {
+          toJsonSchema: () => ({ pattern: "^[!-~]+$" }),
+          arbitraryConstraint: { patterns: [{ source: "^[!-~]{1,40}$", flags: "" }] }
+        })
+      ),
+      "a text of visible ASCII characters without spaces"
+    ).annotate({ secret: true }),
+    null,
+    "Bearer token for actions, and for everything but health where `host` is not a loopback address. `null`: no actions."
+  )
+}).check(
+  Schema.makeFilter(({ host, port, token }) =>
+    port === null || token !== null || isLoopback(host)
+      ? undefined
+      : { path: ["token"], issue: `a token, because admin.host (${JSON.stringify(host)}) is no loopback address` }
+  )
+)
+
+const httpUrl = Schema.String.check(
+  Schema.makeFilter((url) => /^https?:\/\/./i.test(url) && URL.canParse(url), {
+    toJsonSchema: () => ({ pattern: "^[Hh][Tt][Tt][Pp][Ss]?://." }),
+    arbitraryConstraint: { patterns: [{ source: "^https?://[a-z]{1,9}$", flags: "" }] }
+  })
+)
+
+const Otlp = Schema.Struct({
+  endpoint: key(
+    orNull(httpUrl, "an http or https URL"),
+    null,
+    "OpenTelemetry collector (OTLP over HTTP, usually port 4318) that gets logs, metrics and traces."
+  )
 })
 
 /** A complete configuration: what a `server.json` means once every default is filled in. */
@@ -191,7 +292,10 @@ export const Values = Schema.Struct({
     "Profile: everything on (`rust`), or the plain relay (`python`)."
   ),
   logger: group(Logger, "What is logged, where and how."),
-  hyper_parameters: group(HyperParameters, "Limits and protection.")
+  hyper_parameters: group(HyperParameters, "Limits and protection."),
+  tls: group(Tls, "Encryption of the relay's own port."),
+  admin: group(Admin, "Health, metrics, dashboard and actions for operators."),
+  otlp: group(Otlp, "Export to OpenTelemetry.")
 })
 
 /** The same as one writes it: what is left out has its default. */
@@ -212,17 +316,31 @@ export interface Key {
   /** `hyper_parameters.slow_consumer.policy` */
   readonly path: string
   readonly isGroup: boolean
-  /** Whether its values are strings. */
+  /** Whether its values are strings, apart from `null`. */
   readonly isText: boolean
   readonly expected: string
   /** `undefined` for a key that is ignored. */
   readonly default: unknown
   readonly description: string
+  /** What each item of a list has to be. */
+  readonly itemExpected: string | undefined
+  /** Whether its value must not be shown to anybody. */
+  readonly isSecret: boolean
 }
+
+const itemOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.map(itemOf).find((item) => item !== undefined)
+    : SchemaAST.isArrays(ast)
+      ? ast.rest[0]
+      : undefined
+
+const expectedOf = (ast: SchemaAST.AST | undefined): string | undefined =>
+  ast === undefined ? undefined : (SchemaAST.resolve(ast)?.["expected"] as string | undefined)
 
 const isText = (ast: SchemaAST.AST): boolean =>
   SchemaAST.isUnion(ast)
-    ? ast.types.every(isText)
+    ? ast.types.every((type) => SchemaAST.isNull(type) || isText(type))
     : SchemaAST.isString(ast) ||
       SchemaAST.isTemplateLiteral(ast) ||
       (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
@@ -239,7 +357,9 @@ const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
             isText: isText(type),
             expected: String(annotations?.["expected"]),
             default: annotations?.["default"],
-            description: String(annotations?.["description"])
+            description: String(annotations?.["description"]),
+            itemExpected: expectedOf(itemOf(type)),
+            isSecret: annotations?.["secret"] === true
           },
           ...keysOf(type, `${path}.`)
         ]
@@ -248,3 +368,12 @@ const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
 
 /** Every key and group that `server.json` may have, in the order of the schema. */
 export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
+
+/** What may be shown of the value of a secret key. */
+export const hidden = (value: unknown): unknown => (value === null ? null : HIDDEN)
+
+/** A configuration as it may be shown to anybody. */
+export const withoutSecrets = (values: Values): Values => ({
+  ...values,
+  admin: { ...values.admin, token: values.admin.token === null ? null : HIDDEN }
+})

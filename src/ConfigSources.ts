@@ -54,6 +54,9 @@ const isServiceLink = (name: string, value: string): boolean =>
   /^(?:tcp|udp|sctp):\/\//.test(value) ||
   /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)$/.test(name)
 
+/** Only where a key can be off, `null` is no text. */
+const isNull = (key: ServerConfig.Key, text: string): boolean => key.default === null && text === "null"
+
 /** A text that is no JSON stays a string, which a key that is no string refuses. */
 const parseValue = (text: string): unknown => {
   try {
@@ -116,7 +119,7 @@ const environmentSource = (environment: Sources["environment"]): Source => {
     if (!name.startsWith(PREFIX) || text === "" || isServiceLink(name, text)) continue
     const key = keys.get(name)
     if (key === undefined) problems.push(unknownVariable(name))
-    else settings.push({ name, path: key.path, value: key.isText ? text : parseValue(text) })
+    else settings.push({ name, path: key.path, value: key.isText && !isNull(key, text) ? text : parseValue(text) })
   }
   return sourceOf("environment", settings, problems)
 }

@@ -12,7 +12,7 @@ import * as ConfigReport from "./ConfigReport.ts"
 import { defaults, keys, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
-export { defaults, type Key, keys, profileOf, Values, type Written } from "./ConfigSchema.ts"
+export { defaults, type Key, keys, profileOf, Values, withoutSecrets, type Written } from "./ConfigSchema.ts"
 
 /** A configuration, and what its author should change although it works. */
 export interface Loaded {

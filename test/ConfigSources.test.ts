@@ -125,7 +125,8 @@ describe("an environment variable", () => {
         for (const [path] of inEnvironment) {
           assert.strictEqual(Result.getOrThrow(actual).origins.get(path), ConfigSources.variableOf(path))
         }
-      })
+      }),
+    { arbitrary: { maxDiscards: 100_000 } }
   )
 
   it.effect("that is empty counts as not set, even if it is unknown", () =>

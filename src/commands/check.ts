@@ -39,7 +39,7 @@ const hyper = (...names: ReadonlyArray<string>) => names.map((name) => `hyper_pa
 const log = (...names: ReadonlyArray<string>) => names.map((name) => `logger.${name}`)
 
 /** Which keys have no effect under which condition, and why. The first reason for a key is the one that is told. */
-const withoutEffect = ({ hyper_parameters, logger, version }: ServerConfig.Values) => {
+const withoutEffect = ({ admin, hyper_parameters, logger, tls, version }: ServerConfig.Values) => {
   const { backpressure_policy: policy } = hyper_parameters
   const rules: ReadonlyArray<readonly [applies: boolean, reason: string, paths: ReadonlyArray<string>]> = [
     [true, "nothing in this server needs it", hyper(...BUFFERS)],
@@ -72,6 +72,9 @@ const withoutEffect = ({ hyper_parameters, logger, version }: ServerConfig.Value
       "enable_file_log is false",
       log("log_file_path", "log_format", "max_file_size", "backup_count")
     ],
+    [tls.cert === null, "tls.cert is null", ["tls.min_version", "tls.ca"]],
+    [tls.request_client_cert === false, "request_client_cert is false", ["tls.ca"]],
+    [admin.port === null, "admin.port is null", ["admin.host", "admin.token"]],
     [logger.enable_json_log, "enable_json_log is true", log("log_format")],
     [logger.backup_count === 0, "backup_count is 0", log("max_file_size")],
     [
@@ -135,11 +138,12 @@ export const check = Command.make(
   },
   Effect.fnUntraced(function* ({ json, ...flags }) {
     const loaded = loadConfig(flags)
-    const effective = yield* json
+    const complete = yield* json
       ? Effect.tapError(loaded, ({ issues, source, summary }) =>
           print({ valid: false, source, summary, problems: issues })
         )
       : loaded
+    const effective = { ...complete, values: ServerConfig.withoutSecrets(complete.values) }
     if (!json) return yield* Console.log(report(effective))
     const { file = null, origins, values, warnings } = effective
     yield* print({

@@ -134,7 +134,10 @@ describe("the schema", () => {
     }
   })
 
-  it.effect.prop("accepts every configuration", { config: Values }, ({ config }) =>
-    Effect.sync(() => assert.isTrue(accepts(JSON.parse(JSON.stringify(config)))))
+  it.effect.prop(
+    "accepts every configuration",
+    { config: Values },
+    ({ config }) => Effect.sync(() => assert.isTrue(accepts(JSON.parse(JSON.stringify(config))))),
+    { arbitrary: { maxDiscards: 100_000 } }
   )
 })
