@@ -1,8 +1,15 @@
 import { defineConfig } from "rolldown"
 
-// The command line program carries its dependencies: it starts fast and needs nothing beside it.
+// The command line program carries its dependencies: it starts fast and needs nothing beside it. What not every server needs is in
+// files of its own, so that nobody else waits for it.
 export default defineConfig({
-  input: "src/cli.ts",
+  input: { cli: "src/cli.ts" },
   platform: "node",
-  output: { file: "dist/cli.js", format: "esm", minify: true, codeSplitting: false }
+  output: {
+    dir: "dist",
+    entryFileNames: "[name].js",
+    chunkFileNames: "cli/[name].js",
+    format: "esm",
+    minify: true
+  }
 })

@@ -10,12 +10,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
-import manifest from "../package.json" with { type: "json" }
 import { check } from "./commands/check.ts"
 import { connect } from "./commands/connect.ts"
 import { init } from "./commands/init.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
+import { version } from "./version.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
 const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
@@ -44,7 +44,7 @@ endOnSecondSignal("SIGTERM", 143)
 
 const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
 
-Command.run(commands, { version: manifest.version }).pipe(
+Command.run(commands, { version }).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
   Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output)),

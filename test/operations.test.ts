@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
 import { type ClientNotFound, type MessageRejected, RelayServer } from "../src/RelayServer.ts"
+import { noDepartures } from "../src/relay/Departure.ts"
 import type { Options } from "../src/ServerConfig.ts"
 import type { MemoryConnection } from "../src/testing/MemoryConnection.ts"
 import { MemoryNetwork } from "../src/testing/MemoryListener.ts"
@@ -433,7 +434,9 @@ describe("stats", () => {
       yield* a.until((self) => self.isClosed)
       yield* relay.broadcast("bye")
       yield* b.readLines(4)
-      const { bytesOut, ...stats } = yield* relay.stats
+      const { bytesOut, fanOut, latencyMillis, ...stats } = yield* relay.stats
+      assert.deepInclude(fanOut, { count: 4, sum: 4, min: 1, max: 1 })
+      assert.strictEqual(latencyMillis.count, 4)
       assert.strictEqual(bytesOut, Buffer.byteLength(a.received) + Buffer.byteLength(b.received))
       assert.deepStrictEqual(stats, {
         startedAt: new Date(0),
@@ -444,6 +447,7 @@ describe("stats", () => {
         linesOut: 4,
         bytesIn: 23,
         bytesWaiting: 0,
+        bytesWaitingMax: 0,
         incidents: {
           "rate limited": 1,
           throttled: 0,
@@ -455,8 +459,11 @@ describe("stats", () => {
           "notices dropped": 0,
           quarantined: 0,
           "server full": 1,
-          "dropped, too many at once": 0
+          "dropped, too many at once": 0,
+          draining: 0
         },
+        departures: { ...noDepartures(), left: 1 },
+        quarantined: 0,
         missedByConsumers: 0
       })
     })

@@ -6,6 +6,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
+import type { Distribution } from "./Histogram.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
 /** What the room reports of one member. Called synchronously. */
@@ -56,6 +57,8 @@ export class Broadcaster extends Context.Service<
     readonly isCongestedUnsafe: () => boolean
     /** Waits until senders may go on. */
     readonly uncongested: Effect.Effect<void>
+    /** How many recipients lines had, and how long it took from reading a line to handing it to the last of them, in milliseconds. */
+    readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMillis: Distribution }
   }
 >()("summoner-server/Broadcaster") {
   /** One room, for as long as the scope lasts. */
@@ -118,7 +121,11 @@ export class Broadcaster extends Context.Service<
         members: room.members,
         flushUnsafe: () => room.flush(),
         isCongestedUnsafe: () => awaited.size > 0,
-        uncongested: goOn.await
+        uncongested: goOn.await,
+        distributionsUnsafe: () => ({
+          fanOut: room.fanOut.distribution,
+          latencyMillis: room.latencyMillis.distribution
+        })
       })
     })
   )

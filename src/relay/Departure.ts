@@ -2,8 +2,34 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Notice from "./Notice.ts"
 
+/** The ways in which a client leaves, as they are counted. */
+export type DepartureKind =
+  | "left"
+  | "lost"
+  | "idle"
+  | "too slow"
+  | "backpressure"
+  | "application"
+  | "shutdown"
+  | "failed"
+
+/** How many clients have left in each way. */
+export type Departures = { [kind in DepartureKind]: number }
+
+export const noDepartures = (): Departures => ({
+  left: 0,
+  lost: 0,
+  idle: 0,
+  "too slow": 0,
+  backpressure: 0,
+  application: 0,
+  shutdown: 0,
+  failed: 0
+})
+
 /** Why a session ends. */
 export interface Departure {
+  readonly kind: DepartureKind
   /** For the log. */
   readonly reason: string
   /** The last line the client gets. */
@@ -14,12 +40,23 @@ export interface Departure {
   readonly isWorded?: boolean
 }
 
-export const LEFT: Departure = { reason: "closed by the client", notice: undefined, severity: "Info" }
-export const SHUTDOWN: Departure = { reason: "server shutdown", notice: Notice.SHUTTING_DOWN, severity: "Info" }
-export const FAILED: Departure = { reason: "internal error", notice: undefined, severity: "Warn" }
-export const IDLE: Departure = { reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
-export const TOO_SLOW: Departure = { reason: "reading too slowly", notice: Notice.TOO_SLOW, severity: "Warn" }
+export const LEFT: Departure = { kind: "left", reason: "closed by the client", notice: undefined, severity: "Info" }
+export const SHUTDOWN: Departure = {
+  kind: "shutdown",
+  reason: "server shutdown",
+  notice: Notice.SHUTTING_DOWN,
+  severity: "Info"
+}
+export const FAILED: Departure = { kind: "failed", reason: "internal error", notice: undefined, severity: "Warn" }
+export const IDLE: Departure = { kind: "idle", reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
+export const TOO_SLOW: Departure = {
+  kind: "too slow",
+  reason: "reading too slowly",
+  notice: Notice.TOO_SLOW,
+  severity: "Warn"
+}
 export const BACKPRESSURE: Departure = {
+  kind: "backpressure",
   reason: "force-disconnected and quarantined: backpressure",
   notice: Notice.BACKPRESSURE,
   severity: "Warn",
@@ -31,10 +68,11 @@ export const BACKPRESSURE: Departure = {
  *
  * @param code the system's error code
  */
-export const lost = (code: string): Departure => ({ reason: code, notice: undefined, severity: "Info" })
+export const lost = (code: string): Departure => ({ kind: "lost", reason: code, notice: undefined, severity: "Info" })
 
 /** The host program does not want the client any more. */
 export const dismissal = (notice: string | undefined, quarantine: boolean): Departure => ({
+  kind: "application",
   reason: `disconnected by the application${quarantine ? " and quarantined" : ""}`,
   notice: notice === undefined ? Notice.DISCONNECTED : Notice.fromText(notice),
   severity: "Info",

@@ -16,6 +16,9 @@ export interface Refusal {
 /** There is no place left. */
 export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FULL }
 
+/** The server takes nobody new. */
+const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
+
 /** Who may come in: what every listener asks before anything is allocated for a session. */
 export interface Door {
   /** Gives a client a place, which its session gives back; or says why not. */
@@ -33,10 +36,12 @@ export interface Door {
 /**
  * @param session runs one client's session
  * @param totals counts what happens
+ * @param isDraining whether nobody new is to be let in
  */
 export const make = Effect.fnUntraced(function* (
   session: (connection: Connection) => Effect.Effect<void>,
-  totals: Incidents.Totals
+  totals: Incidents.Totals,
+  isDraining: () => boolean
 ) {
   const quarantine = yield* Quarantine
   const limits = yield* ClientLimits
@@ -56,6 +61,7 @@ export const make = Effect.fnUntraced(function* (
 
   const door: Door = {
     enterUnsafe: (client) => {
+      if (isDraining()) return DRAINING
       const remaining = quarantine.remainingMillisUnsafe(client)
       if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
       if (!limits.enterUnsafe(client.ip)) return FULL

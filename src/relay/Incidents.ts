@@ -11,6 +11,7 @@ export type Incident =
   | "quarantined"
   | "server full"
   | "dropped, too many at once"
+  | "draining"
 
 /** After a line about an incident, the next one about the same waits this long and sums up what happened meanwhile. */
 const SUMMARY_MILLIS = 10_000
@@ -29,7 +30,8 @@ export const noTotals = (): Totals => ({
   "notices dropped": 0,
   quarantined: 0,
   "server full": 0,
-  "dropped, too many at once": 0
+  "dropped, too many at once": 0,
+  draining: 0
 })
 
 interface Tally {

@@ -1,5 +1,6 @@
 import type { Connection } from "./Connection.ts"
 import * as Envelope from "./Envelope.ts"
+import { Histogram } from "./Histogram.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts"
 
 /**
@@ -16,6 +17,12 @@ const PACED_MEMBERS = 256
 
 /** The longest pause after a flush, in milliseconds. */
 const LONGEST_PAUSE_MILLIS = 5
+
+/** Recipients of a line. */
+const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
+
+/** In milliseconds. */
+const LATENCY_BOUNDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000]
 
 /** A run of consecutive lines of one sender within the batch. */
 interface OwnLines {
@@ -63,11 +70,16 @@ export class Member extends Sender {
  */
 export class Room {
   readonly members = new Set<Member>()
+  /** How many each line was handed to. */
+  readonly fanOut = new Histogram(FAN_OUT_BOUNDS)
+  /** From when a line was published to when the last outbox had it, in milliseconds; of a batch, that of its first line. */
+  readonly latencyMillis = new Histogram(LATENCY_BOUNDS)
   readonly #maxLineBytes: number
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
   readonly #batch: Uint8Array
   #batchBytes = 0
   #batchLines = 0
+  #batchBeganMillis = 0
   #senders: Array<Sender> = []
   #flushScheduled = false
   /** When a large room may be flushed again. */
@@ -102,6 +114,7 @@ export class Room {
     const to = Envelope.encode(this.#batch, from, sender.prefix, bytes, start, end)
     this.#batchBytes = to
     const linesBefore = this.#batchLines++
+    if (linesBefore === 0) this.#batchBeganMillis = performance.now()
     const run = sender.own?.at(-1)
     if (run !== undefined && run.end === from) {
       run.end = to
@@ -126,10 +139,17 @@ export class Room {
   publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
     if (!this.#fits(sender, bytes, start, end)) return false
     this.flush()
+    const beganMillis = performance.now()
     const envelope = new Uint8Array(Envelope.encodedLength(sender.prefix, bytes, start, end))
     Envelope.encode(envelope, 0, sender.prefix, bytes, start, end)
     const parcel: Parcel = { bytes: envelope, messages: 1 }
-    for (const recipient of recipients) recipient.outbox.send(parcel)
+    let fanOut = 0
+    for (const recipient of recipients) {
+      recipient.outbox.send(parcel)
+      fanOut++
+    }
+    this.fanOut.observe(fanOut, 1)
+    this.latencyMillis.observe(performance.now() - beganMillis, 1)
     return true
   }
 
@@ -154,7 +174,12 @@ export class Room {
       if (member.own === undefined) member.outbox.send(parcel)
       else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
     }
-    for (const sender of senders) sender.own = undefined
+    for (const sender of senders) {
+      const own = sender.own!
+      this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), linesIn(own))
+      sender.own = undefined
+    }
+    this.latencyMillis.observe(performance.now() - this.#batchBeganMillis, lines)
   }
 
   readonly #flushScheduledBatch = () => {
@@ -167,6 +192,9 @@ export class Room {
     this.#pauseUntilMillis = ended + Math.min(ended - began, LONGEST_PAUSE_MILLIS)
   }
 }
+
+const linesIn = (own: ReadonlyArray<OwnLines>): number =>
+  own.reduce((lines, run) => lines + run.linesUpTo - run.linesBefore, 0)
 
 /** The slices of a batch around a sender's own lines. */
 const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnLines>): Array<Parcel> => {

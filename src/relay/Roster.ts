@@ -1,7 +1,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Client, ClientInfo, ClientState } from "./Client.ts"
+import { type Departure, type Departures, noDepartures } from "./Departure.ts"
 import { Feed } from "./Feed.ts"
+import type { Distribution } from "./Histogram.ts"
 import { noTotals, type Totals } from "./Incidents.ts"
 
 /** Something that happened to a client. */
@@ -39,8 +41,18 @@ export interface Stats {
   readonly bytesOut: number
   /** Bytes that clients in the room have not taken yet. */
   readonly bytesWaiting: number
+  /** And by the one client that has the most. */
+  readonly bytesWaitingMax: number
   /** How often lines, clients and notices met a limit, by what happened. */
   readonly incidents: Readonly<Totals>
+  /** Clients that have left, by how. */
+  readonly departures: Readonly<Departures>
+  /** How many clients each relayed line was handed to. */
+  readonly fanOut: Distribution
+  /** From when a line was read to when it was handed to the last of them, in milliseconds; of lines read together, that of the first. */
+  readonly latencyMillis: Distribution
+  /** Keys in quarantine. */
+  readonly quarantined: number
   /** Events that consumers of `messages` and `changes` have lost because they fell behind. */
   readonly missedByConsumers: number
 }
@@ -51,6 +63,7 @@ export class Roster {
   readonly messages: Feed<RelayedMessage>
   readonly events: Feed<RelayEvent>
   readonly totals = noTotals()
+  readonly #departures = noDepartures()
 
   #linesRelayed = 0
   readonly #clients = new Set<Client>()
@@ -89,7 +102,7 @@ export class Roster {
     return Array.from(this.#clients, ({ info }) => info)
   }
 
-  get stats(): Stats {
+  get stats(): Omit<Stats, "fanOut" | "latencyMillis" | "quarantined"> {
     const { clients } = this
     const connected = [...clients, ...Array.from(this.#leaving, ({ info }) => info)]
     const sum = (of: "linesIn" | "linesOut" | "bytesIn" | "bytesOut") =>
@@ -104,7 +117,9 @@ export class Roster {
       bytesIn: sum("bytesIn"),
       bytesOut: sum("bytesOut"),
       bytesWaiting: clients.reduce((total, { bytesWaiting }) => total + bytesWaiting, 0),
+      bytesWaitingMax: clients.reduce((most, { bytesWaiting }) => Math.max(most, bytesWaiting), 0),
       incidents: { ...this.totals },
+      departures: { ...this.#departures },
       missedByConsumers: this.changes.missed + this.messages.missed + this.events.missed
     }
   }
@@ -121,7 +136,8 @@ export class Roster {
     if (this.#isWatched) this.#publish({ _tag: "Connected", client: client.info })
   }
 
-  leave(client: Client, reason: string): void {
+  leave(client: Client, { kind, reason }: Pick<Departure, "kind" | "reason">): void {
+    this.#departures[kind]++
     const { address } = client.connection
     this.#clients.delete(client)
     // Somebody else may have come back with its address already.

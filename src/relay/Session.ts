@@ -23,7 +23,7 @@ import type { Member } from "./Room.ts"
 import { Roster } from "./Roster.ts"
 
 /** How the host program ends a client. */
-interface Dismissal {
+export interface Dismissal {
   readonly notice?: string | undefined
   readonly quarantine?: boolean | undefined
 }
@@ -320,7 +320,7 @@ export const make = Effect.gen(function* () {
       // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
-      roster.leave(client, departure.reason)
+      roster.leave(client, departure)
       if (departure.quarantine) quarantine.addUnsafe(connection)
       member.outbox.end(departure.isWorded === true ? departure.notice : (farewellToAll ?? departure.notice))
       yield* report(client, Infinity)

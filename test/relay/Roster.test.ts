@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Client } from "../../src/relay/Client.ts"
+import { LEFT } from "../../src/relay/Departure.ts"
 import { Roster } from "../../src/relay/Roster.ts"
 
 const client = (address: string) =>
@@ -18,7 +19,7 @@ describe("Roster", () => {
       roster.enter(next)
       assert.strictEqual(roster.clients.length, 2)
       assert.strictEqual(roster.find("10.0.0.1:1"), next)
-      roster.leave(old, "gone")
+      roster.leave(old, LEFT)
       assert.strictEqual(roster.find("10.0.0.1:1"), next)
       assert.strictEqual(roster.clients.length, 1)
       assert.strictEqual(roster.stats.linesOut, 4)

@@ -1,0 +1,227 @@
+/**
+ * The admin server: Effect's HTTP server over what `Operations` offers. Loaded only where it is wanted.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as ByteSize from "effect/ByteSize"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiError from "effect/http-api/HttpApiError"
+import * as Layer from "effect/Layer"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { createServer } from "node:http"
+import type * as Net from "node:net"
+import { RelayLogger } from "../logging/RelayLogger.ts"
+import { formatAddress } from "../relay/ipAddress.ts"
+import { ListenError } from "../relay/Listener.ts"
+import type { Operations } from "../relay/Operations.ts"
+import type { ServerConfig } from "../ServerConfig.ts"
+import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
+import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
+import * as Access from "./Access.ts"
+import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
+import * as Dashboard from "./Dashboard.ts"
+import * as EventStream from "./EventStream.ts"
+import * as Views from "./Views.ts"
+
+/** Connections at once. Above it, the next ones are dropped. */
+const MAX_CONNECTIONS = 128
+
+/** Event streams at once. Above it, the next one gets a 503. */
+export const MAX_EVENT_STREAMS = 16
+
+/** Time for a request to arrive, in milliseconds. */
+const REQUEST_TIMEOUT_MILLIS = 10_000
+
+/** Bytes of a request's body. */
+const MAX_BODY = ByteSize.kibibytes(64)
+
+/** Listens, and serves until the scope ends. Open connections are cut then: nobody's last words are on them. */
+export const serve = Effect.fnUntraced(function* ({
+  admin,
+  operations,
+  port
+}: {
+  readonly admin: ServerConfig["Service"]["admin"]
+  readonly port: number
+  readonly operations: Operations
+}) {
+  const { host } = admin
+  const logger = yield* Effect.serviceOption(RelayLogger)
+  const lag = yield* EventLoopLag.make
+  yield* ProcessMetrics.register(lag.latestUnsafe)
+  const dashboard = yield* Dashboard.load
+  const stats = Effect.all({ state: operations.state, stats: operations.stats }).pipe(
+    Effect.map(({ state, stats }) =>
+      Views.stats({
+        state,
+        stats,
+        lag: lag.latestUnsafe(),
+        logLinesDropped: Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
+      })
+    )
+  )
+
+  const server = createServer({
+    requestTimeout: REQUEST_TIMEOUT_MILLIS,
+    headersTimeout: REQUEST_TIMEOUT_MILLIS,
+    connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
+  })
+  server.maxConnections = MAX_CONNECTIONS
+  const routes = Layer.mergeAll(
+    probes(operations),
+    PrometheusMetrics.layerHttp(),
+    HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
+    events(EventStream.make(operations, stats)),
+    HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
+      Layer.provide([observe(operations, stats), act(operations)])
+    ),
+    guard(Access.make(admin), dashboard.contentSecurityPolicy)
+  )
+  yield* Layer.build(
+    HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provide(
+        NodeHttpServer.layer(() => server, { host, port, exclusive: true, disablePreemptiveShutdown: true })
+      ),
+      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, MAX_BODY))
+    )
+  ).pipe(
+    Effect.catchTag("ServeError", ({ cause }) => {
+      const { code, message } = cause as NodeJS.ErrnoException
+      return Effect.fail(new ListenError({ host, port, code: code ?? message }))
+    })
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  const bound = server.address() as Net.AddressInfo
+  yield* Effect.logInfo(`admin on http://${formatAddress(bound.address, bound.port)}`)
+})
+
+const probes = (operations: Operations) =>
+  Layer.merge(
+    HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
+    HttpRouter.add(
+      "GET",
+      "/readyz",
+      Effect.map(operations.state, (state) =>
+        HttpServerResponse.text(`${state}\n`, { status: state === "ready" ? 200 : 503 })
+      )
+    )
+  )
+
+const events = (stream: Stream.Stream<string>) => {
+  let open = 0
+  const counted = Stream.unwrap(
+    Effect.as(
+      Effect.acquireRelease(
+        Effect.sync(() => open++),
+        () => Effect.sync(() => open--)
+      ),
+      stream
+    )
+  )
+  return HttpRouter.add(
+    "GET",
+    "/api/events",
+    Effect.sync(() =>
+      open < MAX_EVENT_STREAMS
+        ? HttpServerResponse.stream(Stream.encodeText(counted), { contentType: "text/event-stream" })
+        : problem(503, `too many event streams: ${MAX_EVENT_STREAMS} at once`)
+    )
+  )
+}
+
+const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof Views.stats>>) =>
+  HttpApiBuilder.group(AdminApi, "observe", (handlers) =>
+    handlers.handleAll({
+      stats: () => stats,
+      clients: ({ query }) => Effect.map(operations.clients, (infos) => Views.clients(infos, query)),
+      quarantined: () =>
+        Effect.map(operations.quarantine.list, (entries) => ({
+          entries: entries.map(({ key, remainingMillis }) => ({
+            key,
+            remaining_secs: Math.ceil(remainingMillis / 1000)
+          }))
+        }))
+    })
+  )
+
+const DONE = { done: true }
+
+/** Every action leaves a line in the log that says who has asked for it. */
+const act = (operations: Operations) =>
+  HttpApiBuilder.group(AdminApi, "act", (handlers) =>
+    handlers.handleAll({
+      disconnect: ({ payload: { address, ...options } }) =>
+        operations.disconnect(address, options).pipe(
+          Effect.catchTags({
+            ClientNotFound: ({ message }) => Effect.fail(new NotFound({ error: message })),
+            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
+          }),
+          Effect.andThen(audit(`disconnect ${address}${options.quarantine === true ? " and quarantine it" : ""}`))
+        ),
+      quarantine: ({ payload: { key } }) =>
+        operations.quarantine.add(key).pipe(
+          Effect.catchTag("QuarantineRejected", ({ message }) => Effect.fail(new Impossible({ error: message }))),
+          Effect.andThen(audit(`quarantine ${key}`))
+        ),
+      lift: ({ payload: { key } }) =>
+        Effect.flatMap(operations.quarantine.lift(key), (wasKept) =>
+          wasKept
+            ? audit(`lift the quarantine of ${key}`)
+            : Effect.fail(new NotFound({ error: `${JSON.stringify(key)} is not in quarantine` }))
+        ),
+      drain: () => Effect.andThen(operations.drain, audit("drain")),
+      undrain: () => Effect.andThen(operations.undrain, audit("undrain"))
+    })
+  )
+
+const audit = (action: string) =>
+  Effect.gen(function* () {
+    const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+    yield* Effect.logInfo(`admin ${Option.getOrElse(remoteAddress, () => "?")}: ${action}`)
+    return DONE
+  })
+
+const problem = (status: number, error: string) => HttpServerResponse.jsonUnsafe({ error }, { status })
+
+/** Lets through who may, and sees to it that every answer says what is wrong, and that browsers are careful with it. */
+const guard = (decide: ReturnType<typeof Access.make>, contentSecurityPolicy: string) =>
+  HttpRouter.middleware(
+    (served) =>
+      Effect.gen(function* () {
+        const { headers, method, url } = yield* HttpServerRequest.HttpServerRequest
+        const path = url.replace(/[?#].*$/s, "")
+        const denial = decide({ method, path, host: headers["host"], authorization: headers["authorization"] })
+        const response =
+          denial === undefined ? yield* explained(served, `${method} ${path}`) : problem(denial.status, denial.error)
+        return HttpServerResponse.setHeaders(response, {
+          "cache-control": "no-store",
+          "content-security-policy": contentSecurityPolicy,
+          "referrer-policy": "no-referrer",
+          "x-content-type-options": "nosniff",
+          ...(denial?.status === 401 ? { "www-authenticate": "Bearer" } : {})
+        })
+      }),
+    { global: true }
+  )
+
+const explained = <E, R>(served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, request: string) =>
+  Effect.catchCause(served, (cause) => {
+    for (const reason of cause.reasons) {
+      const found = Cause.isDieReason(reason) ? reason.defect : Cause.isFailReason(reason) ? reason.error : undefined
+      if (HttpApiError.HttpApiSchemaError.is(found)) return Effect.succeed(problem(400, found.cause.message))
+      if (isNotFound(found)) return Effect.succeed(problem(404, `there is no ${request}`))
+    }
+    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+    return Effect.as(Effect.logError(`admin: ${request} failed`, cause), problem(500, "internal error"))
+  })
+
+const isNotFound = (error: unknown): boolean =>
+  error instanceof HttpServerError.HttpServerError && error.reason._tag === "RouteNotFound"

@@ -1,0 +1,37 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { ListenError } from "../relay/Listener.ts"
+import type { Operations } from "../relay/Operations.ts"
+import { ServerConfig } from "../ServerConfig.ts"
+
+/** Health, metrics, dashboard and actions for operators, over HTTP. */
+export class AdminServer extends Context.Service<
+  AdminServer,
+  {
+    /** Serves what there is to know of a server, and to do with it, until the scope ends. Fails with `ListenError`. */
+    readonly serve: (operations: Operations) => Effect.Effect<void, ListenError, Scope.Scope>
+  }
+>()("summoner-server/AdminServer") {
+  /** Serves nothing. */
+  static readonly layerDisabled = Layer.succeed(AdminServer, { serve: () => Effect.void })
+
+  /** Where `admin.host` and `admin.port` say; nothing if there is no port. */
+  static readonly layer: Layer.Layer<AdminServer, never, ServerConfig> = Layer.effect(
+    AdminServer,
+    Effect.gen(function* () {
+      const { admin } = yield* ServerConfig
+      const { port } = admin
+      if (port === null) return yield* Effect.provide(AdminServer, AdminServer.layerDisabled)
+      return AdminServer.of({
+        // Half a megabyte of program that a server without it need not load.
+        serve: (operations) =>
+          Effect.flatMap(
+            Effect.promise(() => import("./AdminHttp.ts")),
+            ({ serve }) => serve({ admin, port, operations })
+          )
+      })
+    })
+  )
+}

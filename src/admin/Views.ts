@@ -1,0 +1,93 @@
+/** What the server knows, in the form in which the admin server tells it. */
+import type { ClientInfo } from "../relay/Client.ts"
+import type { Distribution } from "../relay/Histogram.ts"
+import type { ServerState } from "../relay/Operations.ts"
+import type * as Roster from "../relay/Roster.ts"
+import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
+import { version } from "../version.ts"
+import type * as AdminApi from "./AdminApi.ts"
+
+type Client = typeof AdminApi.Client.Type
+
+export const client = (info: ClientInfo): Client => ({
+  address: info.address,
+  ip: info.ip,
+  connected_at: info.connectedSince.toISOString(),
+  state: info.state,
+  lines_in: info.linesIn,
+  lines_out: info.linesOut,
+  bytes_in: info.bytesIn,
+  bytes_out: info.bytesOut,
+  bytes_waiting: info.bytesWaiting
+})
+
+/** Which clients to list. */
+export interface Query {
+  readonly search?: string
+  readonly sort?: keyof Client
+  readonly order?: "asc" | "desc"
+  readonly limit?: number
+}
+
+export const clients = (
+  infos: ReadonlyArray<ClientInfo>,
+  { limit = 100, order = "asc", search = "", sort = "connected_at" }: Query
+) => {
+  const matching = infos.map(client).filter(({ address }) => address.includes(search))
+  const sign = order === "asc" ? 1 : -1
+  matching.sort((a, b) => sign * compare(a[sort], b[sort]))
+  return { total: infos.length, matching: matching.length, clients: matching.slice(0, limit) }
+}
+
+const compare = <A extends string | number>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
+
+const distribution = ({ buckets, count, sum }: Distribution) => ({
+  buckets: buckets.map(([bound, atMost]) => [bound, atMost] as const),
+  count,
+  sum
+})
+
+const snakeCase = (counts: Readonly<Record<string, number>>) =>
+  Object.fromEntries(
+    Object.entries(counts).map(([name, count]) => [name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_"), count])
+  )
+
+export const stats = (of: {
+  readonly state: ServerState
+  readonly stats: Roster.Stats
+  readonly lag: EventLoopLag
+  readonly logLinesDropped: number
+}): typeof AdminApi.Stats.Type => ({
+  version,
+  state: of.state,
+  started_at: of.stats.startedAt.toISOString(),
+  clients: of.stats.clients,
+  connections: of.stats.connections,
+  lines_in: of.stats.linesIn,
+  lines_relayed: of.stats.linesRelayed,
+  deliveries: of.stats.linesOut,
+  bytes_in: of.stats.bytesIn,
+  bytes_out: of.stats.bytesOut,
+  bytes_waiting: of.stats.bytesWaiting,
+  bytes_waiting_max: of.stats.bytesWaitingMax,
+  quarantined: of.stats.quarantined,
+  incidents: snakeCase(of.stats.incidents),
+  departures: snakeCase(of.stats.departures),
+  fan_out: distribution(of.stats.fanOut),
+  latency_ms: distribution(of.stats.latencyMillis),
+  event_loop_lag_ms: of.lag,
+  log_lines_dropped: of.logLinesDropped,
+  memory_bytes: process.memoryUsage.rss()
+})
+
+export const change = (event: Roster.ClientChange, at: Date): typeof AdminApi.Change.Type => {
+  const of = { at: at.toISOString(), client: client(event.client) }
+  switch (event._tag) {
+    case "Connected":
+      return { type: "connected", ...of, reason: "" }
+    case "Disconnected":
+      return { type: "disconnected", ...of, reason: event.reason }
+    case "StateChanged":
+      return { type: "state", ...of, reason: event.from }
+  }
+}

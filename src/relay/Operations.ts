@@ -1,0 +1,188 @@
+/** What a host program, or an operator, may ask of a running server. */
+import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import { ServerConfig } from "../ServerConfig.ts"
+import { Broadcaster } from "./Broadcaster.ts"
+import type { ClientInfo } from "./Client.ts"
+import type { Observed } from "./Feed.ts"
+import { canonicalAddress, canonicalIp, formatAddress } from "./ipAddress.ts"
+import type { BoundAddress } from "./Listener.ts"
+import * as Notice from "./Notice.ts"
+import { type Entry, Quarantine } from "./Quarantine.ts"
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "./Rejections.ts"
+import { Sender } from "./Room.ts"
+import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./Roster.ts"
+import type * as Session from "./Session.ts"
+
+/** `draining`: it takes nobody new, and goes on for those who are connected. */
+export type ServerState = "starting" | "ready" | "draining" | "stopping"
+
+/** How far the server is. Written by the composition root, and by `drain`. */
+export interface Status {
+  state: ServerState
+  /** Where it listens, from `ready` on. */
+  address: BoundAddress | undefined
+}
+
+/** What a host program, or an operator, may ask of a running server. */
+export interface Operations {
+  readonly state: Effect.Effect<ServerState>
+  /** Takes nobody new from now on; those who are connected stay. Before a shutdown, so that a load balancer looks elsewhere. */
+  readonly drain: Effect.Effect<void>
+  /** Takes new clients again. */
+  readonly undrain: Effect.Effect<void>
+
+  /** Everybody in the room, at this moment. */
+  readonly clients: Effect.Effect<ReadonlyArray<ClientInfo>>
+  /**
+   * What happens to clients, beginning with a `Connected` for each that is in the room. A consumer that falls behind by 1,024
+   * loses the oldest, and is told how many by `missed`; then `clients` has the truth. Ends with the server.
+   */
+  readonly changes: Stream.Stream<Observed<ClientChange>>
+  /**
+   * Every line from now on, when it is relayed. A consumer that falls behind by 1,024 loses the oldest, and is told how many
+   * by `missed`; it never slows the relay. Ends with the server.
+   */
+  readonly messages: Stream.Stream<Observed<RelayedMessage>>
+  /** Both of them in one, in the order in which things happened. */
+  readonly events: Stream.Stream<Observed<RelayEvent>>
+
+  /**
+   * Sends a message to every client. Waits, as clients do, while a slow reader holds up the room.
+   *
+   * @param content any text; line breaks in it are escaped in the envelope and arrive as they are
+   * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
+   */
+  readonly broadcast: (
+    content: string,
+    options?: { readonly from?: string | undefined }
+  ) => Effect.Effect<void, MessageRejected>
+  /**
+   * Sends one client a notice: a plain line that begins with `Warning: `, which is put before the text if it is not there.
+   * Line breaks in it become spaces. Agents in the field show notices they do not know, or die of them.
+   *
+   * @param address `ip:port`
+   */
+  readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>
+  /**
+   * Ends one client: what is on its way to it is delivered, then it is told and closed.
+   *
+   * @param address `ip:port`
+   * @param options `notice`: what it is told, as with `send`; `quarantine`: whether it has to stay out for
+   *   `quarantine_cooldown_secs`, in profiles with a quarantine
+   */
+  readonly disconnect: (
+    address: string,
+    options?: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined }
+  ) => Effect.Effect<void, ClientNotFound | MessageRejected>
+
+  /** Who has to stay out. Clients that are connected stay. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
+  readonly quarantine: {
+    readonly list: Effect.Effect<ReadonlyArray<Entry>>
+    /** Keeps somebody out for `quarantine_cooldown_secs` from now on. */
+    readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>
+    /** Lets somebody in again. `false`: nobody of this key was kept out. */
+    readonly lift: (key: string) => Effect.Effect<boolean>
+  }
+
+  /** What the server has done since it was started. */
+  readonly stats: Effect.Effect<Stats>
+}
+
+/**
+ * @param session of this server
+ * @param status of this server
+ */
+export const make = Effect.fnUntraced(function* (session: Effect.Success<typeof Session.make>, status: Status) {
+  const { max_line_bytes } = (yield* ServerConfig).hyper_parameters
+  const broadcaster = yield* Broadcaster
+  const quarantine = yield* Quarantine
+  const context = yield* Effect.context<never>()
+  const { roster } = session
+  /** Logs in the server's log, whoever asks. */
+  const log = (message: string) => Effect.provideContext(Effect.logInfo(message), context)
+  /** The server's own name in envelopes. */
+  const name = () => (status.address === undefined ? "" : formatAddress(status.address.host, status.address.port))
+
+  const find = (address: string) => {
+    const client = roster.find(address)
+    return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
+  }
+  const checkNotice = (text: string) => {
+    const problem = Notice.problemOf(text, max_line_bytes)
+    return problem === undefined ? Effect.void : Effect.fail(new MessageRejected(problem))
+  }
+  /** The key of a client in the form in which the quarantine has it. */
+  const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
+  const present = () => roster.clients.map((client) => ({ _tag: "Connected" as const, client }))
+  const turn = (from: ServerState, to: ServerState, message: string) =>
+    Effect.suspend(() => {
+      if (status.state !== from) return Effect.void
+      status.state = to
+      return log(message)
+    })
+
+  const operations: Operations = {
+    state: Effect.sync(() => status.state),
+    drain: turn("ready", "draining", "draining: no new clients"),
+    undrain: turn("draining", "ready", "taking new clients again"),
+    clients: Effect.sync(() => roster.clients),
+    changes: roster.changes.stream(present),
+    messages: roster.messages.stream(),
+    events: roster.events.stream(present),
+    broadcast: Effect.fnUntraced(function* (content, { from = name() } = {}) {
+      if (!(content + from).isWellFormed()) {
+        const detail = "the message has an unpaired surrogate; expected Unicode text"
+        return yield* new MessageRejected({ reason: "not Unicode", detail })
+      }
+      while (broadcaster.isCongestedUnsafe()) yield* broadcaster.uncongested
+      const bytes = Buffer.from(content)
+      if (!broadcaster.publishUnsafe(new Sender(from), bytes, 0, bytes.length)) {
+        const detail = `the message has ${bytes.length} bytes; its envelope may have ${max_line_bytes} (max_line_bytes)`
+        return yield* new MessageRejected({ reason: "too long", detail })
+      }
+      session.noteRelayed(from, bytes, 0, bytes.length)
+    }),
+    send: Effect.fnUntraced(function* (address, notice) {
+      yield* checkNotice(notice)
+      const client = yield* find(address)
+      // What was relayed before comes before it.
+      broadcaster.flushUnsafe()
+      if (client.tell(Notice.fromText(notice)) > 0) {
+        const detail = `${address} has not read the notices it got before`
+        return yield* new MessageRejected({ reason: "not read", detail })
+      }
+    }),
+    disconnect: Effect.fnUntraced(function* (address, options = {}) {
+      if (options.notice !== undefined) yield* checkNotice(options.notice)
+      const client = yield* find(address)
+      // Also when it is leaving already, for another reason.
+      if (options.quarantine === true) quarantine.addUnsafe(client.connection)
+      client.evict(session.dismissal(options))
+    }),
+    quarantine: {
+      list: Effect.sync(quarantine.listUnsafe),
+      add: Effect.fnUntraced(function* (key) {
+        if (quarantine.scope === undefined) {
+          const detail = "nobody can be quarantined: this profile has no quarantine"
+          return yield* new QuarantineRejected({ reason: "disabled", detail })
+        }
+        const known = keyOf(key)
+        if (known === undefined) {
+          const expected = quarantine.scope === "ip" ? "an IP address" : "ip:port"
+          const detail = `${JSON.stringify(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
+          return yield* new QuarantineRejected({ reason: "not an address", detail })
+        }
+        quarantine.addKeyUnsafe(known)
+        yield* log(`${known} quarantined by the application`)
+      }),
+      lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key) || quarantine.liftUnsafe(keyOf(key) ?? key))
+    },
+    stats: Effect.sync(() => ({
+      ...roster.stats,
+      ...broadcaster.distributionsUnsafe(),
+      quarantined: quarantine.statsUnsafe().entries
+    }))
+  }
+  return operations
+})

@@ -1,0 +1,41 @@
+import * as Effect from "effect/Effect"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { everySeconds } from "../relay/everySeconds.ts"
+
+/** How late timers were, in milliseconds, within the last window. */
+export interface EventLoopLag {
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+}
+
+/** Time between two looks, in milliseconds. Node counts it as part of the delay. */
+const RESOLUTION_MILLIS = 10
+
+/** How long a window is. Whoever asks more often sees the same one again, so that several can ask. */
+const WINDOW_SECONDS = 5
+
+/** Watches the event loop until the scope ends. */
+export const make = Effect.gen(function* () {
+  const delays = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MILLIS })
+      delays.enable()
+      return delays
+    }),
+    (delays) => Effect.sync(() => delays.disable())
+  )
+  const lag = (nanos: number) => Math.max(0, nanos / 1e6 - RESOLUTION_MILLIS)
+  let latest: EventLoopLag = { p50: 0, p99: 0, max: 0 }
+  const look = Effect.sync(() => {
+    if (delays.count > 0) {
+      latest = { p50: lag(delays.percentile(50)), p99: lag(delays.percentile(99)), max: lag(delays.max) }
+    }
+    delays.reset()
+  })
+  yield* everySeconds(() => WINDOW_SECONDS, look).pipe(
+    Effect.tapCause((cause) => Effect.logError("the event loop is no longer watched", cause)),
+    Effect.forkScoped
+  )
+  return { latestUnsafe: () => latest }
+})

@@ -1,0 +1,76 @@
+/** Metrics of the process, under the names that Prometheus's own clients use. Their meaning is in docs/metrics.md. */
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import { readdirSync, readFileSync } from "node:fs"
+import { version } from "../version.ts"
+import type { EventLoopLag } from "./EventLoopLag.ts"
+
+/** Registers them in Effect's metric registry, until the scope ends. */
+export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopLag) {
+  const context = yield* Effect.context<never>()
+  const registrations: Array<Metric.Registration> = []
+  const gauge = (
+    name: string,
+    description: string,
+    value: () => number,
+    attributes?: { readonly [label: string]: string }
+  ) =>
+    registrations.push(
+      Metric.registerUnsafe(Metric.gauge(name, { description, attributes }), context, {
+        get: () => ({ value: value() }),
+        update: () => {},
+        modify: () => {}
+      })
+    )
+
+  const startSeconds = Date.now() / 1000 - process.uptime()
+  gauge("summoner_build_info", "1, with the version.", () => 1, { version })
+  gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss())
+  gauge("process_start_time_seconds", "Start of the process, since 1970.", () => startSeconds)
+  registrations.push(
+    Metric.registerUnsafe(
+      Metric.counter("process_cpu_seconds_total", { description: "User and system CPU time.", incremental: true }),
+      context,
+      {
+        get: () => {
+          const { system, user } = process.cpuUsage()
+          return { count: (system + user) / 1e6, incremental: true }
+        },
+        update: () => {},
+        modify: () => {}
+      }
+    )
+  )
+  if (openFiles() !== undefined) gauge("process_open_fds", "Open files.", () => openFiles() ?? 0)
+  const limit = maxFiles()
+  if (limit !== undefined) gauge("process_max_fds", "Files that may be open.", () => limit)
+  const lags = [
+    ["0.5", "p50"],
+    ["0.99", "p99"],
+    ["1", "max"]
+  ] as const
+  for (const [quantile, of] of lags) {
+    const description = "How late timers were, within the last five seconds."
+    gauge("summoner_event_loop_lag_seconds", description, () => lagUnsafe()[of] / 1000, { quantile })
+  }
+
+  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
+})
+
+/** Where the system tells. */
+const openFiles = (): number | undefined => {
+  try {
+    return readdirSync("/proc/self/fd").length
+  } catch {
+    return undefined
+  }
+}
+
+const maxFiles = (): number | undefined => {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
+    return limit === null ? undefined : Number(limit[1])
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The metrics of a server, in Effect's metric registry: what scrapes and exports read. Their meaning is in docs/metrics.md.
+ *
+ * Nothing is counted for them: they show numbers that the server has anyway, at the moment at which they are read.
+ */
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import { RelayLogger } from "../logging/RelayLogger.ts"
+import type { DepartureKind } from "../relay/Departure.ts"
+import type { Distribution } from "../relay/Histogram.ts"
+import type { Incident } from "../relay/Incidents.ts"
+import type { Operations, ServerState } from "../relay/Operations.ts"
+import type { Stats } from "../relay/Roster.ts"
+
+/** What is read at once, for all metrics. */
+interface Reading {
+  readonly state: ServerState
+  readonly stats: Stats
+}
+
+type Attributes = { readonly [label: string]: string }
+
+const FAMILIES = {
+  refused: ["summoner_connections_refused_total", "Connections that were not let in, by reason.", "reason"],
+  dropped: ["summoner_lines_dropped_total", "Lines that were not relayed, by reason.", "reason"],
+  pressed: [
+    "summoner_backpressure_total",
+    "Senders that were held back or sent away because of a large fan-out.",
+    "action"
+  ],
+  slow: ["summoner_slow_clients_total", "Times that a client did not catch up within the stall grace.", undefined],
+  undelivered: [
+    "summoner_deliveries_dropped_total",
+    "Lines that a client did not get because it read too slowly.",
+    undefined
+  ],
+  untold: ["summoner_notices_dropped_total", "Notices that a client did not get because it does not read.", undefined]
+} as const
+
+/** Where each incident is counted. */
+const INCIDENTS: { readonly [incident in Incident]: readonly [family: keyof typeof FAMILIES, value?: string] } = {
+  "rate limited": ["dropped", "rate_limited"],
+  oversized: ["dropped", "oversized"],
+  "not UTF-8": ["dropped", "not_utf8"],
+  throttled: ["pressed", "throttled"],
+  paused: ["pressed", "paused"],
+  slow: ["slow"],
+  "messages dropped": ["undelivered"],
+  "notices dropped": ["untold"],
+  quarantined: ["refused", "quarantined"],
+  "server full": ["refused", "server_full"],
+  "dropped, too many at once": ["refused", "too_many_at_once"],
+  draining: ["refused", "draining"]
+}
+
+const DEPARTURES: { readonly [kind in DepartureKind]: string } = {
+  left: "left",
+  lost: "lost",
+  idle: "idle",
+  "too slow": "too_slow",
+  backpressure: "backpressure",
+  application: "application",
+  shutdown: "shutdown",
+  failed: "failed"
+}
+
+/** Registers the metrics of a server, until the scope ends. */
+export const register = Effect.fnUntraced(function* (operations: Operations) {
+  const context = yield* Effect.context<never>()
+  const logger = yield* Effect.serviceOption(RelayLogger)
+  const registrations: Array<Metric.Registration> = []
+
+  let latest: Reading | undefined
+  /** All metrics are read in one go: for that, the server is asked once. */
+  const read = (): Reading => {
+    if (latest === undefined) {
+      latest = Effect.runSync(Effect.all({ state: operations.state, stats: operations.stats }))
+      queueMicrotask(() => {
+        latest = undefined
+      })
+    }
+    return latest
+  }
+
+  const counter = (name: string, description: string, value: (reading: Reading) => number, attributes?: Attributes) =>
+    registrations.push(
+      Metric.registerUnsafe(Metric.counter(name, { description, incremental: true, attributes }), context, {
+        get: () => ({ count: value(read()), incremental: true }),
+        update: () => {},
+        modify: () => {}
+      })
+    )
+  const gauge = (name: string, description: string, value: (reading: Reading) => number) =>
+    registrations.push(
+      Metric.registerUnsafe(Metric.gauge(name, { description }), context, {
+        get: () => ({ value: value(read()) }),
+        update: () => {},
+        modify: () => {}
+      })
+    )
+  const histogram = (name: string, description: string, value: (reading: Reading) => Distribution, unit = 1) =>
+    registrations.push(
+      Metric.registerUnsafe(Metric.histogram(name, { description, boundaries: [] }), context, {
+        get: () => {
+          const { buckets, count, max, min, sum } = value(read())
+          return {
+            buckets: buckets.map(([bound, atMost]): [number, number] => [bound * unit, atMost]),
+            count,
+            min: min * unit,
+            max: max * unit,
+            sum: sum * unit
+          }
+        },
+        update: () => {},
+        modify: () => {}
+      })
+    )
+
+  gauge("summoner_clients", "Clients in the room.", ({ stats }) => stats.clients)
+  gauge("summoner_ready", "1 while new clients are taken.", ({ state }) => (state === "ready" ? 1 : 0))
+  counter("summoner_connections_total", "Clients that were ever in the room.", ({ stats }) => stats.connections)
+  counter("summoner_lines_received_total", "Complete lines received.", ({ stats }) => stats.linesIn)
+  counter("summoner_lines_relayed_total", "Lines relayed.", ({ stats }) => stats.linesRelayed)
+  counter("summoner_deliveries_total", "Lines handed to connections.", ({ stats }) => stats.linesOut)
+  counter("summoner_received_bytes_total", "Bytes received from clients.", ({ stats }) => stats.bytesIn)
+  counter("summoner_sent_bytes_total", "Bytes handed to connections.", ({ stats }) => stats.bytesOut)
+  gauge("summoner_outbox_bytes", "Bytes that clients have not taken yet.", ({ stats }) => stats.bytesWaiting)
+  gauge("summoner_outbox_bytes_max", "The most of them for one client.", ({ stats }) => stats.bytesWaitingMax)
+  gauge("summoner_quarantine_entries", "Addresses in quarantine.", ({ stats }) => stats.quarantined)
+  histogram("summoner_fanout", "Recipients of a relayed line.", ({ stats }) => stats.fanOut)
+  histogram(
+    "summoner_relay_latency_seconds",
+    "From reading a line to handing it to the last recipient's connection.",
+    ({ stats }) => stats.latencyMillis,
+    0.001
+  )
+  for (const [incident, [family, value]] of Object.entries(INCIDENTS)) {
+    const [name, description, label] = FAMILIES[family]
+    const attributes = label === undefined ? undefined : { [label]: value! }
+    counter(name, description, ({ stats }) => stats.incidents[incident as Incident], attributes)
+  }
+  const [pressed, pressure] = FAMILIES.pressed
+  counter(pressed, pressure, ({ stats }) => stats.departures.backpressure, { action: "disconnected" })
+  for (const [kind, reason] of Object.entries(DEPARTURES)) {
+    const description = "Clients that have left, by how."
+    counter("summoner_disconnects_total", description, ({ stats }) => stats.departures[kind as DepartureKind], {
+      reason
+    })
+  }
+  counter("summoner_log_lines_dropped_total", "Log lines dropped because a log could not be written fast enough.", () =>
+    Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
+  )
+
+  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
+})
