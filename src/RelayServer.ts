@@ -57,6 +57,8 @@ export class RelayServer extends Context.Service<
   Operations.Operations & {
     /** Where the server listens; the port is the real one where the configuration says 0. */
     readonly address: BoundAddress
+    /** Where it serves health, metrics and the dashboard, if anywhere. */
+    readonly adminAddress: BoundAddress | undefined
   }
 >()("summoner-server/RelayServer") {
   /**
@@ -67,6 +69,7 @@ export class RelayServer extends Context.Service<
     RelayServer,
     Effect.gen(function* () {
       const listener = yield* Listener
+      const admin = yield* AdminServer
       const session = yield* Session.make
       const status: Operations.Status = { state: "starting", address: undefined }
       const operations = yield* Operations.make(session, status)
@@ -74,7 +77,7 @@ export class RelayServer extends Context.Service<
       yield* Effect.addFinalizer(() =>
         status.address === undefined ? Effect.void : Effect.logInfo("shutdown complete")
       )
-      yield* (yield* AdminServer).serve(operations)
+      const adminAddress = yield* admin.serve(operations)
       const door = yield* Door.make(session.run, session.roster.totals, () => status.state === "draining")
       const address = yield* listener.listen(door)
       status.address = address
@@ -87,7 +90,7 @@ export class RelayServer extends Context.Service<
         })
       )
       yield* Effect.logInfo(`listening on ${formatAddress(address.host, address.port)}`)
-      return RelayServer.of({ ...operations, address })
+      return RelayServer.of({ ...operations, address, adminAddress })
     })
   )
 

@@ -434,9 +434,9 @@ describe("stats", () => {
       yield* a.until((self) => self.isClosed)
       yield* relay.broadcast("bye")
       yield* b.readLines(4)
-      const { bytesOut, fanOut, latencyMillis, ...stats } = yield* relay.stats
+      const { bytesOut, fanOut, latencyMicros, ...stats } = yield* relay.stats
       assert.deepInclude(fanOut, { count: 4, sum: 4, min: 1, max: 1 })
-      assert.strictEqual(latencyMillis.count, 4)
+      assert.strictEqual(latencyMicros.count, 4)
       assert.strictEqual(bytesOut, Buffer.byteLength(a.received) + Buffer.byteLength(b.received))
       assert.deepStrictEqual(stats, {
         startedAt: new Date(0),

@@ -20,7 +20,7 @@ import { createServer } from "node:http"
 import type * as Net from "node:net"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
-import { ListenError } from "../relay/Listener.ts"
+import { type BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations } from "../relay/Operations.ts"
 import type { ServerConfig } from "../ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
@@ -101,6 +101,7 @@ export const serve = Effect.fnUntraced(function* ({
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
   const bound = server.address() as Net.AddressInfo
   yield* Effect.logInfo(`admin on http://${formatAddress(bound.address, bound.port)}`)
+  return { host: bound.address, port: bound.port } satisfies BoundAddress
 })
 
 const probes = (operations: Operations) =>

@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { ListenError } from "../relay/Listener.ts"
+import type { BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations } from "../relay/Operations.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 
@@ -10,12 +10,16 @@ import { ServerConfig } from "../ServerConfig.ts"
 export class AdminServer extends Context.Service<
   AdminServer,
   {
-    /** Serves what there is to know of a server, and to do with it, until the scope ends. Fails with `ListenError`. */
-    readonly serve: (operations: Operations) => Effect.Effect<void, ListenError, Scope.Scope>
+    /**
+     * Serves what there is to know of a server, and to do with it, until the scope ends.
+     *
+     * @returns where, if anywhere; fails with `ListenError`
+     */
+    readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>
   }
 >()("summoner-server/AdminServer") {
   /** Serves nothing. */
-  static readonly layerDisabled = Layer.succeed(AdminServer, { serve: () => Effect.void })
+  static readonly layerDisabled = Layer.succeed(AdminServer, { serve: () => Effect.undefined })
 
   /** Where `admin.host` and `admin.port` say; nothing if there is no port. */
   static readonly layer: Layer.Layer<AdminServer, never, ServerConfig> = Layer.effect(

@@ -57,8 +57,8 @@ export class Broadcaster extends Context.Service<
     readonly isCongestedUnsafe: () => boolean
     /** Waits until senders may go on. */
     readonly uncongested: Effect.Effect<void>
-    /** How many recipients lines had, and how long it took from reading a line to handing it to the last of them, in milliseconds. */
-    readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMillis: Distribution }
+    /** How many recipients lines had, and how long it took from reading a line to handing it to the last of them, in microseconds. */
+    readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMicros: Distribution }
   }
 >()("summoner-server/Broadcaster") {
   /** One room, for as long as the scope lasts. */
@@ -124,7 +124,7 @@ export class Broadcaster extends Context.Service<
         uncongested: goOn.await,
         distributionsUnsafe: () => ({
           fanOut: room.fanOut.distribution,
-          latencyMillis: room.latencyMillis.distribution
+          latencyMicros: room.latencyMicros.distribution
         })
       })
     })

@@ -21,8 +21,10 @@ const LONGEST_PAUSE_MILLIS = 5
 /** Recipients of a line. */
 const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
 
-/** In milliseconds. */
-const LATENCY_BOUNDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000]
+/** In microseconds: V8 would box fractions. */
+const LATENCY_BOUNDS = [
+  100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000
+]
 
 /** A run of consecutive lines of one sender within the batch. */
 interface OwnLines {
@@ -72,8 +74,8 @@ export class Room {
   readonly members = new Set<Member>()
   /** How many each line was handed to. */
   readonly fanOut = new Histogram(FAN_OUT_BOUNDS)
-  /** From when a line was published to when the last outbox had it, in milliseconds; of a batch, that of its first line. */
-  readonly latencyMillis = new Histogram(LATENCY_BOUNDS)
+  /** From when a line was published to when the last outbox had it, in microseconds; of a batch, that of its first line. */
+  readonly latencyMicros = new Histogram(LATENCY_BOUNDS)
   readonly #maxLineBytes: number
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
   readonly #batch: Uint8Array
@@ -149,7 +151,7 @@ export class Room {
       fanOut++
     }
     this.fanOut.observe(fanOut, 1)
-    this.latencyMillis.observe(performance.now() - beganMillis, 1)
+    this.latencyMicros.observe(microsSince(beganMillis), 1)
     return true
   }
 
@@ -179,7 +181,7 @@ export class Room {
       this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), linesIn(own))
       sender.own = undefined
     }
-    this.latencyMillis.observe(performance.now() - this.#batchBeganMillis, lines)
+    this.latencyMicros.observe(microsSince(this.#batchBeganMillis), lines)
   }
 
   readonly #flushScheduledBatch = () => {
@@ -193,8 +195,13 @@ export class Room {
   }
 }
 
-const linesIn = (own: ReadonlyArray<OwnLines>): number =>
-  own.reduce((lines, run) => lines + run.linesUpTo - run.linesBefore, 0)
+const linesIn = (own: ReadonlyArray<OwnLines>): number => {
+  let lines = 0
+  for (const run of own) lines += run.linesUpTo - run.linesBefore
+  return lines
+}
+
+const microsSince = (beganMillis: number): number => Math.round((performance.now() - beganMillis) * 1000)
 
 /** The slices of a batch around a sender's own lines. */
 const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnLines>): Array<Parcel> => {

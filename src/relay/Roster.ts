@@ -49,8 +49,8 @@ export interface Stats {
   readonly departures: Readonly<Departures>
   /** How many clients each relayed line was handed to. */
   readonly fanOut: Distribution
-  /** From when a line was read to when it was handed to the last of them, in milliseconds; of lines read together, that of the first. */
-  readonly latencyMillis: Distribution
+  /** From when a line was read to when it was handed to the last of them, in microseconds; of lines read together, that of the first. */
+  readonly latencyMicros: Distribution
   /** Keys in quarantine. */
   readonly quarantined: number
   /** Events that consumers of `messages` and `changes` have lost because they fell behind. */
@@ -102,7 +102,7 @@ export class Roster {
     return Array.from(this.#clients, ({ info }) => info)
   }
 
-  get stats(): Omit<Stats, "fanOut" | "latencyMillis" | "quarantined"> {
+  get stats(): Omit<Stats, "fanOut" | "latencyMicros" | "quarantined"> {
     const { clients } = this
     const connected = [...clients, ...Array.from(this.#leaving, ({ info }) => info)]
     const sum = (of: "linesIn" | "linesOut" | "bytesIn" | "bytesOut") =>

@@ -132,8 +132,8 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   histogram(
     "summoner_relay_latency_seconds",
     "From reading a line to handing it to the last recipient's connection.",
-    ({ stats }) => stats.latencyMillis,
-    0.001
+    ({ stats }) => stats.latencyMicros,
+    1e-6
   )
   for (const [incident, [family, value]] of Object.entries(INCIDENTS)) {
     const [name, description, label] = FAMILIES[family]
