@@ -12,12 +12,13 @@ import * as RelayLogger from "./logging/RelayLogger.ts"
 import type { ClientInfo, ClientState } from "./relay/Client.ts"
 import type { BoundAddress } from "./relay/Listener.ts"
 import type { Observed } from "./relay/Feed.ts"
+import type { ServerState } from "./relay/Operations.ts"
 import type { Entry } from "./relay/Quarantine.ts"
 import type { RelayEvent, Stats } from "./relay/Roster.ts"
 import { RelayServer } from "./RelayServer.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
-export type { BoundAddress, ClientInfo, ClientState, Entry, Stats }
+export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
 
 /** Where the server listens, and how it is configured. */
 export interface RunOptions {
@@ -122,6 +123,25 @@ export class SummonerServer implements AsyncDisposable {
   /** Where the server listens. Throws if it does not run, as does all that follows. */
   get address(): BoundAddress {
     return this.#relay.address
+  }
+
+  /** Where it serves health, metrics and the dashboard, if anywhere. */
+  get adminAddress(): BoundAddress | undefined {
+    return this.#relay.adminAddress
+  }
+
+  get state(): ServerState {
+    return Effect.runSync(this.#relay.state)
+  }
+
+  /** Takes nobody new from now on; those who are connected stay. */
+  drain(): void {
+    Effect.runSync(this.#relay.drain)
+  }
+
+  /** Takes new clients again. */
+  undrain(): void {
+    Effect.runSync(this.#relay.undrain)
   }
 
   /** Everybody in the room. */

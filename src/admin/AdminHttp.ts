@@ -218,11 +218,13 @@ const explained = <E, R>(served: Effect.Effect<HttpServerResponse.HttpServerResp
     for (const reason of cause.reasons) {
       const found = Cause.isDieReason(reason) ? reason.defect : Cause.isFailReason(reason) ? reason.error : undefined
       if (HttpApiError.HttpApiSchemaError.is(found)) return Effect.succeed(problem(400, found.cause.message))
-      if (isNotFound(found)) return Effect.succeed(problem(404, `there is no ${request}`))
+      switch (found instanceof HttpServerError.HttpServerError ? found.reason._tag : undefined) {
+        case "RouteNotFound":
+          return Effect.succeed(problem(404, `there is no ${request}`))
+        case "RequestParseError":
+          return Effect.succeed(problem(400, "the body cannot be read; expected JSON of at most 64 KiB"))
+      }
     }
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
     return Effect.as(Effect.logError(`admin: ${request} failed`, cause), problem(500, "internal error"))
   })
-
-const isNotFound = (error: unknown): boolean =>
-  error instanceof HttpServerError.HttpServerError && error.reason._tag === "RouteNotFound"

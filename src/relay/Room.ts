@@ -22,9 +22,7 @@ const LONGEST_PAUSE_MILLIS = 5
 const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
 
 /** In microseconds: V8 would box fractions. */
-const LATENCY_BOUNDS = [
-  100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000
-]
+const LATENCY_BOUNDS = [100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000]
 
 /** A run of consecutive lines of one sender within the batch. */
 interface OwnLines {

@@ -66,6 +66,9 @@ export const connect = (
     }
   })
 
+/** A socket to this machine, for what is no client. */
+export const raw = (port: number): Net.Socket => Net.connect({ port, host: "127.0.0.1" })
+
 /** The line that everybody else gets for `content` from `client`. */
 export const envelope = (client: TcpClient, content: string) =>
   `{"remote_addr":${JSON.stringify(client.address)},"content":${JSON.stringify(content)}}`

@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Cli from "../support/Cli.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+const adminPort = (server: Cli.Running) =>
+  Effect.map(server.printed(/admin on http:\/\/127\.0\.0\.1:(\d+)/), ([, port]) => Number(port))
+
+const ADMIN = { SUMMONER_ADMIN_PORT: "0" }
+
+describe("the admin port", () => {
+  it.live("is switched on by the environment, and never shows the token", () =>
+    Effect.gen(function* () {
+      const token = "t0ken-nobody-may-see"
+      const server = yield* Cli.listening([], { env: { ...ADMIN, SUMMONER_ADMIN_TOKEN: token } })
+      const port = yield* adminPort(server)
+      const drained = yield* Effect.promise(() =>
+        fetch(`http://127.0.0.1:${port}/api/drain`, { method: "POST", headers: { authorization: `Bearer ${token}` } })
+      )
+      assert.strictEqual(drained.status, 200)
+      yield* server.printed(/INFO - admin 127\.0\.0\.1: drain/)
+      assert.notInclude(server.output(), token)
+      const check = yield* Cli.start(["check"], { env: { ...ADMIN, SUMMONER_ADMIN_TOKEN: token } })
+      assert.strictEqual((yield* check.exit).code, 0)
+      assert.match(check.output(), /admin\.token +"\(hidden\)" +SUMMONER_ADMIN_TOKEN/)
+      assert.notInclude(check.output(), token)
+    })
+  )
+
+  it.live("does not start where others could reach it without a token", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.start(["--port", "0"], { env: { ...ADMIN, SUMMONER_ADMIN_HOST: "0.0.0.0" } })
+      assert.deepStrictEqual(yield* server.exit, { code: 1, signal: null })
+      assert.match(
+        server.output(),
+        /admin\.token: expected a token, because admin\.host \("0\.0\.0\.0"\) is no loopback address, found null/
+      )
+    })
+  )
+
+  it.live("does not hold up the end of the server: open streams, and a client that does not read", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening([], { env: ADMIN })
+      const port = yield* adminPort(server)
+      const endings = yield* Effect.promise(() =>
+        Promise.all(
+          Array.from({ length: 3 }, async () => {
+            const response = await fetch(`http://127.0.0.1:${port}/api/events`)
+            const reader = response.body!.getReader()
+            await reader.read()
+            return async () => {
+              while (!(await reader.read()).done) continue
+            }
+          })
+        )
+      )
+      const deaf = TcpClient.raw(port)
+      deaf.on("error", () => {}).pause()
+      deaf.write("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      const closed = endings.map((ended) => ended().catch(() => {}))
+      server.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      yield* Effect.promise(() => Promise.all(closed))
+      assert.match(server.output(), /shutdown complete/)
+      deaf.destroy()
+    })
+  )
+})
