@@ -294,4 +294,19 @@ describe("metrics", () => {
       assert.notInclude(yield* names, "summoner_clients")
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
+
+  it.live("of two servers in one program are told apart by what the program says", () =>
+    Effect.gen(function* () {
+      for (const room of ["blue", "red"]) {
+        yield* Layer.build(
+          RelayServer.layer({ port: 0 }).pipe(Layer.provide(Layer.succeed(Metric.CurrentMetricAttributes, { room })))
+        )
+      }
+      const rooms = (yield* Metric.snapshot).filter(({ id }) => id === "summoner_clients")
+      assert.deepStrictEqual(
+        rooms.map(({ attributes }) => attributes),
+        [{ room: "blue" }, { room: "red" }]
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })
