@@ -1,6 +1,9 @@
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import type * as Tracer from "effect/Tracer"
 import { AdminServer } from "./admin/AdminServer.ts"
 import * as TcpListener from "./listen/TcpListener.ts"
 import { Backpressure } from "./relay/Backpressure.ts"
@@ -16,6 +19,7 @@ import { RateLimiter } from "./relay/RateLimiter.ts"
 import * as Session from "./relay/Session.ts"
 import { type Options, profileOf, ServerConfig } from "./ServerConfig.ts"
 import * as RelayMetrics from "./telemetry/RelayMetrics.ts"
+import { Telemetry } from "./telemetry/Telemetry.ts"
 
 export type { ClientInfo, ClientState } from "./relay/Client.ts"
 export type { DepartureKind, Departures } from "./relay/Departure.ts"
@@ -71,22 +75,31 @@ export class RelayServer extends Context.Service<
       const listener = yield* Listener
       const admin = yield* AdminServer
       const session = yield* Session.make
+      const clock = yield* Clock.Clock
       const status: Operations.Status = { state: "starting", address: undefined }
       const operations = yield* Operations.make(session, status)
       yield* RelayMetrics.register(operations)
+      let shutdown: Tracer.Span | undefined
       yield* Effect.addFinalizer(() =>
-        status.address === undefined ? Effect.void : Effect.logInfo("shutdown complete")
+        Effect.suspend(() => {
+          if (status.address === undefined) return Effect.void
+          shutdown?.end(clock.currentTimeNanosUnsafe(), Exit.void)
+          return Effect.logInfo("shutdown complete")
+        })
       )
       const adminAddress = yield* admin.serve(operations)
       const door = yield* Door.make(session.run, session.roster.totals, () => status.state === "draining")
-      const address = yield* listener.listen(door)
+      // Nothing runs within this span: what listening forks outlives it.
+      const address = yield* Effect.useSpan("start", { root: true }, () => listener.listen(door))
       status.address = address
       status.state = "ready"
-      yield* Effect.addFinalizer(() =>
-        Effect.suspend(() => {
+      yield* Effect.addFinalizer(
+        Effect.fnUntraced(function* () {
           status.state = "stopping"
           const clients = session.roster.clients.length
-          return Effect.andThen(Effect.logInfo(`shutting down, clients connected: ${clients}`), session.beginShutdown)
+          shutdown = yield* Effect.makeSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } })
+          yield* Effect.logInfo(`shutting down, clients connected: ${clients}`)
+          yield* session.beginShutdown
         })
       )
       yield* Effect.logInfo(`listening on ${formatAddress(address.host, address.port)}`)
@@ -103,8 +116,13 @@ export class RelayServer extends Context.Service<
     AdminServer.layer
   )
 
-  /** The server that the `ServerConfig` describes. Fails with `ListenError`. */
-  static readonly layerConfig = Layer.fresh(this.layerNoDeps.pipe(Layer.provide(this.layerServices)))
+  /**
+   * The server that the `ServerConfig` describes. Exports what `otlp` says, unless it is given a `Telemetry`. Fails with
+   * `ListenError`.
+   */
+  static readonly layerConfig = Layer.fresh(
+    this.layerNoDeps.pipe(Layer.provide(this.layerServices), Layer.provide(Telemetry.layerDefault))
+  )
 
   /**
    * A server. It logs through the loggers of the host program; `RelayLogger.layerConfig` is for a log in the forms of

@@ -17,6 +17,7 @@ import type { Entry } from "./relay/Quarantine.ts"
 import type { RelayEvent, Stats } from "./relay/Roster.ts"
 import { RelayServer } from "./RelayServer.ts"
 import * as ServerConfig from "./ServerConfig.ts"
+import { Telemetry } from "./telemetry/Telemetry.ts"
 
 export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
 
@@ -238,6 +239,7 @@ export class SummonerServer implements AsyncDisposable {
         Layer.provide(
           Layer.effectDiscard(Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true }))
         ),
+        Layer.provide(Telemetry.layer({ name: this.name, endpoint: values.otlp.endpoint })),
         Layer.provide(ServerConfig.ServerConfig.layer(values)),
         Layer.provide(RelayLogger.RelayLogger.layer({ name: this.name, ...values.logger }))
       )

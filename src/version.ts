@@ -1,2 +1,2 @@
-/** That of package.json, which a test compares. */
+/** The version of this package. */
 export const version = "0.1.0"

@@ -30,7 +30,8 @@ export const reloadOnHangup = (load: Effect.Effect<{ readonly values: Values }, 
           Effect.forEach(message.split("\n"), (line) => Effect.logError(`configuration not reloaded: ${line.trim()}`), {
             discard: true
           })
-        )
+        ),
+        Effect.withSpan("reload")
       )
       yield* Queue.take(hangups).pipe(
         Effect.andThen(reload),

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import { ConfigReload } from "../ConfigReload.ts"
 import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
+import { Telemetry } from "../telemetry/Telemetry.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 import { reloadOnHangup } from "./reloadOnHangup.ts"
 
@@ -21,6 +22,7 @@ export const serve = Command.make(
     )
     return yield* Layer.merge(RelayServer.layerConfig, reloadOnHangup(loadConfig(flags))).pipe(
       Layer.provide(announce),
+      Layer.provide(Telemetry.layer({ name: flags.name, endpoint: values.otlp.endpoint })),
       Layer.provide(ConfigReload.layer(values)),
       Layer.provide(RelayLogger.RelayLogger.layer({ name: flags.name, ...values.logger })),
       Layer.launch

@@ -75,6 +75,8 @@ export class RelayLogger extends Context.Service<
      * here only if the server was started with DEBUG: otherwise Effect has cut it already, where that is cheapest.
      */
     readonly setLevelUnsafe: (level: LogFormat.Level) => void
+    /** Whether the present level lets through what `Effect.log*` logs at this one. */
+    readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean
     /** Waits until everything logged is written, also what is logged meanwhile; bound it with a timeout. */
     readonly flush: Effect.Effect<void>
   }
@@ -242,11 +244,13 @@ const makeContext = Effect.fnUntraced(function* (
   const keys = options.log_keys === null ? null : new Set(options.log_keys)
   let minimum = LogFormat.levels.indexOf(options.log_level)
 
+  const isLoggedUnsafe = (level: LogLevel.LogLevel) => LogFormat.levels.indexOf(levelNames[level]) >= minimum
+
   const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     try {
       const timeMillis = date.getTime()
+      if (!isLoggedUnsafe(logLevel)) return
       const level = levelNames[logLevel]
-      if (LogFormat.levels.indexOf(level) < minimum) return
       const text = LogMessage.eventText({
         message,
         cause,
@@ -291,6 +295,7 @@ const makeContext = Effect.fnUntraced(function* (
     setLevelUnsafe: (level) => {
       minimum = LogFormat.levels.indexOf(level)
     },
+    isLoggedUnsafe,
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),

@@ -2,6 +2,7 @@ import type * as Fiber from "effect/Fiber"
 import type { Gate } from "./Admission.ts"
 import type { Verdict } from "./Backpressure.ts"
 import type { Connection } from "./Connection.ts"
+import type { ConnectionSpan } from "./ConnectionSpan.ts"
 import { type Departure, IDLE } from "./Departure.ts"
 import type { Watched } from "./IdleTimeout.ts"
 import { Incidents, type Totals } from "./Incidents.ts"
@@ -49,6 +50,8 @@ export class Client implements Watched {
   readonly budget: RateBudget
   readonly incidents: Incidents
   readonly connectedMillis: number
+  /** Where somebody traces the server. */
+  readonly span: ConnectionSpan | undefined
   framing!: LineFraming
   member!: Member
   lastLine: number
@@ -73,6 +76,7 @@ export class Client implements Watched {
   /**
    * @param nowMillis of the monotonic clock
    * @param connectedMillis the time of day, in milliseconds
+   * @param span of the connection, if it is traced
    * @param fiber runs the session
    */
   constructor(options: {
@@ -81,6 +85,7 @@ export class Client implements Watched {
     readonly totals: Totals
     readonly nowMillis: number
     readonly connectedMillis: number
+    readonly span: ConnectionSpan | undefined
     readonly fiber: Fiber.Fiber<unknown, unknown>
   }) {
     this.connection = options.connection
@@ -88,6 +93,7 @@ export class Client implements Watched {
     this.incidents = new Incidents(options.totals)
     this.lastLine = options.nowMillis
     this.connectedMillis = options.connectedMillis
+    this.span = options.span
     this.#fiber = options.fiber
   }
 

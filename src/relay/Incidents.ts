@@ -66,13 +66,15 @@ export class Incidents {
    * What is to be logged now.
    *
    * @param nowMillis the time, in milliseconds of the monotonic clock; `Infinity` to be told everything
+   * @param onTold told of each line as well, in parts
    */
-  report(nowMillis: number): ReadonlyArray<string> {
+  report(nowMillis: number, onTold?: (incident: Incident, times: number) => void): ReadonlyArray<string> {
     if (this.#untold === 0) return []
     const lines: Array<string> = []
     for (const [incident, tally] of this.#tallies!) {
       if (tally.count === 0 || nowMillis - tally.reportedMillis < SUMMARY_MILLIS) continue
       lines.push(tally.count === 1 ? incident : `${incident} ${tally.count} times`)
+      onTold?.(incident, tally.count)
       this.#untold -= tally.count
       tally.count = 0
       tally.reportedMillis = nowMillis

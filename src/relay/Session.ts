@@ -9,6 +9,7 @@ import { Backpressure, type Verdict } from "./Backpressure.ts"
 import { Broadcaster } from "./Broadcaster.ts"
 import { Client, type Hold } from "./Client.ts"
 import type { Connection } from "./Connection.ts"
+import * as ConnectionSpan from "./ConnectionSpan.ts"
 import * as Departure from "./Departure.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Goodbye from "./Goodbye.ts"
@@ -56,8 +57,9 @@ export const make = Effect.gen(function* () {
   const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
   const grace = Effect.suspend(() => Effect.sleep(graceMillis()))
   const goodbye = yield* Goodbye.make(graceMillis)
+  const trace = yield* ConnectionSpan.make
 
-  const join = (connection: Connection) =>
+  const join = (connection: Connection, span?: ConnectionSpan.ConnectionSpan) =>
     Effect.withFiber((fiber) => {
       const nowMillis = monotonicMillis(clock)
       const client = new Client({
@@ -66,6 +68,7 @@ export const make = Effect.gen(function* () {
         totals: roster.totals,
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
+        span,
         fiber
       })
       client.member = broadcaster.joinUnsafe(connection, {
@@ -195,8 +198,8 @@ export const make = Effect.gen(function* () {
   }
 
   /** Logs what has happened to a client since it last did, as far as it is time for it. */
-  const report = ({ connection, incidents }: Client, nowMillis: number): Effect.Effect<void> => {
-    const lines = incidents.report(nowMillis)
+  const report = ({ connection, incidents, span }: Client, nowMillis: number): Effect.Effect<void> => {
+    const lines = incidents.report(nowMillis, span?.incident)
     return lines.length === 0 ? Effect.void : Effect.logWarning(`${connection.address} ${lines.join(", ")}`)
   }
 
@@ -208,7 +211,7 @@ export const make = Effect.gen(function* () {
   /** Notes what happens to a client while its own fiber waits, maybe for ever. */
   const noteNow = (client: Client, incident: Incident, times: number) => {
     const report = note(client, incident, times)
-    if (report !== Effect.void) runFork(report)
+    if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
   }
 
   /** Does not read the client while `wait` runs. Unless it waits for the host program, that time is not its silence. */
@@ -334,13 +337,14 @@ export const make = Effect.gen(function* () {
       member.outbox.close()
       roster.forget(client)
       connection.destroyUnsafe()
+      client.span?.end(client.info, departure, exit)
     })
 
-  const live = (connection: Connection): Effect.Effect<Departure.Departure> =>
+  const live = (connection: Connection, span?: ConnectionSpan.ConnectionSpan): Effect.Effect<Departure.Departure> =>
     openGate === undefined
-      ? Effect.acquireUseRelease(join(connection), relayAll, leave)
+      ? Effect.acquireUseRelease(join(connection, span), relayAll, leave)
       : // What a gate does when its client goes comes after the goodbye, and delays nobody.
-        Effect.scoped(Effect.acquireUseRelease(join(connection), relayAdmitted(openGate), leave))
+        Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayAdmitted(openGate), leave))
 
   return {
     /** Who is connected, and what has happened. */
@@ -350,7 +354,7 @@ export const make = Effect.gen(function* () {
     dismissal,
     /** Runs the session of one client. Never fails. */
     run: (connection: Connection): Effect.Effect<void> =>
-      live(connection).pipe(
+      (trace === undefined ? live(connection) : trace(connection, (span) => live(connection, span))).pipe(
         Effect.asVoid,
         Effect.catchCause((cause) => {
           if (Cause.hasInterruptsOnly(cause)) return Effect.void

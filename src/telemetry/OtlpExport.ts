@@ -1,0 +1,128 @@
+/** Effect's OTLP exporters, as this server uses them. Loaded only when there is a collector. */
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
+import * as OtlpExporter from "effect/observability/OtlpExporter"
+import * as OtlpLogger from "effect/observability/OtlpLogger"
+import * as OtlpMetrics from "effect/observability/OtlpMetrics"
+import * as OtlpResource from "effect/observability/OtlpResource"
+import * as OtlpSerialization from "effect/observability/OtlpSerialization"
+import * as OtlpTracer from "effect/observability/OtlpTracer"
+import * as Option from "effect/Option"
+import * as References from "effect/References"
+import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
+import { randomUUID } from "node:crypto"
+import { hostname } from "node:os"
+import { RelayLogger } from "../logging/RelayLogger.ts"
+import { version } from "../version.ts"
+import * as Collector from "./Collector.ts"
+
+/** Log records, or spans, that go out together. */
+const MAX_BATCH = 1000
+
+/** Where each signal goes, and what the collector asks of whoever sends it. */
+const target = (endpoint: string, headers: Readonly<Record<string, string>>) => {
+  const url = new URL(endpoint)
+  const { password, username } = url
+  // `fetch` takes no URL with a password in it, and no log should.
+  url.username = url.password = ""
+  const base = url.pathname.replace(/\/+$/, "")
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return {
+    url: (signal: Collector.Signal) => {
+      url.pathname = `${base}/v1/${signal}`
+      return url.href
+    },
+    headers:
+      credentials === ":"
+        ? headers
+        : { authorization: `Basic ${Buffer.from(credentials).toString("base64")}`, ...headers }
+  }
+}
+
+/** What a standard variable says; one that cannot be read is no reason not to start. */
+const fromEnvironment = <A>(read: Effect.Effect<A>, name: string, fallback: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.catchDefect(read, () =>
+    Effect.andThen(Effect.logWarning(`${name} is ignored: expected key=value,key=value, percent-encoded`), fallback)
+  )
+
+const headersOfEnvironment = fromEnvironment<Readonly<Record<string, string>>>(
+  Config.Record(Schema.String, Schema.StringFromUriComponent, "OTEL_EXPORTER_OTLP_HEADERS").pipe(
+    Config.withDefault({}),
+    Effect.orDie
+  ),
+  "OTEL_EXPORTER_OTLP_HEADERS",
+  Effect.succeed({})
+)
+
+const NO_ENVIRONMENT = ConfigProvider.fromUnknown({})
+
+/**
+ * Exports until the scope closes.
+ *
+ * @returns what to provide so that it is used, and what was lost
+ */
+export const make = Effect.fnUntraced(function* (options: {
+  readonly endpoint: string
+  readonly name: string
+  readonly registry: Metric.MetricRegistry
+}) {
+  const { headers, url } = target(options.endpoint, yield* headersOfEnvironment)
+  const resource = {
+    serviceName: options.name,
+    serviceVersion: version,
+    attributes: { "service.instance.id": randomUUID(), "host.name": hostname(), "process.pid": process.pid }
+  }
+  const provider = yield* ConfigProvider.ConfigProvider
+  const environment = yield* fromEnvironment(
+    Effect.as(OtlpResource.fromConfig(resource), provider),
+    "OTEL_RESOURCE_ATTRIBUTES",
+    Effect.succeed(NO_ENVIRONMENT)
+  )
+  const loggers = yield* References.CurrentLoggers
+  const collector = yield* Collector.make
+  const flusher = Context.get(yield* Layer.build(OtlpExporter.layerFlusher), OtlpExporter.Flusher)
+
+  const common = (signal: Collector.Signal) => ({
+    url: url(signal),
+    headers,
+    resource,
+    shutdownTimeout: "1 second" as const
+  })
+  const exporters = yield* Effect.all({
+    logger: OtlpLogger.make({ ...common("logs"), maxBatchSize: MAX_BATCH }),
+    metrics: OtlpMetrics.make(common("metrics")),
+    tracer: OtlpTracer.make({ ...common("traces"), maxBatchSize: MAX_BATCH })
+  }).pipe(
+    Effect.provideService(HttpClient.HttpClient, collector.client),
+    Effect.provideService(OtlpSerialization.OtlpSerialization, collector.serialization),
+    Effect.provideService(OtlpExporter.Flusher, flusher),
+    Effect.provideService(Metric.MetricRegistry, options.registry),
+    Effect.provideService(ConfigProvider.ConfigProvider, environment),
+    // What an exporter says of itself must not be exported, and the collector's client says all that is worth it.
+    Effect.provideService(References.CurrentLoggers, new Set())
+  )
+  // Comes before the finalizers of the exporters, each of which would have a time of its own.
+  yield* Effect.addFinalizer(() => collector.close(flusher.flush))
+
+  const relayLogger = Option.getOrUndefined(yield* Effect.serviceOption(RelayLogger))
+  const logger = Logger.make<unknown, void>((record) => {
+    if (relayLogger?.isLoggedUnsafe(record.logLevel) !== false) exporters.logger.log(record)
+  })
+  let minimum = yield* References.MinimumLogLevel
+  // Nothing is written here, but there is a collector.
+  if (minimum === "None" && relayLogger !== undefined) minimum = relayLogger.isLoggedUnsafe("Debug") ? "Trace" : "Info"
+  return {
+    context: Context.make(Tracer.Tracer, exporters.tracer).pipe(
+      Context.add(References.CurrentLoggers, new Set([...loggers, logger])),
+      Context.add(References.MinimumLogLevel, minimum)
+    ),
+    lostUnsafe: collector.lostUnsafe
+  }
+})

@@ -1,0 +1,73 @@
+/** Logs, metrics and traces for an OpenTelemetry collector, where the configuration names one. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import { ServerConfig } from "../ServerConfig.ts"
+
+/** How much telemetry was thrown away since the start of the server. */
+export interface Lost {
+  readonly logRecords: number
+  readonly spans: number
+}
+
+/** What is exported, and where to. */
+export interface Options {
+  /** The server's name: `service.name` of all that is exported. */
+  readonly name: string
+  /** `otlp.endpoint`: the URL of a collector (OTLP over HTTP). `null` exports nothing. */
+  readonly endpoint: string | null
+}
+
+/**
+ * What the export knows of itself. Its layers also give whatever is built on them a registry of metrics of their own and, with an
+ * endpoint, add the collector to their loggers and make it their tracer.
+ */
+export class Telemetry extends Context.Service<
+  Telemetry,
+  {
+    /** What was thrown away because the collector did not take it, or not fast enough. */
+    readonly lostUnsafe: () => Lost
+  }
+>()("summoner-server/Telemetry") {
+  /**
+   * Exports to a collector, and warns once for each time that it takes nothing. Never fails: telemetry comes after the relay.
+   *
+   * Metrics are those of the `Metric.MetricRegistry` that the program provides, or else of one that nobody else has, so that two
+   * servers in one program do not share theirs.
+   */
+  static readonly layer = ({ endpoint, name }: Options): Layer.Layer<Telemetry> =>
+    Layer.effectContext(
+      Effect.gen(function* () {
+        const { mapUnsafe } = yield* Effect.context<never>()
+        const registry: Metric.MetricRegistry = mapUnsafe.get(Metric.MetricRegistry.key) ?? new Map()
+        const context = Context.make(Metric.MetricRegistry, registry)
+        if (endpoint === null)
+          return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }) })
+        // Only who exports loads the exporter.
+        const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
+        const { context: exporting, lostUnsafe } = yield* make({ endpoint, name, registry })
+        return Context.merge(context, exporting).pipe(Context.add(Telemetry, { lostUnsafe }))
+      })
+    )
+
+  /** The telemetry that is there already, or that of `layerConfig`: a server that is given one does not export twice. */
+  static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig> = Layer.unwrap(
+    Effect.map(
+      Effect.serviceOption(Telemetry),
+      Option.match({
+        onNone: () => layerConfig("MyServer"),
+        onSome: (telemetry): Layer.Layer<Telemetry, never, ServerConfig> => Layer.succeed(Telemetry, telemetry)
+      })
+    )
+  )
+}
+
+/**
+ * Exports as the `otlp` group of the `ServerConfig` says.
+ *
+ * @param name the server's name: `service.name`
+ */
+export const layerConfig = (name: string): Layer.Layer<Telemetry, never, ServerConfig> =>
+  Layer.unwrap(Effect.map(ServerConfig, ({ otlp }) => Telemetry.layer({ name, endpoint: otlp.endpoint })))
