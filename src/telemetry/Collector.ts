@@ -85,7 +85,7 @@ export const make = Effect.gen(function* () {
   const lost = { logRecords: 0, spans: 0 }
   let inFlight = 0
   const idle = Latch.makeUnsafe(true)
-  let isClosed = false
+  let isClosing = false
   /** What was lost when the collector began to fail, which the log has been told of. */
   let outage: Lost | undefined
   let lastProblemMillis = -Infinity
@@ -117,6 +117,8 @@ export const make = Effect.gen(function* () {
   const say = (effect: Effect.Effect<void>): Effect.Effect<void> =>
     effect.pipe(
       Effect.provideService(References.CurrentLoggers, loggers),
+      // Those that the exporters log with.
+      Effect.provideService(References.CurrentLogAnnotations, {}),
       Effect.provideService(References.MinimumLogLevel, minimum)
     )
 
@@ -172,7 +174,7 @@ export const make = Effect.gen(function* () {
       if (problem === undefined) return yield* succeeded(channel)
       yield* failed(channel, url, problem)
       const pause = Math.max(FIRST_PAUSE_MILLIS * 2 ** (attempt - 1), problem.retryAfterMillis)
-      if (!problem.isTransient || attempt >= attempts || pause > PAUSE_MILLIS) {
+      if (isClosing || !problem.isTransient || attempt >= attempts || pause > PAUSE_MILLIS) {
         channel.resumeMillis = monotonicMillis(clock) + Math.min(Math.max(pause, PAUSE_MILLIS), MAX_PAUSE_MILLIS)
         return lose(batch)
       }
@@ -184,18 +186,15 @@ export const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const { channel } = batch
       const isBusy = channel.inFlight >= (channel.isFailing ? 1 : MAX_IN_FLIGHT)
-      if (isClosed || isBusy || channel.closed.isOpen() || monotonicMillis(clock) < channel.resumeMillis) {
+      if (isBusy || channel.closed.isOpen() || monotonicMillis(clock) < channel.resumeMillis) {
         return Effect.sync(() => lose(batch))
       }
       channel.inFlight++
       inFlight++
       idle.closeUnsafe()
-      const cut = Effect.andThen(
-        channel.closed.await,
-        Effect.sync(() => lose(batch))
-      )
+      const delivered = Effect.onInterrupt(deliver(request, batch, url), () => Effect.sync(() => lose(batch)))
       return Effect.ensuring(
-        Effect.raceFirst(deliver(request, batch, url), cut),
+        Effect.raceFirst(delivered, channel.closed.await),
         Effect.sync(() => {
           channel.inFlight--
           if (--inFlight === 0) idle.openUnsafe()
@@ -220,6 +219,7 @@ export const make = Effect.gen(function* () {
      */
     close: (flush: Effect.Effect<void>): Effect.Effect<void> =>
       Effect.suspend(() => {
+        isClosing = true
         for (const channel of all) if (channel.isFailing) channel.closed.openUnsafe()
         return Effect.andThen(flush, idle.await)
       }).pipe(
@@ -227,7 +227,6 @@ export const make = Effect.gen(function* () {
         Effect.timeoutOption(FLUSH_MILLIS),
         Effect.andThen(
           Effect.sync(() => {
-            isClosed = true
             for (const channel of all) channel.closed.openUnsafe()
           })
         )

@@ -1,0 +1,244 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { Telemetry } from "../../src/telemetry/Telemetry.ts"
+import * as Collector from "../support/Collector.ts"
+
+/** An exporter without a server, and what the log here says. */
+const run = Effect.fnUntraced(function* (endpoint: string) {
+  const lines: Array<string> = []
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const context = yield* Telemetry.layer({ name: "x", endpoint }).pipe(
+    Layer.provideMerge(RelayLogger.layerTest(lines)),
+    Layer.buildWithScope(scope)
+  )
+  return {
+    /** The lines about the collector. */
+    complaints: () => lines.filter((line) => line.includes("OpenTelemetry")),
+    log: (text: string) => Effect.provideContext(Effect.logInfo(text), context),
+    span: (name: string) => Effect.provideContext(Effect.withSpan(Effect.void, name), context),
+    lost: () => Context.get(context, Telemetry).lostUnsafe(),
+    stop: Scope.close(scope, Exit.void)
+  }
+})
+
+/** Lets what waits for the network go on, which no test clock knows of. */
+const turns = Effect.promise(async () => {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 2))
+})
+
+/** Time goes by, in small steps between which requests are answered. */
+const pass = Effect.fnUntraced(function* (seconds: number) {
+  for (let second = 0; second < seconds; second++) {
+    yield* TestClock.adjust("1 second")
+    yield* turns
+  }
+})
+
+const took = Effect.fnUntraced(function* (effect: Effect.Effect<void>) {
+  const [duration] = yield* Effect.timed(effect)
+  return Duration.toMillis(duration)
+})
+
+/** An endpoint that nobody listens on any more. */
+const nobody = Effect.scoped(Effect.map(Collector.start(), ({ endpoint }) => endpoint))
+
+describe("a collector that is not there", () => {
+  it.effect("costs one warning, however long, and loses what is counted", () =>
+    Effect.gen(function* () {
+      const { complaints, log, lost, span } = yield* run(yield* nobody)
+      for (let minute = 0; minute < 3; minute++) {
+        yield* log("hello")
+        yield* span("work")
+        yield* pass(20)
+      }
+      assert.strictEqual(complaints().length, 1)
+      assert.match(
+        complaints()[0]!,
+        /^WARNING OpenTelemetry collector: http:\S+\/v1\/\w+ cannot be reached \(ECONNREFUSED\); /
+      )
+      assert.deepStrictEqual(lost(), { logRecords: 3, spans: 3 })
+    })
+  )
+
+  it.effect("and comes later: exports resume, and one line says so, with what was lost", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* nobody
+      const { complaints, log, span, stop } = yield* run(endpoint)
+      yield* log("early")
+      yield* pass(20)
+      const collector = yield* Collector.start(Number(new URL(endpoint).port))
+      yield* log("late")
+      yield* span("late")
+      yield* pass(11)
+      yield* collector.until("logs and a span", () => collector.logs.length > 0 && collector.spans.length > 0)
+      assert.deepStrictEqual(
+        collector.logs.map(({ body }) => body),
+        ["late"]
+      )
+      assert.strictEqual(complaints().length, 1)
+      yield* pass(40)
+      assert.deepStrictEqual(complaints().slice(1), [
+        "INFO OpenTelemetry collector: takes everything again; lost: 1 log records, 0 spans"
+      ])
+      yield* stop
+    })
+  )
+
+  it.effect("for a few seconds only: nothing is lost", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* nobody
+      const { log, lost, stop } = yield* run(endpoint)
+      yield* log("hello")
+      yield* pass(3)
+      const collector = yield* Collector.start(Number(new URL(endpoint).port))
+      yield* pass(3)
+      yield* collector.until("the log record", () => collector.logs.length > 0)
+      assert.deepStrictEqual(lost(), { logRecords: 0, spans: 0 })
+      yield* stop
+    })
+  )
+
+  it.live("does not delay the end of the server", () =>
+    Effect.gen(function* () {
+      const { complaints, log, stop } = yield* run(yield* nobody)
+      yield* log("hello")
+      // The first export is after one second.
+      while (complaints().length === 0) yield* Effect.sleep("20 millis")
+      yield* log("bye")
+      assert.isBelow(yield* took(stop), 250)
+    })
+  )
+})
+
+describe("a collector that accepts and never answers", () => {
+  it.live("delays the end of the server by half a second", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      collector.answer = () => "hang"
+      const { log, lost, stop } = yield* run(collector.endpoint)
+      yield* log("hello")
+      assert.isBelow(yield* took(stop), 900)
+      assert.deepStrictEqual(collector.requests.map(({ path }) => path).toSorted(), ["/v1/logs", "/v1/metrics"])
+      assert.deepStrictEqual(lost(), { logRecords: 1, spans: 0 })
+    })
+  )
+
+  it.effect("costs one warning, a bounded number of requests, and what does not fit is counted", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      collector.answer = () => "hang"
+      const { complaints, log, lost, stop } = yield* run(collector.endpoint)
+      const flood = 40_000
+      yield* Effect.forEach(Array.from({ length: flood }), () => log("hello"), { discard: true })
+      yield* collector.until("the first batches", () => collector.requests.length >= 16)
+      yield* turns
+      assert.strictEqual(collector.requests.length, 16)
+      assert.deepStrictEqual(lost(), { logRecords: flood - 16_000, spans: 0 })
+      yield* pass(9)
+      assert.deepStrictEqual(complaints(), [])
+      yield* pass(80)
+      assert.strictEqual(complaints().length, 1)
+      assert.match(complaints()[0]!, /\/v1\/logs does not answer within 10 seconds; /)
+      assert.deepStrictEqual(lost(), { logRecords: flood, spans: 0 })
+      yield* stop
+    })
+  )
+})
+
+describe("a collector that refuses", () => {
+  const statuses = (collector: Collector.Collector, status: number, headers = {}) => {
+    collector.answer = () => ({ status, headers })
+  }
+
+  it.effect("for good: one warning with the status, no batch a second time, and few requests", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      statuses(collector, 404)
+      const { complaints, log, lost } = yield* run(collector.endpoint)
+      for (let i = 0; i < 12; i++) {
+        yield* log("hello")
+        yield* pass(1)
+      }
+      assert.strictEqual(complaints().length, 1)
+      assert.match(complaints()[0]!, /\/v1\/logs answers with status 404; /)
+      const sent = collector.requests.filter(({ path }) => path === "/v1/logs")
+      assert.isAtMost(sent.length, 3)
+      assert.strictEqual(lost().logRecords, 12)
+    })
+  )
+
+  it.effect("with a redirect", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      statuses(collector, 302, { location: "/elsewhere" })
+      const { complaints, log } = yield* run(collector.endpoint)
+      yield* log("hello")
+      yield* pass(1)
+      assert.match(complaints()[0]!, /answers with status 302/)
+      assert.isTrue(collector.requests.every(({ path }) => path.startsWith("/v1/")))
+    })
+  )
+
+  it.effect("for now: the same batch again, when the collector says", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      statuses(collector, 429, { "retry-after": "4" })
+      const { log, lost } = yield* run(collector.endpoint)
+      yield* log("hello")
+      yield* pass(4)
+      assert.strictEqual(collector.requests.length, 1)
+      statuses(collector, 200)
+      yield* pass(2)
+      yield* collector.until("the log record", () => collector.logs.length > 0)
+      assert.strictEqual(lost().logRecords, 0)
+    })
+  )
+
+  it.effect("one signal: the others are exported, and that is one outage", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      collector.answer = ({ path }) => ({ status: path === "/v1/traces" ? 200 : 404 })
+      const { complaints, log, span } = yield* run(collector.endpoint)
+      for (let i = 0; i < 4; i++) {
+        yield* log("hello")
+        yield* span("work")
+        yield* pass(20)
+      }
+      assert.strictEqual(collector.spans.length, 4)
+      assert.strictEqual(complaints().length, 1)
+    })
+  )
+
+  it.effect("now and then: no line for each time", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      const { complaints, log } = yield* run(collector.endpoint)
+      for (let i = 0; i < 10; i++) {
+        statuses(collector, i % 2 === 0 ? 503 : 200)
+        yield* log("hello")
+        yield* pass(10)
+      }
+      assert.strictEqual(complaints().length, 1)
+    })
+  )
+
+  it.effect("is not told of it", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      statuses(collector, 400)
+      const { log } = yield* run(collector.endpoint)
+      yield* log("hello")
+      yield* pass(60)
+      statuses(collector, 200)
+      yield* pass(60)
+      assert.deepStrictEqual(collector.logs, [])
+    })
+  )
+})
