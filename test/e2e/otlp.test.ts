@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import manifest from "../../package.json" with { type: "json" }
+import * as Cli from "../support/Cli.ts"
+import * as Collector from "../support/Collector.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+const warnings = (output: string) => output.split("\n").filter((line) => line.includes("OpenTelemetry"))
+
+describe("otlp.endpoint", () => {
+  it.live("exports logs, metrics and traces; SIGHUP and SIGTERM do what they always do", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      const server = yield* Cli.listening(["--name", "e2e.otlp"], {
+        env: { SUMMONER_OTLP_ENDPOINT: collector.endpoint }
+      })
+      const client = yield* TcpClient.connect(server.port)
+      client.send("secret\n")
+      yield* server.printed(/secret/)
+      server.process.kill("SIGHUP")
+      yield* server.printed(/nothing has changed/)
+      server.process.kill("SIGTERM")
+      yield* client.rest
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      assert.deepStrictEqual(collector.spans.map(({ name }) => name).toSorted(), [
+        "connection",
+        "reload",
+        "shutdown",
+        "start"
+      ])
+      const connection = collector.spans.find(({ name }) => name === "connection")!
+      assert.strictEqual(connection.attributes["summoner.disconnect.reason"], "server shutdown")
+      const texts = collector.logs.map(({ body }) => String(body))
+      assert.isTrue(texts[0]!.startsWith("configuration: "), texts[0])
+      assert.include(texts, "configuration: nothing has changed")
+      assert.include(texts, "shutdown complete")
+      assert.isTrue(collector.requests.some(({ path }) => path === "/v1/metrics"))
+      assert.isFalse(collector.requests.some(({ text }) => text.includes("secret")))
+      for (const resource of collector.resources) {
+        assert.strictEqual(resource["service.name"], "e2e.otlp")
+        assert.strictEqual(resource["service.version"], manifest.version)
+      }
+      assert.deepStrictEqual(warnings(server.output()), [])
+    })
+  )
+
+  it.live("without a collector: one warning, and the server ends as it would", () =>
+    Effect.gen(function* () {
+      const { endpoint } = yield* Effect.scoped(Collector.start())
+      const server = yield* Cli.listening([], { env: { SUMMONER_OTLP_ENDPOINT: endpoint } })
+      yield* server.printed(/cannot be reached/)
+      server.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      assert.strictEqual(warnings(server.output()).length, 1)
+    })
+  )
+})
