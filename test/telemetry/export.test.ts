@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -158,7 +159,8 @@ describe("what is exported", () => {
         // The log has them, so that there is something not to export.
         assert.isAtLeast(lines.filter((line) => line.includes("secret")).length, messages)
         assert.isFalse(collector.requests.some(({ text }) => text.includes("secret")))
-        return { logs: collector.logs.length, spans: collector.spans.length }
+        const events = collector.spans.map((span) => span.events.length)
+        return { logs: collector.logs.length, spans: collector.spans.length, events }
       })
       assert.deepStrictEqual(yield* exported(1000), yield* exported(1))
     })
@@ -196,6 +198,39 @@ describe("what is exported", () => {
       for (const { headers } of collector.requests) {
         assert.strictEqual(headers["authorization"], `Basic ${Buffer.from("me:p@ss").toString("base64")}`)
       }
+    })
+  )
+
+  it.live("with the headers and the attributes that the standard variables name", () =>
+    Effect.gen(function* () {
+      const exported = Effect.fnUntraced(function* (env: Record<string, string>) {
+        const collector = yield* Collector.start()
+        const lines: Array<string> = []
+        const { stop } = yield* run({ otlp: { endpoint: collector.endpoint } }, RelayLogger.layerTest(lines)).pipe(
+          Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+        )
+        yield* stop
+        return { collector, lines: lines.filter((line) => line.includes("OTEL_")) }
+      })
+      const good = yield* exported({
+        OTEL_EXPORTER_OTLP_HEADERS: "api-key=a%20b,x-team=c",
+        OTEL_RESOURCE_ATTRIBUTES: "deployment.environment=prod,service.name=other"
+      })
+      assert.deepStrictEqual(good.lines, [])
+      for (const { headers } of good.collector.requests) {
+        assert.strictEqual(headers["api-key"], "a b")
+        assert.strictEqual(headers["x-team"], "c")
+      }
+      const [resource] = good.collector.resources
+      assert.strictEqual(resource!["deployment.environment"], "prod")
+      assert.strictEqual(resource!["service.name"], "bright.server")
+
+      const bad = yield* exported({ OTEL_EXPORTER_OTLP_HEADERS: "a=%", OTEL_RESOURCE_ATTRIBUTES: "%=b" })
+      assert.deepStrictEqual(bad.lines, [
+        "WARNING OTEL_EXPORTER_OTLP_HEADERS is ignored: expected key=value,key=value, percent-encoded",
+        "WARNING OTEL_RESOURCE_ATTRIBUTES is ignored: expected key=value,key=value, percent-encoded"
+      ])
+      assert.isNotEmpty(bad.collector.logs)
     })
   )
 })
