@@ -35,7 +35,7 @@ export class Telemetry extends Context.Service<
    * Exports to a collector, and warns once for each time that it takes nothing. Never fails: telemetry comes after the relay.
    *
    * Metrics are those of the `Metric.MetricRegistry` that the program provides, or else of one that nobody else has, so that two
-   * servers in one program do not share theirs.
+   * servers in one program do not share theirs by chance.
    */
   static readonly layer = ({ endpoint, name }: Options): Layer.Layer<Telemetry> =>
     Layer.effectContext(
@@ -52,12 +52,20 @@ export class Telemetry extends Context.Service<
       })
     )
 
-  /** The telemetry that is there already, or that of `layerConfig`: a server that is given one does not export twice. */
+  /**
+   * The telemetry that is there already, so that a server that is given one does not export twice; or that of `layerConfig`, with the
+   * metrics of the program.
+   */
   static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig> = Layer.unwrap(
     Effect.map(
       Effect.serviceOption(Telemetry),
       Option.match({
-        onNone: () => layerConfig("MyServer"),
+        onNone: () =>
+          Layer.unwrap(
+            Effect.map(Metric.MetricRegistry, (registry) =>
+              Layer.provide(layerConfig("MyServer"), Layer.succeed(Metric.MetricRegistry, registry))
+            )
+          ),
         onSome: (telemetry): Layer.Layer<Telemetry, never, ServerConfig> => Layer.succeed(Telemetry, telemetry)
       })
     )
