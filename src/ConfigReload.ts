@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RelayLogger } from "./logging/RelayLogger.ts"
-import { hidden, keys, LOG_LEVELS, type Values } from "./ConfigSchema.ts"
+import { keys, LOG_LEVELS, shown, type Values } from "./ConfigSchema.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
 /** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
@@ -22,7 +22,7 @@ export const isLive = (path: string): boolean => LIVE.some((pattern) => pattern.
 /** A key whose value is not the one the server runs with. */
 export interface Change {
   readonly path: string
-  /** Secrets are hidden here. */
+  /** Without secrets, as is `to`. */
   readonly from: unknown
   readonly to: unknown
 }
@@ -52,10 +52,11 @@ export class ConfigReload extends Context.Service<
         const values = structuredClone(initial)
         const apply = Effect.fnUntraced(function* (next: Values) {
           const before = values.logger.log_level
-          const changes = keys().flatMap(({ isGroup, isSecret, path }): ReadonlyArray<Change> => {
+          const changes = keys().flatMap((key): ReadonlyArray<Change> => {
+            const { isGroup, path } = key
             const [from, to] = [read(values, path), read(next, path)]
             if (isGroup || path === "$schema" || isSame(from, to)) return []
-            return [isSecret ? { path, from: hidden(from), to: hidden(to) } : { path, from, to }]
+            return [{ path, from: shown(key, from), to: shown(key, to) }]
           })
           const applied = changes.filter(({ path }) => isLive(path))
           const restart = changes.filter(({ path }) => !isLive(path))

@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
+import { escapeJson } from "./logging/LogFormat.ts"
 
 /** One thing that is wrong with a configuration. */
 export interface Problem extends Schema.Schema.Type<typeof Problem> {}
@@ -34,6 +35,7 @@ const formatProblem = ({ path, expected, found, hint }: Problem): string =>
 /** What a report needs to know of one configuration key or group of keys. */
 export interface KnownKey {
   readonly path: string
+  readonly isGroup?: boolean
   readonly expected: string
   readonly default: unknown
   /** What each item of a list has to be. */
@@ -45,6 +47,30 @@ export interface KnownKey {
 /** What is shown of a secret. */
 export const HIDDEN = "(hidden)"
 
+/**
+ * A text without what may be a password in it: what stands before the `@` of a URL or of `user:password@host`, and the query
+ * of a URL.
+ */
+export const withoutCredentials = (text: string): string => {
+  const scheme = text.indexOf("://")
+  if (scheme !== -1) return text.slice(0, scheme + 3) + withoutQuery(fromLastAt(text.slice(scheme + 3)))
+  const [user] = text.split("@", 1)
+  return user !== text && user!.includes(":") && !/\s/.test(user!) ? fromLastAt(text) : text
+}
+
+const fromLastAt = (text: string): string => {
+  const at = text.lastIndexOf("@")
+  return at === -1 ? text : HIDDEN + text.slice(at)
+}
+
+const withoutQuery = (text: string): string => {
+  const query = text.indexOf("?")
+  return query === -1 ? text : `${text.slice(0, query + 1)}${HIDDEN}`
+}
+
+/** A value of the configuration as JSON that anybody may see, on a terminal too. */
+export const show = (value: unknown): string => escapeJson(stringify(value))
+
 const MAX_FOUND_LENGTH = 60
 
 const shorten = (text: string): string =>
@@ -53,19 +79,31 @@ const shorten = (text: string): string =>
 const stringify = (value: unknown): string => {
   if (typeof value === "number") return String(value)
   try {
-    return JSON.stringify(value) ?? String(value)
+    return (
+      JSON.stringify(value, (_, inner) => (typeof inner === "string" ? withoutCredentials(inner) : inner)) ??
+      String(value)
+    )
   } catch {
     return Object.prototype.toString.call(value)
   }
 }
 
-const show = (value: unknown): string => shorten(stringify(value))
+const showShort = (value: unknown): string => shorten(show(value))
+
+/** Where a group should be, only what kind of thing there is instead: its parts may be secrets. */
+const showInsteadOfGroup = (value: unknown): string => {
+  if (typeof value === "string") return "a string"
+  return Array.isArray(value) && value.length > 0 ? "a list" : showShort(value)
+}
 
 /** A key that the configuration leaves out can still disagree with another one. */
 const showFound = (value: unknown, key: KnownKey | undefined): string => {
-  if (value === undefined && key !== undefined) return `${show(key.default)} (the default)`
-  return key?.isSecret === true ? HIDDEN : show(value)
+  if (key?.isGroup === true) return showInsteadOfGroup(value)
+  if (value === undefined && key !== undefined) return `${showShort(key.default)} (the default)`
+  return key?.isSecret === true ? HIDDEN : showShort(value)
 }
+
+const TOP_LEVEL: KnownKey = { path: "", isGroup: true, expected: "an object", default: {} }
 
 const expectedAt = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): string => {
   if (path.length === 0) return "an object"
@@ -77,7 +115,7 @@ const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
   path.reduce<string>((text, key) => {
     if (typeof key === "number") return `${text}[${key}]`
     const name = String(key)
-    if (!/^[\w$-]+$/.test(name)) return `${text}[${show(name)}]`
+    if (!/^[\w$-]+$/.test(name)) return `${text}[${showShort(name)}]`
     return text === "" ? name : `${text}.${name}`
   }, "")
 
@@ -210,12 +248,12 @@ export const problems = (options: {
         ...(unknown
           ? {
               expected: "a known key",
-              found: `unknown key ${show(String(path.at(-1)))}`,
+              found: `unknown key ${showShort(String(path.at(-1)))}`,
               hint: didYouMean(nearest(path, known))
             }
           : {
               expected: expected ?? expectedAt(path, knownKeys),
-              found: showFound(valueAt(options.input, path), knownKeys.get(key)),
+              found: showFound(valueAt(options.input, path), path.length === 0 ? TOP_LEVEL : knownKeys.get(key)),
               hint: ""
             })
       }
@@ -238,8 +276,12 @@ const matchAt = (pattern: RegExp, text: string, offset: number): string => {
   return pattern.exec(text)?.[0] ?? ""
 }
 
+type Token = "value" | "first value" | "key" | "first key" | "colon" | "comma"
+
 interface Mistake {
   readonly offset: number
+  /** What should be there. All but a key may be a secret without its quotes. */
+  readonly next: Token
   readonly expected: string
   readonly hint: string
 }
@@ -250,10 +292,12 @@ interface Mistake {
  */
 const locateMistake = (text: string): Mistake => {
   const open: Array<"{" | "["> = []
-  let next: "value" | "first value" | "key" | "first key" | "colon" | "comma" = "value"
+  let next: Token = "value"
   let offset = 0
 
-  const stop = (expected: string, at = offset): Mistake => ({ offset: at, expected, hint: hintAt(text, at) })
+  const stop = (expected: string, at = offset): Mistake => {
+    return { offset: at, next, expected, hint: hintAt(text, at, next) }
+  }
 
   while (true) {
     offset += matchAt(WHITESPACE, text, offset).length
@@ -296,33 +340,43 @@ const locateMistake = (text: string): Mistake => {
   }
 }
 
-const hintAt = (text: string, offset: number): string => {
+const hintAt = (text: string, offset: number, next: Token): string => {
   const char = text[offset]
   if ((char === "}" || char === "]") && text.slice(0, offset).trimEnd().endsWith(",")) {
     return `remove the comma before "${char}"`
   }
   if (char === "'") return "JSON strings are in double quotes"
+  if (next.endsWith("value") && /^[A-Za-z_]/.test(char ?? "") && !isLiteral(matchAt(WORD, text, offset))) {
+    return "strings are in double quotes"
+  }
   if (char === "#" || text.startsWith("//", offset) || text.startsWith("/*", offset)) return "JSON has no comments"
   return ""
 }
 
-const foundAt = (text: string, offset: number): string => {
+/** Words that stand for a value in this or that language, and for nobody's password. */
+const isLiteral = (word: string): boolean =>
+  /^(?:true|false|null|nil|none|undefined|nan|infinity|yes|no|on|off)$/i.test(word)
+
+const foundAt = (text: string, { next, offset }: Mistake): string => {
   if (text.trim() === "") return "an empty file"
   if (offset >= text.length) return "the end of the file"
   if (text[offset] === "\n" || text[offset] === "\r") return "the end of the line"
-  return show(matchAt(WORD, text, offset) || String.fromCodePoint(text.codePointAt(offset)!))
+  const word = matchAt(WORD, text, offset)
+  if (word !== "" && !next.endsWith("key") && !isLiteral(word)) return HIDDEN
+  return showShort(word || String.fromCodePoint(text.codePointAt(offset)!))
 }
 
 /** What makes a text no JSON, with its line and column, both counted from 1. For a text that `JSON.parse` refuses. */
 export const notJson = (source: string, text: string): ConfigError => {
-  const { offset, expected, hint } = locateMistake(text)
+  const mistake = locateMistake(text)
+  const { offset, expected, hint } = mistake
   const before = text.slice(0, offset)
   const line = before.split("\n").length
   const column = offset - before.lastIndexOf("\n")
   return new ConfigError({
     source,
     summary: "invalid JSON",
-    issues: [{ path: `line ${line}, column ${column}`, expected, found: foundAt(text, offset), hint }]
+    issues: [{ path: `line ${line}, column ${column}`, expected, found: foundAt(text, mistake), hint }]
   })
 }
 

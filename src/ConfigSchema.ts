@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { HIDDEN } from "./ConfigReport.ts"
+import { HIDDEN, withoutCredentials } from "./ConfigReport.ts"
 import { isLoopback, isNetwork } from "./ipNetwork.ts"
 
 const text = Schema.String.annotate({ expected: "a string" })
@@ -369,11 +369,22 @@ const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
 /** Every key and group that `server.json` may have, in the order of the schema. */
 export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
 
-/** What may be shown of the value of a secret key. */
-export const hidden = (value: unknown): unknown => (value === null ? null : HIDDEN)
+/** What may be shown to anybody of the value that a key has: nothing of a secret, no password in a URL. */
+export const shown = ({ isSecret }: Pick<Key, "isSecret">, value: unknown): unknown => {
+  if (isSecret) return value === null ? null : HIDDEN
+  if (Array.isArray(value)) return value.map((item) => shown({ isSecret }, item))
+  return typeof value === "string" ? withoutCredentials(value) : value
+}
 
 /** A configuration as it may be shown to anybody. */
-export const withoutSecrets = (values: Values): Values => ({
-  ...values,
-  admin: { ...values.admin, token: values.admin.token === null ? null : HIDDEN }
-})
+export const withoutSecrets = (values: Values): Values => {
+  const known = new Map(keys().map((key) => [key.path, key]))
+  const visible = (group: object, prefix: string): object =>
+    Object.fromEntries(
+      Object.entries(group).map(([name, value]) => {
+        const key = known.get(prefix + name)!
+        return [name, key.isGroup ? visible(value, `${prefix}${name}.`) : shown(key, value)]
+      })
+    )
+  return visible(values, "") as Values
+}

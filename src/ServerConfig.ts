@@ -12,7 +12,7 @@ import * as ConfigReport from "./ConfigReport.ts"
 import { defaults, keys, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
-export { defaults, type Key, keys, profileOf, Values, withoutSecrets, type Written } from "./ConfigSchema.ts"
+export { defaults, type Key, keys, profileOf, shown, Values, withoutSecrets, type Written } from "./ConfigSchema.ts"
 
 /** A configuration, and what its author should change although it works. */
 export interface Loaded {
@@ -29,11 +29,16 @@ type JsonObject = { [name: string]: unknown }
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** Groups within groups; what is nested more deeply is a mistake, and shown as one, however deep it is. */
+const MAX_DEPTH = 4
+
 /** Options that a program sets to `undefined` are options that it leaves out. */
-const withoutUndefined = (value: unknown): unknown =>
-  isObject(value)
+const withoutUndefined = (value: unknown, depth = 0): unknown =>
+  isObject(value) && depth < MAX_DEPTH
     ? Object.fromEntries(
-        Object.entries(value).flatMap(([name, inner]) => (inner === undefined ? [] : [[name, withoutUndefined(inner)]]))
+        Object.entries(value).flatMap(([name, inner]) =>
+          inner === undefined ? [] : [[name, withoutUndefined(inner, depth + 1)]]
+        )
       )
     : value
 
@@ -167,12 +172,13 @@ export type DeepPartial<T> = {
 
 /** A configuration with another laid over it, key by key. Lists are replaced whole. */
 export const merge = (base: object, overrides: object): object => {
-  const merged: JsonObject = { ...base }
+  // A map, because `__proto__` is a key like any other here.
+  const merged = new Map<string, unknown>(Object.entries(base))
   for (const [name, value] of Object.entries(overrides)) {
-    const inherited = merged[name]
-    merged[name] = isObject(inherited) && isObject(value) ? merge(inherited, value) : value
+    const given = merged.get(name)
+    merged.set(name, isObject(given) && isObject(value) ? merge(given, value) : value)
   }
-  return merged
+  return Object.fromEntries(merged)
 }
 
 const fromLoaded = Effect.fnUntraced(function* (loaded: Effect.Effect<Loaded, ConfigReport.ConfigError>) {

@@ -317,6 +317,15 @@ describe("version", () => {
   )
 })
 
+/** What may stand where an object should, and what is said of it: parts of it may be secrets. */
+const NO_OBJECTS = [
+  [1, "1"],
+  ["x", "a string"],
+  [true, "true"],
+  [[], "[]"],
+  [[{ token: "x" }], "a list"]
+] as const
+
 describe("problems", () => {
   it.effect("are reported all at once, with path, expectation and finding", () =>
     Effect.gen(function* () {
@@ -378,8 +387,8 @@ describe("problems", () => {
   it.effect("include a group that is no object, for every group", () =>
     Effect.gen(function* () {
       for (const { path } of keys().filter(({ isGroup }) => isGroup)) {
-        for (const wrong of [1, "x", true, []]) {
-          yield* assertOnlyIssue(withKey(path, wrong), { path, expected: "an object", found: JSON.stringify(wrong) })
+        for (const [wrong, found] of NO_OBJECTS) {
+          yield* assertOnlyIssue(withKey(path, wrong), { path, expected: "an object", found })
         }
       }
     })
@@ -387,12 +396,8 @@ describe("problems", () => {
 
   it.effect("include a configuration that is no object", () =>
     Effect.gen(function* () {
-      for (const input of [null, [], "server", 1, undefined]) {
-        yield* assertOnlyIssue(input, {
-          path: "(top level)",
-          expected: "an object",
-          found: String(JSON.stringify(input))
-        })
+      for (const [input, found] of [...NO_OBJECTS, [null, "null"], [undefined, "undefined"]] as const) {
+        yield* assertOnlyIssue(input, { path: "(top level)", expected: "an object", found })
       }
     })
   )
@@ -670,7 +675,7 @@ describe("invalid JSON", () => {
       position(3, 3),
       'expected "," or "}", found "\\""'
     ],
-    ["a missing colon", '{"port" 8888}', position(1, 9), 'expected ":", found "8888"'],
+    ["a missing colon", '{"port" 8888}', position(1, 9), 'expected ":", found (hidden)'],
     [
       "a key without quotes",
       "{\n\tport: 8888}",
@@ -684,6 +689,12 @@ describe("invalid JSON", () => {
       `expected a key in double quotes or "}", found "'"; JSON strings are in double quotes`
     ],
     ["a comment", '{\n  "port": 1 // mine\n}', position(2, 13), 'expected "," or "}", found "/"; JSON has no comments'],
+    [
+      "a string without quotes",
+      '{"host": localhost}',
+      position(1, 10),
+      "expected a value, found (hidden); strings are in double quotes"
+    ],
     ["a literal of Python", '{"enable_file_log": True}', position(1, 21), 'expected a value, found "True"'],
     [
       "a backslash in a path",

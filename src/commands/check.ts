@@ -3,7 +3,10 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { statSync } from "node:fs"
+import * as ConfigReport from "../ConfigReport.ts"
 import * as ConfigSources from "../ConfigSources.ts"
+import { escapeJson } from "../logging/LogFormat.ts"
 import * as ServerConfig from "../ServerConfig.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 
@@ -94,6 +97,24 @@ const notesOn = ({ origins, values }: ConfigSources.Effective): ReadonlyArray<No
   return [...reasons].map(([path, reason]) => ({ path, reason }))
 }
 
+const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
+  JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
+
+const OTHERS_MAY_READ = 0o004
+
+/**
+ * Secrets in a file that every user of the machine can read. Only said by `check`: where configurations are mounted, as in
+ * containers, it is so by design, and a server that said it at every start would not be listened to.
+ */
+const exposed = ({ file, origins, values }: ConfigSources.Effective): ReadonlyArray<string> => {
+  if (file === undefined || process.platform === "win32" || (statSync(file).mode & OTHERS_MAY_READ) === 0) return []
+  const secrets = ServerConfig.keys().filter((key) => {
+    const value = ConfigSources.valueAt(values, key.path)
+    return !key.isGroup && origins.get(key.path) === "file" && isConcealed(key, value)
+  })
+  return secrets.map(({ path }) => `${file}: every user of this machine can read ${path} in it: chmod o-r ${file}`)
+}
+
 /** A longer value pushes the origin in its own line aside, not in all the others. */
 const MAX_VALUE_WIDTH = 32
 
@@ -101,7 +122,7 @@ const MAX_VALUE_WIDTH = 32
 const table = ({ file, origins, values }: ConfigSources.Effective): string => {
   const rows = [...origins].map(([path, origin]) => ({
     path,
-    value: JSON.stringify(ConfigSources.valueAt(values, path)),
+    value: ConfigReport.show(ConfigSources.valueAt(values, path)),
     origin: origin === "file" ? file! : origin
   }))
   return Object.values(Arr.groupBy(rows, ({ path }) => ConfigSources.groupOf(path)))
@@ -124,7 +145,7 @@ const report = (effective: ConfigSources.Effective): string =>
     ...notesOn(effective).map(({ path, reason }) => `\nnote: ${path} has no effect: ${reason}`)
   ].join("\n")
 
-const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2))
+const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2).split("\n").map(escapeJson).join("\n"))
 
 /** Shows what the server would run with, or everything that keeps it from running. */
 export const check = Command.make(
@@ -143,7 +164,11 @@ export const check = Command.make(
           print({ valid: false, source, summary, problems: issues })
         )
       : loaded
-    const effective = { ...complete, values: ServerConfig.withoutSecrets(complete.values) }
+    const effective = {
+      ...complete,
+      values: ServerConfig.withoutSecrets(complete.values),
+      warnings: [...complete.warnings, ...exposed(complete)]
+    }
     if (!json) return yield* Console.log(report(effective))
     const { file = null, origins, values, warnings } = effective
     yield* print({

@@ -3,7 +3,7 @@
  *
  * What other clients sent can neither forge a line nor colour or control a terminal: see `escapeText`.
  */
-import { escapeText } from "../logging/LogFormat.ts"
+import { escapeJson, escapeText } from "../logging/LogFormat.ts"
 import * as IncomingLines from "./IncomingLines.ts"
 
 /** `text` for people, `raw` the bytes received, `json` an object a line for scripts. */
@@ -21,7 +21,7 @@ export const renderer = (
     case "raw":
       return terminal.isTerminal ? (line) => `${escapeText(IncomingLines.text(line))}\n` : exactly
     case "json":
-      return (line) => `${json(read(line))}\n`
+      return (line) => `${escapeJson(JSON.stringify(read(line)))}\n`
     case "text":
       return (line) => `${text(read(line), terminal.hasColors)}\n`
   }
@@ -52,13 +52,6 @@ export const read = (line: IncomingLines.Line): Incoming => {
     ? { kind: "message", remote_addr: envelope["remote_addr"], content: envelope["content"] }
     : { kind: "notice", text }
 }
-
-/** As `JSON.stringify`, with the characters that `escapeText` escapes as `\u` escapes, which mean the same to a parser. */
-const json = (incoming: Incoming): string =>
-  JSON.stringify(incoming).replace(
-    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
-  )
 
 const text = (incoming: Incoming, hasColors: boolean): string => {
   switch (incoming.kind) {

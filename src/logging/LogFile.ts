@@ -124,18 +124,22 @@ const statIfPresent = (path: string) =>
     throw error
   })
 
+// Messages are nobody's business on the machine but the server's and its group's: that of whoever ships logs.
+const FILE_MODE = 0o640
+const DIRECTORY_MODE = 0o750
+
 const openCreating = (path: string): Promise<Fs.FileHandle> =>
-  Fs.open(path, "a+").catch(async (error: NodeJS.ErrnoException) => {
+  Fs.open(path, "a+", FILE_MODE).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error
     await createDirectory(Path.dirname(path))
-    return Fs.open(path, "a+")
+    return Fs.open(path, "a+", FILE_MODE)
   })
 
 // Node's own recursive mkdir never ends where a directory cannot be created though its parent exists, as in /proc.
 const createDirectory = async (path: string): Promise<void> => {
   if (await exists(path)) return
   await createDirectory(Path.dirname(path))
-  await Fs.mkdir(path).catch((error: NodeJS.ErrnoException) => {
+  await Fs.mkdir(path, DIRECTORY_MODE).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error
   })
 }

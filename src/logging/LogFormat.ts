@@ -132,9 +132,13 @@ export const json = (options: { readonly name: string; readonly dateFormat: stri
   const name = JSON.stringify(options.name)
   return (timeMillis, level, message) => {
     const line = `{"timestamp":${JSON.stringify(timestamp(timeMillis))},"name":${name},"level":"${level}","message":${message}}`
-    return unsafe.test(line) ? line.replace(everyUnsafe, escapeJsonCharacter) : line
+    return escapeJson(line)
   }
 }
+
+/** JSON with the characters that `escapeText` would escape as `\u` escapes, which mean the same to whoever parses it. */
+export const escapeJson = (json: string): string =>
+  unsafe.test(json) ? json.replace(everyUnsafe, escapeJsonCharacter) : json
 
 const escapeJsonCharacter = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 

@@ -46,6 +46,18 @@ describe("the log file", () => {
     })
   )
 
+  it.live.skipIf(process.platform === "win32")("is for the server and its group only, as is its directory", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "a", "s.log")
+      const { append } = yield* open(path, { maxBytes: 4 })
+      yield* append("one\n")
+      yield* append("two\n")
+      for (const name of [Path.dirname(path), path, `${path}.1`]) {
+        assert.strictEqual(Fs.statSync(name).mode & 0o007, 0, name)
+      }
+    })
+  )
+
   it.live("is appended to after a restart", () =>
     Effect.gen(function* () {
       const path = Path.join(yield* temporaryDirectory, "s.log")

@@ -1,0 +1,292 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { chmodSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { ConfigReload } from "../src/ConfigReload.ts"
+import { HIDDEN, notJson, withoutCredentials } from "../src/ConfigReport.ts"
+import * as ConfigSources from "../src/ConfigSources.ts"
+import { RelayLogger } from "../src/logging/RelayLogger.ts"
+import { decode, defaults, keys, merge, withoutSecrets } from "../src/ServerConfig.ts"
+import * as Cli from "./support/Cli.ts"
+import * as Directory from "./support/Directory.ts"
+
+/** Nothing that any of these texts contains may be shown to anybody. */
+const SECRET = "kw7Gh2pQzR"
+const OTHER = "Zx81LmNo4v"
+const PASSWORD = "hunter2:with/slash"
+
+const secretPaths = keys()
+  .filter(({ isSecret }) => isSecret)
+  .map(({ path }) => path)
+
+const nested = (path: string, value: unknown): object =>
+  path.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object
+
+const groupOf = (path: string) => ConfigSources.groupOf(path)
+
+const assertHidden = (text: string) => {
+  for (const secret of [SECRET, OTHER, "hunter2", "slash"]) assert.notInclude(text, secret)
+}
+
+/** What is said of a configuration that cannot be used, and of one that can. */
+const saidOf = (sources: Partial<ConfigSources.Sources>) =>
+  ConfigSources.load({ file: undefined, environment: {}, flags: [], ...sources }).pipe(
+    Effect.match({
+      onFailure: (error) => `${error.message}\n${JSON.stringify(error)}\n${String(error)}`,
+      onSuccess: ({ description, origins, values, warnings }) =>
+        JSON.stringify([description, [...origins], warnings, withoutSecrets(values)])
+    })
+  )
+
+/** Ways to get a secret wrong; `good` is fine. */
+const written = (path: string) => {
+  const group = groupOf(path)
+  return {
+    good: nested(path, SECRET),
+    "with spaces": nested(path, `${SECRET} ${OTHER}`),
+    "in a list": nested(path, [SECRET]),
+    "in an object": nested(path, { value: SECRET, [path]: OTHER }),
+    "under a name nearly right": nested(`${path}x`, SECRET),
+    "under another name": nested(`${group}.password`, SECRET),
+    "outside its group": { [path.slice(group.length + 1)]: SECRET },
+    "instead of its group": nested(group, SECRET),
+    "in a list instead of its group": nested(group, [nested("token", SECRET)]),
+    "in a list instead of everything": [nested(path, SECRET)],
+    "beside another mistake": merge(nested(path, SECRET), { port: "x", admin: { host: "", port: -1 } })
+  }
+}
+
+it("there are secrets to hide", () => {
+  assert.include(secretPaths, "admin.token")
+})
+
+describe.each(secretPaths)("%s is not shown", (path) => {
+  for (const [how, input] of Object.entries(written(path))) {
+    it.effect(`written in a file: ${how}`, () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "server.json": input })
+        const said = yield* saidOf({ file: join(directory, "server.json") })
+        assertHidden(said)
+        assert.notInclude(said, "defect")
+      })
+    )
+
+    it.effect(`given by a program: ${how}`, () =>
+      Effect.gen(function* () {
+        const said = yield* Effect.match(decode(input, "configDict"), {
+          onFailure: (error) => `${error.message} ${JSON.stringify(error)} ${error.stack}`,
+          onSuccess: ({ values }) => JSON.stringify(withoutSecrets(values))
+        })
+        assertHidden(said)
+      })
+    )
+  }
+
+  it.effect("given by the environment, under its name and under others", () =>
+    Effect.gen(function* () {
+      const variable = ConfigSources.variableOf(path)
+      for (const name of [variable, `${variable}X`, variable.slice(0, -1), ConfigSources.variableOf(groupOf(path))]) {
+        for (const value of [SECRET, `${SECRET} ${OTHER}`, JSON.stringify([SECRET]), JSON.stringify({ x: SECRET })]) {
+          assertHidden(yield* saidOf({ environment: { [name]: value } }))
+        }
+      }
+    })
+  )
+
+  it.effect("given by a flag, should one ever be made", () =>
+    Effect.gen(function* () {
+      for (const value of [SECRET, `${SECRET} ${OTHER}`, [SECRET]]) {
+        assertHidden(yield* saidOf({ flags: [{ name: "--secret", path, value }] }))
+      }
+    })
+  )
+
+  it("in a text that is no JSON because of it", () => {
+    const [group, name] = [groupOf(path), path.slice(groupOf(path).length + 1)]
+    const before = `{${JSON.stringify(group)}: {${JSON.stringify(name)}`
+    for (const rest of [
+      `: ${SECRET}}}`,
+      `: '${SECRET}'}}`,
+      `: "${SECRET}}}`,
+      `: "${SECRET}\n"}}`,
+      `: "${SECRET}\\q"}}`,
+      `: "x"${SECRET}"}}`,
+      ` ${SECRET}}}`,
+      ` "${SECRET}"}}`,
+      `: "${SECRET}" "${OTHER}"}}`,
+      `: "${SECRET}"}} ${OTHER}`,
+      `: 12${SECRET}}}`
+    ]) {
+      const { message } = notJson("server.json", before + rest)
+      assertHidden(message)
+      assert.include(message, "line ")
+    }
+  })
+
+  it.effect("when it is changed by a reload", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const initial = (yield* decode(nested(path, SECRET), "test")).values
+      const { changes } = yield* Effect.gen(function* () {
+        const { apply } = yield* ConfigReload
+        const changes = []
+        for (const next of [nested(path, OTHER), {}, nested(path, SECRET)]) {
+          changes.push(yield* apply((yield* decode(next, "test")).values))
+        }
+        return { changes }
+      }).pipe(Effect.provide(ConfigReload.layer(initial).pipe(Layer.provideMerge(RelayLogger.layerTest(lines)))))
+      assert.lengthOf(lines, 3)
+      assert.include(lines[0], `${path}: "${HIDDEN}" -> "${HIDDEN}"`)
+      assertHidden(JSON.stringify([lines, changes]))
+    })
+  )
+
+  it.live("by check, as text and as JSON", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make({ "server.json": nested(path, SECRET) })
+      for (const args of [["check"], ["check", "--json"]]) {
+        const program = yield* Cli.start(args, { cwd, env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } })
+        assert.deepInclude(yield* program.exit, { code: 0 })
+        assert.include(program.stdout(), HIDDEN)
+        assertHidden(program.output())
+      }
+    })
+  )
+
+  it.live("by a server that starts at DEBUG, is reloaded with mistakes, and stops", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make({ "server.json": nested(path, SECRET) })
+      const server = yield* Cli.listening([], { cwd })
+      for (const next of [nested(path, OTHER), nested(path, `${SECRET} ${OTHER}`), nested(groupOf(path), SECRET)]) {
+        const before = server.output().length
+        writeFileSync(join(cwd, "server.json"), JSON.stringify(next))
+        server.process.kill("SIGHUP")
+        yield* server.printed(
+          new RegExp(`^[^]{${before}}[^]*configuration(?::| not reloaded:)[^\\n]*(?:->|found)[^\\n]*\\n`)
+        )
+      }
+      server.process.kill("SIGTERM")
+      assert.deepInclude(yield* server.exit, { code: 0 })
+      assertHidden(server.output())
+    })
+  )
+
+  it.live("by a server that cannot start because of it", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make()
+      const variable = ConfigSources.variableOf(path)
+      for (const env of [{ [variable]: `${SECRET} ${OTHER}` }, { [`${variable}X`]: SECRET }] as const) {
+        const program = yield* Cli.start([], { cwd, env: env as Record<string, string> })
+        assert.deepInclude(yield* program.exit, { code: 1 })
+        assert.include(program.output(), variable)
+        assertHidden(program.output())
+      }
+    })
+  )
+})
+
+describe("passwords in URLs are not shown", () => {
+  it.each([
+    [`http://user:${PASSWORD}@collector:4318`, `http://${HIDDEN}@collector:4318`],
+    [`nats://${SECRET}@10.0.0.1:4222`, `nats://${HIDDEN}@10.0.0.1:4222`],
+    [`nats://a:${SECRET}@one,nats://b:${OTHER}@two`, `nats://${HIDDEN}@two`],
+    [`https://u:p@${SECRET}@host/v1`, `https://${HIDDEN}@host/v1`],
+    [`https://host/v1?api_key=${SECRET}#x`, `https://host/v1?${HIDDEN}`],
+    [`user:${PASSWORD}@collector:4318`, `${HIDDEN}@collector:4318`],
+    ["http://collector:4318/v1/logs", "http://collector:4318/v1/logs"],
+    ["127.0.0.1", "127.0.0.1"],
+    ["ops@example.org", "ops@example.org"],
+    ["%Y-%m-%d %H:%M:%S @ %Z", "%Y-%m-%d %H:%M:%S @ %Z"]
+  ])("%s", (text, shown) => {
+    assert.strictEqual(withoutCredentials(text), shown)
+  })
+
+  it.live("by check, by the reports of mistakes, nor by a reload", () =>
+    Effect.gen(function* () {
+      const good = { otlp: { endpoint: `https://user:${SECRET}@collector:4318` } }
+      for (const endpoint of [
+        `ftp://u:${PASSWORD}@h`,
+        `http://u:${PASSWORD}@h`,
+        `u:${PASSWORD}@h`,
+        [good.otlp.endpoint]
+      ]) {
+        assertHidden(yield* saidOf({ flags: [{ name: "--x", path: "otlp.endpoint", value: endpoint }] }))
+      }
+      const cwd = yield* Directory.make({ "server.json": good })
+      for (const args of [["check"], ["check", "--json"]]) {
+        const program = yield* Cli.start(args, { cwd })
+        assert.deepInclude(yield* program.exit, { code: 0 })
+        assert.include(program.stdout(), `https://${HIDDEN}@collector:4318`)
+        assertHidden(program.output())
+      }
+      const lines: Array<string> = []
+      const { restart } = yield* Effect.flatMap(ConfigReload, ({ apply }) => apply(defaults)).pipe(
+        Effect.provide(
+          ConfigReload.layer((yield* decode(good, "test")).values).pipe(
+            Layer.provideMerge(RelayLogger.layerTest(lines))
+          )
+        )
+      )
+      assert.include(lines[0], "otlp.endpoint")
+      assertHidden(JSON.stringify([lines, restart]))
+    })
+  )
+})
+
+it.effect("a variable with a token of digits is no number, nor one with null a text", () =>
+  Effect.gen(function* () {
+    const tokenOf = (text: string) =>
+      Effect.map(
+        ConfigSources.load({ file: undefined, environment: { SUMMONER_ADMIN_TOKEN: text }, flags: [] }),
+        ({ values }) => values.admin.token
+      )
+    for (const text of ["123456", "1e5", "true", '"quoted"', "[]"]) assert.strictEqual(yield* tokenOf(text), text)
+    assert.strictEqual(yield* tokenOf("null"), null)
+  })
+)
+
+describe.skipIf(process.platform === "win32")("a secret in a file that everybody can read", () => {
+  const warnings = Effect.fnUntraced(function* (content: object, mode: number, env: Record<string, string> = {}) {
+    const cwd = yield* Directory.make({ "server.json": content })
+    chmodSync(join(cwd, "server.json"), mode)
+    const program = yield* Cli.start(["check", "--json"], { cwd, env })
+    assert.deepInclude(yield* program.exit, { code: 0 })
+    return JSON.parse(program.stdout()).warnings as ReadonlyArray<string>
+  })
+
+  it.live("is warned of by check, and only then", () =>
+    Effect.gen(function* () {
+      const secret = { admin: { token: SECRET } }
+      assert.deepStrictEqual(yield* warnings(secret, 0o644), [
+        "server.json: every user of this machine can read admin.token in it: chmod o-r server.json"
+      ])
+      assert.lengthOf(yield* warnings({ otlp: { endpoint: `http://u:${SECRET}@h` } }, 0o604), 1)
+      assert.deepStrictEqual(yield* warnings(secret, 0o640), [])
+      assert.deepStrictEqual(yield* warnings({ admin: { token: null } }, 0o644), [])
+      assert.deepStrictEqual(yield* warnings({}, 0o644, { SUMMONER_ADMIN_TOKEN: SECRET }), [])
+    })
+  )
+})
+
+it("a configuration shown on a terminal cannot control it", () => {
+  const { message } = notJson("server.json", "{\u009b31m")
+  // oxlint-disable-next-line eslint/no-control-regex
+  assert.notMatch(message, /[\u0080-\u009f]/)
+})
+
+it.effect("a configuration that is nested without end is a mistake like others", () =>
+  Effect.gen(function* () {
+    const deep = JSON.parse(`${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`)
+    const error = yield* Effect.flip(decode(deep, "test"))
+    assert.include(error.message, 'unknown key "a"')
+  })
+)
+
+it("a configuration laid over another changes nothing but it", () => {
+  const merged = merge({}, JSON.parse('{"__proto__": {"port": 1}, "constructor": {"prototype": {"x": 1}}}'))
+  assert.deepStrictEqual(Object.keys(merged), ["__proto__", "constructor"])
+  assert.notProperty({}, "port")
+  assert.notProperty({}, "x")
+  assert.isUndefined((merged as { readonly port?: unknown }).port)
+})
