@@ -1,10 +1,12 @@
 import { defineConfig } from "rolldown"
+import { licenses } from "./rolldown.licenses.ts"
 
 // The command line program carries its dependencies: it starts fast and needs nothing beside it. What not every server needs is in
 // files of its own, so that nobody else waits for it.
 export default defineConfig({
   input: { cli: "src/cli.ts" },
   platform: "node",
+  plugins: [licenses("THIRD-PARTY-LICENSES.txt")],
   output: {
     dir: "dist",
     entryFileNames: "[name].js",

@@ -35,6 +35,8 @@ layer(Package.layer, { timeout: 60_000 })("the package", (it) => {
           "CHANGELOG.md",
           "LICENSE",
           "README.md",
+          "SECURITY.md",
+          "dist/THIRD-PARTY-LICENSES.txt",
           "dist/cli.js",
           "package.json",
           "server.json",
