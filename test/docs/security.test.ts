@@ -1,0 +1,32 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { decode, defaults, keys } from "../../src/ServerConfig.ts"
+import { ROOT } from "../support/Package.ts"
+import { valueAt } from "../../src/ConfigSources.ts"
+
+const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
+
+describe("SECURITY.md", () => {
+  it("names only keys that there are", () => {
+    const paths = new Set(keys().flatMap(({ path }) => [path, path.slice(path.lastIndexOf(".") + 1)]))
+    const named = [...text.matchAll(/`((?:hyper_parameters|tls|admin|logger|otlp)\.[a-z_.]+|[a-z]+(?:_[a-z]+)+)`/g)]
+    assert.isAbove(named.length, 30)
+    for (const [, name] of named) if (name !== "remote_addr") assert.isTrue(paths.has(name!), name)
+  })
+
+  it("reviews the defaults that there are", () => {
+    const rows = [...text.matchAll(/^\| `([a-z_.]+)` +\| `([^`]+)` +\|/gm)]
+    assert.isAbove(rows.length, 8)
+    for (const [, path, value] of rows) assert.strictEqual(value, JSON.stringify(valueAt(defaults, path!)), path)
+  })
+
+  it.effect("recommends a configuration that works", () =>
+    Effect.gen(function* () {
+      const [, json] = /```json\n([^`]+)```/.exec(text)!
+      const { warnings } = yield* decode(JSON.parse(json!), "SECURITY.md")
+      assert.deepStrictEqual(warnings, [])
+    })
+  )
+})
