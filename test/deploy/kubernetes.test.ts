@@ -1,0 +1,126 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseAllDocuments } from "yaml"
+import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
+import { manifest, ROOT } from "../support/Package.ts"
+import { run } from "../support/Tools.ts"
+import * as Dockerfile from "./Dockerfile.ts"
+import * as StubAdmin from "./StubAdmin.ts"
+
+/** What YAML says, whatever its shape: a path that is not there is `undefined`, and fails the assertion. */
+type Yaml = any
+
+const documents = (file: string): ReadonlyArray<Yaml> =>
+  parseAllDocuments(readFileSync(join(ROOT, "deploy", file), "utf8"), { uniqueKeys: true }).map((document) => {
+    assert.deepStrictEqual([document.errors, document.warnings], [[], []])
+    return document.toJS()
+  })
+
+const [config, deployment, service, admin] = documents("kubernetes.yaml")
+const [monitor] = documents("servicemonitor.yaml")
+const pod = deployment.spec.template.spec
+const [container] = pod.containers
+const image = Dockerfile.stages.at(-1)!
+
+const environment: Record<string, string> = Object.fromEntries(
+  container.env.map(({ name, value }: Yaml) => [name, value ?? "a-token"])
+)
+const portNamed = (name: string) => container.ports.find((port: Yaml) => port.name === name)?.containerPort
+
+describe("the Kubernetes manifests", () => {
+  it("are what they should be, by kind", () => {
+    assert.deepStrictEqual(
+      documents("kubernetes.yaml").map(({ apiVersion, kind }) => `${apiVersion} ${kind}`),
+      ["v1 ConfigMap", "apps/v1 Deployment", "v1 Service", "v1 Service"]
+    )
+  })
+
+  it("find each other", () => {
+    const { labels } = deployment.spec.template.metadata
+    for (const selector of [deployment.spec.selector.matchLabels, service.spec.selector, admin.spec.selector]) {
+      assert.include(labels, selector)
+    }
+    assert.include(admin.metadata.labels, monitor.spec.selector.matchLabels)
+    assert.notInclude(service.metadata.labels, monitor.spec.selector.matchLabels)
+    const names = container.ports.map(({ name }: Yaml) => name)
+    for (const { port, targetPort } of [...service.spec.ports, ...admin.spec.ports]) {
+      assert.include(names, targetPort)
+      assert.strictEqual(port, portNamed(targetPort))
+    }
+    assert.strictEqual(monitor.spec.endpoints[0].port, admin.spec.ports[0].name)
+    assert.deepStrictEqual(
+      [container.volumeMounts[0].name, pod.volumes[0].configMap.name],
+      [pod.volumes[0].name, config.metadata.name]
+    )
+    const { valueFrom } = container.env.find(({ name }: Yaml) => name === "SUMMONER_ADMIN_TOKEN")
+    assert.deepStrictEqual(monitor.spec.endpoints[0].authorization.credentials, valueFrom.secretKeyRef)
+  })
+
+  it("run one server, the one of this version, and never two of them", () => {
+    assert.strictEqual(container.image, `summoner-server:${manifest.version}`)
+    assert.strictEqual(deployment.spec.replicas, 1)
+    assert.strictEqual(deployment.spec.strategy.type, "Recreate")
+  })
+
+  it("probe the admin port, without a token", () => {
+    assert.strictEqual(portNamed("admin"), Number(environment["SUMMONER_ADMIN_PORT"]))
+    assert.deepStrictEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "admin" })
+    assert.deepStrictEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "admin" })
+  })
+
+  it.live("start with a configuration that the server accepts", () =>
+    Effect.gen(function* () {
+      const directory = yield* Directory.make({ "server.json": config.data["server.json"] })
+      const [flag, path] = container.args
+      assert.strictEqual(path, `${container.volumeMounts[0].mountPath}/server.json`)
+      const check = yield* Cli.start(["check", "--json", flag, join(directory, "server.json")], {
+        env: { ...environment, SUMMONER_HOST: "0.0.0.0" }
+      })
+      assert.strictEqual((yield* check.exit).code, 0, check.output())
+      const { notes, values, warnings } = JSON.parse(check.stdout())
+      assert.deepStrictEqual([notes, warnings], [[], []])
+      assert.deepStrictEqual([values.port, values.admin.port], [portNamed("relay"), portNamed("admin")])
+      // What runs before SIGTERM comes out of the same budget.
+      const preStopMillis = Number(/setTimeout\(.*, (\d+)\)/.exec(container.lifecycle.preStop.exec.command.at(-1))?.[1])
+      assert.isAtLeast(
+        pod.terminationGracePeriodSeconds * 1000,
+        preStopMillis + values.hyper_parameters.shutdown_grace_ms + 5000
+      )
+    })
+  )
+
+  it.live("drain the server before it gets its signal", () =>
+    Effect.gen(function* () {
+      const [program, ...args] = container.lifecycle.preStop.exec.command
+      assert.strictEqual(program, Dockerfile.command(Dockerfile.last(image, "ENTRYPOINT"))[0])
+      const server = yield* StubAdmin.make(200)
+      // Without its wait, which is only one.
+      const quickly = args.map((arg: string) => arg.replace(/(setTimeout\(.*), \d+\)/, "$1, 500)"))
+      const env = { ...environment, SUMMONER_ADMIN_PORT: String(server.port) }
+      assert.deepStrictEqual(yield* run(process.execPath, quickly, { env }), { code: 0, stdout: "", stderr: "" })
+      assert.deepStrictEqual(server.requests, [
+        { line: "POST /api/drain", authorization: "Bearer a-token", body: "{}" }
+      ])
+      // A server that does not answer must not fail the end of the pod.
+      const gone = { ...env, SUMMONER_ADMIN_PORT: "1" }
+      assert.deepStrictEqual(yield* run(process.execPath, quickly, { env: gone }), { code: 0, stdout: "", stderr: "" })
+    })
+  )
+
+  it("give the server no rights, and the user of the image", () => {
+    assert.deepStrictEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] }
+    })
+    const { runAsGroup, runAsNonRoot, runAsUser } = pod.securityContext
+    assert.isTrue(runAsNonRoot)
+    assert.strictEqual(`${runAsUser}:${runAsGroup}`, Dockerfile.last(image, "USER"))
+    assert.isFalse(pod.automountServiceAccountToken)
+    // Its variables would be unknown keys of the configuration.
+    assert.isFalse(pod.enableServiceLinks)
+  })
+})

@@ -1,0 +1,263 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { parse, stringify } from "yaml"
+import * as Directory from "../support/Directory.ts"
+import * as Docs from "../support/Docs.ts"
+import { metrics } from "../support/Metrics.ts"
+import { ROOT } from "../support/Package.ts"
+import { canRun, run } from "../support/Tools.ts"
+
+interface Alert {
+  readonly alert: string
+  readonly expr: string
+  readonly labels: { readonly severity: string }
+  readonly annotations: { readonly summary: string; readonly runbook: string }
+}
+
+interface Panel {
+  readonly id: number
+  readonly type: string
+  readonly title: string
+  readonly description?: string
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+  readonly targets?: ReadonlyArray<{ readonly expr: string; readonly legendFormat: string }>
+}
+
+const ALERTS = join(ROOT, "deploy/prometheus-alerts.yaml")
+
+const alerts = (parse(readFileSync(ALERTS, "utf8")) as { groups: [{ rules: ReadonlyArray<Alert> }] }).groups[0].rules
+
+const dashboard = JSON.parse(readFileSync(join(ROOT, "deploy/grafana-dashboard.json"), "utf8")) as {
+  readonly panels: ReadonlyArray<Panel>
+  readonly templating: { readonly list: ReadonlyArray<{ readonly name: string }> }
+}
+
+const panels = dashboard.panels.filter(({ type }) => type !== "row")
+
+const queries = panels.flatMap(({ targets }) => targets!.map(({ expr }) => expr))
+
+/** The metrics of an expression, each with what is asked of its labels. */
+const selectors = (expr: string) =>
+  Array.from(expr.matchAll(/\b((?:summoner|process)_[a-z_]+)(\{[^}]*\})?/g), ([, written, matchers = ""]) => ({
+    metric: metrics.find(({ kind, name }) =>
+      kind === "histogram" ? written!.replace(/_(bucket|sum|count)$/, "") === name : written === name
+    ),
+    written: written!,
+    matchers: Array.from(matchers.matchAll(/(\w+)=~?"([^"]*)"/g), ([, label, values]) => ({
+      label: label!,
+      values: values!.split("|")
+    })).filter(({ label }) => label !== "job" && label !== "instance")
+  }))
+
+/** What Prometheus itself, or a histogram, knows beside the labels of the metric. */
+const COMMON: ReadonlyArray<string> = ["job", "instance", "le"]
+
+const problemsOf = (expr: string): ReadonlyArray<string> => {
+  const used = selectors(expr)
+  const known = new Set([...COMMON, ...used.flatMap(({ metric }) => Array.from(metric?.labels.keys() ?? []))])
+  return [
+    ...used.flatMap(({ matchers, metric, written }) =>
+      metric === undefined
+        ? [`${written} is not in docs/metrics.md`]
+        : matchers.flatMap(({ label, values }) =>
+            values
+              .filter((value) => !metric.labels.get(label)?.includes(value))
+              .map((value) => `${written} has no ${label}="${value}" in docs/metrics.md`)
+          )
+    ),
+    ...Array.from(expr.matchAll(/\bby \(([^)]*)\)/g))
+      .flatMap(([, labels]) => labels!.split(/,\s*/))
+      .filter((label) => !known.has(label))
+      .map((label) => `nothing in ${expr} has a label ${label}`)
+  ]
+}
+
+describe("docs/metrics.md", () => {
+  it("names each metric once, as Prometheus wants names to be", () => {
+    const names = metrics.map(({ name }) => name)
+    assert.isAtLeast(names.length, 25)
+    assert.strictEqual(new Set(names).size, names.length)
+    for (const { kind, name } of metrics) {
+      assert.match(name, /^(summoner|process)_[a-z_]+$/)
+      assert.oneOf(kind, ["counter", "gauge", "histogram"])
+      assert.strictEqual(name.endsWith("_total"), kind === "counter", name)
+    }
+    const labelled = Docs.rowsBelow("docs/metrics.md", "### Labels").flatMap(([first]) => Docs.code(first!))
+    for (const name of labelled) assert.include(names, name)
+  })
+})
+
+describe("the Grafana dashboard", () => {
+  it("asks for metrics and labels that there are", () => {
+    assert.deepStrictEqual(queries.flatMap(problemsOf), [])
+  })
+
+  it("shows every metric", () => {
+    const shown = new Set(queries.flatMap(selectors).map(({ metric }) => metric!.name))
+    assert.deepStrictEqual(
+      metrics.filter(({ name }) => !shown.has(name)).map(({ name }) => name),
+      []
+    )
+  })
+
+  it("asks of the data source, job and instance that are chosen", () => {
+    assert.deepStrictEqual(
+      dashboard.templating.list.map(({ name }) => name),
+      ["datasource", "job", "instance"]
+    )
+    for (const expr of queries) {
+      for (const [, selector] of expr.matchAll(/\b(?:summoner|process)_[a-z_]+(\{[^}]*\})?/g)) {
+        assert.match(selector ?? "", /^\{job="\$job", instance=~"\$instance"/, expr)
+      }
+    }
+    assert.notMatch(JSON.stringify(dashboard.panels), /"uid":"(?!\$\{datasource\})/)
+  })
+
+  it("has panels that are explained, and do not overlap", () => {
+    const ids = dashboard.panels.map(({ id }) => id)
+    assert.strictEqual(new Set(ids).size, ids.length)
+    const taken = new Map<string, string>()
+    for (const { gridPos, title } of dashboard.panels) {
+      assert.isAtMost(gridPos.x + gridPos.w, 24, title)
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          assert.isUndefined(taken.get(`${x},${y}`), title)
+          taken.set(`${x},${y}`, title)
+        }
+      }
+    }
+    for (const { description, title } of panels) assert.isNotEmpty(description ?? "", title)
+  })
+})
+
+describe("the alerts", () => {
+  it("ask for metrics and labels that there are", () => {
+    assert.deepStrictEqual(
+      alerts.flatMap(({ expr }) => problemsOf(expr)),
+      []
+    )
+  })
+
+  it("send people to a section that exists", () => {
+    for (const { alert, annotations, labels } of alerts) {
+      const [path, anchor] = annotations.runbook.split("#")
+      assert.isTrue(Docs.anchors(path!).has(anchor!), `${alert}: ${annotations.runbook}`)
+      assert.oneOf(labels.severity, ["page", "ticket"])
+    }
+  })
+})
+
+type Series = Readonly<Record<string, string>>
+
+/** Three quarters of an hour of a server that is well, in the notation of Prometheus. */
+const HEALTHY: Series = {
+  up: "1x45",
+  summoner_ready: "1x45",
+  summoner_clients: "100x45",
+  'summoner_connections_refused_total{reason="server_full"}': "7x45",
+  'summoner_connections_refused_total{reason="quarantined"}': "0+1x45",
+  'summoner_disconnects_total{reason="left"}': "0+60x45",
+  'summoner_disconnects_total{reason="failed"}': "0x45",
+  'summoner_disconnects_total{reason="too_slow"}': "3x45",
+  summoner_deliveries_dropped_total: "0x45",
+  'summoner_backpressure_total{action="throttled"}': "5x45",
+  'summoner_backpressure_total{action="disconnected"}': "2x45",
+  summoner_lines_received_total: "0+6000x45",
+  'summoner_lines_dropped_total{reason="rate_limited"}': "0+60x45",
+  'summoner_relay_latency_seconds_bucket{le="0.01"}': "0+6000x45",
+  'summoner_relay_latency_seconds_bucket{le="0.1"}': "0+6000x45",
+  'summoner_relay_latency_seconds_bucket{le="1"}': "0+6000x45",
+  'summoner_relay_latency_seconds_bucket{le="+Inf"}': "0+6000x45",
+  'summoner_event_loop_lag_seconds{quantile="0.99"}': "0.01x45",
+  'summoner_event_loop_lag_seconds{quantile="1"}': "0.3x45",
+  summoner_log_lines_dropped_total: "0x45",
+  process_start_time_seconds: "1700000000x45",
+  process_cpu_seconds_total: "0+30x45",
+  process_resident_memory_bytes: "100000000x45",
+  process_open_fds: "130x45",
+  process_max_fds: "65536x45"
+}
+
+/** What is different when something is wrong, and the one alert that says so. */
+const ILL: Readonly<Record<string, Series>> = {
+  SummonerDown: { up: "0x45" },
+  SummonerNotReady: { summoner_ready: "0x45" },
+  SummonerFull: { 'summoner_connections_refused_total{reason="server_full"}': "0+1x45" },
+  SummonerRestarts: { process_start_time_seconds: "1700000000+300x45" },
+  SummonerFailedSessions: { 'summoner_disconnects_total{reason="failed"}': "0+1x45" },
+  SummonerClientsGone: { summoner_clients: "100x30 20x15" },
+  SummonerForcedDisconnects: { 'summoner_backpressure_total{action="disconnected"}': "0+1x45" },
+  SummonerThrottling: { 'summoner_backpressure_total{action="throttled"}': "0+60x45" },
+  SummonerRateLimiting: { 'summoner_lines_dropped_total{reason="rate_limited"}': "0+900x45" },
+  SummonerSlowReaders: { summoner_deliveries_dropped_total: "0+60x45" },
+  SummonerRelayLatency: {
+    'summoner_relay_latency_seconds_bucket{le="0.01"}': "0+5000x45",
+    'summoner_relay_latency_seconds_bucket{le="0.1"}': "0+5800x45"
+  },
+  SummonerEventLoopLag: { 'summoner_event_loop_lag_seconds{quantile="0.99"}': "0.2x45" },
+  SummonerProcessor: { process_cpu_seconds_total: "0+58x45" },
+  SummonerMemory: { process_resident_memory_bytes: "450000000x45" },
+  SummonerOpenFiles: { process_open_fds: "60000x45" },
+  SummonerLogLinesLost: { summoner_log_lines_dropped_total: "0+1x45" }
+}
+
+const withJob = (series: string) =>
+  series.includes("{")
+    ? series.replace("{", '{job="summoner", instance="a", ')
+    : `${series}{job="summoner", instance="a"}`
+
+const ruleTest = (name: string, ill: Series, firing: ReadonlyArray<string>) => ({
+  name,
+  interval: "1m",
+  input_series: Object.entries({ ...HEALTHY, ...ill }).map(([series, values]) => ({ series: withJob(series), values })),
+  promql_expr_test: [
+    {
+      expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
+      eval_time: "42m",
+      exp_samples: firing.map((alertname) => ({ labels: `{alertname="${alertname}"}`, value: 1 }))
+    }
+  ]
+})
+
+const hasPromtool = canRun("promtool", "--version")
+
+describe("Prometheus", () => {
+  it.live.skipIf(!hasPromtool)("accepts the alerts, and every query of the dashboard (needs promtool)", () =>
+    Effect.gen(function* () {
+      const rules = queries.map((expr, i) => ({
+        record: `panel:${i}`,
+        expr: expr.replaceAll("$__rate_interval", "5m").replaceAll("$job", "summoner").replaceAll("$instance", ".+")
+      }))
+      const directory = yield* Directory.make({ "queries.yaml": stringify({ groups: [{ name: "panels", rules }] }) })
+      for (const file of [ALERTS, join(directory, "queries.yaml")]) {
+        const { code, stderr, stdout } = yield* run("promtool", ["check", "rules", file])
+        assert.strictEqual(code, 0, stdout + stderr)
+      }
+    })
+  )
+
+  it.live.skipIf(!hasPromtool)(
+    "fires each alert for what it is about, and none for a server that is well (needs promtool)",
+    () =>
+      Effect.gen(function* () {
+        assert.sameMembers(
+          Object.keys(ILL),
+          alerts.map(({ alert }) => alert)
+        )
+        const directory = yield* Directory.make({
+          "tests.yaml": stringify({
+            rule_files: [ALERTS],
+            evaluation_interval: "1m",
+            tests: [
+              ruleTest("healthy", {}, []),
+              ...Object.entries(ILL).map(([alert, ill]) => ruleTest(alert, ill, [alert]))
+            ]
+          })
+        })
+        const { code, stderr, stdout } = yield* run("promtool", ["test", "rules", join(directory, "tests.yaml")])
+        assert.strictEqual(code, 0, stdout + stderr)
+      })
+  )
+})

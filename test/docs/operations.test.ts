@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
+import * as Departure from "../../src/relay/Departure.ts"
+import { noTotals } from "../../src/relay/Incidents.ts"
+import * as ServerConfig from "../../src/ServerConfig.ts"
+import * as Docs from "../support/Docs.ts"
+import { ROOT } from "../support/Package.ts"
+
+const METRICS = "docs/metrics.md"
+
+/** What these print is for whoever called them. */
+const NOT_THE_SERVER = /^(connect|testing|commands\/(check|connect|init|schema)\.ts)/
+
+/** Every literal that the server logs, `<>` for what differs. */
+const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts") && !NOT_THE_SERVER.test(path))
+  .flatMap((path) => {
+    const source = readFileSync(join(ROOT, "src", path), "utf8")
+    return [
+      ...source.matchAll(/\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report)\(\s*(?:"([^"]*)"|`([^`]*)`)/g),
+      ...source.matchAll(/\bwarn\(\s*\w+,\s*(?:"([^"]*)"|`([^`]*)`)/g)
+    ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))
+  })
+
+const rows = ["### The server", "### Clients", "### The log itself"].flatMap((heading) =>
+  Docs.rowsBelow(METRICS, heading)
+)
+
+/** The lines that the page explains, in the same form. Rows of lines have a level, rows of parts of lines have none. */
+const documented = rows
+  .filter(({ length }) => length === 3)
+  .flatMap(([line]) => Docs.code(line!))
+  .map((line) => line.replace("<path>: <old> -> <new>", "<change>").replace(/<[^>]*>/g, "<>"))
+
+/** The parts that it explains: what has happened to a client, and why it was disconnected. */
+const parts = rows.filter(({ length }) => length === 2).flatMap(([part]) => Docs.code(part!))
+
+/** Lines whose text is put together elsewhere: relayed messages. */
+const ELSEWHERE = ["From <>: <>"]
+
+describe("docs/metrics.md", () => {
+  it("has the lines that the server logs, and no others", () => {
+    assert.isAtLeast(logged.length, 20)
+    assert.sameMembers(Array.from(new Set(documented)), Array.from(new Set([...logged, ...ELSEWHERE])))
+  })
+
+  it("says what each incident and each end of a session means", () => {
+    for (const incident of Object.keys(noTotals())) {
+      // Those at the door are named beside the line that they are in.
+      const atTheDoor = rows.some(
+        ([line, , meaning]) => line!.includes("refused") && meaning?.includes(`\`${incident}\``)
+      )
+      assert.isTrue(parts.includes(incident) || atTheDoor, `nothing about "${incident}"`)
+    }
+    for (const departure of Object.values(Departure)) {
+      if (typeof departure === "object") assert.include(parts, departure.reason)
+    }
+    assert.include(parts, Departure.dismissal(undefined, false).reason)
+  })
+})
+
+/** Complete configurations, as the pages show them. */
+const configurations = Docs.PAGES.flatMap((path) =>
+  Array.from(Docs.page(path).matchAll(/^```json\n([^]*?)^```/gm), ([, text], i) => ({
+    name: `${path}, configuration ${i + 1}`,
+    text: text!
+  }))
+)
+
+describe("configurations", () => {
+  it.effect.each(
+    configurations.filter(({ name }) => /docs\/(tuning|deploy|runbook|operations|configuration)/.test(name))
+  )("$name is accepted", ({ name, text }) =>
+    Effect.gen(function* () {
+      const { warnings } = yield* ServerConfig.decode(JSON.parse(text), name)
+      assert.deepStrictEqual(warnings, [])
+    })
+  )
+
+  it("are there for each recipe", () => {
+    const recipes = Docs.page("docs/tuning.md").split("## Recipes")[1]!.split("\n## ")[0]!
+    assert.isAtLeast(recipes.split("\n### ").length - 1, 3)
+    for (const recipe of recipes.split("\n### ").slice(1)) assert.include(recipe, "```json")
+  })
+})
+
+describe("links", () => {
+  it.each(Docs.PAGES)("of %s lead somewhere", (path) => {
+    const text = Docs.page(path).replace(/^```[^]*?^```/gm, "")
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target!)) continue
+      const [file, anchor] = target!.split("#")
+      const linked = file === "" ? path : relative(ROOT, join(ROOT, dirname(path), file!))
+      assert.isTrue(existsSync(join(ROOT, linked)), `${path}: ${target}`)
+      if (anchor !== undefined) assert.isTrue(Docs.anchors(linked).has(anchor), `${path}: ${target}`)
+    }
+  })
+})

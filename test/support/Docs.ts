@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { ROOT } from "./Package.ts"
+
+/** The pages of the documentation that people read, by their path in the checkout. */
+export const PAGES = [
+  "README.md",
+  ...readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`)
+]
+
+export const page = (path: string): string => readFileSync(join(ROOT, path), "utf8")
+
+/** The anchors of a page's headings, as GitHub makes them. */
+export const anchors = (path: string): ReadonlySet<string> =>
+  new Set(
+    Array.from(page(path).matchAll(/^#+ (.*)$/gm), ([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-")
+    )
+  )
+
+/** The cells of every row of the tables below a heading, up to the next heading of any level. */
+export const rowsBelow = (path: string, heading: string): ReadonlyArray<ReadonlyArray<string>> => {
+  const text = page(path)
+  const start = text.indexOf(`\n${heading}\n`)
+  if (start === -1) throw new Error(`${path} has no heading ${JSON.stringify(heading)}`)
+  const section = text.slice(start + heading.length + 2).split(/^#/m)[0]!
+  return section
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim())
+    )
+    .filter(([first]) => !/^:?-+:?$/.test(first!))
+}
+
+/** What is between backticks. */
+export const code = (text: string): ReadonlyArray<string> =>
+  Array.from(text.matchAll(/`([^`]+)`/g), ([, inner]) => inner!)

@@ -1,0 +1,27 @@
+import * as Docs from "./Docs.ts"
+
+/** A metric, as docs/metrics.md describes it. */
+export interface Metric {
+  readonly name: string
+  readonly kind: string
+  /** Its labels, with their values. */
+  readonly labels: ReadonlyMap<string, ReadonlyArray<string>>
+}
+
+const labelled = new Map<string, Map<string, Array<string>>>()
+let current = ""
+for (const [metric = "", label = ""] of Docs.rowsBelow("docs/metrics.md", "### Labels")) {
+  const [name = current] = Docs.code(metric)
+  current = name
+  const [, key, value] = /^(\w+)="(.*)"$/.exec(Docs.code(label)[0] ?? "") ?? []
+  if (key === undefined) continue
+  if (!labelled.has(name)) labelled.set(name, new Map())
+  const values = labelled.get(name)!
+  values.set(key, [...(values.get(key) ?? []), value!])
+}
+
+/** Every metric that docs/metrics.md knows. */
+export const metrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/metrics.md", "## Metrics").flatMap(
+  ([first = "", kind = ""]) =>
+    Docs.code(first).map((name) => ({ name, kind, labels: labelled.get(name) ?? new Map<string, Array<string>>() }))
+)
