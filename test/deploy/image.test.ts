@@ -18,6 +18,9 @@ const environment: Record<string, string> = Object.fromEntries(
   Array.from(Dockerfile.last(image, "ENV").matchAll(/(\w+)=(\S+)/g), ([, name, value]) => [name, value])
 )
 
+/** Arguments of Node.js. */
+const HEALTHCHECK = Dockerfile.command(Dockerfile.last(image, "HEALTHCHECK").split(" CMD ")[1]!).slice(1)
+
 /** Of a `COPY`, without its flags. */
 const copied = (text: string) => {
   const paths = text.split(" ").filter((word) => !word.startsWith("--"))
@@ -81,11 +84,9 @@ describe("the Dockerfile", () => {
 
   it.live("knows a server that lives from one that does not", () =>
     Effect.gen(function* () {
-      const [, text] = Dockerfile.last(image, "HEALTHCHECK").split(" CMD ")
-      const [, ...args] = Dockerfile.command(text!)
       const check = (port: number) =>
         Effect.map(
-          run(process.execPath, args, { env: { ...environment, SUMMONER_ADMIN_PORT: String(port) } }),
+          run(process.execPath, HEALTHCHECK, { env: { ...environment, SUMMONER_ADMIN_PORT: String(port) } }),
           ({ code }) => code
         )
       const healthy = yield* StubAdmin.make(200)
@@ -139,6 +140,9 @@ layer(Built.layer, { timeout: 60_000, excludeTestServices: true })("the image", 
           }
         )
         const [, port] = yield* server.printed(/listening on 0\.0\.0\.0:(\d+)/)
+        const [, adminPort] = yield* server.printed(/admin on http:\/\/127\.0\.0\.1:(\d+)/)
+        const health = yield* run(process.execPath, HEALTHCHECK, { env: { SUMMONER_ADMIN_PORT: adminPort! } })
+        assert.strictEqual(health.code, 0)
         const pid = childOf(server.process.pid!)
         assert.match(readFileSync(`/proc/${pid}/status`, "utf8"), /^NSpid:\t\d+\t1$/m)
         const client = yield* TcpClient.connect(Number(port))

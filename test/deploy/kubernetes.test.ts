@@ -8,7 +8,6 @@ import * as Directory from "../support/Directory.ts"
 import { manifest, ROOT } from "../support/Package.ts"
 import { run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
-import * as StubAdmin from "./StubAdmin.ts"
 
 /** What YAML says, whatever its shape: a path that is not there is `undefined`, and fails the assertion. */
 type Yaml = any
@@ -96,14 +95,22 @@ describe("the Kubernetes manifests", () => {
     Effect.gen(function* () {
       const [program, ...args] = container.lifecycle.preStop.exec.command
       assert.strictEqual(program, Dockerfile.command(Dockerfile.last(image, "ENTRYPOINT"))[0])
-      const server = yield* StubAdmin.make(200)
       // Without its wait, which is only one.
       const quickly = args.map((arg: string) => arg.replace(/(setTimeout\(.*), \d+\)/, "$1, 500)"))
-      const env = { ...environment, SUMMONER_ADMIN_PORT: String(server.port) }
+      const server = yield* Cli.listening([], { env: { ...environment, SUMMONER_ADMIN_PORT: "0" } })
+      const [, port] = yield* server.printed(/admin on http:\/\/0\.0\.0\.0:(\d+)/)
+      // As the kubelet asks: by the address of the pod, without a token.
+      const probe = (path: string) =>
+        Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${port}${path}`)
+          return `${response.status} ${(await response.text()).trim()}`
+        })
+      const { livenessProbe, readinessProbe } = container
+      assert.strictEqual(yield* probe(readinessProbe.httpGet.path), "200 ready")
+      const env = { ...environment, SUMMONER_ADMIN_PORT: port }
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env }), { code: 0, stdout: "", stderr: "" })
-      assert.deepStrictEqual(server.requests, [
-        { line: "POST /api/drain", authorization: "Bearer a-token", body: "{}" }
-      ])
+      assert.strictEqual(yield* probe(readinessProbe.httpGet.path), "503 draining")
+      assert.strictEqual(yield* probe(livenessProbe.httpGet.path), "200 ok")
       // A server that does not answer must not fail the end of the pod.
       const gone = { ...env, SUMMONER_ADMIN_PORT: "1" }
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env: gone }), { code: 0, stdout: "", stderr: "" })

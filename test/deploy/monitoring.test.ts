@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse, stringify } from "yaml"
 import * as Directory from "../support/Directory.ts"
+import * as Cli from "../support/Cli.ts"
 import * as Docs from "../support/Docs.ts"
 import { metrics } from "../support/Metrics.ts"
 import { ROOT } from "../support/Package.ts"
@@ -87,6 +88,26 @@ describe("docs/metrics.md", () => {
     const labelled = Docs.rowsBelow("docs/metrics.md", "### Labels").flatMap(([first]) => Docs.code(first!))
     for (const name of labelled) assert.include(names, name)
   })
+
+  it.live("has the metrics of a running server, with their kinds and labels, and no others", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening([], { env: { SUMMONER_ADMIN_PORT: "0" } })
+      const [, port] = yield* server.printed(/admin on \S*:(\d+)/)
+      const text = yield* Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
+      const real = Array.from(text.matchAll(/^# TYPE (\S+) (\S+)$/gm), ([, name, kind]) => `${name} ${kind}`)
+      assert.sameMembers(
+        real,
+        metrics.map(({ kind, name }) => `${name} ${kind}`)
+      )
+      const labels = Array.from(text.matchAll(/^(\w+)\{(reason|action|quantile)="([^"]*)"\}/gm), ([, ...rest]) => rest)
+      assert.sameDeepMembers(
+        labels,
+        metrics.flatMap(({ labels, name }) =>
+          Array.from(labels).flatMap(([label, values]) => values.map((value) => [name, label, value]))
+        )
+      )
+    })
+  )
 })
 
 describe("the Grafana dashboard", () => {
