@@ -41,10 +41,10 @@ export const clients = (
 
 const compare = <A extends string | number>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
 
-const distribution = ({ buckets, count, sum }: Distribution, unit = 1) => ({
-  buckets: buckets.map(([bound, atMost]) => [bound * unit, atMost] as const),
+const distribution = ({ buckets, count, sum }: Distribution, perUnit = 1) => ({
+  buckets: buckets.map(([bound, atMost]) => [bound / perUnit, atMost] as const),
   count,
-  sum: sum * unit
+  sum: sum / perUnit
 })
 
 const snakeCase = (counts: Readonly<Record<string, number>>) =>
@@ -74,7 +74,7 @@ export const stats = (of: {
   incidents: snakeCase(of.stats.incidents),
   departures: snakeCase(of.stats.departures),
   fan_out: distribution(of.stats.fanOut),
-  latency_ms: distribution(of.stats.latencyMicros, 0.001),
+  latency_ms: distribution(of.stats.latencyMicros, 1000),
   event_loop_lag_ms: of.lag,
   log_lines_dropped: of.logLinesDropped,
   memory_bytes: process.memoryUsage.rss()

@@ -99,17 +99,17 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
         modify: () => {}
       })
     )
-  const histogram = (name: string, description: string, value: (reading: Reading) => Distribution, unit = 1) =>
+  const histogram = (name: string, description: string, value: (reading: Reading) => Distribution, perUnit = 1) =>
     registrations.push(
       Metric.registerUnsafe(Metric.histogram(name, { description, boundaries: [] }), context, {
         get: () => {
           const { buckets, count, max, min, sum } = value(read())
           return {
-            buckets: buckets.map(([bound, atMost]): [number, number] => [bound * unit, atMost]),
+            buckets: buckets.map(([bound, atMost]): [number, number] => [bound / perUnit, atMost]),
             count,
-            min: min * unit,
-            max: max * unit,
-            sum: sum * unit
+            min: min / perUnit,
+            max: max / perUnit,
+            sum: sum / perUnit
           }
         },
         update: () => {},
@@ -133,7 +133,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     "summoner_relay_latency_seconds",
     "From reading a line to handing it to the last recipient's connection.",
     ({ stats }) => stats.latencyMicros,
-    1e-6
+    1e6
   )
   for (const [incident, [family, value]] of Object.entries(INCIDENTS)) {
     const [name, description, label] = FAMILIES[family]
