@@ -5,7 +5,7 @@ WORKDIR /build
 COPY package.json package-lock.json ./
 # Scripts of dependencies do nothing that the build needs; one would download a second Node.js.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json rolldown.config.ts server.schema.json ./
+COPY tsconfig.json tsconfig.build.json rolldown.config.ts rolldown.licenses.ts server.schema.json ./
 COPY src ./src
 # package.json tells Node.js that the program is a module. What the program loads later, if there is any, is in dist/cli.
 RUN npm run build && mkdir image && cp -R dist/cli* package.json server.schema.json image/

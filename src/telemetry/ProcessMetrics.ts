@@ -44,14 +44,9 @@ export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopL
   if (openFiles() !== undefined) gauge("process_open_fds", "Open files.", () => openFiles() ?? 0)
   const limit = maxFiles()
   if (limit !== undefined) gauge("process_max_fds", "Files that may be open.", () => limit)
-  const lags = [
-    ["0.5", "p50"],
-    ["0.99", "p99"],
-    ["1", "max"]
-  ] as const
-  for (const [quantile, of] of lags) {
+  for (const stat of ["p50", "p99", "max"] as const) {
     const description = "How late timers were, within the last five seconds."
-    gauge("summoner_event_loop_lag_seconds", description, () => lagUnsafe()[of] / 1000, { quantile })
+    gauge("summoner_event_loop_lag_seconds", description, () => lagUnsafe()[stat] / 1000, { stat })
   }
 
   yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))

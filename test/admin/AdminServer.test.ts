@@ -267,7 +267,7 @@ describe("metrics", () => {
       for (const [name, value] of Object.entries(expected)) assert.strictEqual(metrics.get(name), value, name)
       assert.isAbove(metrics.get("process_resident_memory_bytes")!, 10_000_000)
       assert.strictEqual(metrics.get('summoner_build_info{version="0.1.0"}'), 1)
-      assert.isTrue(metrics.has('summoner_event_loop_lag_seconds{quantile="0.99"}'))
+      assert.isTrue(metrics.has('summoner_event_loop_lag_seconds{stat="p99"}'))
     })
   )
 

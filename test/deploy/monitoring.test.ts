@@ -99,7 +99,7 @@ describe("docs/metrics.md", () => {
         real,
         metrics.map(({ kind, name }) => `${name} ${kind}`)
       )
-      const labels = Array.from(text.matchAll(/^(\w+)\{(reason|action|quantile)="([^"]*)"\}/gm), ([, ...rest]) => rest)
+      const labels = Array.from(text.matchAll(/^(\w+)\{(reason|action|stat)="([^"]*)"\}/gm), ([, ...rest]) => rest)
       assert.sameDeepMembers(
         labels,
         metrics.flatMap(({ labels, name }) =>
@@ -191,8 +191,8 @@ const HEALTHY: Series = {
   'summoner_relay_latency_seconds_bucket{le="0.1"}': "0+6000x45",
   'summoner_relay_latency_seconds_bucket{le="1"}': "0+6000x45",
   'summoner_relay_latency_seconds_bucket{le="+Inf"}': "0+6000x45",
-  'summoner_event_loop_lag_seconds{quantile="0.99"}': "0.01x45",
-  'summoner_event_loop_lag_seconds{quantile="1"}': "0.3x45",
+  'summoner_event_loop_lag_seconds{stat="p99"}': "0.01x45",
+  'summoner_event_loop_lag_seconds{stat="max"}': "0.3x45",
   summoner_log_lines_dropped_total: "0x45",
   process_start_time_seconds: "1700000000x45",
   process_cpu_seconds_total: "0+30x45",
@@ -217,7 +217,7 @@ const ILL: Readonly<Record<string, Series>> = {
     'summoner_relay_latency_seconds_bucket{le="0.01"}': "0+5000x45",
     'summoner_relay_latency_seconds_bucket{le="0.1"}': "0+5800x45"
   },
-  SummonerEventLoopLag: { 'summoner_event_loop_lag_seconds{quantile="0.99"}': "0.2x45" },
+  SummonerEventLoopLag: { 'summoner_event_loop_lag_seconds{stat="p99"}': "0.2x45" },
   SummonerProcessor: { process_cpu_seconds_total: "0+58x45" },
   SummonerMemory: { process_resident_memory_bytes: "450000000x45" },
   SummonerOpenFiles: { process_open_fds: "60000x45" },
