@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
+import * as NatsUrl from "./bus/NatsUrl.ts"
 import { HIDDEN, withoutCredentials } from "./ConfigReport.ts"
 import { isLoopback, isNetwork } from "./ipNetwork.ts"
 
@@ -272,6 +273,78 @@ const Otlp = Schema.Struct({
   )
 })
 
+const natsUrl = Schema.String.check(Schema.makeFilter(NatsUrl.isValid)).annotate({
+  expected: NatsUrl.EXPECTED,
+  secret: true
+})
+
+const Nats = Schema.Struct({
+  servers: key(
+    orNull(
+      Schema.Union([
+        Schema.NonEmptyString.check(Schema.makeFilter((text) => NatsUrl.listOf(text).every(NatsUrl.isValid))),
+        Schema.Array(natsUrl).check(Schema.isMinLength(1))
+      ]),
+      `${NatsUrl.EXPECTED}, or a list of such`
+    ).annotate({ secret: true }),
+    null,
+    "NATS servers that connect this process with others to one room. `null`: it is a room of its own."
+  ),
+  subject: key(
+    Schema.String.check(Schema.isPattern(/^[^\s.*>]+(\.[^\s.*>]+)*$/)).annotate({
+      expected: "words between dots, without spaces, * and >"
+    }),
+    "summoner.room",
+    "Name of the room: processes with the same subject share one."
+  ),
+  tls: group(
+    Schema.Struct({
+      ca: key(
+        orNull(path, "a file name"),
+        null,
+        "Certificates of the authorities that NATS servers' must come from (PEM)."
+      ),
+      cert: key(orNull(path, "a file name"), null, "Certificate that NATS servers may ask for (PEM)."),
+      key: key(orNull(path, "a file name"), null, "Private key of that certificate (PEM).")
+    }).check(
+      Schema.makeFilter(({ cert, key }) => {
+        if (cert !== null && key === null) return { path: ["key"], issue: "the private key of cluster.nats.tls.cert" }
+        if (cert === null && key !== null) return { path: ["cert"], issue: "the certificate of cluster.nats.tls.key" }
+        return undefined
+      })
+    ),
+    "Encryption on the way to NATS: required if one of these is set or a server's URL begins with `tls://`, else as the server wants it."
+  ),
+  credentials: key(orNull(path, "a file name"), null, "Credentials (`.creds`) for NATS servers that ask for them."),
+  name: key(
+    orNull(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{1,64}$/)), "a text of 1 to 64 ASCII characters"),
+    null,
+    "What other processes and NATS call this one. `null`: host name and process id."
+  ),
+  connect: key(
+    oneOf(["wait", "fail"]),
+    "wait",
+    "What a start without NATS does: `wait` for it, while clients of this process have a room, or `fail`."
+  ),
+  max_pending_bytes: key(
+    whole(65_536),
+    8_388_608,
+    "Bytes that may wait for NATS. Above half of them senders wait as for a slow client; above all the oldest batch is dropped."
+  )
+}).check(
+  Schema.makeFilter(({ servers }) => {
+    const accounts = new Set(
+      NatsUrl.listOf(servers).map((url) => {
+        const { password, user } = NatsUrl.parse(url)
+        return JSON.stringify([user, password])
+      })
+    )
+    return accounts.size > 1 ? { path: ["servers"], issue: "the same user and password for all servers" } : undefined
+  })
+)
+
+const Cluster = Schema.Struct({ nats: group(Nats, "One room over several processes, by NATS.") })
+
 /** A complete configuration: what a `server.json` means once every default is filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}
 
@@ -295,7 +368,8 @@ export const Values = Schema.Struct({
   hyper_parameters: group(HyperParameters, "Limits and protection."),
   tls: group(Tls, "Encryption of the relay's own port."),
   admin: group(Admin, "Health, metrics, dashboard and actions for operators."),
-  otlp: group(Otlp, "Export to OpenTelemetry.")
+  otlp: group(Otlp, "Export to OpenTelemetry."),
+  cluster: group(Cluster, "Other processes of the same room.")
 })
 
 /** The same as one writes it: what is left out has its default. */

@@ -5,9 +5,11 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Tracer from "effect/Tracer"
 import { AdminServer } from "./admin/AdminServer.ts"
+import * as Cluster from "./bus/Cluster.ts"
 import * as TcpListener from "./listen/TcpListener.ts"
 import { Backpressure } from "./relay/Backpressure.ts"
 import { Broadcaster } from "./relay/Broadcaster.ts"
+import { Bus } from "./relay/Bus.ts"
 import { ClientLimits } from "./relay/ClientLimits.ts"
 import * as Door from "./relay/Door.ts"
 import { IdleTimeout } from "./relay/IdleTimeout.ts"
@@ -21,6 +23,15 @@ import { type Options, profileOf, ServerConfig } from "./ServerConfig.ts"
 import * as RelayMetrics from "./telemetry/RelayMetrics.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
 
+export {
+  BusError,
+  type BusState,
+  type BusStats,
+  type Peer,
+  type RoomClient,
+  type RoomClients,
+  type WholeRoom
+} from "./relay/Bus.ts"
 export type { ClientInfo, ClientState } from "./relay/Client.ts"
 export type { DepartureKind, Departures } from "./relay/Departure.ts"
 export type { Entry } from "./relay/Quarantine.ts"
@@ -46,6 +57,16 @@ const pythonProfile = Layer.mergeAll(
   Backpressure.layerDisabled,
   IdleTimeout.layerDisabled,
   Quarantine.layerDisabled
+)
+
+/** What carries the room to other processes, loaded only where there are some. */
+const bus = Layer.unwrap(
+  Effect.gen(function* () {
+    const { cluster } = yield* ServerConfig
+    if (cluster.nats.servers === null) return Bus.layerNone
+    const NatsBus = yield* Effect.promise(() => import("./bus/NatsBus.ts"))
+    return NatsBus.layer
+  })
 )
 
 const profile = Layer.unwrap(
@@ -74,10 +95,21 @@ export class RelayServer extends Context.Service<
     Effect.gen(function* () {
       const listener = yield* Listener
       const admin = yield* AdminServer
-      const session = yield* Session.make
+      const bus = yield* Bus
+      yield* (yield* Broadcaster).connect(bus)
+      const cluster = yield* Cluster.make(bus, yield* Quarantine)
+      const withQuarantine = Effect.provideService(Quarantine, cluster.quarantine)
+      const session = yield* withQuarantine(Session.make)
+      cluster.listsUnsafe(() => session.roster.clients)
       const clock = yield* Clock.Clock
       const status: Operations.Status = { state: "starting", address: undefined }
-      const operations = yield* Operations.make(session, status)
+      const operations = yield* withQuarantine(
+        Operations.make(session, status, {
+          stats: Effect.sync(bus.statsUnsafe),
+          peers: Effect.sync(cluster.peersUnsafe),
+          clients: cluster.clients
+        })
+      )
       yield* RelayMetrics.register(operations)
       let shutdown: Tracer.Span | undefined
       yield* Effect.addFinalizer(() =>
@@ -88,7 +120,9 @@ export class RelayServer extends Context.Service<
         })
       )
       const adminAddress = yield* admin.serve(operations)
-      const door = yield* Door.make(session.run, session.roster.totals, () => status.state === "draining")
+      const door = yield* withQuarantine(
+        Door.make(session.run, session.roster.totals, () => status.state === "draining")
+      )
       // Nothing runs within this span: what listening forks outlives it.
       const address = yield* Effect.useSpan("start", { root: true }, () => listener.listen(door))
       status.address = address
@@ -107,18 +141,22 @@ export class RelayServer extends Context.Service<
     })
   )
 
-  /** The services that the configuration asks for: TCP, the protections of the profile, and what operators see. */
+  /**
+   * The services that the configuration asks for: TCP, the protections of the profile, and what operators see, and NATS where there are other
+   * processes.
+   */
   static readonly layerServices = Layer.mergeAll(
     profile,
     ClientLimits.layer,
     Broadcaster.layer,
     TcpListener.layer,
-    AdminServer.layer
+    AdminServer.layer,
+    bus
   )
 
   /**
    * The server that the `ServerConfig` describes. Exports what `otlp` says, unless it is given a `Telemetry`. Fails with
-   * `ListenError`.
+   * `ListenError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(
     this.layerNoDeps.pipe(Layer.provide(this.layerServices), Layer.provide(Telemetry.layerDefault))
@@ -129,7 +167,7 @@ export class RelayServer extends Context.Service<
    * `server.json`.
    *
    * @param options in the form of a `server.json`; what is left out has its default there
-   * @returns fails with `ConfigError`, which says everything that is wrong with the options, or `ListenError`
+   * @returns fails with `ConfigError`, which says everything that is wrong with the options, `ListenError` or `BusError`
    */
   static readonly layer = (options: Options = {}) =>
     this.layerConfig.pipe(Layer.provide(ServerConfig.layerValue(options, "RelayServer.layer")))

@@ -151,7 +151,18 @@ describe("defaults", () => {
     },
     tls: { cert: null, key: null, ca: null, request_client_cert: false, min_version: "TLSv1.2" },
     admin: { host: "127.0.0.1", port: null, token: null },
-    otlp: { endpoint: null }
+    otlp: { endpoint: null },
+    cluster: {
+      nats: {
+        servers: null,
+        subject: "summoner.room",
+        tls: { ca: null, cert: null, key: null },
+        credentials: null,
+        name: null,
+        connect: "wait",
+        max_pending_bytes: 0
+      }
+    }
   }
 
   it("are those of the contract", () => {

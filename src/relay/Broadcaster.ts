@@ -4,7 +4,9 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../ServerConfig.ts"
+import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import type { Distribution } from "./Histogram.ts"
 import { Member, Room, type Sender } from "./Room.ts"
@@ -59,6 +61,11 @@ export class Broadcaster extends Context.Service<
     readonly uncongested: Effect.Effect<void>
     /** How many recipients lines had, and how long it took from reading a line to handing it to the last of them, in microseconds. */
     readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMicros: Distribution }
+    /**
+     * Makes the room one with those of other processes, until the scope ends. Senders wait for a bus that is slow as they do for a
+     * client: for the stall grace.
+     */
+    readonly connect: (bus: Bus["Service"]) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("summoner-server/Broadcaster") {
   /** One room, for as long as the scope lasts. */
@@ -68,11 +75,11 @@ export class Broadcaster extends Context.Service<
       const { max_line_bytes, slow_consumer } = (yield* ServerConfig).hyper_parameters
       const room = new Room(max_line_bytes)
       const goOn = yield* Latch.make(true)
-      /** The slow members that senders wait for, each with the fiber that ends their patience. */
-      const awaited = new Map<Member, Fiber.Fiber<void>>()
+      /** Who is slow and waited for, members or a bus, each with the fiber that ends the senders' patience. */
+      const awaited = new Map<object, Fiber.Fiber<void>>()
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
 
-      const waitFor = (member: Member, onStalled: () => void) => {
+      const waitFor = (member: object, onStalled: () => void) => {
         if (slow_consumer.stall_grace_ms === 0) return onStalled()
         goOn.closeUnsafe()
         const grace = Effect.andThen(
@@ -84,11 +91,11 @@ export class Broadcaster extends Context.Service<
         )
         awaited.set(member, fork(grace))
       }
-      const stopWaitingFor = (member: Member) => {
+      const stopWaitingFor = (member: object) => {
         awaited.get(member)?.interruptUnsafe()
         giveUpOn(member)
       }
-      const giveUpOn = (member: Member) => {
+      const giveUpOn = (member: object) => {
         // Not at once: that would run senders in the middle of a flush, or of a shutdown between two readers that leave.
         if (awaited.delete(member) && awaited.size === 0) setImmediate(letGoOn)
       }
@@ -125,7 +132,25 @@ export class Broadcaster extends Context.Service<
         distributionsUnsafe: () => ({
           fanOut: room.fanOut.distribution,
           latencyMicros: room.latencyMicros.distribution
-        })
+        }),
+        connect: (bus) =>
+          bus.self === undefined
+            ? Effect.void
+            : Effect.acquireRelease(
+                Effect.andThen(
+                  bus.joinRoom({
+                    onBatch: (batch) => room.receive(batch),
+                    onSlow: () => waitFor(bus, () => {}),
+                    onCaughtUp: () => stopWaitingFor(bus)
+                  }),
+                  Effect.sync(() => room.connect(bus.publishUnsafe))
+                ),
+                () =>
+                  Effect.sync(() => {
+                    room.connect(undefined)
+                    stopWaitingFor(bus)
+                  })
+              )
       })
     })
   )

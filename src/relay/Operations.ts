@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { ServerConfig } from "../ServerConfig.ts"
 import { Broadcaster } from "./Broadcaster.ts"
+import type { WholeRoom } from "./Bus.ts"
 import type { ClientInfo } from "./Client.ts"
 import type { Observed } from "./Feed.ts"
 import { canonicalAddress, canonicalIp, formatAddress } from "./ipAddress.ts"
@@ -87,13 +88,21 @@ export interface Operations {
 
   /** What the server has done since it was started. */
   readonly stats: Effect.Effect<Stats>
+
+  /** The room across processes (docs/cluster.md). Everything else here is about this process alone, but for the quarantine. */
+  readonly cluster: WholeRoom
 }
 
 /**
  * @param session of this server
  * @param status of this server
+ * @param cluster the room of this server
  */
-export const make = Effect.fnUntraced(function* (session: Effect.Success<typeof Session.make>, status: Status) {
+export const make = Effect.fnUntraced(function* (
+  session: Effect.Success<typeof Session.make>,
+  status: Status,
+  cluster: WholeRoom
+) {
   const { max_line_bytes } = (yield* ServerConfig).hyper_parameters
   const broadcaster = yield* Broadcaster
   const quarantine = yield* Quarantine
@@ -182,7 +191,8 @@ export const make = Effect.fnUntraced(function* (session: Effect.Success<typeof 
       ...roster.stats,
       ...broadcaster.distributionsUnsafe(),
       quarantined: quarantine.statsUnsafe().entries
-    }))
+    })),
+    cluster
   }
   return operations
 })

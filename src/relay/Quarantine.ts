@@ -38,8 +38,12 @@ export class Quarantine extends Context.Service<
     readonly addUnsafe: (client: Suspect) => void
     /** How much longer the client has to stay out, in milliseconds; 0 if it may come in. */
     readonly remainingMillisUnsafe: (client: Suspect) => number
-    /** Keeps out who has this key, as `addUnsafe` does. */
-    readonly addKeyUnsafe: (key: string) => void
+    /**
+     * Keeps out who has this key, as `addUnsafe` does.
+     *
+     * @param millis for how long, if not for `quarantine_cooldown_secs`
+     */
+    readonly addKeyUnsafe: (key: string, millis?: number) => void
     /** Lets in again who has this key. `false`: it was not kept out. */
     readonly liftUnsafe: (key: string) => boolean
     /** Who is kept out, and for how much longer, in milliseconds. */
@@ -78,9 +82,9 @@ export class Quarantine extends Context.Service<
         Effect.forkScoped
       )
 
-      const addKeyUnsafe = (key: string) => {
+      const addKeyUnsafe = (key: string, millis = hyper_parameters.quarantine_cooldown_secs * 1000) => {
         releases.delete(key)
-        releases.set(key, monotonicMillis(clock) + hyper_parameters.quarantine_cooldown_secs * 1000)
+        releases.set(key, monotonicMillis(clock) + millis)
         if (releases.size > MAX_ENTRIES) {
           releases.delete(releases.keys().next().value!)
           releasedEarly++

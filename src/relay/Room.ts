@@ -24,6 +24,9 @@ const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000,
 /** In microseconds: V8 would box fractions. */
 const LATENCY_BOUNDS = [100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000]
 
+/** Batches from other processes up to this size are copied into the batch at hand, so that recipients get both with one write. */
+const COPIED_BYTES = 32 * 1024
+
 /** A run of consecutive lines of one sender within the batch. */
 interface OwnLines {
   readonly start: number
@@ -34,7 +37,7 @@ interface OwnLines {
   linesUpTo: number
 }
 
-/** Who publishes lines: a member, or the host program, which is none. */
+/** Who publishes lines: a member, or, which are none, the host program and the other processes. */
 export class Sender {
   /** `ip:port` of a client: the sender's name in envelopes and logs. */
   readonly address: string
@@ -84,6 +87,10 @@ export class Room {
   #flushScheduled = false
   /** When a large room may be flushed again. */
   #pauseUntilMillis = 0
+  /** Where batches go beside the members: to the other processes. */
+  #publishToOthers: ((parts: ReadonlyArray<Parcel>) => void) | undefined
+  /** The other processes, as one sender: they must not get their lines back. */
+  readonly #others = new Sender("")
 
   /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
   constructor(maxLineBytes: number) {
@@ -113,15 +120,23 @@ export class Room {
     const from = this.#batchBytes
     const to = Envelope.encode(this.#batch, from, sender.prefix, bytes, start, end)
     this.#batchBytes = to
-    const linesBefore = this.#batchLines++
+    this.#added(sender, from, to, 1)
+    return true
+  }
+
+  /** Takes `lines` that are in the batch now, at `[from, to)`, into account. */
+  #added(sender: Sender, from: number, to: number, lines: number): void {
+    const linesBefore = this.#batchLines
     if (linesBefore === 0) this.#batchBeganMillis = performance.now()
+    const linesUpTo = linesBefore + lines
+    this.#batchLines = linesUpTo
     const run = sender.own?.at(-1)
     if (run !== undefined && run.end === from) {
       run.end = to
-      run.linesUpTo = linesBefore + 1
+      run.linesUpTo = linesUpTo
     } else {
       if (sender.own === undefined) this.#senders.push(sender)
-      ;(sender.own ??= []).push({ start: from, end: to, linesBefore, linesUpTo: linesBefore + 1 })
+      ;(sender.own ??= []).push({ start: from, end: to, linesBefore, linesUpTo })
     }
 
     if (to >= BATCH_BYTES) {
@@ -132,7 +147,31 @@ export class Room {
       if (pause > 0) setTimeout(this.#flushScheduledBatch, pause)
       else setImmediate(this.#flushScheduledBatch)
     }
-    return true
+  }
+
+  /**
+   * From now on batches go to other processes, too.
+   *
+   * @param publish gets the lines of a batch that did not come from there; `undefined` ends it
+   */
+  connect(publish: ((parts: ReadonlyArray<Parcel>) => void) | undefined): void {
+    this.flush()
+    this.#publishToOthers = publish
+  }
+
+  /** Relays a batch of another process to everybody, as `publish` does. It is not looked into. */
+  receive(batch: Parcel): void {
+    const { bytes, messages } = batch
+    if (bytes.length > COPIED_BYTES) {
+      this.flush()
+      for (const member of this.members) member.outbox.send(batch)
+      return
+    }
+    if (bytes.length > this.#batch.length - this.#batchBytes) this.flush()
+    const from = this.#batchBytes
+    this.#batch.set(bytes, from)
+    this.#batchBytes = from + bytes.length
+    this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
   /** The same for some members only, at once; in order with what is published to all. */
@@ -174,12 +213,22 @@ export class Room {
       if (member.own === undefined) member.outbox.send(parcel)
       else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
     }
+    if (this.#publishToOthers !== undefined) {
+      const { own } = this.#others
+      if (own === undefined) this.#publishToOthers([parcel])
+      else if (senders.length > 1) this.#publishToOthers(linesOfOthers(bytes, lines, own))
+    }
+    let published = 0
     for (const sender of senders) {
-      const own = sender.own!
-      this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), linesIn(own))
+      // What came from elsewhere was counted there.
+      if (sender !== this.#others) {
+        const own = linesIn(sender.own!)
+        this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), own)
+        published += own
+      }
       sender.own = undefined
     }
-    this.latencyMicros.observe(microsSince(this.#batchBeganMillis), lines)
+    if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
   }
 
   readonly #flushScheduledBatch = () => {

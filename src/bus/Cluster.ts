@@ -1,0 +1,280 @@
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import type { Bus, Peer, RoomClient, RoomClients } from "../relay/Bus.ts"
+import type { ClientInfo } from "../relay/Client.ts"
+import { everySeconds } from "../relay/everySeconds.ts"
+import { monotonicMillis } from "../relay/monotonicMillis.ts"
+import type { Quarantine, Suspect } from "../relay/Quarantine.ts"
+
+/** A process that has not been heard for so long is not counted any more, in milliseconds: three signs of life, and some patience. */
+const SILENCE_MILLIS = 3500
+
+/** The most other processes that are told apart. */
+const MAX_PEERS = 1024
+
+/** How long `clients` waits for the answers of the others, in milliseconds. */
+const ANSWER_MILLIS = 1000
+
+/** The most clients that a process lists for another. */
+const MAX_LISTED = 10_000
+
+/** The most quarantined addresses that a process tells another that has just come, the newest of them. */
+const MAX_TOLD = 10_000
+
+/** Clients or quarantined addresses in one message: some 50 KB. */
+const PER_MESSAGE = 200
+
+/** Questions under way at once. More have to wait. */
+const QUESTIONS_AT_ONCE = 8
+
+const Listed = Schema.Struct({
+  address: Schema.String,
+  ip: Schema.String,
+  connectedSince: Schema.Finite,
+  linesIn: Schema.Finite,
+  linesOut: Schema.Finite,
+  bytesIn: Schema.Finite,
+  bytesOut: Schema.Finite,
+  bytesWaiting: Schema.Finite,
+  state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"])
+})
+
+/** What processes tell each other. */
+const Message = Schema.Union([
+  /** It has come, or has come back, and asks what it should know. */
+  Schema.TaggedStruct("Hello", { name: Schema.String, clients: Schema.Finite }),
+  Schema.TaggedStruct("Alive", { name: Schema.String, clients: Schema.Finite }),
+  Schema.TaggedStruct("Goodbye", {}),
+  /** Each has to stay out for so many milliseconds from now on. */
+  Schema.TaggedStruct("Quarantined", { entries: Schema.Array(Schema.Tuple([Schema.String, Schema.Finite])) }),
+  Schema.TaggedStruct("Lifted", { key: Schema.String }),
+  Schema.TaggedStruct("WhoIsThere", { request: Schema.Finite }),
+  Schema.TaggedStruct("Clients", {
+    request: Schema.Finite,
+    clients: Schema.Array(Listed),
+    /** Not `undefined` in the last message of an answer. */
+    omitted: Schema.optionalKey(Schema.Finite)
+  })
+])
+
+type Message = typeof Message.Type
+
+const decode = Schema.decodeUnknownResult(Message)
+
+/** Who is there, asked of the others and not yet answered by all. */
+interface Question {
+  /** Those that have not answered, each with the number of clients that it has listed so far. */
+  readonly silent: Map<string, number>
+  readonly clients: Array<RoomClient>
+  omitted: number
+  readonly answered: Deferred.Deferred<void>
+}
+
+/**
+ * What the processes of one room know of each other: who is there, who is quarantined, who is connected. Nothing here is on the way of a
+ * line.
+ *
+ * @param bus by which they are reached
+ * @param quarantine of this process
+ */
+export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine: Quarantine["Service"]) {
+  const name = bus.self?.name ?? ""
+  const clock = yield* Clock.Clock
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const now = () => monotonicMillis(clock)
+  /** Who was heard last comes last. */
+  const peers = new Map<string, Peer & { readonly heardMillis: number }>()
+  let present: () => ReadonlyArray<ClientInfo> = () => []
+  const questions = new Map<number, Question>()
+  const turns = yield* Semaphore.make(QUESTIONS_AT_ONCE)
+  let requests = 0
+
+  const tell = (message: Message, to?: string) => bus.tellUnsafe(JSON.stringify(message), to)
+  const sign = () => ({ name, clients: present().length })
+
+  const tellQuarantine = (to?: string) => {
+    const entries = quarantine
+      .listUnsafe()
+      .slice(-MAX_TOLD)
+      .map(({ key, remainingMillis }) => [key, Math.ceil(remainingMillis)] as const)
+    for (const some of chunksOf(entries)) tell({ _tag: "Quarantined", entries: some }, to)
+  }
+
+  const tellClients = (request: number, to: string) => {
+    const all = present()
+    const chunks = chunksOf(all.slice(0, MAX_LISTED))
+    for (const chunk of chunks) {
+      const clients = Array.from(chunk, (client) => ({ ...client, connectedSince: client.connectedSince.getTime() }))
+      tell({ _tag: "Clients", request, clients }, to)
+    }
+    tell({ _tag: "Clients", request, clients: [], omitted: Math.max(0, all.length - MAX_LISTED) }, to)
+  }
+
+  const heard = (id: string, { clients, name }: { readonly name: string; readonly clients: number }) => {
+    const isNew = !peers.delete(id)
+    peers.set(id, { id, name, clients, heardMillis: now() })
+    if (peers.size > MAX_PEERS) peers.delete(peers.keys().next().value!)
+    if (isNew) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
+  }
+
+  const forget = (id: string, why: string) => {
+    const peer = peers.get(id)
+    if (peer === undefined) return Effect.void
+    peers.delete(id)
+    for (const question of questions.values()) settle(question, id)
+    return Effect.logInfo(`relay ${peer.name} ${why} (${others(peers.size)})`)
+  }
+
+  /** Nothing more comes from this one. */
+  const settle = ({ answered, silent }: Question, id: string) => {
+    if (silent.delete(id) && silent.size === 0) Deferred.doneUnsafe(answered, Exit.void)
+  }
+
+  const onMessage = (text: string, from: string) => {
+    const decoded = parse(text)
+    if (decoded === undefined) return
+    switch (decoded._tag) {
+      case "Hello":
+        heard(from, decoded)
+        tell({ _tag: "Alive", ...sign() }, from)
+        return tellQuarantine(from)
+      case "Alive":
+        return heard(from, decoded)
+      case "Goodbye":
+        return void runFork(forget(from, "has left the room"))
+      case "Quarantined": {
+        if (quarantine.scope === undefined) return
+        const known = new Map(quarantine.listUnsafe().map(({ key, remainingMillis }) => [key, remainingMillis]))
+        for (const [key, millis] of decoded.entries) {
+          if (millis > (known.get(key) ?? 0)) quarantine.addKeyUnsafe(key, millis)
+        }
+        return
+      }
+      case "Lifted":
+        return void quarantine.liftUnsafe(decoded.key)
+      case "WhoIsThere":
+        return tellClients(decoded.request, from)
+      case "Clients": {
+        const question = questions.get(decoded.request)
+        const listed = question?.silent.get(from)
+        if (question === undefined || listed === undefined || listed > MAX_LISTED) return
+        const relay = peers.get(from)?.name ?? from
+        for (const client of decoded.clients) {
+          question.clients.push({ ...client, connectedSince: new Date(client.connectedSince), relay })
+        }
+        question.silent.set(from, listed + decoded.clients.length)
+        if (decoded.omitted === undefined) return
+        question.omitted += decoded.omitted
+        return settle(question, from)
+      }
+    }
+  }
+  const parse = (text: string): Message | undefined => {
+    const decoded = Result.flatMap(
+      Result.try(() => JSON.parse(text)),
+      (value) => decode(value)
+    )
+    if (Result.isSuccess(decoded)) return decoded.success
+    // One of another version, maybe a newer one. It says nothing that this one could do.
+    runFork(Effect.logDebug(`a message of another relay was not understood: ${text.slice(0, 100)}`))
+    return undefined
+  }
+
+  const announce = Effect.gen(function* () {
+    tell({ _tag: "Alive", ...sign() })
+    const silentSince = now() - SILENCE_MILLIS
+    for (const { heardMillis, id } of Array.from(peers.values())) {
+      if (heardMillis < silentSince) yield* forget(id, "is not heard any more")
+    }
+  })
+
+  if (bus.self !== undefined) {
+    yield* bus.listen({
+      onMessage,
+      onUp: () => {
+        tell({ _tag: "Hello", ...sign() })
+        // What the others have missed while they could not be reached.
+        tellQuarantine()
+      }
+    })
+    yield* everySeconds(() => 1, announce).pipe(
+      Effect.tapCause((cause) =>
+        Effect.logError("the other relays are not told any more that this one is there", cause)
+      ),
+      Effect.forkScoped
+    )
+    yield* Effect.addFinalizer(() => Effect.sync(() => tell({ _tag: "Goodbye" })))
+  }
+
+  const own = (): ReadonlyArray<RoomClient> => Array.from(present(), (client) => ({ ...client, relay: name }))
+
+  const ask = Effect.fnUntraced(function* () {
+    const request = ++requests
+    const silent = new Map(Array.from(peers.keys(), (id) => [id, 0]))
+    const question: Question = { silent, clients: [], omitted: 0, answered: Deferred.makeUnsafe() }
+    if (silent.size > 0) {
+      questions.set(request, question)
+      tell({ _tag: "WhoIsThere", request })
+      yield* Effect.timeoutOption(Deferred.await(question.answered), ANSWER_MILLIS).pipe(
+        Effect.ensuring(Effect.sync(() => questions.delete(request)))
+      )
+    }
+    return {
+      clients: [...own(), ...question.clients],
+      silent: Array.from(silent.keys(), (id) => peers.get(id)?.name ?? id),
+      omitted: question.omitted
+    } satisfies RoomClients
+  })
+
+  return {
+    /** The other processes, at this moment. */
+    peersUnsafe: () => Array.from(peers.values(), ({ clients, id, name }): Peer => ({ id, name, clients })),
+    /** From now on `clients` and the others know who is connected here. */
+    listsUnsafe: (clients: () => ReadonlyArray<ClientInfo>): void => {
+      present = clients
+    },
+    /** Everybody in the room. Waits for the other processes, for a second at most. */
+    clients: turns.withPermit(Effect.suspend(ask)),
+    /** The quarantine of this process, which tells the others. */
+    quarantine: bus.self === undefined ? quarantine : shared(quarantine, tell)
+  }
+})
+
+/** A quarantine that tells the others whom it keeps out, and whom it lets in again. */
+const shared = (quarantine: Quarantine["Service"], tell: (message: Message) => void): Quarantine["Service"] => {
+  const { addKeyUnsafe, addUnsafe, liftUnsafe, scope } = quarantine
+  if (scope === undefined) return quarantine
+  const tellOf = (client: Suspect) => {
+    const millis = quarantine.remainingMillisUnsafe(client)
+    const key = scope === "ip" ? client.ip : client.address
+    if (millis > 0) tell({ _tag: "Quarantined", entries: [[key, Math.ceil(millis)]] })
+  }
+  return {
+    ...quarantine,
+    addUnsafe: (client) => {
+      addUnsafe(client)
+      tellOf(client)
+    },
+    addKeyUnsafe: (key, millis) => {
+      addKeyUnsafe(key, millis)
+      tellOf({ ip: key, address: key })
+    },
+    liftUnsafe: (key) => {
+      const wasKeptOut = liftUnsafe(key)
+      tell({ _tag: "Lifted", key })
+      return wasKeptOut
+    }
+  }
+}
+
+const others = (count: number) => (count === 1 ? "1 other" : `${count} others`)
+
+const chunksOf = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(items.length / PER_MESSAGE) }, (_, i) =>
+    items.slice(i * PER_MESSAGE, (i + 1) * PER_MESSAGE)
+  )

@@ -1,0 +1,102 @@
+/**
+ * How a batch looks on its way to another process: a header, and the envelopes as clients get them. One message of the engine has
+ * one frame, which is a batch or, where the engine takes no message so large, a piece of one.
+ *
+ * | bytes | meaning                                                                       |
+ * | ----- | ----------------------------------------------------------------------------- |
+ * | 0     | version of this form                                                          |
+ * | 1     | 1 for the last piece of its batch, else 0                                     |
+ * | 2–3   | number of the piece within its batch                                          |
+ * | 4–11  | the process that it comes from                                                |
+ * | 12–17 | number of the batch among those of that process                               |
+ * | 18–21 | lines in the batch                                                            |
+ *
+ * Numbers are unsigned, the most significant byte first.
+ */
+import type { Parcel } from "../relay/Outbox.ts"
+
+export const VERSION = 1
+export const HEADER_BYTES = 22
+export const ORIGIN_BYTES = 8
+
+const PIECE_AT = 2
+const ORIGIN_AT = 4
+const SEQUENCE_AT = ORIGIN_AT + ORIGIN_BYTES
+const SEQUENCE_BYTES = 6
+const LINES_AT = SEQUENCE_AT + SEQUENCE_BYTES
+
+/** A batch as its process has numbered it. */
+export interface Batch {
+  readonly sequence: number
+  /** Whole lines, in order. */
+  readonly parts: ReadonlyArray<Parcel>
+  /** Of all parts. */
+  readonly bytes: number
+  readonly lines: number
+}
+
+/** A frame that has arrived. */
+export interface Frame {
+  /** In hexadecimal digits. */
+  readonly origin: string
+  readonly sequence: number
+  readonly piece: number
+  readonly isLast: boolean
+  /** In the whole batch. */
+  readonly lines: number
+  /** Shares its memory with the frame. */
+  readonly content: Uint8Array
+}
+
+/**
+ * The frames of a batch.
+ *
+ * @param origin `ORIGIN_BYTES` that tell the process
+ * @param maxBytes the longest frame, more than `HEADER_BYTES`
+ */
+export const encode = (origin: Uint8Array, batch: Batch, maxBytes: number): ReadonlyArray<Uint8Array> => {
+  const maxContent = maxBytes - HEADER_BYTES
+  const frames: Array<Uint8Array> = []
+  let left = batch.bytes
+  let part = 0
+  let offset = 0
+  do {
+    const length = Math.min(left, maxContent)
+    const frame = Buffer.allocUnsafe(HEADER_BYTES + length)
+    frame[0] = VERSION
+    frame[1] = left === length ? 1 : 0
+    frame.writeUInt16BE(frames.length, PIECE_AT)
+    frame.set(origin, ORIGIN_AT)
+    frame.writeUIntBE(batch.sequence, SEQUENCE_AT, SEQUENCE_BYTES)
+    frame.writeUInt32BE(batch.lines, LINES_AT)
+    let at = HEADER_BYTES
+    while (at < frame.length) {
+      const { bytes } = batch.parts[part]!
+      const slice = bytes.subarray(offset, offset + frame.length - at)
+      frame.set(slice, at)
+      at += slice.length
+      offset += slice.length
+      if (offset === bytes.length) {
+        part++
+        offset = 0
+      }
+    }
+    frames.push(frame)
+    left -= length
+  } while (left > 0)
+  return frames
+}
+
+/** @returns `undefined` for bytes that are no frame of this version */
+export const decode = (bytes: Uint8Array): Frame | undefined => {
+  if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return undefined
+  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return {
+    origin: frame.toString("hex", ORIGIN_AT, SEQUENCE_AT),
+    sequence: frame.readUIntBE(SEQUENCE_AT, SEQUENCE_BYTES),
+    piece: frame.readUInt16BE(PIECE_AT),
+    isLast: frame[1] === 1,
+    lines: frame.readUInt32BE(LINES_AT),
+    content: frame.subarray(HEADER_BYTES)
+  }
+}

@@ -1,0 +1,310 @@
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
+import { Bus, type BusControl, type BusRoom, type BusStats } from "../relay/Bus.ts"
+import { ServerConfig } from "../ServerConfig.ts"
+import * as Frame from "./Frame.ts"
+import { Inbound } from "./Inbound.ts"
+import * as Nats from "./NatsConnection.ts"
+import { Outbound } from "./Outbound.ts"
+
+/** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
+const RECENT_MILLIS = 3000
+
+/** The most processes of which is known when they were heard. */
+const MAX_HEARD = 1024
+
+/** How long a start waits for a server that does not answer at all, in milliseconds. */
+const START_MILLIS = 2000
+
+/** How long a connection may take to close, in milliseconds. */
+const CLOSE_MILLIS = 500
+
+/** Time between two log lines about what was lost or dropped, in milliseconds. */
+const REPORT_MILLIS = 5000
+
+/** The version of the form in which processes tell each other things, before the origin and the text. */
+const CONTROL_VERSION = 1
+const CONTROL_HEADER_BYTES = 1 + Frame.ORIGIN_BYTES
+
+/**
+ * The processes of a room, connected by NATS (docs/cluster.md).
+ *
+ * Batches are messages on `cluster.nats.subject`, what processes tell each other is on `<subject>.control`. NATS delivers at most once; so
+ * that a lost connection costs as little as possible, batches are numbered, kept until the server has confirmed them, and sent again on the
+ * next connection, and every receiver drops what it has and counts what is missing.
+ *
+ * Fails with `BusError`: a file cannot be read, the client library is missing, or, with `connect: "fail"`, no server answers.
+ */
+export const layer = Layer.effect(
+  Bus,
+  Effect.gen(function* () {
+    const config = yield* ServerConfig
+    const { connect: startsWithout, max_pending_bytes, subject } = config.cluster.nats
+    const nats = yield* Nats.make(config.cluster.nats)
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const log = (effect: Effect.Effect<void>) => void runFork(effect)
+
+    const origin = randomBytes(Frame.ORIGIN_BYTES)
+    const self = { id: origin.toString("hex"), name: nats.name }
+    let room: BusRoom | undefined
+    let control: BusControl | undefined
+    const outbound = new Outbound(origin, max_pending_bytes, {
+      onSlow: () => room?.onSlow(),
+      onCaughtUp: () => room?.onCaughtUp()
+    })
+    const inbound = new Inbound()
+    /** When each process was heard last; who was heard last comes last. */
+    const heard = new Map<string, number>()
+    const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
+    let isConnected = false
+    /** Connected, but not allowed to hear the others. */
+    let isDeaf = false
+    /** The connection, also while it is trying to come back. */
+    let connection: Nats.NatsConnection | undefined
+    let lostMillis: number | undefined
+    let isClosing = false
+    /** Open once it is known whether there is a server. */
+    const mayStart = yield* Latch.make(false)
+
+    const noteHeard = (from: string) => {
+      heard.delete(from)
+      heard.set(from, performance.now())
+      if (heard.size > MAX_HEARD) heard.delete(heard.keys().next().value!)
+      outbound.heard(from)
+    }
+
+    const receive = (bytes: Uint8Array) => {
+      const frame = Frame.decode(bytes)
+      if (frame === undefined) return void counts.malformed++
+      if (frame.origin === self.id) return
+      noteHeard(frame.origin)
+      const { batch, isDuplicate, lost } = inbound.take(frame)
+      counts.lost += lost
+      if (isDuplicate) counts.duplicates++
+      if (batch === undefined) return
+      counts.batchesIn++
+      counts.bytesIn += batch.bytes.length
+      room?.onBatch(batch)
+    }
+
+    const receiveControl = (bytes: Uint8Array) => {
+      if (bytes.length < CONTROL_HEADER_BYTES || bytes[0] !== CONTROL_VERSION) return void counts.malformed++
+      const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      const from = message.toString("hex", 1, CONTROL_HEADER_BYTES)
+      if (from === self.id) return
+      noteHeard(from)
+      control?.onMessage(message.toString("utf8", CONTROL_HEADER_BYTES), from)
+    }
+
+    const publish = (to: Nats.NatsConnection, name: string, bytes: Uint8Array) => {
+      try {
+        to.publish(name, bytes)
+      } catch (defect) {
+        // Once it is closed, which is told otherwise, it takes nothing.
+        if (!to.isClosed()) log(Effect.logError("bus: a message for the other relays was refused", defect))
+      }
+    }
+
+    const subscribe = (to: Nats.NatsConnection, name: string, take: (bytes: Uint8Array) => void) =>
+      to.subscribe(name, {
+        callback: (error, message) => {
+          if (error !== null) {
+            isDeaf = true
+            return log(Effect.logError(`bus: cannot listen on ${name}: ${Nats.reasonOf(error)}`))
+          }
+          try {
+            take(message.data)
+          } catch (defect) {
+            // Thrown into the client library, it would end the connection's reader, and nobody would know.
+            log(Effect.logError("bus: a message of another relay could not be handled", defect))
+          }
+        }
+      })
+
+    const up = (by: Nats.NatsConnection) => {
+      isConnected = true
+      isDeaf = false
+      const where = `NATS at ${by.getServer()}`
+      if (lostMillis === undefined) {
+        log(Effect.logInfo(`bus: connected to ${where}, subject ${subject}, as ${self.name}`))
+      } else {
+        counts.reconnects++
+        const seconds = ((performance.now() - lostMillis) / 1000).toFixed(1)
+        log(
+          Effect.logInfo(`bus: connected again after ${seconds} s, to ${where}; batches that wait: ${outbound.waiting}`)
+        )
+      }
+      control?.onUp()
+      const lost = lostMillis ?? Infinity
+      const awaited = Array.from(heard.keys()).filter((id) => lost - heard.get(id)! < RECENT_MILLIS)
+      const link = {
+        maxMessageBytes: by.info!.max_payload,
+        send: (message: Uint8Array) => publish(by, subject, message),
+        confirmed: () => by.flush()
+      }
+      outbound.up(link, awaited)
+      mayStart.openUnsafe()
+    }
+
+    const down = (why: string) => {
+      if (!isConnected) return
+      isConnected = false
+      lostMillis = performance.now()
+      nats.lostUnsafe()
+      outbound.down()
+      if (isClosing) return
+      log(Effect.logWarning(`bus: ${why}; lines reach the clients of this process only, trying to connect again`))
+    }
+
+    /** Follows a connection to its end. */
+    const follow = (followed: Nats.NatsConnection) =>
+      Effect.promise(async () => {
+        const statuses = followed.status()
+        subscribe(followed, subject, receive)
+        subscribe(followed, `${subject}.control`, receiveControl)
+        subscribe(followed, `${subject}.control.${self.id}`, receiveControl)
+        up(followed)
+        let lastError = ""
+        for await (const status of statuses) {
+          switch (status.type) {
+            case "disconnect":
+              down(`connection to NATS at ${status.server} lost`)
+              break
+            case "reconnect":
+              up(followed)
+              break
+            case "error": {
+              const reason = Nats.reasonOf(status.error)
+              // The same one is told with every attempt to connect.
+              if (reason !== lastError) log(Effect.logWarning(`bus: NATS says: ${reason}`))
+              lastError = reason
+              break
+            }
+          }
+        }
+        down("connection to NATS closed")
+      })
+
+    /** Tries until there is a connection. The log says why there is none, each reason once. */
+    const connect = Effect.fnUntraced(function* () {
+      const since = performance.now()
+      let reason = ""
+      while (true) {
+        const attempt = yield* Effect.result(nats.attempt)
+        if (Result.isSuccess(attempt)) return attempt.success
+        if (attempt.failure.detail !== reason) {
+          reason = attempt.failure.detail
+          yield* Effect.logWarning(
+            `bus: ${reason}; lines reach the clients of this process only, trying again until it answers`
+          )
+        }
+        mayStart.openUnsafe()
+        yield* Effect.sleep(Nats.pauseMillis(performance.now() - since))
+      }
+    })
+
+    const established = startsWithout === "fail" ? yield* nats.attempt : undefined
+    const run = Effect.gen(function* () {
+      connection = established ?? (yield* connect())
+      while (true) {
+        yield* follow(connection)
+        if (isClosing) return
+        connection = yield* connect()
+      }
+    })
+
+    const told = { dropped: 0, lost: 0, malformed: 0 }
+    /** Logs what has gone wrong since it was last told. */
+    const report = Effect.gen(function* () {
+      const { lost, malformed } = counts
+      const { dropped } = outbound
+      const news = { dropped: dropped - told.dropped, lost: lost - told.lost, malformed: malformed - told.malformed }
+      Object.assign(told, { dropped, lost, malformed })
+      if (news.dropped > 0) {
+        yield* Effect.logWarning(
+          `bus: ${news.dropped} batches for the other relays were dropped: more than max_pending_bytes waited`
+        )
+      }
+      if (news.lost > 0) yield* Effect.logWarning(`bus: ${news.lost} batches of other relays were lost`)
+      if (news.malformed > 0) {
+        yield* Effect.logWarning(
+          `bus: ${news.malformed} messages were not understood: who else uses ${subject}, or a relay of which version?`
+        )
+      }
+    })
+
+    for (const task of [run, Effect.forever(Effect.delay(report, REPORT_MILLIS))]) {
+      yield* task.pipe(
+        Effect.tapCause((cause) =>
+          Effect.logError("bus: it has ended; lines reach the clients of this process only", cause)
+        ),
+        Effect.forkScoped
+      )
+    }
+
+    /** Sends what waits, for as long as a shutdown may take, and ends the connection. */
+    const close = Effect.gen(function* () {
+      isClosing = true
+      const drained = Effect.callback<void>((resume) => outbound.drain(() => resume(Effect.void)))
+      yield* Effect.timeoutOption(drained, config.hyper_parameters.shutdown_grace_ms)
+      if (outbound.waiting > 0) {
+        yield* Effect.logWarning(`bus: ${outbound.waiting} batches may not have reached the other relays`)
+      }
+      yield* report
+      outbound.close()
+      const last = connection
+      if (last === undefined) return
+      // The flush is for a goodbye; without a connection it would wait for one.
+      const flushed = isConnected ? last.flush().catch(() => {}) : Promise.resolve()
+      yield* Effect.timeoutOption(
+        Effect.promise(() => flushed),
+        CLOSE_MILLIS
+      )
+      yield* Effect.promise(() => last.close())
+    })
+    yield* Effect.addFinalizer(() => close)
+    yield* Effect.timeoutOption(mayStart.await, START_MILLIS)
+
+    return Bus.of({
+      self,
+      publishUnsafe: (parts) => outbound.publish(parts),
+      joinRoom: (joined) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            room = joined
+          }),
+          () =>
+            Effect.sync(() => {
+              room = undefined
+            })
+        ),
+      tellUnsafe: (message, to) => {
+        if (!isConnected || connection === undefined) return
+        const bytes = Buffer.concat([Buffer.of(CONTROL_VERSION), origin, Buffer.from(message)])
+        publish(connection, to === undefined ? `${subject}.control` : `${subject}.control.${to}`, bytes)
+      },
+      listen: (listener) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            control = listener
+            if (isConnected) listener.onUp()
+          }),
+          () =>
+            Effect.sync(() => {
+              control = undefined
+            })
+        ),
+      statsUnsafe: (): BusStats => ({
+        state: isConnected && !isDeaf ? "up" : "down",
+        batchesOut: outbound.batches,
+        bytesOut: outbound.bytes,
+        bytesWaiting: outbound.waitingBytes,
+        dropped: outbound.dropped,
+        ...counts
+      })
+    })
+  })
+)

@@ -1,0 +1,127 @@
+import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
+import * as Effect from "effect/Effect"
+import { access, constants, readFile } from "node:fs/promises"
+import { hostname } from "node:os"
+import { BusError } from "../relay/Bus.ts"
+import type { ServerConfig } from "../ServerConfig.ts"
+import * as NatsUrl from "./NatsUrl.ts"
+
+export type { NatsConnection } from "@nats-io/transport-node"
+
+/** `cluster.nats` */
+export type Options = ServerConfig["Service"]["cluster"]["nats"]
+
+/** How long a server may take to accept a connection, in milliseconds. */
+const CONNECT_MILLIS = 2000
+
+/** Time between two questions whether the server is still there, in milliseconds, and how many may be unanswered. */
+const PING_MILLIS = 2000
+const UNANSWERED_PINGS = 3
+
+/** The first and the longest pause between two attempts at a server, in milliseconds. */
+const SHORTEST_PAUSE_MILLIS = 100
+const LONGEST_PAUSE_MILLIS = 2000
+
+/** How long to wait before the next attempt, in milliseconds, after so many of trying: longer and longer, and not all at once. */
+export const pauseMillis = (tryingMillis: number): number =>
+  Math.min(LONGEST_PAUSE_MILLIS, SHORTEST_PAUSE_MILLIS + tryingMillis / 4) * (0.5 + Math.random() / 2)
+
+/** The client library, which nobody without a cluster loads, or has to have. */
+const library = Effect.tryPromise({
+  try: () => import("@nats-io/transport-node"),
+  catch: (cause) =>
+    new BusError({
+      detail:
+        (cause as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND"
+          ? "cluster.nats needs the package @nats-io/transport-node: npm install @nats-io/transport-node"
+          : `cluster.nats: the package @nats-io/transport-node cannot be loaded: ${String(cause)}`
+    })
+})
+
+const readable = <A>(key: string, path: string, read: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: read,
+    catch: (cause) =>
+      new BusError({ detail: `cluster.nats.${key}: cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}` })
+  })
+
+/**
+ * How to connect to the configured servers. Fails if a file that it needs cannot be read, or the client library is missing.
+ *
+ * @returns an effect that makes one attempt at every server. It fails with the reason of the last; once connected, the connection makes
+ *   itself anew for ever
+ */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const { connect, credsAuthenticator } = yield* library
+  const { credentials, tls } = options
+  const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
+  for (const [key, path] of Object.entries(tls)) {
+    if (path !== null) yield* readable(`tls.${key}`, path, () => access(path, constants.R_OK))
+  }
+  const creds =
+    credentials === null ? undefined : yield* readable("credentials", credentials, () => readFile(credentials))
+  const account = urls.find(({ user }) => user !== undefined)
+  let lostMillis = performance.now()
+
+  const connectionOptions: ConnectionOptions = {
+    servers: urls.map(({ server }) => server),
+    name: nameOf(options),
+    noEcho: true,
+    timeout: CONNECT_MILLIS,
+    pingInterval: PING_MILLIS,
+    maxPingOut: UNANSWERED_PINGS,
+    reconnect: true,
+    maxReconnectAttempts: -1,
+    reconnectDelayHandler: () => pauseMillis(performance.now() - lostMillis),
+    // Whoever has changed a password does not restart every relay for it.
+    ignoreAuthErrorAbort: true,
+    ...(creds === undefined ? {} : { authenticator: credsAuthenticator(creds) }),
+    ...(account === undefined
+      ? {}
+      : account.password === undefined
+        ? { token: account.user! }
+        : { user: account.user!, pass: account.password }),
+    ...(urls.some(({ isTls }) => isTls) || Object.values(tls).some((path) => path !== null)
+      ? {
+          tls: {
+            ...(tls.ca === null ? {} : { caFile: tls.ca }),
+            ...(tls.cert === null ? {} : { certFile: tls.cert }),
+            ...(tls.key === null ? {} : { keyFile: tls.key })
+          }
+        }
+      : {})
+  }
+
+  const shown = urls.map(({ server }) => server).join(", ")
+  const attempt = Effect.callback<NatsConnection, BusError>((resume) => {
+    let isWanted = true
+    connect({ ...connectionOptions }).then(
+      // An attempt cannot be called off.
+      (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
+      (cause: unknown) =>
+        resume(Effect.fail(new BusError({ detail: `cannot connect to NATS at ${shown}: ${reasonOf(cause)}` })))
+    )
+    return Effect.sync(() => {
+      isWanted = false
+    })
+  })
+
+  return {
+    attempt,
+    /** To be called when a connection is lost: pauses between attempts begin anew. */
+    lostUnsafe: () => {
+      lostMillis = performance.now()
+    },
+    /** What others call this process. */
+    name: nameOf(options)
+  }
+})
+
+const nameOf = ({ name }: Options): string => name ?? `${hostname()}:${process.pid}`
+
+/** Why there is no connection, in a few words. */
+export const reasonOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return "connection closed"
+  const { code } = cause as NodeJS.ErrnoException
+  return cause.message !== "" ? cause.message : (code ?? cause.name)
+}

@@ -1,0 +1,48 @@
+/** `nats://user:password@host:port`: where a server of NATS is, and who may use it. */
+
+export const EXPECTED = 'a URL such as "nats://host:4222" or "tls://user:password@host"'
+
+/** What a URL says. */
+export interface NatsUrl {
+  /** `host:port`, as the client library wants it. */
+  readonly server: string
+  readonly isTls: boolean
+  readonly user: string | undefined
+  /** A user without a password is a token. */
+  readonly password: string | undefined
+}
+
+const DEFAULT_PORT = "4222"
+
+const urlOf = (text: string): URL | null => URL.parse(text.includes("://") ? text : `nats://${text}`)
+
+/** Whether a text names a server. */
+export const isValid = (text: string): boolean => {
+  const url = urlOf(text)
+  return (
+    url !== null &&
+    (url.protocol === "nats:" || url.protocol === "tls:") &&
+    url.hostname !== "" &&
+    url.search === "" &&
+    url.hash === "" &&
+    (url.pathname === "" || url.pathname === "/")
+  )
+}
+
+/** @param text a valid one */
+export const parse = (text: string): NatsUrl => {
+  const { hostname, password, port, protocol, username } = urlOf(text)!
+  return {
+    server: `${hostname}:${port === "" ? DEFAULT_PORT : port}`,
+    isTls: protocol === "tls:",
+    user: username === "" ? undefined : decodeURIComponent(username),
+    password: password === "" ? undefined : decodeURIComponent(password)
+  }
+}
+
+/** The texts of `cluster.nats.servers`: one URL, or several, in a list or between commas. */
+export const listOf = (servers: string | ReadonlyArray<string> | null): ReadonlyArray<string> =>
+  servers === null ? [] : typeof servers === "string" ? servers.split(",").map((url) => url.trim()) : servers
+
+/** A text as it may be shown: without its user and password. */
+export const withoutSecrets = (text: string): string => text.replace(/[^\s/,]*@/g, "(hidden)@")

@@ -1,0 +1,153 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Bus, type BusControl, type BusRoom } from "../relay/Bus.ts"
+
+/** Something on its way from one process to another. */
+type Delivery = () => void
+
+interface Process {
+  readonly name: string
+  room: BusRoom | undefined
+  control: BusControl | undefined
+}
+
+/** How the bus behaves. */
+export interface Options {
+  /** Whether the test delivers everything itself, with `deliver`; else it arrives in the next turn of the event loop. */
+  readonly byHand?: boolean
+}
+
+/**
+ * Connects servers of one test to one room, without sockets: a bus that loses nothing, as long as it is up.
+ *
+ * @example `const bus = new TestBus()`, then `TestRelay.layer({}, bus.layer("a"))` and `TestRelay.layer({}, bus.layer("b"))`
+ */
+export class TestBus {
+  readonly #byHand: boolean
+  readonly #processes = new Set<Process>()
+  /** What is under way, by its sender and its receiver: in order only between two of them. */
+  readonly #ways = new Map<string, Array<Delivery>>()
+  #isUp = true
+
+  constructor({ byHand = false }: Options = {}) {
+    this.#byHand = byHand
+  }
+
+  /** How many ways between two processes have something under way. */
+  get ways(): number {
+    return this.#ways.size
+  }
+
+  /** Delivers the first that is under way on one of these ways, by its number; nothing, if there is no such way. */
+  deliver(way = 0): void {
+    const [name, deliveries] = Array.from(this.#ways)[way] ?? []
+    if (name === undefined || deliveries === undefined) return
+    const delivery = deliveries.shift()!
+    if (deliveries.length === 0) this.#ways.delete(name)
+    delivery()
+  }
+
+  /** Delivers everything that is under way. */
+  deliverAll(): void {
+    while (this.#ways.size > 0) this.deliver()
+  }
+
+  /** Nobody hears anything any more. What is under way, and what is sent meanwhile, is lost. */
+  goDown(): void {
+    this.#isUp = false
+    this.#ways.clear()
+  }
+
+  goUp(): void {
+    this.#isUp = true
+    for (const { control } of this.#processes) control?.onUp()
+  }
+
+  /** All processes find the bus slow, until told otherwise. */
+  goSlow(isSlow: boolean): void {
+    for (const { room } of this.#processes) {
+      if (isSlow) room?.onSlow()
+      else room?.onCaughtUp()
+    }
+  }
+
+  /**
+   * The bus, as one process has it.
+   *
+   * @param name what the others call it, different for each
+   */
+  layer(name: string): Layer.Layer<Bus> {
+    return Layer.effect(
+      Bus,
+      Effect.gen({ self: this }, function* () {
+        const process: Process = { name, room: undefined, control: undefined }
+        yield* Effect.acquireRelease(
+          Effect.sync(() => this.#processes.add(process)),
+          () => Effect.sync(() => this.#processes.delete(process))
+        )
+        const counts = { batchesOut: 0, bytesOut: 0, batchesIn: 0, bytesIn: 0 }
+        return Bus.of({
+          self: { id: name, name },
+          publishUnsafe: (parts) => {
+            const bytes = Buffer.concat(parts.map((part) => part.bytes))
+            const messages = parts.reduce((sum, part) => sum + part.messages, 0)
+            counts.batchesOut++
+            counts.bytesOut += bytes.length
+            this.#send(process, undefined, ({ room }) => room?.onBatch({ bytes, messages }))
+          },
+          tellUnsafe: (message, to) => this.#send(process, to, ({ control }) => control?.onMessage(message, name)),
+          joinRoom: (room) =>
+            Effect.acquireRelease(
+              Effect.sync(() => {
+                process.room = {
+                  ...room,
+                  onBatch: (batch) => {
+                    counts.batchesIn++
+                    counts.bytesIn += batch.bytes.length
+                    room.onBatch(batch)
+                  }
+                }
+              }),
+              () =>
+                Effect.sync(() => {
+                  process.room = undefined
+                })
+            ),
+          listen: (control) =>
+            Effect.acquireRelease(
+              Effect.sync(() => {
+                process.control = control
+                if (this.#isUp) control.onUp()
+              }),
+              () =>
+                Effect.sync(() => {
+                  process.control = undefined
+                })
+            ),
+          statsUnsafe: () => ({
+            state: this.#isUp ? "up" : "down",
+            ...counts,
+            bytesWaiting: 0,
+            dropped: 0,
+            lost: 0,
+            duplicates: 0,
+            malformed: 0,
+            reconnects: 0
+          })
+        })
+      })
+    )
+  }
+
+  #send(from: Process, to: string | undefined, deliver: (process: Process) => void): void {
+    if (!this.#isUp) return
+    for (const process of this.#processes) {
+      if (process === from || (to !== undefined && to !== process.name)) continue
+      const way = `${from.name} ${process.name}`
+      const deliveries = this.#ways.get(way)
+      if (deliveries !== undefined) deliveries.push(() => deliver(process))
+      else this.#ways.set(way, [() => deliver(process)])
+    }
+    if (!this.#byHand) setImmediate(() => this.deliverAll())
+  }
+}
