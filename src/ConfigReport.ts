@@ -97,18 +97,22 @@ const showInsteadOfGroup = (value: unknown): string => {
 }
 
 /** A key that the configuration leaves out can still disagree with another one. */
-const showFound = (value: unknown, key: KnownKey | undefined): string => {
+const showFound = (value: unknown, path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): string => {
+  const key = path.length === 0 ? TOP_LEVEL : known.get(formatPath(path))
   if (key?.isGroup === true) return showInsteadOfGroup(value)
   if (value === undefined && key !== undefined) return `${showShort(key.default)} (the default)`
-  return key?.isSecret === true ? HIDDEN : showShort(value)
+  return (key ?? listOf(path, known))?.isSecret === true ? HIDDEN : showShort(value)
 }
 
 const TOP_LEVEL: KnownKey = { path: "", isGroup: true, expected: "an object", default: {} }
 
+/** The key that has the list in which this is an item. */
+const listOf = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): KnownKey | undefined =>
+  typeof path.at(-1) === "number" ? known.get(formatPath(path.slice(0, -1))) : undefined
+
 const expectedAt = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): string => {
   if (path.length === 0) return "an object"
-  const list = typeof path.at(-1) === "number" ? known.get(formatPath(path.slice(0, -1))) : undefined
-  return known.get(formatPath(path))?.expected ?? list?.itemExpected ?? "a string"
+  return known.get(formatPath(path))?.expected ?? listOf(path, known)?.itemExpected ?? "a string"
 }
 
 const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
@@ -253,7 +257,7 @@ export const problems = (options: {
             }
           : {
               expected: expected ?? expectedAt(path, knownKeys),
-              found: showFound(valueAt(options.input, path), path.length === 0 ? TOP_LEVEL : knownKeys.get(key)),
+              found: showFound(valueAt(options.input, path), path, knownKeys),
               hint: ""
             })
       }

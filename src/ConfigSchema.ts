@@ -333,13 +333,8 @@ const Nats = Schema.Struct({
   )
 }).check(
   Schema.makeFilter(({ servers }) => {
-    const accounts = new Set(
-      NatsUrl.listOf(servers).map((url) => {
-        const { password, user } = NatsUrl.parse(url)
-        return JSON.stringify([user, password])
-      })
-    )
-    return accounts.size > 1 ? { path: ["servers"], issue: "the same user and password for all servers" } : undefined
+    const accounts = new Set(NatsUrl.listOf(servers).flatMap((url) => NatsUrl.accountOf(url) ?? []))
+    return accounts.size > 1 ? { path: ["servers"], issue: "one user and password for all servers" } : undefined
   })
 )
 

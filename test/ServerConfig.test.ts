@@ -160,7 +160,7 @@ describe("defaults", () => {
         credentials: null,
         name: null,
         connect: "wait",
-        max_pending_bytes: 0
+        max_pending_bytes: 8_388_608
       }
     }
   }

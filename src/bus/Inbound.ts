@@ -26,8 +26,6 @@ export interface Arrival {
   readonly isDuplicate: boolean
 }
 
-const AGAIN: Arrival = { batch: undefined, lost: 0, isDuplicate: true }
-
 /**
  * Makes batches of the frames of other processes: each batch once, those of one process in order, and it is known how many are missing.
  */
@@ -42,7 +40,8 @@ export class Inbound {
     this.#origins.set(name, origin)
     if (this.#origins.size > MAX_ORIGINS) this.#origins.delete(this.#origins.keys().next().value!)
 
-    if (sequence <= origin.sequence) return AGAIN
+    // The rest of a batch that was given up is no news, either.
+    if (sequence <= origin.sequence) return { batch: undefined, lost: 0, isDuplicate: piece === 0 }
     const isNext = sequence === origin.sequence + 1
     if (isNext && isLast && piece === 0) {
       this.#advance(origin, sequence)

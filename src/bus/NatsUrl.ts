@@ -21,6 +21,7 @@ export const isValid = (text: string): boolean => {
   const url = urlOf(text)
   return (
     url !== null &&
+    isDecodable(url.username + url.password) &&
     (url.protocol === "nats:" || url.protocol === "tls:") &&
     url.hostname !== "" &&
     url.search === "" &&
@@ -28,6 +29,18 @@ export const isValid = (text: string): boolean => {
     (url.pathname === "" || url.pathname === "/")
   )
 }
+
+const isDecodable = (text: string): boolean => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The user and password in a valid text, if there are. */
+export const accountOf = (text: string): string | undefined => /([^/]*)@/.exec(text)?.[1]
 
 /** @param text a valid one */
 export const parse = (text: string): NatsUrl => {

@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { ConfigError } from "../../src/ServerConfig.ts"
+import * as ServerConfig from "../../src/ServerConfig.ts"
+import * as NatsUrl from "../../src/bus/NatsUrl.ts"
+
+describe("NatsUrl", () => {
+  it.each([
+    ["host", { server: "host:4222", isTls: false, user: undefined, password: undefined }],
+    ["host:1", { server: "host:1", isTls: false, user: undefined, password: undefined }],
+    ["nats://10.0.0.1:5/", { server: "10.0.0.1:5", isTls: false, user: undefined, password: undefined }],
+    ["tls://[::1]:5", { server: "[::1]:5", isTls: true, user: undefined, password: undefined }],
+    ["nats://token@host", { server: "host:4222", isTls: false, user: "token", password: undefined }],
+    ["nats://a%40b:c%3Ad@host", { server: "host:4222", isTls: false, user: "a@b", password: "c:d" }]
+  ])("reads %s", (text, expected) => {
+    assert.isTrue(NatsUrl.isValid(text))
+    assert.deepStrictEqual(NatsUrl.parse(text), expected)
+  })
+
+  it.each(["", "nats://", "http://host", "ws://host", "host:99999", "nats://host/path", "nats://%zz@host", "a b"])(
+    "refuses %j",
+    (text) => assert.isFalse(NatsUrl.isValid(text))
+  )
+})
+
+describe("cluster.nats.servers", () => {
+  const decode = (servers: unknown) => ServerConfig.decode({ cluster: { nats: { servers } } }, "test")
+
+  it.effect("may be one, several between commas, or a list", () =>
+    Effect.gen(function* () {
+      for (const servers of [null, "a", "nats://u:p@a, b:1,tls://u:p@c", ["nats://u:p@a", "b:1"]]) {
+        const { values } = yield* decode(servers)
+        assert.deepStrictEqual(values.cluster.nats.servers, servers)
+      }
+    })
+  )
+
+  it.effect.each<[servers: unknown, expected: string]>([
+    [["a", "http://u:secret@b"], "cluster.nats.servers[1]: expected a URL"],
+    ["http://u:secret@b", "cluster.nats.servers: expected null or a URL"],
+    [[], "cluster.nats.servers: expected null or a URL"],
+    [["nats://u:secret@a", "nats://u:other@b"], "cluster.nats.servers: expected one user and password for all servers"]
+  ])("does not show what is secret in %j when it is refused", ([servers, expected]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(decode(servers))
+      assert.instanceOf(error, ConfigError)
+      assert.include(error.message, expected)
+      assert.notInclude(error.message, "secret")
+    })
+  )
+
+  it.effect("is shown without its user and password", () =>
+    Effect.gen(function* () {
+      const shown = (servers: unknown) =>
+        Effect.map(decode(servers), ({ values }) => ServerConfig.withoutSecrets(values).cluster.nats.servers)
+      assert.deepStrictEqual(yield* shown(["tls://u:secret@a:1", "b"]), ["tls://(hidden)@a:1", "b"])
+      assert.strictEqual(yield* shown("u:secret@a,nats://u:secret@b"), "(hidden)@a,nats://(hidden)@b")
+    })
+  )
+})
