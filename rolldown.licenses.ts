@@ -3,7 +3,7 @@ import { join } from "node:path"
 import type { Plugin } from "rolldown"
 
 /** Licenses that ask for nothing but their text with every copy. */
-const ALLOWED = ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"]
+const ALLOWED = ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "Unlicense"]
 
 /** The directories of the packages that these modules are from, each once. */
 const packagesOf = (modules: ReadonlyArray<string>): ReadonlyArray<string> => [

@@ -29,7 +29,7 @@ type Names = Readonly<Record<string, string>>
 const KINDS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"] as const
 
 /** What users install with this package. Another one is a decision, to be taken in docs/decisions.md and here. */
-const INSTALLED_BY_USERS = ["@effect/platform-node", "effect"]
+const INSTALLED_BY_USERS = ["@effect/platform-node", "@nats-io/transport-node", "effect"]
 
 const EXACT = /^(?:npm:(?:@[\w.-]+\/)?[\w.-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$/
 
