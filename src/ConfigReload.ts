@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RelayLogger } from "./logging/RelayLogger.ts"
 import { keys, LOG_LEVELS, shown, type Values } from "./ConfigSchema.ts"
+import * as Reloads from "./Reloads.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
 /** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
@@ -35,7 +36,7 @@ export class ConfigReload extends Context.Service<
   ConfigReload,
   {
     /**
-     * Takes over what can change while the server runs, and logs each change.
+     * Takes over what can change while the server runs, and logs each change. Files that the configuration names are read again.
      *
      * @returns what was taken over, and what needs a restart
      */
@@ -50,6 +51,7 @@ export class ConfigReload extends Context.Service<
       Effect.gen(function* () {
         const logger = yield* RelayLogger
         const values = structuredClone(initial)
+        const reloads = Reloads.make()
         const apply = Effect.fnUntraced(function* (next: Values) {
           const before = values.logger.log_level
           const changes = keys().flatMap((key): ReadonlyArray<Change> => {
@@ -69,10 +71,14 @@ export class ConfigReload extends Context.Service<
             yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
           }
           if (changes.length === 0) yield* Effect.logInfo("configuration: nothing has changed")
+          yield* reloads.reload
           logger.setLevelUnsafe(values.logger.log_level)
           return { applied, restart }
         })
-        return Context.make(ServerConfig, values).pipe(Context.add(ConfigReload, ConfigReload.of({ apply })))
+        return Context.make(ServerConfig, values).pipe(
+          Context.add(ConfigReload, ConfigReload.of({ apply })),
+          Context.add(Reloads.Reloads, reloads.service)
+        )
       })
     )
 }

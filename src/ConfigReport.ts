@@ -29,7 +29,8 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   }
 }
 
-const formatProblem = ({ path, expected, found, hint }: Problem): string =>
+/** A problem as one line for a person. */
+export const formatProblem = ({ path, expected, found, hint }: Problem): string =>
   `${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`
 
 /** What a report needs to know of one configuration key or group of keys. */

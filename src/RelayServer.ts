@@ -7,6 +7,7 @@ import type * as Tracer from "effect/Tracer"
 import { AdminServer } from "./admin/AdminServer.ts"
 import * as Cluster from "./bus/Cluster.ts"
 import * as TcpListener from "./listen/TcpListener.ts"
+import { TlsIdentity } from "./listen/TlsIdentity.ts"
 import { Backpressure } from "./relay/Backpressure.ts"
 import { Broadcaster } from "./relay/Broadcaster.ts"
 import { Bus } from "./relay/Bus.ts"
@@ -41,6 +42,7 @@ export type { Incident, Totals } from "./relay/Incidents.ts"
 export { type BoundAddress, ListenError } from "./relay/Listener.ts"
 export type { Operations, ServerState } from "./relay/Operations.ts"
 export { ClientNotFound, MessageRejected, QuarantineRejected } from "./relay/Rejections.ts"
+export { TlsError } from "./listen/TlsIdentity.ts"
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts"
 
 /** Everything on: the seed's Rust backend. */
@@ -142,8 +144,8 @@ export class RelayServer extends Context.Service<
   )
 
   /**
-   * The services that the configuration asks for: TCP, the protections of the profile, and what operators see, and NATS where there are other
-   * processes.
+   * The services that the configuration asks for: TCP, with TLS or without, the protections of the profile, what operators see, and
+   * NATS where there are other processes.
    */
   static readonly layerServices = Layer.mergeAll(
     profile,
@@ -151,12 +153,13 @@ export class RelayServer extends Context.Service<
     Broadcaster.layer,
     TcpListener.layer,
     AdminServer.layer,
+    TlsIdentity.layer,
     bus
   )
 
   /**
    * The server that the `ServerConfig` describes. Exports what `otlp` says, unless it is given a `Telemetry`. Fails with
-   * `ListenError` or `BusError`.
+   * `ListenError`, `TlsError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(
     this.layerNoDeps.pipe(Layer.provide(this.layerServices), Layer.provide(Telemetry.layerDefault))
@@ -167,7 +170,7 @@ export class RelayServer extends Context.Service<
    * `server.json`.
    *
    * @param options in the form of a `server.json`; what is left out has its default there
-   * @returns fails with `ConfigError`, which says everything that is wrong with the options, `ListenError` or `BusError`
+   * @returns fails with `ConfigError`, which says everything that is wrong with the options, `ListenError`, `TlsError` or `BusError`
    */
   static readonly layer = (options: Options = {}) =>
     this.layerConfig.pipe(Layer.provide(ServerConfig.layerValue(options, "RelayServer.layer")))

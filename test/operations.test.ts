@@ -460,7 +460,14 @@ describe("stats", () => {
           quarantined: 0,
           "server full": 1,
           "dropped, too many at once": 0,
-          draining: 0
+          draining: 0,
+          "not allowed": 0,
+          "no PROXY header": 0,
+          "TLS on the plain-text port": 0,
+          "plain text on the TLS port": 0,
+          "TLS handshake failed": 0,
+          "arrival timed out": 0,
+          "displaced while arriving": 0
         },
         departures: { ...noDepartures(), left: 1 },
         quarantined: 0,

@@ -1,11 +1,19 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { type Connection, ConnectionLost } from "../relay/Connection.ts"
+import { isClientHello } from "./ClientHello.ts"
 
 type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
 
+/** A client, as it is known from its address, a load balancer's word, or its certificate. */
+export interface Peer {
+  readonly address: string
+  readonly ip: string
+  readonly subject?: string | undefined
+}
+
 /**
- * One TCP client as a `Connection`. The socket must be paused and `allowHalfOpen`, with listeners of nobody else.
+ * One TCP client as a `Connection`, with TLS or without. The socket must be paused and `allowHalfOpen`, with listeners of nobody else.
  *
  * Node's socket is used directly: Effect's own adapter costs a connection three times the memory, waits for ever when it
  * writes to a dead socket, and knows no bytes waiting (docs/decisions.md).
@@ -13,6 +21,7 @@ type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
 export class TcpConnection implements Connection {
   readonly address: string
   readonly ip: string
+  readonly subject: string | undefined
   onWritable: () => void = () => {}
 
   readonly #socket: Net.Socket
@@ -20,17 +29,30 @@ export class TcpConnection implements Connection {
   #waiter: ((bytes: Bytes) => void) | undefined
   /** Arrived while nobody pulled: at most one chunk, because then the socket is paused. */
   #arrived: Uint8Array | undefined
-  #state: "open" | "half-closed" | "closed" = "open"
+  /** `silent`: nothing has arrived yet. */
+  #state: "silent" | "open" | "half-closed" | "closed" = "silent"
   #lost: string | undefined
   #discarding = false
 
-  constructor(socket: Net.Socket, client: { readonly address: string; readonly ip: string }) {
+  /** @param onTls called if the client begins with TLS; then its connection is dropped. Without it, TLS is bytes like any other */
+  constructor(socket: Net.Socket, peer: Peer, onTls?: (ip: string) => void) {
     this.#socket = socket
-    this.address = client.address
-    this.ip = client.ip
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk))
+    this.address = peer.address
+    this.ip = peer.ip
+    this.subject = peer.subject
+    socket.on("data", (chunk: Buffer) => {
+      if (this.#state === "silent") {
+        this.#state = "open"
+        if (onTls !== undefined && isClientHello(chunk)) {
+          this.#lost = "speaks TLS, which this port does not"
+          onTls(this.ip)
+          return void socket.destroy()
+        }
+      }
+      this.#onData(chunk)
+    })
     socket.on("end", () => {
-      if (this.#state === "open") this.#state = "half-closed"
+      if (this.#state !== "closed") this.#state = "half-closed"
       this.#wake(END_OF_STREAM)
     })
     socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -49,7 +71,7 @@ export class TcpConnection implements Connection {
       this.#arrived = undefined
       return resume(Effect.succeed(chunk))
     }
-    if (this.#state !== "open") return resume(this.#endOfPull())
+    if (this.#state === "half-closed" || this.#state === "closed") return resume(this.#endOfPull())
     this.#waiter = resume
     if (this.#socket.isPaused()) this.#socket.resume()
     return Effect.sync(() => {

@@ -7,12 +7,18 @@ import { closeSync, openSync, readFileSync } from "node:fs"
 import * as Net from "node:net"
 import { devNull } from "node:os"
 import { type Door, FULL, type Refusal } from "../relay/Door.ts"
+import type { Incident } from "../relay/Incidents.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
 import { type BoundAddress, ListenError, Listener } from "../relay/Listener.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
-import { TcpConnection } from "./TcpConnection.ts"
+import * as AddressFilter from "./AddressFilter.ts"
+import * as Arrival from "./Arrival.ts"
+import { Lobby } from "./Lobby.ts"
+import { type Peer, TcpConnection } from "./TcpConnection.ts"
+import * as TlsHandshake from "./TlsHandshake.ts"
+import { type TlsError, TlsIdentity } from "./TlsIdentity.ts"
 
 /** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
 const HIGH_WATER_MARK = 65_536
@@ -35,14 +41,22 @@ const DESCRIPTOR_CHECK_MILLIS = 1000
 /** Descriptors that must be free before listening again: it takes one itself, and each client one. */
 const SPARE_DESCRIPTORS = 8
 
-/** Listens on the configured host and port (contract, section 1; seed, "Operational model"). */
-export const layer: Layer.Layer<Listener, never, ServerConfig> = Layer.effect(
+/** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
+const LOBBY_PLACES = 1024
+
+/** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (contract, section 1; seed, "Operational model"). */
+export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect(
   Listener,
-  Effect.map(ServerConfig, (config) => Listener.of({ listen: (door) => listenOn(config, door) }))
-)
+  Effect.gen(function* () {
+    const config = yield* ServerConfig
+    const tls = yield* TlsIdentity
+    return Listener.of({ listen: (door) => listenOn(config, tls, door) })
+  })
+).pipe(Layer.provide(TlsIdentity.layer))
 
 const listenOn = Effect.fnUntraced(function* (
   config: ServerConfig["Service"],
+  tls: TlsIdentity["Service"],
   door: Door
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const { listen_backlog } = config.hyper_parameters
@@ -78,17 +92,33 @@ const listenOn = Effect.fnUntraced(function* (
   const descriptors = descriptorLimit()
   const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
+  const lobby = new Lobby(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
+  const isFull = () => door.clientsUnsafe() + lobby.size >= places - refusalPlaces
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces, places)
+    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobby.size, places)
   })
+  const filter = AddressFilter.make(() => config.hyper_parameters)
+  const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }
+  const onTls = (ip: string) => door.refusedUnsafe(ip, "TLS on the plain-text port")
   server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
-  const receive = (socket: Net.Socket) => {
-    const client = Address.ofPeer(socket)
-    // Gone already.
-    if (client === undefined) return void socket.destroy()
-    const refusal = door.clientsUnsafe() >= places - refusalPlaces ? FULL : door.enterUnsafe(client)
+  const enter = (socket: Net.Socket, client: Peer) => {
+    const refusal = isFull() ? FULL : door.enterUnsafe(client)
     if (refusal !== undefined) return refuse(socket, client.ip, refusal)
-    fork(door.session(new TcpConnection(socket, client)))
+    fork(door.session(new TcpConnection(socket, client, onTls)))
+  }
+  const turnAway = (socket: Net.Socket, ip: string, incident: Incident) => {
+    door.refusedUnsafe(ip, incident)
+    socket.destroy()
+  }
+  const receive = (socket: Net.Socket) => {
+    const peer = Address.ofPeer(socket)
+    // Gone already.
+    if (peer === undefined) return void socket.destroy()
+    const standing = Arrival.standingOf(guards, peer.ip)
+    if (standing === "client") return enter(socket, peer)
+    if (standing === "not allowed") return turnAway(socket, peer.ip, standing)
+    if (isFull() && !lobby.displaceOldest()) return turnAway(socket, peer.ip, FULL.incident)
+    fork(Arrival.arrive(guards, socket, peer, enter))
   }
   const accepted = new AcceptQueue(receive)
   server.on("connection", (socket) => accepted.push(socket))

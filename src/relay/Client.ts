@@ -31,6 +31,8 @@ export interface ClientInfo {
   /** `ip:port`: its name in envelopes, logs and every operation. */
   readonly address: string
   readonly ip: string
+  /** Whose certificate it has shown, where it was asked for one: `CN=agent-7,O=Example`. */
+  readonly subject?: string | undefined
   readonly connectedSince: Date
   /** Complete lines received, whatever became of them. */
   readonly linesIn: number
@@ -104,9 +106,11 @@ export class Client implements Watched {
 
   get info(): ClientInfo {
     const { outbox } = this.member
+    const { address, ip, subject } = this.connection
     return {
-      address: this.connection.address,
-      ip: this.connection.ip,
+      address,
+      ip,
+      ...(subject !== undefined && { subject }),
       connectedSince: new Date(this.connectedMillis),
       linesIn: this.linesIn,
       linesOut: outbox.sentMessages,

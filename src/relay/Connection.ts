@@ -21,6 +21,8 @@ export interface Connection {
   readonly address: string
   /** The client's IP address; an IPv4 client of a dual-stack socket has its plain IPv4 address here. */
   readonly ip: string
+  /** Whose certificate the client has shown, if it has, and the transport has verified it: `CN=agent-7,O=Example`. */
+  readonly subject?: string | undefined
 
   /**
    * The bytes that arrived next, or `undefined` once the peer has sent its last. While nobody pulls, nothing is read and

@@ -21,6 +21,8 @@ const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
 
 /** Who may come in: what every listener asks before anything is allocated for a session. */
 export interface Door {
+  /** Why a client could not come in now, if it could not. It gets no place: for those who do not deserve a handshake. */
+  readonly checkUnsafe: (client: Suspect) => Refusal | undefined
   /** Gives a client a place, which its session gives back; or says why not. */
   readonly enterUnsafe: (client: Suspect) => Refusal | undefined
   /** The session of a client that has a place, to the end. Never fails. */
@@ -59,14 +61,23 @@ export const make = Effect.fnUntraced(function* (
   }
   yield* Effect.addFinalizer(() => Effect.suspend(() => report(Infinity)))
 
+  const refusalOf = (client: Suspect): Refusal | undefined => {
+    if (isDraining()) return DRAINING
+    const remaining = quarantine.remainingMillisUnsafe(client)
+    if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
+    return limits.enterUnsafe(client.ip) ? undefined : FULL
+  }
+
   const door: Door = {
+    checkUnsafe: (client) => {
+      const refusal = refusalOf(client)
+      if (refusal === undefined) limits.leaveUnsafe(client.ip)
+      return refusal
+    },
     enterUnsafe: (client) => {
-      if (isDraining()) return DRAINING
-      const remaining = quarantine.remainingMillisUnsafe(client)
-      if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
-      if (!limits.enterUnsafe(client.ip)) return FULL
-      clients++
-      return undefined
+      const refusal = refusalOf(client)
+      if (refusal === undefined) clients++
+      return refusal
     },
     session: (connection) =>
       Effect.ensuring(

@@ -12,6 +12,13 @@ export type Incident =
   | "server full"
   | "dropped, too many at once"
   | "draining"
+  | "not allowed"
+  | "no PROXY header"
+  | "TLS on the plain-text port"
+  | "plain text on the TLS port"
+  | "TLS handshake failed"
+  | "arrival timed out"
+  | "displaced while arriving"
 
 /** After a line about an incident, the next one about the same waits this long and sums up what happened meanwhile. */
 const SUMMARY_MILLIS = 10_000
@@ -31,7 +38,14 @@ export const noTotals = (): Totals => ({
   quarantined: 0,
   "server full": 0,
   "dropped, too many at once": 0,
-  draining: 0
+  draining: 0,
+  "not allowed": 0,
+  "no PROXY header": 0,
+  "TLS on the plain-text port": 0,
+  "plain text on the TLS port": 0,
+  "TLS handshake failed": 0,
+  "arrival timed out": 0,
+  "displaced while arriving": 0
 })
 
 interface Tally {

@@ -83,7 +83,9 @@ export const make = Effect.gen(function* () {
       client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
       roster.enter(client)
-      return Effect.as(Effect.logInfo(`${connection.address} connected (${count(broadcaster.sizeUnsafe())})`), client)
+      const { address, subject } = connection
+      const name = subject === undefined ? address : `${address} (${subject})`
+      return Effect.as(Effect.logInfo(`${name} connected (${count(broadcaster.sizeUnsafe())})`), client)
     })
 
   /** The hot path: relays the lines at hand until there are none, or the sender has to wait. Tells why it stopped. */
@@ -305,8 +307,9 @@ export const make = Effect.gen(function* () {
 
   /** The same for clients on whose lines the host program decides. */
   const relayAdmitted = (open: Open) => (client: Client) => {
-    const { address, closed, ip } = client.connection
-    const admitted = Effect.flatMap(notInterrupted(open({ address, ip })), (gate) => {
+    const { address, closed, ip, subject } = client.connection
+    const sender = { address, ip, ...(subject !== undefined && { subject }) }
+    const admitted = Effect.flatMap(notInterrupted(open(sender)), (gate) => {
       client.gate = (line) => notInterrupted(gate(line))
       return relayAll(client)
     })

@@ -51,7 +51,14 @@ const INCIDENTS: { readonly [incident in Incident]: readonly [family: keyof type
   quarantined: ["refused", "quarantined"],
   "server full": ["refused", "server_full"],
   "dropped, too many at once": ["refused", "too_many_at_once"],
-  draining: ["refused", "draining"]
+  draining: ["refused", "draining"],
+  "not allowed": ["refused", "not_allowed"],
+  "no PROXY header": ["refused", "no_proxy_header"],
+  "TLS on the plain-text port": ["refused", "tls_on_plain_port"],
+  "plain text on the TLS port": ["refused", "plain_on_tls_port"],
+  "TLS handshake failed": ["refused", "tls_handshake"],
+  "arrival timed out": ["refused", "arrival_timeout"],
+  "displaced while arriving": ["refused", "displaced"]
 }
 
 const DEPARTURES: { readonly [kind in DepartureKind]: string } = {

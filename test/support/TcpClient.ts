@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import * as Tls from "node:tls"
 
 /** A client on a real socket: what a person with `nc` has. */
 export interface TcpClient {
@@ -26,20 +27,21 @@ const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
     orElse: () => Effect.die(new Error(`waited too long for ${what}`))
   })
 
-/** Connects; the socket is gone when the scope closes. */
+/** Connects, with TLS if there are options for it; the socket is gone when the scope closes. */
 export const connect = (
   port: number,
-  options: { readonly host?: string; readonly localAddress?: string } = {}
+  options: { readonly host?: string; readonly localAddress?: string; readonly tls?: Tls.ConnectionOptions } = {}
 ): Effect.Effect<TcpClient, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { host = "127.0.0.1", ...local } = options
+    const { host = "127.0.0.1", tls, ...local } = options
     const lines = yield* Queue.unbounded<string>()
     const ended = yield* Deferred.make<void>()
     const socket = yield* Effect.acquireRelease(
       Effect.callback<Net.Socket>((resume) => {
-        const socket = Net.connect({ port, host, allowHalfOpen: true, ...local })
+        const target = { port, host, allowHalfOpen: true, ...local }
+        const socket = tls === undefined ? Net.connect(target) : Tls.connect({ ...target, ...tls })
         socket.setNoDelay(true)
-        socket.once("connect", () => resume(Effect.succeed(socket)))
+        socket.once(tls === undefined ? "connect" : "secureConnect", () => resume(Effect.succeed(socket)))
         socket.once("error", (error) => resume(Effect.die(error)))
       }),
       (socket) => Effect.sync(() => socket.destroy())

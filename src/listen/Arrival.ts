@@ -1,0 +1,76 @@
+import * as Effect from "effect/Effect"
+import type * as Net from "node:net"
+import type { Door } from "../relay/Door.ts"
+import type { Incident } from "../relay/Incidents.ts"
+import type { AddressFilter } from "./AddressFilter.ts"
+import type { Lobby } from "./Lobby.ts"
+import * as ProxyHeader from "./ProxyHeader.ts"
+import type { Peer } from "./TcpConnection.ts"
+import type { TlsHandshake } from "./TlsHandshake.ts"
+
+/** What stands before the door. */
+export interface Guards {
+  readonly door: Door
+  readonly filter: AddressFilter
+  readonly lobby: Lobby
+  /** How handshakes are made now; `undefined`: TLS is off. */
+  readonly handshake: () => TlsHandshake | undefined
+}
+
+/** Who has connected, so far as the address tells. */
+export type Standing =
+  /** A client, at once. */
+  | "client"
+  /** It has to say whose it is, or to shake hands: `arrive`. */
+  | "arriving"
+  /** It may not connect. */
+  | "not allowed"
+
+/** Looks at who has connected, before anything is allocated for it. A load balancer need not be in `allow`: its clients do. */
+export const standingOf = ({ filter, handshake }: Guards, ip: string): Standing => {
+  const isProxy = filter.isTrustedProxy(ip)
+  if (isProxy ? filter.isDenied(ip) : !filter.isAllowed(ip)) return "not allowed"
+  return isProxy || handshake() !== undefined ? "arriving" : "client"
+}
+
+/**
+ * Takes a connection through its PROXY header and its TLS handshake, as far as it needs them. Who is refused anyway gets no
+ * handshake: it costs more than everything else about a connection. What goes wrong is counted and ends the connection.
+ *
+ * @param socket paused
+ * @param peer at the other end of it
+ * @param enter gets the client, once it is known and can be spoken to, with the socket to do so
+ */
+export const arrive = (
+  { door, filter, handshake, lobby }: Guards,
+  socket: Net.Socket,
+  peer: Peer,
+  enter: (socket: Net.Socket, client: Peer) => void
+): Effect.Effect<void> => {
+  let client = peer
+  const arrival = Effect.gen(function* () {
+    if (filter.isTrustedProxy(peer.ip)) {
+      client = (yield* ProxyHeader.read(socket)) ?? peer
+      if (client !== peer && !filter.isAllowed(client.ip)) return yield* Effect.fail<Incident>("not allowed")
+    }
+    const tls = handshake()
+    if (tls === undefined) return socket
+    const refusal = door.checkUnsafe(client)
+    if (refusal !== undefined) return yield* Effect.fail(refusal.incident)
+    const secured = yield* tls.begin(socket)
+    client = { address: client.address, ip: client.ip, subject: secured.subject }
+    return secured.socket
+  })
+  socket.on("error", () => {})
+  return lobby.within(arrival).pipe(
+    Effect.match({
+      onSuccess: (ready) => enter(ready, client),
+      onFailure: (reason) => {
+        socket.destroy()
+        // Whoever leaves without a word has only looked whether somebody is there, as monitors do.
+        if (reason !== "gone") door.refusedUnsafe(client.ip, reason)
+      }
+    }),
+    Effect.onInterrupt(() => Effect.sync(() => socket.destroy()))
+  )
+}

@@ -1,0 +1,39 @@
+import * as Effect from "effect/Effect"
+import type * as Net from "node:net"
+
+/** What the first bytes of a connection mean, and how many of them nobody else needs to see. */
+export interface Finding<A> {
+  readonly value: A
+  readonly consumed: number
+}
+
+/**
+ * Reads the first bytes of a connection until they mean something, and gives the others back: whoever reads the socket next
+ * begins with them. At most one chunk more than `decide` needs is read.
+ *
+ * @param socket paused; it is paused afterwards as well
+ * @param decide gets all bytes so far; `undefined`: it needs more
+ * @returns fails with `"gone"` if the connection has ended before
+ */
+export const read = <A>(
+  socket: Net.Socket,
+  decide: (bytes: Buffer) => Finding<A> | undefined
+): Effect.Effect<A, "gone"> =>
+  Effect.callback((resume) => {
+    let bytes: Buffer = Buffer.alloc(0)
+    const leave = () => socket.off("data", onData).off("end", onEnd).off("close", onEnd).pause()
+    const onData = (chunk: Buffer) => {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
+      const finding = decide(bytes)
+      if (finding === undefined) return
+      leave()
+      if (finding.consumed < bytes.length) socket.unshift(bytes.subarray(finding.consumed))
+      resume(Effect.succeed(finding.value))
+    }
+    const onEnd = () => {
+      leave()
+      resume(Effect.fail("gone"))
+    }
+    socket.on("data", onData).once("end", onEnd).once("close", onEnd).resume()
+    return Effect.sync(leave)
+  })

@@ -1,0 +1,65 @@
+import * as Effect from "effect/Effect"
+import type { Incident } from "../relay/Incidents.ts"
+
+/** How long a connection may take to say whose it is, in milliseconds: its PROXY header and TLS handshake together. */
+export const PATIENCE_MILLIS = 10_000
+
+/**
+ * Where connections are that have not said yet whose they are. They are bounded in number and time, and are no clients: however many
+ * never say a word, they take nobody's place.
+ */
+export class Lobby {
+  readonly #capacity: number
+  /** Sends somebody away; the first of them has been here for longest. */
+  readonly #waiting = new Set<() => void>()
+
+  /** @param capacity how many may be here at once */
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  /** How many are here. */
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /**
+   * Sends the one away that has been here for longest: a client that means it is soon done, however many others come.
+   *
+   * @returns `false` if nobody is here
+   */
+  displaceOldest(): boolean {
+    for (const leave of this.#waiting) {
+      leave()
+      return true
+    }
+    return false
+  }
+
+  /**
+   * Waits here for a connection to say whose it is. When it is full, the oldest has to go.
+   *
+   * @returns fails with what `arrival` does, or with why it has to go
+   */
+  within<A, E>(arrival: Effect.Effect<A, E>): Effect.Effect<A, E | Incident> {
+    return Effect.suspend(() => {
+      if (this.#waiting.size >= this.#capacity) this.displaceOldest()
+      return arrival.pipe(
+        Effect.raceFirst(this.#displaced),
+        Effect.timeoutOrElse({
+          duration: PATIENCE_MILLIS,
+          orElse: () => Effect.fail<Incident>("arrival timed out")
+        })
+      )
+    })
+  }
+
+  readonly #displaced = Effect.callback<never, Incident>((resume) => {
+    const leave = () => {
+      this.#waiting.delete(leave)
+      resume(Effect.fail("displaced while arriving"))
+    }
+    this.#waiting.add(leave)
+    return Effect.sync(() => this.#waiting.delete(leave))
+  })
+}

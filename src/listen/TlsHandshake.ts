@@ -1,0 +1,100 @@
+import * as Effect from "effect/Effect"
+import type * as Net from "node:net"
+import * as Tls from "node:tls"
+import type { Incident } from "../relay/Incidents.ts"
+import { HANDSHAKE_RECORD } from "./ClientHello.ts"
+import * as FirstBytes from "./FirstBytes.ts"
+import { type Identity, subjectOf } from "./TlsIdentity.ts"
+
+/**
+ * How handshakes are made at the moment.
+ *
+ * @param identity changes with a reload; `undefined`: TLS is off
+ */
+export const latest = (identity: () => Identity | undefined): (() => TlsHandshake | undefined) => {
+  let last: { readonly identity: Identity; readonly handshake: TlsHandshake } | undefined
+  return () => {
+    const current = identity()
+    if (current === undefined) return undefined
+    if (last?.identity !== current) last = { identity: current, handshake: new TlsHandshake(current) }
+    return last.handshake
+  }
+}
+
+/** A connection after its handshake. */
+export interface Secured {
+  /** Paused, with listeners of nobody. */
+  readonly socket: Tls.TLSSocket
+  /** Whose certificate the client has shown: verified, or `undefined`. */
+  readonly subject: string | undefined
+}
+
+/**
+ * The server's side of handshakes as one identity. Connections that have had theirs do not need it any more.
+ *
+ * A `tls.Server` that listens nowhere is the public way to a handshake on a socket that somebody else has accepted, client
+ * certificates verified. It does not say which socket became which, so both ends of the connection have to.
+ */
+export class TlsHandshake {
+  readonly #identity: Identity
+  readonly #server: Tls.Server
+  /** By both ends. */
+  readonly #underWay = new Map<string, (result: Effect.Effect<Secured, Incident>) => void>()
+
+  constructor(identity: Identity) {
+    this.#identity = identity
+    this.#server = Tls.createServer(identity.options)
+    this.#server.on("secureConnection", (socket) => {
+      // Whoever reads it says when.
+      socket.pause()
+      this.#underWay.get(endsOf(socket))?.(this.#resultOf(socket))
+    })
+    this.#server.on("tlsClientError", (_error, socket) => this.#underWay.get(endsOf(socket))?.(FAILED))
+  }
+
+  /**
+   * Makes a TLS connection of a plain one. It is left alone until its client has said something, so that one that never does costs
+   * little.
+   *
+   * @param socket paused, with an `error` listener
+   * @returns fails with what happened instead, or `"gone"` if the client has left without a word. Then, or when it is interrupted,
+   *   `socket` has to be destroyed
+   */
+  begin(socket: Net.Socket): Effect.Effect<Secured, Incident | "gone"> {
+    return Effect.flatMap(FirstBytes.read(socket, beginsWithHandshake), (isTls) =>
+      isTls ? this.#shake(socket) : Effect.fail<Incident>("plain text on the TLS port")
+    )
+  }
+
+  #shake(socket: Net.Socket): Effect.Effect<Secured, Incident> {
+    return Effect.callback((resume) => {
+      const ends = endsOf(socket)
+      const finish = (result: Effect.Effect<Secured, Incident>) => {
+        this.#underWay.delete(ends)
+        socket.off("close", onClose)
+        resume(result)
+      }
+      const onClose = () => finish(FAILED)
+      this.#underWay.set(ends, finish)
+      socket.once("close", onClose)
+      this.#server.emit("connection", socket)
+      return Effect.sync(() => this.#underWay.delete(ends))
+    })
+  }
+
+  #resultOf(socket: Tls.TLSSocket): Effect.Effect<Secured, Incident> {
+    const certificate = this.#identity.requestClientCert === false ? undefined : socket.getPeerX509Certificate()
+    if (certificate === undefined) return Effect.succeed({ socket, subject: undefined })
+    return socket.authorized ? Effect.succeed({ socket, subject: subjectOf(certificate) }) : FAILED
+  }
+}
+
+const FAILED = Effect.fail<Incident>("TLS handshake failed")
+
+const beginsWithHandshake = (bytes: Buffer): FirstBytes.Finding<boolean> => ({
+  value: bytes[0] === HANDSHAKE_RECORD,
+  consumed: 0
+})
+
+const endsOf = ({ localAddress, localPort, remoteAddress, remotePort }: Net.Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`

@@ -1,0 +1,377 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import * as Tls from "node:tls"
+import { ConfigReload } from "../../src/ConfigReload.ts"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
+import { decode } from "../../src/ServerConfig.ts"
+import * as Certificates from "../support/Certificates.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+/** A running server, what it logs, and a reload of the same configuration, or another. */
+const start = Effect.fnUntraced(function* (input: object) {
+  const lines: Array<string> = []
+  const { values } = yield* decode({ port: 0, ...input }, "test")
+  const context = yield* Layer.build(
+    RelayServer.layerConfig.pipe(
+      Layer.provideMerge(ConfigReload.layer(values)),
+      Layer.provideMerge(RelayLogger.layerTest(lines))
+    )
+  )
+  const relay = yield* Effect.provideContext(RelayServer, context)
+  const reload = Effect.fnUntraced(function* (next: object = input) {
+    const { values } = yield* decode({ port: 0, ...next }, "test")
+    yield* (yield* ConfigReload).apply(values)
+  }, Effect.provideContext(context))
+  return { relay, port: relay.address.port, lines, reload }
+})
+
+/** Waits until something is the case; what it waits for has no event to wait for. */
+const until = (condition: () => boolean) =>
+  Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
+    Effect.retry(Schedule.spaced("5 millis")),
+    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("waited too long")) })
+  )
+
+/** How the attempt to connect ends that must not succeed: the connection is closed, whatever came before. */
+const refused = (port: number, tls: Tls.ConnectionOptions) =>
+  Effect.callback<string>((resume) => {
+    const socket = Tls.connect({ port, host: "127.0.0.1", ...tls })
+    let text = ""
+    let code = ""
+    socket.setEncoding("utf8").on("data", (data: string) => (text += data))
+    socket.on("error", (error: NodeJS.ErrnoException) => (code = error.code ?? error.message))
+    socket.once("close", () => resume(Effect.succeed(text + code)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+describe.skipIf(!Certificates.hasOpenssl)(`TLS${Certificates.withOpenssl}`, () => {
+  it.live.each(["TLSv1.2", "TLSv1.3"] as const)("relays between clients that speak %s", (version) =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, relay } = yield* start({ tls: certificates.config })
+      const tls = { ...certificates.client(), maxVersion: version }
+      const a = yield* TcpClient.connect(port, { tls })
+      const b = yield* TcpClient.connect(port, { tls })
+      assert.strictEqual((a.socket as Tls.TLSSocket).getProtocol(), version)
+      yield* TcpClient.settled(a, b)
+      a.send("hello\nworld\n")
+      assert.deepStrictEqual(yield* b.lines(2), [TcpClient.envelope(a, "hello"), TcpClient.envelope(a, "world")])
+      for (const client of yield* relay.clients) assert.notProperty(client, "subject")
+      assert.match(lines.join("\n"), /INFO TLS as CN=localhost,O=Example, until \d{4}-/)
+    })
+  )
+
+  it.live("takes what a client sends at once with the end of its handshake, and in any pieces", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { port } = yield* start({ tls: certificates.config })
+      const b = yield* TcpClient.connect(port, { tls: certificates.client() })
+      const raw = Net.connect({ port, host: "127.0.0.1" })
+      yield* Effect.addFinalizer(() => Effect.sync(() => raw.destroy()))
+      // Byte by byte.
+      const { Duplex } = yield* Effect.promise(() => import("node:stream"))
+      const slow = new Duplex({
+        read() {},
+        write(chunk: Buffer, _encoding, done) {
+          for (let i = 0; i < chunk.length; i += 7) raw.write(chunk.subarray(i, i + 7))
+          done()
+        }
+      })
+      raw.setNoDelay(true).on("data", (chunk) => slow.push(chunk))
+      const a = Tls.connect({ socket: slow, ...certificates.client() })
+      a.write("early\n")
+      assert.match(yield* b.line, /"content":"early"/)
+    })
+  )
+
+  it.live("delivers what is on its way to a client that has ended its side", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port } = yield* start({ tls: certificates.config })
+      const a = yield* TcpClient.connect(port, { tls: certificates.client() })
+      const b = yield* TcpClient.connect(port, { tls: certificates.client() })
+      yield* TcpClient.settled(a, b)
+      yield* TcpClient.settled(b, a)
+      const content = "x".repeat(60_000)
+      b.socket.pause()
+      for (let i = 0; i < 100; i++) a.send(`${content}\n`)
+      yield* until(() => lines.filter((line) => line.includes("From ")).length > 100)
+      a.socket.end("last words, without a line feed")
+      b.socket.end()
+      b.socket.resume()
+      const rest = yield* b.rest
+      assert.strictEqual(rest.filter((line) => line === TcpClient.envelope(a, content)).length, 100)
+      yield* a.rest
+      yield* until(() => lines.some((line) => line.includes(`${a.address} disconnected: closed by the client`)))
+      yield* until(() => lines.some((line) => line.includes(`${b.address} disconnected: closed by the client`)))
+    })
+  )
+
+  it.live("bounds what waits for a client that never reads", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const slow_consumer = { soft_limit_bytes: 65_536, hard_limit_bytes: 1_048_576, stall_grace_ms: 0 }
+      const { lines, port, relay } = yield* start({
+        tls: certificates.config,
+        logger: { log_level: "INFO" },
+        hyper_parameters: { slow_consumer, rate_limit_msgs_per_minute: 1_000_000 }
+      })
+      const a = yield* TcpClient.connect(port, { tls: certificates.client() })
+      const b = yield* TcpClient.connect(port, { tls: certificates.client() })
+      yield* TcpClient.settled(a, b)
+      b.socket.pause()
+      const content = `${"x".repeat(60_000)}\n`
+      let most = 0
+      while (!lines.some((line) => line.includes(`${b.address} disconnected: reading too slowly`))) {
+        yield* Effect.callback<void>((resume) => void a.socket.write(content, () => resume(Effect.void)))
+        for (const { bytesWaiting } of yield* relay.clients) most = Math.max(most, bytesWaiting)
+      }
+      assert.isAbove(most, 65_536)
+      assert.isAtMost(most, 1_048_576)
+      yield* TcpClient.settled(a, yield* TcpClient.connect(port, { tls: certificates.client() }))
+    })
+  )
+
+  it.live("says goodbye", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const scope = yield* Scope.make()
+      const { port } = yield* Scope.provide(start({ tls: certificates.config }), scope)
+      const a = yield* TcpClient.connect(port, { tls: certificates.client() })
+      const b = yield* TcpClient.connect(port, { tls: certificates.client() })
+      yield* TcpClient.settled(a, b)
+      a.socket.once("end", () => a.socket.end())
+      // It never says a word.
+      const silent = yield* TcpClient.connect(port)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* a.rest, ["Warning: Server is shutting down."])
+      assert.deepStrictEqual(yield* b.rest, ["Warning: Server is shutting down."])
+      assert.deepStrictEqual(yield* silent.rest, [])
+    })
+  )
+
+  it.live("refuses versions that are too old", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { port, relay } = yield* start({ tls: { ...certificates.config, min_version: "TLSv1.3" } })
+      const old = { ...certificates.client(), maxVersion: "TLSv1.2" as const }
+      assert.strictEqual(yield* refused(port, old), "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION")
+      assert.strictEqual((yield* relay.stats).incidents["TLS handshake failed"], 1)
+      yield* TcpClient.connect(port, { tls: certificates.client() })
+    })
+  )
+
+  it.live("takes over renewed files on a reload, and drops nobody", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, reload } = yield* start({ tls: certificates.config })
+      const serial = ({ socket }: TcpClient.TcpClient) => (socket as Tls.TLSSocket).getPeerCertificate().serialNumber
+      const connect = TcpClient.connect(port, { tls: certificates.client() })
+      const before = yield* connect
+      // Halfway between the two.
+      const silent = yield* TcpClient.connect(port)
+      certificates.signed("server", "/O=Example/CN=renewed", "server.ext", 20)
+      yield* reload()
+      const after = yield* connect
+      assert.notStrictEqual(serial(before), serial(after))
+      yield* TcpClient.settled(before, after)
+      yield* TcpClient.settled(after, before)
+      assert.match(lines.join("\n"), /INFO TLS as CN=renewed,O=Example, until/)
+      assert.match(
+        lines.join("\n"),
+        /WARNING tls\.cert: \S+server\.pem expires in 19 days, on \S+: renew it and reload \(SIGHUP\)/
+      )
+      assert.isFalse(silent.socket.readableEnded)
+    })
+  )
+
+  it.live("goes on with the files it has when the renewed ones are of no use", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, reload } = yield* start({ tls: certificates.config })
+      certificates.write("server-key.pem", certificates.read("client-key.pem"))
+      yield* reload()
+      assert.match(
+        lines.join("\n"),
+        /ERROR TLS goes on as it was: tls\.key: expected the private key of the first certificate in \S+server\.pem, found \S+server-key\.pem, which belongs to another/
+      )
+      yield* TcpClient.connect(port, { tls: certificates.client() })
+    })
+  )
+})
+
+describe.skipIf(!Certificates.hasOpenssl)(`client certificates${Certificates.withOpenssl}`, () => {
+  const serve = Effect.fnUntraced(function* (request_client_cert: true | "optional") {
+    const certificates = yield* Certificates.make
+    const tls = { ...certificates.config, ca: certificates.path("ca.pem"), request_client_cert }
+    return { certificates, ...(yield* start({ tls })) }
+  })
+
+  it.live.each(["TLSv1.2", "TLSv1.3"] as const)("are required, and from the right authority (%s)", (maxVersion) =>
+    Effect.gen(function* () {
+      const { certificates, port, relay } = yield* serve(true)
+      const known = yield* TcpClient.connect(port, { tls: { ...certificates.client("client"), maxVersion } })
+      for (const name of ["stranger", undefined]) {
+        assert.match(
+          yield* refused(port, { ...certificates.client(name), maxVersion }),
+          /^(ERR_SSL_|ECONNRESET|EPIPE|$)/
+        )
+      }
+      assert.deepStrictEqual(
+        (yield* relay.clients).map(({ address, subject }) => ({ address, subject })),
+        [{ address: known.address, subject: "CN=agent-7,O=Example" }]
+      )
+      assert.strictEqual((yield* relay.stats).incidents["TLS handshake failed"], 2)
+    })
+  )
+
+  it.live("may be optional, but not from elsewhere", () =>
+    Effect.gen(function* () {
+      const { certificates, lines, port, relay } = yield* serve("optional")
+      const known = yield* TcpClient.connect(port, { tls: certificates.client("client") })
+      const unknown = yield* TcpClient.connect(port, { tls: certificates.client() })
+      assert.match(yield* refused(port, certificates.client("stranger")), /^(ECONNRESET|EPIPE|)$/)
+      yield* TcpClient.settled(known, unknown)
+      assert.deepStrictEqual(
+        (yield* relay.clients).map(({ address, subject }) => [address, subject]),
+        [
+          [known.address, "CN=agent-7,O=Example"],
+          [unknown.address, undefined]
+        ]
+      )
+      const connected = lines.filter((line) => line.includes(" connected ("))
+      assert.deepStrictEqual(connected, [
+        `INFO ${known.address} (CN=agent-7,O=Example) connected (1 client)`,
+        `INFO ${unknown.address} connected (2 clients)`
+      ])
+      assert.strictEqual((yield* relay.stats).incidents["TLS handshake failed"], 1)
+    })
+  )
+
+  it.live("name nobody who has resumed the session of a refused one", () =>
+    Effect.gen(function* () {
+      const { certificates, port, relay } = yield* serve("optional")
+      const sessions: Array<Buffer> = []
+      const socket = Tls.connect({ port, host: "127.0.0.1", ...certificates.client("stranger") })
+      socket.on("session", (session) => sessions.push(session)).on("error", () => {})
+      yield* Effect.callback<void>((resume) => void socket.once("close", () => resume(Effect.void)))
+      for (const session of sessions) {
+        assert.match(yield* refused(port, { ...certificates.client(), session }), /^(ECONNRESET|EPIPE|)$/)
+      }
+      assert.deepStrictEqual(yield* relay.clients, [])
+    })
+  )
+
+  it.live("have their subject shown harmlessly", () =>
+    Effect.gen(function* () {
+      const { certificates, lines, port, relay } = yield* serve(true)
+      certificates.signed("client", "/CN=a\u202eb,\u0085\n2000 INFO forged/O=\u00e9", "client.ext")
+      yield* TcpClient.connect(port, { tls: certificates.client("client") })
+      yield* until(() => lines.some((line) => line.includes(" connected (")))
+      const [client] = yield* relay.clients
+      assert.notMatch(client!.subject!, /[\p{Cc}\u202e]/u)
+      assert.include(client!.subject!, "O=\u00e9")
+    })
+  )
+})
+
+describe.skipIf(!Certificates.hasOpenssl)(`who speaks the wrong language${Certificates.withOpenssl}`, () => {
+  it.live("is closed without noise: plain text on the TLS port", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, relay } = yield* start({ tls: certificates.config })
+      for (const text of ["hello\n", "GET / HTTP/1.1\r\n\r\n", "\u0000", "\n"]) {
+        const client = yield* TcpClient.connect(port)
+        client.send(text)
+        assert.deepStrictEqual(yield* client.rest, [])
+      }
+      assert.strictEqual((yield* relay.stats).incidents["plain text on the TLS port"], 4)
+      const noise = lines.filter((line) => !line.startsWith("INFO"))
+      assert.deepStrictEqual(noise, ["WARNING connections refused: plain text on the TLS port; last from 127.0.0.1"])
+    })
+  )
+
+  it.live("is closed without noise: bytes that only begin like TLS", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, relay } = yield* start({ tls: certificates.config })
+      for (let i = 0; i < 5; i++) {
+        const client = yield* TcpClient.connect(port)
+        client.send(Buffer.concat([Buffer.from([22, 3, 1, 0, 60 + i]), Buffer.alloc(200, i)]))
+        yield* client.rest
+      }
+      yield* until(() => lines.length > 0)
+      assert.strictEqual((yield* relay.stats).incidents["TLS handshake failed"], 5)
+      const noise = lines.filter((line) => !line.startsWith("INFO"))
+      assert.deepStrictEqual(noise, ["WARNING connections refused: TLS handshake failed; last from 127.0.0.1"])
+    })
+  )
+
+  it.live("is closed without noise: TLS on the plain-text port", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, relay } = yield* start({})
+      for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+        assert.match(yield* refused(port, { ...certificates.client(), maxVersion }), /^(ECONNRESET|EPIPE)?$/)
+      }
+      assert.strictEqual((yield* relay.stats).incidents["TLS on the plain-text port"], 2)
+      const noise = lines.filter((line) => !line.startsWith("INFO"))
+      assert.deepStrictEqual(noise, ["WARNING connections refused: TLS on the plain-text port; last from 127.0.0.1"])
+      assert.match(lines.join("\n"), /INFO \S+ disconnected: speaks TLS, which this port does not \(0 clients\)/)
+    })
+  )
+
+  it.live("is not somebody who comes and goes without a word, as monitors do", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { lines, port, relay } = yield* start({ tls: certificates.config })
+      const monitor = yield* TcpClient.connect(port)
+      monitor.socket.end()
+      yield* monitor.rest
+      const { incidents } = yield* relay.stats
+      assert.isTrue(Object.values(incidents).every((count) => count === 0))
+      assert.isTrue(lines.every((line) => line.startsWith("INFO")))
+    })
+  )
+})
+
+describe.skipIf(!Certificates.hasOpenssl)(`a flood of handshakes${Certificates.withOpenssl}`, () => {
+  it.live("takes no place of a client", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { port, relay } = yield* start({ tls: certificates.config, hyper_parameters: { max_clients: 2 } })
+      const hello = Buffer.from([22, 3, 1, 2, 0, 1, 0])
+      const silent = yield* Effect.forEach(Array.from({ length: 60 }), () => TcpClient.connect(port), {
+        concurrency: 20
+      })
+      for (const client of silent.slice(30)) client.send(hello)
+      const a = yield* TcpClient.connect(port, { tls: certificates.client() })
+      const b = yield* TcpClient.connect(port, { tls: certificates.client() })
+      yield* TcpClient.settled(a, b)
+      assert.strictEqual((yield* relay.stats).clients, 2)
+      // There is no third place: it is not worth a handshake.
+      assert.match(yield* refused(port, certificates.client()), /^ECONNRESET|^$/)
+      assert.strictEqual((yield* relay.stats).incidents["server full"], 1)
+    })
+  )
+
+  it.live("does not keep clients out who shake hands, however many there are", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { port, relay } = yield* start({ tls: certificates.config })
+      yield* Effect.forEach(Array.from({ length: 1300 }), () => TcpClient.connect(port), { concurrency: 50 })
+      const a = yield* TcpClient.connect(port, { tls: certificates.client() })
+      const b = yield* TcpClient.connect(port, { tls: certificates.client() })
+      yield* TcpClient.settled(a, b)
+      const { clients, incidents } = yield* relay.stats
+      assert.strictEqual(clients, 2)
+      assert.isAtLeast(incidents["displaced while arriving"], 270)
+    })
+  )
+})
