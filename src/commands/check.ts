@@ -6,6 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import { statSync } from "node:fs"
 import * as ConfigReport from "../ConfigReport.ts"
 import * as ConfigSources from "../ConfigSources.ts"
+import * as TlsIdentity from "../listen/TlsIdentity.ts"
 import { escapeJson } from "../logging/LogFormat.ts"
 import * as ServerConfig from "../ServerConfig.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
@@ -158,7 +159,14 @@ export const check = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ json, ...flags }) {
-    const loaded = loadConfig(flags)
+    const loaded = loadConfig(flags).pipe(
+      // The server reads the files of TLS before it listens, and so does this.
+      Effect.tap(({ description, values }) =>
+        Effect.catchTag(TlsIdentity.load(values.tls), "TlsError", ({ issues }) =>
+          Effect.fail(ConfigReport.invalid(description, issues))
+        )
+      )
+    )
     const complete = yield* json
       ? Effect.tapError(loaded, ({ issues, source, summary }) =>
           print({ valid: false, source, summary, problems: issues })

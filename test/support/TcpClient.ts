@@ -59,7 +59,7 @@ export const connect = (
     const { localAddress, localPort } = socket
     const line = patiently(Queue.take(lines), "a line")
     return {
-      address: localAddress!.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`,
+      address: localAddress?.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`,
       socket,
       send: (text) => void socket.write(text),
       line,

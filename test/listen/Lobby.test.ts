@@ -1,0 +1,54 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import { Lobby, PATIENCE_MILLIS } from "../../src/listen/Lobby.ts"
+
+const silent = (lobby: Lobby) => Effect.forkChild(Effect.flip(lobby.within(Effect.never)), { startImmediately: true })
+
+describe("the lobby", () => {
+  it.effect("gives each connection ten seconds", () =>
+    Effect.gen(function* () {
+      const lobby = new Lobby(10)
+      const first = yield* silent(lobby)
+      yield* TestClock.adjust(PATIENCE_MILLIS - 1)
+      const second = yield* silent(lobby)
+      assert.strictEqual(lobby.size, 2)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(first), "arrival timed out")
+      assert.strictEqual(lobby.size, 1)
+      yield* TestClock.adjust(PATIENCE_MILLIS)
+      assert.strictEqual(yield* Fiber.join(second), "arrival timed out")
+      assert.strictEqual(lobby.size, 0)
+    })
+  )
+
+  it.effect("sends the oldest away when it is full", () =>
+    Effect.gen(function* () {
+      const lobby = new Lobby(2)
+      const [first, second, third] = [yield* silent(lobby), yield* silent(lobby), yield* silent(lobby)]
+      assert.strictEqual(yield* Fiber.join(first), "displaced while arriving")
+      assert.strictEqual(lobby.size, 2)
+      assert.strictEqual(yield* lobby.within(Effect.succeed("known at once")), "known at once")
+      assert.strictEqual(yield* Fiber.join(second), "displaced while arriving")
+      assert.strictEqual(lobby.size, 1)
+      yield* Fiber.interrupt(third)
+      assert.strictEqual(lobby.size, 0)
+      assert.isFalse(lobby.displaceOldest())
+    })
+  )
+
+  it.effect("lets out who has said whose it is, or cannot", () =>
+    Effect.gen(function* () {
+      const lobby = new Lobby(2)
+      assert.strictEqual(
+        yield* lobby
+          .within(Effect.delay(Effect.succeed(1), 5))
+          .pipe(Effect.forkChild, Effect.tap(TestClock.adjust(5)), Effect.flatMap(Fiber.join)),
+        1
+      )
+      assert.strictEqual(yield* Effect.flip(lobby.within(Effect.fail("gone" as const))), "gone")
+      assert.strictEqual(lobby.size, 0)
+    })
+  )
+})

@@ -1,0 +1,37 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { ConfigReload } from "../../src/ConfigReload.ts"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
+import { decode } from "../../src/ServerConfig.ts"
+
+/** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
+export const start = Effect.fnUntraced(function* (input: object) {
+  const lines: Array<string> = []
+  const { values } = yield* decode({ port: 0, ...input }, "test")
+  const context = yield* Layer.build(
+    RelayServer.layerConfig.pipe(
+      Layer.provideMerge(ConfigReload.layer(values)),
+      Layer.provideMerge(RelayLogger.layerTest(lines))
+    )
+  )
+  const relay = yield* Effect.provideContext(RelayServer, context)
+  const { apply } = yield* Effect.provideContext(ConfigReload, context)
+  const reload = (next: object = input) =>
+    decode({ port: 0, ...next }, "test").pipe(
+      Effect.flatMap(({ values }) => apply(values)),
+      Effect.provideContext(context)
+    )
+  return { relay, port: relay.address.port, lines, reload }
+})
+
+/** Waits until something is the case for which there is no event to wait for. */
+export const until = (condition: () => boolean) =>
+  Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
+    Effect.retry(Schedule.spaced("5 millis")),
+    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("waited too long")) })
+  )
+
+/** What of a log is more than information. */
+export const noise = (lines: ReadonlyArray<string>) => lines.filter((line) => !line.startsWith("INFO"))
