@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 import { Duplex } from "node:stream"
 import * as Certificates from "../support/Certificates.ts"
-import { noise, start, until } from "../support/Server.ts"
+import { noise, start } from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const LOCAL = ["127.0.0.1"]
@@ -209,7 +209,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`TLS behind a load balancer${Certifica
       })
       const a = yield* connect(v1("192.0.2.7"))
       const b = yield* connect(v2(0x21, "192.0.2.8", 4000))
-      yield* until(() => Effect.runSync(relay.clients).length === 2)
+      while ((yield* relay.clients).length < 2) yield* Effect.sleep("5 millis")
       b.send("hello\n")
       assert.strictEqual(yield* a.line, envelope("192.0.2.8:4000", "hello"))
     })
