@@ -9,13 +9,13 @@ export const PATIENCE_MILLIS = 10_000
  * never say a word, they take nobody's place.
  */
 export class Lobby {
-  readonly #capacity: number
+  /** How many may be here at once. */
+  readonly capacity: number
   /** Sends somebody away; the first of them has been here for longest. */
   readonly #waiting = new Set<() => void>()
 
-  /** @param capacity how many may be here at once */
   constructor(capacity: number) {
-    this.#capacity = capacity
+    this.capacity = capacity
   }
 
   /** How many are here. */
@@ -43,7 +43,7 @@ export class Lobby {
    */
   within<A, E>(arrival: Effect.Effect<A, E>): Effect.Effect<A, E | Incident> {
     return Effect.suspend(() => {
-      if (this.#waiting.size >= this.#capacity) this.displaceOldest()
+      if (this.#waiting.size >= this.capacity) this.displaceOldest()
       return arrival.pipe(
         Effect.raceFirst(this.#displaced),
         Effect.timeoutOrElse({

@@ -94,8 +94,10 @@ const listenOn = Effect.fnUntraced(function* (
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
   const lobby = new Lobby(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
   const isFull = () => door.clientsUnsafe() + lobby.size >= places - refusalPlaces
+  const lobbyPlaces = () =>
+    tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0 ? lobby.capacity : 0
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobby.size, places)
+    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
   })
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }

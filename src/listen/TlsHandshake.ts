@@ -68,6 +68,7 @@ export class TlsHandshake {
 
   #shake(socket: Net.Socket): Effect.Effect<Secured, Incident> {
     return Effect.callback((resume) => {
+      if (socket.destroyed) return resume(FAILED)
       const ends = endsOf(socket)
       const finish = (result: Effect.Effect<Secured, Incident>) => {
         this.#underWay.delete(ends)

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { constants, createPrivateKey, X509Certificate } from "node:crypto"
-import { readFile } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import * as Tls from "node:tls"
 import { formatProblem, Problem } from "../ConfigReport.ts"
 import { escapeText } from "../logging/LogFormat.ts"
@@ -170,18 +170,26 @@ const problemOf = <A>(result: Result.Result<A, Problem> | undefined): Problem | 
 
 const REASONS: Record<string, string> = {
   ENOENT: "which does not exist",
-  EACCES: "which this user may not read",
-  EISDIR: "which is a directory"
+  EACCES: "which this user may not read"
 }
 
+/** All authorities of a public list take a quarter of it. */
+const MAX_FILE_BYTES = 1_048_576
+
 const readPem = Effect.fnUntraced(function* (path: FileKey, file: string): Effect.fn.Return<string, Problem> {
-  const bytes = yield* Effect.tryPromise({
-    try: () => readFile(file),
-    catch: (cause) => {
-      const { code = "unknown error" } = cause as NodeJS.ErrnoException
-      return wrong(path, `${file}, ${REASONS[code] ?? "which cannot be read"} (${code})`)
-    }
-  })
+  const attempt = <A>(read: () => Promise<A>) =>
+    Effect.tryPromise({
+      try: read,
+      catch: (cause) => {
+        const { code = "unknown error" } = cause as NodeJS.ErrnoException
+        return wrong(path, `${file}, ${REASONS[code] ?? "which cannot be read"} (${code})`)
+      }
+    })
+  const kind = yield* attempt(() => stat(file))
+  // Reading a pipe may never end, and it cannot be read again.
+  if (!kind.isFile()) return yield* Effect.fail(wrong(path, `${file}, which is no regular file`))
+  if (kind.size > MAX_FILE_BYTES) return yield* Effect.fail(wrong(path, `${file}, which has more than 1 MiB`))
+  const bytes = yield* attempt(() => readFile(file))
   const text = bytes.toString("latin1")
   if (text.includes("-----BEGIN ")) return text
   // ASN.1 begins like that.

@@ -219,32 +219,21 @@ describe("bytes of another protocol", () => {
     )
   }
 
-  it.live("a TLS handshake fails at the first line, and disturbs nobody", () =>
+  it.live("a TLS handshake ends with its first bytes, and none of it reaches the others", () =>
     Effect.gen(function* () {
       const relay = yield* Relay.quiet()
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
-      const failure = yield* Effect.forkScoped(
-        Effect.callback<string>((resume) => {
+      for (let i = 0; i < 10; i++) {
+        yield* Effect.callback<void>((resume) => {
           const tls = Tls.connect({ port: relay.port, host: "127.0.0.1", rejectUnauthorized: false })
-          tls.once("error", (error) => resume(Effect.succeed(error.message)))
+          tls.on("error", () => {}).once("close", () => resume(Effect.void))
           return Effect.sync(() => void tls.destroy())
         })
-      )
-      // The handshake may hold line feeds, so what it becomes to the others is left open.
-      const seen: Array<string> = []
-      for (let i = 0; failure.pollUnsafe() === undefined; i++) {
         a.send(`line ${i}\n`)
-        while (seen.at(-1) !== TcpClient.envelope(a, `line ${i}`)) seen.push(yield* b.line)
-        yield* Effect.sleep("10 millis")
+        assert.strictEqual(yield* b.line, TcpClient.envelope(a, `line ${i}`))
       }
-      assert.match(yield* Fiber.join(failure), /wrong version number|packet length|SSL|ssl/)
-      const own = seen.filter((line) => line.includes(a.address))
-      assert.deepStrictEqual(
-        own,
-        own.map((_, i) => TcpClient.envelope(a, `line ${i}`))
-      )
     })
   )
 

@@ -98,12 +98,17 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
         yield* problems({ cert: path("nowhere.pem"), key: certificates.directory }),
         [
           "tls.cert: expected a certificate (PEM), found nowhere.pem, which does not exist (ENOENT)",
-          `tls.key: expected a private key (PEM) without a passphrase, found ${certificates.directory}, which is a directory (EISDIR)`
+          `tls.key: expected a private key (PEM) without a passphrase, found ${certificates.directory}, which is no regular file`
         ].join("\n  ")
       )
       assert.strictEqual(
         yield* problems({ cert: path("server.der") }),
         "tls.cert: expected a certificate (PEM), found server.der, which is not PEM; it may be DER: openssl x509 -inform der"
+      )
+      write("huge.pem", Buffer.alloc(1_048_577))
+      assert.strictEqual(
+        yield* problems({ cert: path("huge.pem") }),
+        "tls.cert: expected a certificate (PEM), found huge.pem, which has more than 1 MiB"
       )
       write("empty.pem", "")
       assert.strictEqual(

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import * as Certificates from "../support/Certificates.ts"
 import { noise, start, until } from "../support/Server.ts"
@@ -44,8 +45,6 @@ describe.skipIf(!Certificates.hasOpenssl)(`TLS${Certificates.withOpenssl}`, () =
       const b = yield* TcpClient.connect(port, { tls: certificates.client() })
       const raw = Net.connect({ port, host: "127.0.0.1" })
       yield* Effect.addFinalizer(() => Effect.sync(() => raw.destroy()))
-      // Byte by byte.
-      const { Duplex } = yield* Effect.promise(() => import("node:stream"))
       const slow = new Duplex({
         read() {},
         write(chunk: Buffer, _encoding, done) {
@@ -319,7 +318,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`a flood of handshakes${Certificates.w
       const { port, relay } = yield* start({ tls: certificates.config, hyper_parameters: { max_clients: 2 } })
       const hello = Buffer.from([22, 3, 1, 2, 0, 1, 0])
       const silent = yield* Effect.forEach(Array.from({ length: 120 }), () => TcpClient.connect(port), {
-        concurrency: 20
+        concurrency: 40
       })
       for (const client of silent.slice(60)) client.send(hello)
       const a = yield* TcpClient.connect(port, { tls: certificates.client() })
@@ -329,6 +328,36 @@ describe.skipIf(!Certificates.hasOpenssl)(`a flood of handshakes${Certificates.w
       // There is no third place: it is not worth a handshake.
       assert.match(yield* refused(port, certificates.client()), /^ECONNRESET|^$/)
       assert.strictEqual((yield* relay.stats).incidents["server full"], 1)
+    })
+  )
+
+  it.live("has a notice for a client whose place was taken during its handshake", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { port, relay } = yield* start({ tls: certificates.config, hyper_parameters: { max_clients: 1 } })
+      const raw = Net.connect({ port, host: "127.0.0.1" })
+      yield* Effect.addFinalizer(() => Effect.sync(() => raw.destroy()))
+      let release: (() => void) | undefined
+      let writes = 0
+      const stream = new Duplex({
+        read() {},
+        write(chunk: Buffer, _encoding, done) {
+          // The ClientHello goes, the end of the handshake waits.
+          if (writes++ === 0) raw.write(chunk, done)
+          else release = () => raw.write(chunk, done)
+        }
+      })
+      raw.on("data", (chunk) => stream.push(chunk)).on("end", () => stream.push(null))
+      const late = Tls.connect({ socket: stream, ...certificates.client() })
+      late.setEncoding("utf8")
+      yield* until(() => release !== undefined)
+      yield* TcpClient.connect(port, { tls: certificates.client() })
+      while ((yield* relay.clients).length < 1) yield* Effect.sleep("5 millis")
+      release!()
+      const notice = yield* Effect.callback<string>((resume) => {
+        late.once("data", (text: string) => resume(Effect.succeed(text)))
+      })
+      assert.strictEqual(notice, "Warning: Server is full. Please try again later.\n")
     })
   )
 
