@@ -273,7 +273,12 @@ const Otlp = Schema.Struct({
   )
 })
 
-const natsUrl = Schema.String.check(Schema.makeFilter(NatsUrl.isValid)).annotate({
+const NATS_URLS = {
+  toJsonSchema: () => ({ pattern: "." }),
+  arbitraryConstraint: { patterns: [{ source: "^nats://[a-z]{1,9}$", flags: "" }] }
+}
+
+const natsUrl = Schema.String.check(Schema.makeFilter(NatsUrl.isValid, NATS_URLS)).annotate({
   expected: NatsUrl.EXPECTED,
   secret: true
 })
@@ -282,7 +287,7 @@ const Nats = Schema.Struct({
   servers: key(
     orNull(
       Schema.Union([
-        Schema.NonEmptyString.check(Schema.makeFilter((text) => NatsUrl.listOf(text).every(NatsUrl.isValid))),
+        Schema.String.check(Schema.makeFilter((text) => NatsUrl.listOf(text).every(NatsUrl.isValid), NATS_URLS)),
         Schema.Array(natsUrl).check(Schema.isMinLength(1))
       ]),
       `${NatsUrl.EXPECTED}, or a list of such`
@@ -291,7 +296,12 @@ const Nats = Schema.Struct({
     "NATS servers that connect this process with others to one room. `null`: it is a room of its own."
   ),
   subject: key(
-    Schema.String.check(Schema.isPattern(/^[^\s.*>]+(\.[^\s.*>]+)*$/)).annotate({
+    Schema.String.check(
+      Schema.makeFilter((subject) => /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(subject), {
+        toJsonSchema: () => ({ pattern: "^[^ .*>]+(\\.[^ .*>]+)*$" }),
+        arbitraryConstraint: { patterns: [{ source: "^[a-z]{1,9}(\\.[a-z]{1,9})?$", flags: "" }] }
+      })
+    ).annotate({
       expected: "words between dots, without spaces, * and >"
     }),
     "summoner.room",
@@ -317,7 +327,15 @@ const Nats = Schema.Struct({
   ),
   credentials: key(orNull(path, "a file name"), null, "Credentials (`.creds`) for NATS servers that ask for them."),
   name: key(
-    orNull(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{1,64}$/)), "a text of 1 to 64 ASCII characters"),
+    orNull(
+      Schema.String.check(
+        Schema.makeFilter((name) => /^[ -~]{1,64}$/.test(name), {
+          toJsonSchema: () => ({ pattern: "^[ -~]{1,64}$" }),
+          arbitraryConstraint: { patterns: [{ source: "^[ -~]{1,64}$", flags: "" }] }
+        })
+      ),
+      "a text of 1 to 64 ASCII characters"
+    ),
     null,
     "What other processes and NATS call this one. `null`: host name and process id."
   ),
