@@ -17,6 +17,18 @@ const text = Schema.String.annotate({ expected: "a string" })
 
 const path = Schema.NonEmptyString.annotate({ expected: "a file name" })
 
+/**
+ * What a text has to look like.
+ *
+ * @param pattern what editors are told of it, as a regular expression
+ * @param sample what property tests make
+ */
+const form = (accepts: (text: string) => boolean, pattern: string, sample: string) =>
+  Schema.makeFilter(accepts, {
+    toJsonSchema: () => ({ pattern }),
+    arbitraryConstraint: { patterns: [{ source: sample, flags: "" }] }
+  })
+
 const flag = Schema.Boolean.annotate({ expected: "true or false" })
 
 const whole = (minimum: number, maximum?: number) =>
@@ -129,12 +141,7 @@ const NETWORK = 'an IP address or a CIDR range such as "10.0.0.0/8"'
 
 const networkList = Schema.Array(
   text
-    .check(
-      Schema.makeFilter(isNetwork, {
-        toJsonSchema: () => ({ pattern: "^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$" }),
-        arbitraryConstraint: { patterns: [{ source: "^(?:[1-9]\\.){3}[1-9](?:/32)?$", flags: "" }] }
-      })
-    )
+    .check(form(isNetwork, "^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$", "^(?:[1-9]\\.){3}[1-9](?:/32)?$"))
     .annotate({ expected: NETWORK })
 ).annotate({ expected: `a list: each ${NETWORK}` })
 
@@ -239,12 +246,7 @@ const Admin = Schema.Struct({
   ),
   token: key(
     orNull(
-      Schema.String.check(
-        Schema.makeFilter((token) => /^[!-~]+$/.test(token), {
-          toJsonSchema: () => ({ pattern: "^[!-~]+$" }),
-          arbitraryConstraint: { patterns: [{ source: "^[!-~]{1,40}$", flags: "" }] }
-        })
-      ),
+      Schema.String.check(form((token) => /^[!-~]+$/.test(token), "^[!-~]+$", "^[!-~]{1,40}$")),
       "a text of visible ASCII characters without spaces"
     ).annotate({ secret: true }),
     null,
@@ -259,10 +261,7 @@ const Admin = Schema.Struct({
 )
 
 const httpUrl = Schema.String.check(
-  Schema.makeFilter((url) => /^https?:\/\/./i.test(url) && URL.canParse(url), {
-    toJsonSchema: () => ({ pattern: "^[Hh][Tt][Tt][Pp][Ss]?://." }),
-    arbitraryConstraint: { patterns: [{ source: "^https?://[a-z]{1,9}$", flags: "" }] }
-  })
+  form((url) => /^https?:\/\/./i.test(url) && URL.canParse(url), "^[Hh][Tt][Tt][Pp][Ss]?://.", "^https?://[a-z]{1,9}$")
 )
 
 const Otlp = Schema.Struct({
@@ -273,12 +272,9 @@ const Otlp = Schema.Struct({
   )
 })
 
-const NATS_URLS = {
-  toJsonSchema: () => ({ pattern: "." }),
-  arbitraryConstraint: { patterns: [{ source: "^nats://[a-z]{1,9}$", flags: "" }] }
-}
+const natsUrls = (accepts: (text: string) => boolean) => form(accepts, ".", "^nats://[a-z]{1,9}$")
 
-const natsUrl = Schema.String.check(Schema.makeFilter(NatsUrl.isValid, NATS_URLS)).annotate({
+const natsUrl = Schema.String.check(natsUrls(NatsUrl.isValid)).annotate({
   expected: NatsUrl.EXPECTED,
   secret: true
 })
@@ -287,7 +283,7 @@ const Nats = Schema.Struct({
   servers: key(
     orNull(
       Schema.Union([
-        Schema.String.check(Schema.makeFilter((text) => NatsUrl.listOf(text).every(NatsUrl.isValid), NATS_URLS)),
+        Schema.String.check(natsUrls((text) => NatsUrl.listOf(text).every(NatsUrl.isValid))),
         Schema.Array(natsUrl).check(Schema.isMinLength(1))
       ]),
       `${NatsUrl.EXPECTED}, or a list of such`
@@ -297,10 +293,11 @@ const Nats = Schema.Struct({
   ),
   subject: key(
     Schema.String.check(
-      Schema.makeFilter((subject) => /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(subject), {
-        toJsonSchema: () => ({ pattern: "^[^ .*>]+(\\.[^ .*>]+)*$" }),
-        arbitraryConstraint: { patterns: [{ source: "^[a-z]{1,9}(\\.[a-z]{1,9})?$", flags: "" }] }
-      })
+      form(
+        (subject) => /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(subject),
+        "^[^ .*>]+(\\.[^ .*>]+)*$",
+        "^[a-z]{1,9}(\\.[a-z]{1,9})?$"
+      )
     ).annotate({
       expected: "words between dots, without spaces, * and >"
     }),
@@ -328,12 +325,7 @@ const Nats = Schema.Struct({
   credentials: key(orNull(path, "a file name"), null, "Credentials (`.creds`) for NATS servers that ask for them."),
   name: key(
     orNull(
-      Schema.String.check(
-        Schema.makeFilter((name) => /^[ -~]{1,64}$/.test(name), {
-          toJsonSchema: () => ({ pattern: "^[ -~]{1,64}$" }),
-          arbitraryConstraint: { patterns: [{ source: "^[ -~]{1,64}$", flags: "" }] }
-        })
-      ),
+      Schema.String.check(form((name) => /^[ -~]{1,64}$/.test(name), "^[ -~]{1,64}$", "^[ -~]{1,64}$")),
       "a text of 1 to 64 ASCII characters"
     ),
     null,

@@ -54,8 +54,8 @@ const writeConfig = Effect.fnUntraced(function* (content: string | Uint8Array) {
 
 const leaves = keys().filter(({ isGroup, path }) => !isGroup && path !== "$schema")
 
-const wrongFor = ({ default: value, isText }: Key): ReadonlyArray<unknown> => {
-  switch (isText ? "string" : typeof value) {
+const wrongFor = ({ default: value, isText, path }: Key): ReadonlyArray<unknown> => {
+  switch (isText || path === "cluster.nats.servers" ? "string" : typeof value) {
     case "number":
       return ["5", true, 1.5, [], {}]
     case "boolean":
