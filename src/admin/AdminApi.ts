@@ -19,8 +19,24 @@ export const Client = Schema.Struct({
   lines_out: Schema.Finite,
   bytes_in: Schema.Finite,
   bytes_out: Schema.Finite,
-  bytes_waiting: described(Schema.Finite, "Bytes on their way to it that its kernel has not taken")
+  bytes_waiting: described(Schema.Finite, "Bytes on their way to it that its kernel has not taken"),
+  subject: Schema.optionalKey(described(Schema.String, "Of the certificate that it has shown")),
+  relay: Schema.optionalKey(
+    described(Schema.String, "Of a list of the whole room: the process that it is connected to")
+  )
 })
+
+const sortable = [
+  "address",
+  "ip",
+  "connected_at",
+  "state",
+  "lines_in",
+  "lines_out",
+  "bytes_in",
+  "bytes_out",
+  "bytes_waiting"
+] as const
 
 const Distribution = Schema.Struct({
   buckets: described(
@@ -60,6 +76,18 @@ export const Stats = Schema.Struct({
     "How late timers were, in milliseconds, within the last five seconds"
   ),
   log_lines_dropped: Schema.Finite,
+  cluster: described(
+    Schema.Struct({
+      state: Schema.Literals(["none", "up", "down"]),
+      peers: Schema.Array(Schema.Struct({ name: Schema.String, clients: Schema.Finite })),
+      batches_in: Schema.Finite,
+      batches_out: Schema.Finite,
+      batches_dropped: Schema.Finite,
+      batches_lost: Schema.Finite,
+      bytes_waiting: Schema.Finite
+    }),
+    "The other processes of the room, and what was exchanged with them"
+  ),
   memory_bytes: described(Schema.Finite, "Resident set size of the process")
 })
 
@@ -94,9 +122,15 @@ class Observe extends HttpApiGroup.make("observe")
     HttpApiEndpoint.get("stats", "/api/stats", { success: Stats }),
     HttpApiEndpoint.get("clients", "/api/clients", {
       query: {
-        search: Schema.optionalKey(described(Schema.String, "A part of the address")),
-        sort: Schema.optionalKey(Schema.Literals(Object.keys(Client.fields) as Array<keyof typeof Client.fields>)),
+        search: Schema.optionalKey(described(Schema.String, "A part of the address, or of the subject")),
+        sort: Schema.optionalKey(Schema.Literals(sortable)),
         order: Schema.optionalKey(Schema.Literals(["asc", "desc"])),
+        scope: Schema.optionalKey(
+          described(
+            Schema.Literals(["process", "room"]),
+            "Of a cluster, this process only (the default), or all of them"
+          )
+        ),
         limit: Schema.optionalKey(
           Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: MAX_LISTED }))
         )
@@ -104,7 +138,9 @@ class Observe extends HttpApiGroup.make("observe")
       success: Schema.Struct({
         total: described(Schema.Finite, "Clients in the room"),
         matching: described(Schema.Finite, "Those that match `search`"),
-        clients: described(Schema.Array(Client), "The first `limit` of them (100) by `sort` (connected_at)")
+        clients: described(Schema.Array(Client), "The first `limit` of them (100) by `sort` (connected_at)"),
+        silent: described(Schema.Array(Schema.String), "Processes of the room that did not answer within a second"),
+        omitted: described(Schema.Finite, "Clients that these processes left out, because they list 10,000 each")
       })
     }),
     HttpApiEndpoint.get("quarantined", "/api/quarantine", {

@@ -58,11 +58,15 @@ export const serve = Effect.fnUntraced(function* ({
   const lag = yield* EventLoopLag.make
   yield* ProcessMetrics.register(lag.latestUnsafe)
   const dashboard = yield* Dashboard.load
-  const stats = Effect.all({ state: operations.state, stats: operations.stats }).pipe(
-    Effect.map(({ state, stats }) =>
+  const stats = Effect.all({
+    state: operations.state,
+    stats: operations.stats,
+    bus: operations.cluster.stats,
+    peers: operations.cluster.peers
+  }).pipe(
+    Effect.map((now) =>
       Views.stats({
-        state,
-        stats,
+        ...now,
         lag: lag.latestUnsafe(),
         logLinesDropped: Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
       })
@@ -110,9 +114,11 @@ const probes = (operations: Operations) =>
     HttpRouter.add(
       "GET",
       "/readyz",
-      Effect.map(operations.state, (state) =>
-        HttpServerResponse.text(`${state}\n`, { status: state === "ready" ? 200 : 503 })
-      )
+      Effect.map(Effect.all([operations.state, operations.cluster.stats]), ([state, bus]) => {
+        // Its clients would hear only each other.
+        const answer = state === "ready" && bus.state === "down" ? "alone" : state
+        return HttpServerResponse.text(`${answer}\n`, { status: answer === "ready" ? 200 : 503 })
+      })
     )
   )
 
@@ -142,7 +148,10 @@ const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof 
   HttpApiBuilder.group(AdminApi, "observe", (handlers) =>
     handlers.handleAll({
       stats: () => stats,
-      clients: ({ query }) => Effect.map(operations.clients, (infos) => Views.clients(infos, query)),
+      clients: ({ query: { scope, ...query } }) =>
+        scope === "room"
+          ? Effect.map(operations.cluster.clients, (room) => Views.clients(room, query))
+          : Effect.map(operations.clients, (clients) => Views.clients({ clients, silent: [], omitted: 0 }, query)),
       quarantined: () =>
         Effect.map(operations.quarantine.list, (entries) => ({
           entries: entries.map(({ key, remainingMillis }) => ({

@@ -1,4 +1,5 @@
 /** What the server knows, in the form in which the admin server tells it. */
+import type { BusStats, Peer, RoomClient, RoomClients } from "../relay/Bus.ts"
 import type { ClientInfo } from "../relay/Client.ts"
 import type { Distribution } from "../relay/Histogram.ts"
 import type { ServerState } from "../relay/Operations.ts"
@@ -18,25 +19,33 @@ export const client = (info: ClientInfo): Client => ({
   lines_out: info.linesOut,
   bytes_in: info.bytesIn,
   bytes_out: info.bytesOut,
-  bytes_waiting: info.bytesWaiting
+  bytes_waiting: info.bytesWaiting,
+  ...(info.subject === undefined ? {} : { subject: info.subject }),
+  ...("relay" in info ? { relay: (info as RoomClient).relay } : {})
 })
 
 /** Which clients to list. */
 export interface Query {
   readonly search?: string
-  readonly sort?: keyof Client
+  readonly sort?: Exclude<keyof Client, "subject" | "relay">
   readonly order?: "asc" | "desc"
   readonly limit?: number
 }
 
 export const clients = (
-  infos: ReadonlyArray<ClientInfo>,
+  {
+    clients: infos,
+    omitted,
+    silent
+  }: Pick<RoomClients, "silent" | "omitted"> & { readonly clients: ReadonlyArray<ClientInfo> },
   { limit = 100, order = "asc", search = "", sort = "connected_at" }: Query
 ) => {
-  const matching = infos.map(client).filter(({ address }) => address.includes(search))
+  const matching = infos
+    .map(client)
+    .filter(({ address, subject = "" }) => address.includes(search) || subject.includes(search))
   const sign = order === "asc" ? 1 : -1
   matching.sort((a, b) => sign * compare(a[sort], b[sort]))
-  return { total: infos.length, matching: matching.length, clients: matching.slice(0, limit) }
+  return { total: infos.length, matching: matching.length, clients: matching.slice(0, limit), silent, omitted }
 }
 
 const compare = <A extends string | number>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -55,6 +64,8 @@ const snakeCase = (counts: Readonly<Record<string, number>>) =>
 export const stats = (of: {
   readonly state: ServerState
   readonly stats: Roster.Stats
+  readonly bus: BusStats
+  readonly peers: ReadonlyArray<Peer>
   readonly lag: EventLoopLag
   readonly logLinesDropped: number
 }): typeof AdminApi.Stats.Type => ({
@@ -77,6 +88,15 @@ export const stats = (of: {
   latency_ms: distribution(of.stats.latencyMicros, 1000),
   event_loop_lag_ms: of.lag,
   log_lines_dropped: of.logLinesDropped,
+  cluster: {
+    state: of.bus.state,
+    peers: of.peers.map(({ clients, name }) => ({ name, clients })),
+    batches_in: of.bus.batchesIn,
+    batches_out: of.bus.batchesOut,
+    batches_dropped: of.bus.dropped,
+    batches_lost: of.bus.lost,
+    bytes_waiting: of.bus.bytesWaiting
+  },
   memory_bytes: process.memoryUsage.rss()
 })
 

@@ -6,7 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import { TlsIdentity } from "../listen/TlsIdentity.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
+import type { BusStats } from "../relay/Bus.ts"
 import type { DepartureKind } from "../relay/Departure.ts"
 import type { Distribution } from "../relay/Histogram.ts"
 import type { Incident } from "../relay/Incidents.ts"
@@ -17,6 +19,8 @@ import type { Stats } from "../relay/Roster.ts"
 interface Reading {
   readonly state: ServerState
   readonly stats: Stats
+  readonly bus: BusStats
+  readonly peers: number
 }
 
 type Attributes = { readonly [label: string]: string }
@@ -76,13 +80,21 @@ const DEPARTURES: { readonly [kind in DepartureKind]: string } = {
 export const register = Effect.fnUntraced(function* (operations: Operations) {
   const context = yield* Effect.context<never>()
   const logger = yield* Effect.serviceOption(RelayLogger)
+  const tls = Option.getOrUndefined(yield* Effect.serviceOption(TlsIdentity))
   const registrations: Array<Metric.Registration> = []
 
   let latest: Reading | undefined
   /** All metrics are read in one go: for that, the server is asked once. */
   const read = (): Reading => {
     if (latest === undefined) {
-      latest = Effect.runSync(Effect.all({ state: operations.state, stats: operations.stats }))
+      latest = Effect.runSync(
+        Effect.all({
+          state: operations.state,
+          stats: operations.stats,
+          bus: operations.cluster.stats,
+          peers: Effect.map(operations.cluster.peers, ({ length }) => length)
+        })
+      )
       queueMicrotask(() => {
         latest = undefined
       })
@@ -125,7 +137,9 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     )
 
   gauge("summoner_clients", "Clients in the room.", ({ stats }) => stats.clients)
-  gauge("summoner_ready", "1 while new clients are taken.", ({ state }) => (state === "ready" ? 1 : 0))
+  gauge("summoner_ready", "1 while new clients are taken.", ({ bus, state }) =>
+    state === "ready" && bus.state !== "down" ? 1 : 0
+  )
   counter("summoner_connections_total", "Clients that were ever in the room.", ({ stats }) => stats.connections)
   counter("summoner_lines_received_total", "Complete lines received.", ({ stats }) => stats.linesIn)
   counter("summoner_lines_relayed_total", "Lines relayed.", ({ stats }) => stats.linesRelayed)
@@ -158,6 +172,39 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   counter("summoner_log_lines_dropped_total", "Log lines dropped because a log could not be written fast enough.", () =>
     Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
   )
+  if (tls?.currentUnsafe() !== undefined) {
+    gauge(
+      "summoner_tls_certificate_expiry_time_seconds",
+      "When the server's certificate ends, since 1970.",
+      () => (tls.currentUnsafe()?.notAfter.getTime() ?? 0) / 1000
+    )
+  }
+  if ((yield* operations.cluster.stats).state !== "none") {
+    gauge("summoner_bus_up", "1 while the other processes of the room can be reached.", ({ bus }) =>
+      bus.state === "up" ? 1 : 0
+    )
+    gauge("summoner_bus_peers", "Other processes of the room.", ({ peers }) => peers)
+    gauge("summoner_bus_waiting_bytes", "Bytes that wait for the bus.", ({ bus }) => bus.bytesWaiting)
+    counter("summoner_bus_reconnects_total", "Connections lost and made again.", ({ bus }) => bus.reconnects)
+    const exchanged = [
+      ["sent", ({ bus }: Reading) => bus.batchesOut, ({ bus }: Reading) => bus.bytesOut],
+      ["received", ({ bus }: Reading) => bus.batchesIn, ({ bus }: Reading) => bus.bytesIn]
+    ] as const
+    for (const [direction, batches, bytes] of exchanged) {
+      counter("summoner_bus_batches_total", "Batches exchanged with other processes.", batches, { direction })
+      counter("summoner_bus_bytes_total", "Bytes of lines exchanged with other processes.", bytes, { direction })
+    }
+    const missing = [
+      ["dropped", ({ bus }: Reading) => bus.dropped],
+      ["lost", ({ bus }: Reading) => bus.lost],
+      ["duplicate", ({ bus }: Reading) => bus.duplicates],
+      ["malformed", ({ bus }: Reading) => bus.malformed]
+    ] as const
+    for (const [reason, batches] of missing) {
+      const description = "Batches that did not make their way to or from other processes, by reason."
+      counter("summoner_bus_batches_missed_total", description, batches, { reason })
+    }
+  }
 
   yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
 })

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse, stringify } from "yaml"
 import * as Directory from "../support/Directory.ts"
+import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Docs from "../support/Docs.ts"
 import { metrics } from "../support/Metrics.ts"
@@ -89,24 +90,37 @@ describe("docs/metrics.md", () => {
     for (const name of labelled) assert.include(names, name)
   })
 
-  it.live("has the metrics of a running server, with their kinds and labels, and no others", () =>
-    Effect.gen(function* () {
-      const server = yield* Cli.listening([], { env: { SUMMONER_ADMIN_PORT: "0" } })
-      const [, port] = yield* server.printed(/admin on \S*:(\d+)/)
-      const text = yield* Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
-      const real = Array.from(text.matchAll(/^# TYPE (\S+) (\S+)$/gm), ([, name, kind]) => `${name} ${kind}`)
-      assert.sameMembers(
-        real,
-        metrics.map(({ kind, name }) => `${name} ${kind}`)
-      )
-      const labels = Array.from(text.matchAll(/^(\w+)\{(reason|action|stat)="([^"]*)"\}/gm), ([, ...rest]) => rest)
-      assert.sameDeepMembers(
-        labels,
-        metrics.flatMap(({ labels, name }) =>
-          Array.from(labels).flatMap(([label, values]) => values.map((value) => [name, label, value]))
+  it.live.skipIf(!Certificates.hasOpenssl)(
+    `has the metrics of a running server, with their kinds and labels, and no others${Certificates.withOpenssl}`,
+    () =>
+      Effect.gen(function* () {
+        const { path } = yield* Certificates.make
+        const env = {
+          SUMMONER_ADMIN_PORT: "0",
+          SUMMONER_TLS_CERT: path("server.pem"),
+          SUMMONER_TLS_KEY: path("server-key.pem"),
+          // Nobody is there, but the bus counts.
+          SUMMONER_CLUSTER_NATS_SERVERS: "127.0.0.1:9"
+        }
+        const server = yield* Cli.listening([], { env })
+        const [, port] = yield* server.printed(/admin on \S*:(\d+)/)
+        const text = yield* Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
+        const real = Array.from(text.matchAll(/^# TYPE (\S+) (\S+)$/gm), ([, name, kind]) => `${name} ${kind}`)
+        assert.sameMembers(
+          real,
+          metrics.map(({ kind, name }) => `${name} ${kind}`)
         )
-      )
-    })
+        const labels = Array.from(
+          text.matchAll(/^(\w+)\{(reason|action|stat|direction)="([^"]*)"\}/gm),
+          ([, ...rest]) => rest
+        )
+        assert.sameDeepMembers(
+          labels,
+          metrics.flatMap(({ labels, name }) =>
+            Array.from(labels).flatMap(([label, values]) => values.map((value) => [name, label, value]))
+          )
+        )
+      })
   )
 })
 
@@ -194,6 +208,10 @@ const HEALTHY: Series = {
   'summoner_event_loop_lag_seconds{stat="p99"}': "0.01x45",
   'summoner_event_loop_lag_seconds{stat="max"}': "0.3x45",
   summoner_log_lines_dropped_total: "0x45",
+  summoner_bus_up: "1x45",
+  'summoner_bus_batches_missed_total{reason="lost"}': "3x45",
+  'summoner_bus_batches_missed_total{reason="duplicate"}': "0+60x45",
+  summoner_tls_certificate_expiry_time_seconds: "8000000x45",
   process_start_time_seconds: "1700000000x45",
   process_cpu_seconds_total: "0+30x45",
   process_resident_memory_bytes: "100000000x45",
@@ -219,6 +237,9 @@ const ILL: Readonly<Record<string, Series>> = {
   },
   SummonerEventLoopLag: { 'summoner_event_loop_lag_seconds{stat="p99"}': "0.2x45" },
   SummonerProcessor: { process_cpu_seconds_total: "0+58x45" },
+  SummonerBusDown: { summoner_bus_up: "0x45" },
+  SummonerBusLosses: { 'summoner_bus_batches_missed_total{reason="lost"}': "0+60x45" },
+  SummonerCertificateEnds: { summoner_tls_certificate_expiry_time_seconds: "1000000x45" },
   SummonerMemory: { process_resident_memory_bytes: "450000000x45" },
   SummonerOpenFiles: { process_open_fds: "60000x45" },
   SummonerLogLinesLost: { summoner_log_lines_dropped_total: "0+1x45" }
