@@ -14,6 +14,7 @@ const LIVE = [
   /^hyper_parameters\.(throttle_delay_ms|flow_control_delay_ms|accept_error_backoff_ms|shutdown_grace_ms)$/,
   /^hyper_parameters\.(max_clients|max_clients_per_ip|allow|deny|trusted_proxies)$/,
   /^hyper_parameters\.(backpressure_policy|slow_consumer)\./,
+  /^websocket\.(origins|max_clients)$/,
   /^admin\.token$/
 ]
 

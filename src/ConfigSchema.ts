@@ -264,6 +264,60 @@ const httpUrl = Schema.String.check(
   form((url) => /^https?:\/\/./i.test(url) && URL.canParse(url), "^[Hh][Tt][Tt][Pp][Ss]?://.", "^https?://[a-z]{1,9}$")
 )
 
+const ORIGIN = 'an origin such as "https://chat.example.com", "null" or "*"'
+
+const isOrigin = (text: string): boolean =>
+  text === "*" || text === "null" || (URL.canParse(text) && new URL(text).origin === text)
+
+const WebSocket = Schema.Struct({
+  host: key(
+    orNull(Schema.NonEmptyString, "a host name or an IP address"),
+    null,
+    "Address to listen on. `null`: the `host` of the server."
+  ),
+  port: key(
+    orNull(whole(0, 65_535), "a whole number from 0 to 65535"),
+    null,
+    "TCP port for WebSocket clients. `null` turns them off; 0 takes a free one, which the log names."
+  ),
+  path: key(
+    Schema.String.check(
+      Schema.makeFilter((path) => /^\/[^?#\s]*$/.test(path), {
+        toJsonSchema: () => ({ pattern: "^/[^?#\\s]*$" }),
+        arbitraryConstraint: { patterns: [{ source: "^/[a-z]{0,9}$", flags: "" }] }
+      })
+    ).annotate({ expected: 'a path that begins with "/", without "?", "#" and spaces' }),
+    "/",
+    "Path of the URL that WebSocket clients connect to."
+  ),
+  origins: key(
+    Schema.Array(
+      text
+        .check(
+          Schema.makeFilter(isOrigin, {
+            toJsonSchema: () => ({ pattern: "^(\\*|null|[a-z][a-z0-9+.-]*://[^/?#@\\sA-Z]+)$" }),
+            arbitraryConstraint: { patterns: [{ source: "^https://[a-z]{1,9}$", flags: "" }] }
+          })
+        )
+        .annotate({ expected: ORIGIN })
+    ).annotate({
+      expected: `a list: each ${ORIGIN}`
+    }),
+    [],
+    'Web sites whose pages may connect. `"*"`: all. Programs that are no browsers send no origin and may always.'
+  ),
+  max_clients: key(
+    orNull(whole(1), "a whole number, 1 or more"),
+    null,
+    "WebSocket clients that may be connected at once. `null`: as many as `hyper_parameters.max_clients` allows in all."
+  ),
+  compression: key(
+    Schema.Literals(["off", false]).annotate({ expected: '"off" or false' }),
+    "off",
+    "Messages are not compressed, whatever clients offer."
+  )
+})
+
 const Otlp = Schema.Struct({
   endpoint: key(
     orNull(httpUrl, "an http or https URL"),
@@ -372,6 +426,7 @@ export const Values = Schema.Struct({
   logger: group(Logger, "What is logged, where and how."),
   hyper_parameters: group(HyperParameters, "Limits and protection."),
   tls: group(Tls, "Encryption of the relay's own port."),
+  websocket: group(WebSocket, "Clients that speak WebSocket, in the same room."),
   admin: group(Admin, "Health, metrics, dashboard and actions for operators."),
   otlp: group(Otlp, "Export to OpenTelemetry."),
   cluster: group(Cluster, "Other processes of the same room.")

@@ -3,11 +3,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { AdminServer } from "./admin/AdminServer.ts"
 import * as Cluster from "./bus/Cluster.ts"
 import * as TcpListener from "./listen/TcpListener.ts"
 import { TlsIdentity } from "./listen/TlsIdentity.ts"
+import * as WebSocketListener from "./listen/WebSocketListener.ts"
 import { Backpressure } from "./relay/Backpressure.ts"
 import { Broadcaster } from "./relay/Broadcaster.ts"
 import { Bus } from "./relay/Bus.ts"
@@ -84,6 +86,8 @@ export class RelayServer extends Context.Service<
   Operations.Operations & {
     /** Where the server listens; the port is the real one where the configuration says 0. */
     readonly address: BoundAddress
+    /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
+    readonly webSocketUrl: string | undefined
     /** Where it serves health, metrics and the dashboard, if anywhere. */
     readonly adminAddress: BoundAddress | undefined
   }
@@ -96,6 +100,14 @@ export class RelayServer extends Context.Service<
     RelayServer,
     Effect.gen(function* () {
       const listener = yield* Listener
+      const webSocketListener = yield* WebSocketListener.WebSocketListener
+      const listenAll = Effect.fnUntraced(function* (door: Door.Door) {
+        // Each transport has a scope of its own, side by side: all clients are told of the end at once.
+        const transports = yield* Scope.fork(yield* Effect.scope, "parallel")
+        const address = yield* Scope.provide(listener.listen(door), yield* Scope.fork(transports))
+        if (webSocketListener === undefined) return [address, undefined] as const
+        return [address, yield* Scope.provide(webSocketListener.listen(door), yield* Scope.fork(transports))] as const
+      })
       const admin = yield* AdminServer
       const bus = yield* Bus
       yield* (yield* Broadcaster).connect(bus)
@@ -126,7 +138,7 @@ export class RelayServer extends Context.Service<
         Door.make(session.run, session.roster.totals, () => status.state === "draining")
       )
       // Nothing runs within this span: what listening forks outlives it.
-      const address = yield* Effect.useSpan("start", { root: true }, () => listener.listen(door))
+      const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () => listenAll(door))
       status.address = address
       status.state = "ready"
       yield* Effect.addFinalizer(
@@ -139,12 +151,13 @@ export class RelayServer extends Context.Service<
         })
       )
       yield* Effect.logInfo(`listening on ${formatAddress(address.host, address.port)}`)
-      return RelayServer.of({ ...operations, address, adminAddress })
+      if (webSocketUrl !== undefined) yield* Effect.logInfo(`listening on ${webSocketUrl}`)
+      return RelayServer.of({ ...operations, address, webSocketUrl, adminAddress })
     })
   )
 
   /**
-   * The services that the configuration asks for: TCP, with TLS or without, the protections of the profile, what operators see, and
+   * The services that the configuration asks for: TCP and WebSocket, with TLS or without, the protections of the profile, what operators see, and
    * NATS where there are other processes.
    */
   static readonly layerServices = Layer.mergeAll(
@@ -152,6 +165,7 @@ export class RelayServer extends Context.Service<
     ClientLimits.layer,
     Broadcaster.layer,
     TcpListener.layer,
+    WebSocketListener.layer,
     AdminServer.layer,
     TlsIdentity.layer,
     bus

@@ -126,6 +126,11 @@ export class SummonerServer implements AsyncDisposable {
     return this.#relay.address
   }
 
+  /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
+  get webSocketUrl(): string | undefined {
+    return this.#relay.webSocketUrl
+  }
+
   /** Where it serves health, metrics and the dashboard, if anywhere. */
   get adminAddress(): BoundAddress | undefined {
     return this.#relay.adminAddress

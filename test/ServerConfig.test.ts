@@ -150,6 +150,7 @@ describe("defaults", () => {
       }
     },
     tls: { cert: null, key: null, ca: null, request_client_cert: false, min_version: "TLSv1.2" },
+    websocket: { host: null, port: null, path: "/", origins: [], max_clients: null, compression: "off" },
     admin: { host: "127.0.0.1", port: null, token: null },
     otlp: { endpoint: null },
     cluster: {
@@ -439,6 +440,7 @@ describe("problems", () => {
         "hyper_parameters.flow_control_delay_ms",
         "hyper_parameters.shutdown_grace_ms",
         "hyper_parameters.slow_consumer.stall_grace_ms",
+        "websocket.port",
         "admin.port"
       ])
       for (const { path, expected } of leaves.filter(({ expected }) => expected.includes("whole number"))) {
@@ -902,5 +904,42 @@ describe("docs/configuration.md", () => {
       )
       for (const row of rows) assert.match(row[3]!, /^[A-Z0-9`].*\.$/)
     })
+  )
+})
+
+describe("websocket", () => {
+  it.effect.each([false, "off"])("takes %s for the compression that there is not", (compression) =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* values({ websocket: { compression } })).websocket.compression, compression)
+      yield* assertOnlyIssue({ websocket: { compression: true } }, { path: "websocket.compression" })
+    })
+  )
+
+  it.effect("says which origin is none, and what one looks like", () =>
+    Effect.gen(function* () {
+      const origins = ["https://chat.example.com", "http://localhost:8000", "null", "*"]
+      assert.deepStrictEqual((yield* values({ websocket: { origins } })).websocket.origins, origins)
+      for (const wrong of [
+        "chat.example.com",
+        "https://chat.example.com/",
+        "https://Chat.example.com",
+        "http://a:80"
+      ]) {
+        yield* assertOnlyIssue(
+          { websocket: { origins: ["*", wrong] } },
+          {
+            path: "websocket.origins[1]",
+            expected: 'an origin such as "https://chat.example.com", "null" or "*"',
+            found: JSON.stringify(wrong)
+          }
+        )
+      }
+    })
+  )
+
+  it.effect("says that a path is none", () =>
+    Effect.forEach(["chat", "", "/a b", "/a?b", "/a#b"], (path) =>
+      assertOnlyIssue({ websocket: { path } }, { path: "websocket.path", found: JSON.stringify(path) })
+    )
   )
 })

@@ -461,6 +461,8 @@ describe("stats", () => {
           "server full": 1,
           "dropped, too many at once": 0,
           draining: 0,
+          "not a WebSocket handshake": 0,
+          "origin not allowed": 0,
           "not allowed": 0,
           "no PROXY header": 0,
           "TLS on the plain-text port": 0,

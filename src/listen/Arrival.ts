@@ -61,14 +61,39 @@ export const arrive = (
     client = { address: client.address, ip: client.ip, subject: secured.subject }
     return secured.socket
   })
-  socket.on("error", () => {})
+  return inLobby(
+    { door, lobby },
+    socket,
+    () => client.ip,
+    arrival,
+    (ready) => enter(ready, client)
+  )
+}
+
+/** Stays with the socket for good, so that it must not keep alive what is around it. */
+const ignore = () => {}
+
+/**
+ * Has a connection wait in the lobby until it has said what it has to. What goes wrong is counted and ends the connection.
+ *
+ * @param ip whose connection it is
+ * @param proceed gets what `arrival` has brought
+ */
+export const inLobby = <A>(
+  { door, lobby }: Pick<Guards, "door" | "lobby">,
+  socket: Net.Socket,
+  ip: () => string,
+  arrival: Effect.Effect<A, Incident | "gone">,
+  proceed: (arrived: A) => void
+): Effect.Effect<void> => {
+  socket.on("error", ignore)
   return lobby.within(arrival).pipe(
     Effect.match({
-      onSuccess: (ready) => enter(ready, client),
+      onSuccess: proceed,
       onFailure: (reason) => {
         socket.destroy()
         // Whoever leaves without a word has only looked whether somebody is there, as monitors do.
-        if (reason !== "gone") door.refusedUnsafe(client.ip, reason)
+        if (reason !== "gone") door.refusedUnsafe(ip(), reason)
       }
     }),
     Effect.onInterrupt(() => Effect.sync(() => socket.destroy()))

@@ -26,7 +26,7 @@ const HIGH_WATER_MARK = 65_536
 /** Idle time after which the kernel asks whether the peer is still there, in milliseconds. */
 const KEEP_ALIVE_MILLIS = 60_000
 
-/** Refused connections that get their notice at the same time. In a flood, the others are dropped unheard. */
+/** Refused connections that are told so at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
 
 /** How long a refused client may take to close its side, in milliseconds. */
@@ -59,12 +59,67 @@ const listenOn = Effect.fnUntraced(function* (
   tls: TlsIdentity["Service"],
   door: Door
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
+  const onTls = (ip: string) => door.refusedUnsafe(ip, "TLS on the plain-text port")
+  const receive: Options["receive"] = (socket, client, { enter, fork, refuse }) => {
+    const refusal = enter(client)
+    if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
+    fork(door.session(new TcpConnection(socket, client, onTls)))
+  }
+  const bound = yield* accept({ config, tls, door, at: config, isShakingHands: false, receive })
+  const { clientPlaces, descriptors } = capacity()
+  if (clientPlaces < door.maxClientsUnsafe()) {
+    yield* Effect.logInfo(
+      `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
+    )
+  }
+  return bound
+})
+
+/** What accepts connections for a transport. */
+export interface Options {
+  readonly config: ServerConfig["Service"]
+  readonly tls: TlsIdentity["Service"]
+  readonly door: Door
+  /** Where. */
+  readonly at: BoundAddress
+  /** Whether the transport lets connections wait for a handshake of its own. */
+  readonly isShakingHands: boolean
+  /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
+  readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void
+}
+
+/** What a transport may have done for it. */
+export interface Reception {
+  /** As `Door.enterUnsafe`, and while the process has file descriptors for clients. */
+  readonly enter: (client: Peer) => Refusal | undefined
+  /** Counts a refusal, sends `farewell`, and closes. */
+  readonly refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void
+  /** Has a connection wait for that handshake, bounded as all are that have not arrived yet. */
+  readonly wait: <A>(
+    socket: Net.Socket,
+    ip: string,
+    handshake: Effect.Effect<A, Incident | "gone">,
+    proceed: (shaken: A) => void
+  ) => void
+  /** Runs what never fails, a session, until the listener ends. */
+  readonly fork: (session: Effect.Effect<void>) => void
+}
+
+/** Listens for a transport over TCP, with all that such transports have in common. */
+export const accept = Effect.fnUntraced(function* ({
+  at,
+  config,
+  door,
+  isShakingHands,
+  receive,
+  tls
+}: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const { listen_backlog } = config.hyper_parameters
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   let refusing = 0
 
-  const refuse = (socket: Net.Socket, ip: string, { incident, notice }: Refusal) => {
+  const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
     door.refusedUnsafe(ip, incident)
     if (refusing >= REFUSALS_AT_ONCE) return void socket.destroy()
     refusing++
@@ -76,7 +131,7 @@ const listenOn = Effect.fnUntraced(function* (
         clearTimeout(cut)
         refusing--
       })
-    socket.resume().end(notice)
+    socket.resume().end(farewell)
   }
 
   const server = Net.createServer({
@@ -89,40 +144,49 @@ const listenOn = Effect.fnUntraced(function* (
   })
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
-  const descriptors = descriptorLimit()
-  const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
-  const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
+  const { clientPlaces, places, refusalPlaces } = capacity()
   const lobby = new Lobby(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => door.clientsUnsafe() + lobby.size >= places - refusalPlaces
+  const isFull = () => door.clientsUnsafe() + lobby.size >= clientPlaces
   const lobbyPlaces = () =>
-    tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0 ? lobby.capacity : 0
+    isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
+      ? lobby.capacity
+      : 0
   Object.defineProperty(server, "maxConnections", {
     get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
   })
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }
-  const onTls = (ip: string) => door.refusedUnsafe(ip, "TLS on the plain-text port")
   server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
-  const enter = (socket: Net.Socket, client: Peer) => {
-    const refusal = isFull() ? FULL : door.enterUnsafe(client)
-    if (refusal !== undefined) return refuse(socket, client.ip, refusal)
-    fork(door.session(new TcpConnection(socket, client, onTls)))
-  }
   const turnAway = (socket: Net.Socket, ip: string, incident: Incident) => {
     door.refusedUnsafe(ip, incident)
     socket.destroy()
   }
-  const receive = (socket: Net.Socket) => {
+  const wait = (socket: Net.Socket, ip: string, arrival: Effect.Effect<void>) => {
+    if (isFull() && !lobby.displaceOldest()) return turnAway(socket, ip, FULL.incident)
+    fork(arrival)
+  }
+  const reception: Reception = {
+    enter: (client) => (isFull() ? FULL : door.enterUnsafe(client)),
+    refuse,
+    wait: (socket, ip, handshake, proceed) =>
+      wait(
+        socket,
+        ip,
+        Arrival.inLobby(guards, socket, () => ip, handshake, proceed)
+      ),
+    fork
+  }
+  const enter = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
+  const meet = (socket: Net.Socket) => {
     const peer = Address.ofPeer(socket)
     // Gone already.
     if (peer === undefined) return void socket.destroy()
     const standing = Arrival.standingOf(guards, peer.ip)
     if (standing === "client") return enter(socket, peer)
     if (standing === "not allowed") return turnAway(socket, peer.ip, standing)
-    if (isFull() && !lobby.displaceOldest()) return turnAway(socket, peer.ip, FULL.incident)
-    fork(Arrival.arrive(guards, socket, peer, enter))
+    wait(socket, peer.ip, Arrival.arrive(guards, socket, peer, enter))
   }
-  const accepted = new AcceptQueue(receive)
+  const accepted = new AcceptQueue(meet)
   server.on("connection", (socket) => accepted.push(socket))
 
   yield* Effect.addFinalizer(() =>
@@ -131,14 +195,8 @@ const listenOn = Effect.fnUntraced(function* (
       server.close()
     })
   )
-  const bound = yield* listen(server, config, listen_backlog)
+  const bound = yield* listen(server, at, listen_backlog)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
-
-  if (places - refusalPlaces < door.maxClientsUnsafe()) {
-    yield* Effect.logInfo(
-      `room for ${places - refusalPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
-    )
-  }
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
   const recover = Effect.fnUntraced(function* () {
@@ -204,6 +262,14 @@ const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {
   } finally {
     for (const descriptor of opened) closeSync(descriptor)
   }
+}
+
+/** For how many connections this process has file descriptors. */
+const capacity = () => {
+  const descriptors = descriptorLimit()
+  const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
+  const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
+  return { descriptors, places, refusalPlaces, clientPlaces: places - refusalPlaces }
 }
 
 /** How many files this process may have open, where the system tells. */

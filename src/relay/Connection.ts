@@ -4,6 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { DepartureKind } from "./Departure.ts"
 
 /** The peer vanished without saying goodbye: a reset, a timeout of the network, a broken pipe. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
@@ -33,8 +34,11 @@ export interface Connection {
   /**
    * Takes `bytes`, which must not change afterwards. `true`: go on; `false`: they are taken, but wait for `onWritable`
    * before the next ones.
+   *
+   * @param bytes whole lines
+   * @param batch what they are a slice of, if they are: other slices of it go to others
    */
-  readonly writeUnsafe: (bytes: Uint8Array) => boolean
+  readonly writeUnsafe: (bytes: Uint8Array, batch?: Uint8Array) => boolean
   /** Writes between the two calls leave together, as one system call. */
   readonly corkUnsafe: () => void
   /** Sends what was written since `corkUnsafe`. */
@@ -44,8 +48,12 @@ export interface Connection {
   /** Called when `writeUnsafe` accepts again. */
   onWritable: () => void
 
-  /** Ends our side once everything taken is sent; what the peer still sends is read and thrown away. */
-  readonly endUnsafe: () => void
+  /**
+   * Ends our side once everything taken is sent; what the peer still sends is read and thrown away.
+   *
+   * @param kind why, for transports that can say so
+   */
+  readonly endUnsafe: (kind: DepartureKind) => void
   /** Done when everything taken, and the end of our side, is with the kernel; or the connection is gone. */
   readonly ended: Effect.Effect<void>
   /** Done when the connection is gone. */

@@ -12,6 +12,8 @@ export type Incident =
   | "server full"
   | "dropped, too many at once"
   | "draining"
+  | "not a WebSocket handshake"
+  | "origin not allowed"
   | "not allowed"
   | "no PROXY header"
   | "TLS on the plain-text port"
@@ -39,6 +41,8 @@ export const noTotals = (): Totals => ({
   "server full": 0,
   "dropped, too many at once": 0,
   draining: 0,
+  "not a WebSocket handshake": 0,
+  "origin not allowed": 0,
   "not allowed": 0,
   "no PROXY header": 0,
   "TLS on the plain-text port": 0,

@@ -1,5 +1,6 @@
 import type { ServerConfig } from "../ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
+import type { DepartureKind } from "./Departure.ts"
 import * as Notice from "./Notice.ts"
 
 /** `hyper_parameters.slow_consumer`; read whenever it matters, so that it may change. */
@@ -25,6 +26,8 @@ export interface Parcel {
   readonly bytes: Uint8Array
   /** Messages in it; 0 for a notice. */
   readonly messages: number
+  /** What the bytes are a slice of, if they are. */
+  readonly batch?: Uint8Array
 }
 
 /**
@@ -45,6 +48,7 @@ export class Outbox {
   #blocked = false
   #slow = false
   #state: "open" | "overflowed" | "ending" | "ended" = "open"
+  #departure: DepartureKind = "left"
   /** Messages dropped that the client has not been told about. */
   #dropped = 0
   #sentMessages = 0
@@ -125,9 +129,10 @@ export class Outbox {
    * Takes nothing more. What waits is still sent, then `farewell`, then the end of our side. A client that overflowed has
    * shown that it does not read, and what waited for it is gone already.
    */
-  end(farewell: string | undefined): void {
+  end(farewell: string | undefined, kind: DepartureKind): void {
     if (this.#state === "ending" || this.#state === "ended") return
     this.#state = "ending"
+    this.#departure = kind
     if (farewell !== undefined) this.#push({ bytes: Buffer.from(farewell), messages: 0 })
     if (!this.#blocked) this.#pump()
   }
@@ -148,7 +153,7 @@ export class Outbox {
   #write(parcel: Parcel): boolean {
     this.#sentMessages += parcel.messages
     this.#sentBytes += parcel.bytes.length
-    return this.#connection.writeUnsafe(parcel.bytes)
+    return this.#connection.writeUnsafe(parcel.bytes, parcel.batch)
   }
 
   /** Writes what waits until the connection takes no more. */
@@ -163,7 +168,7 @@ export class Outbox {
     this.#checkSlow()
     if (this.#state === "ending" && this.#head === this.#parcels.length) {
       this.#state = "ended"
-      this.#connection.endUnsafe()
+      this.#connection.endUnsafe(this.#departure)
     }
   }
 

@@ -257,10 +257,10 @@ const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnL
   let linesSent = 0
   for (const run of own) {
     if (run.start > from)
-      parcels.push({ bytes: bytes.subarray(from, run.start), messages: run.linesBefore - linesSent })
+      parcels.push({ bytes: bytes.subarray(from, run.start), messages: run.linesBefore - linesSent, batch: bytes })
     from = run.end
     linesSent = run.linesUpTo
   }
-  if (from < bytes.length) parcels.push({ bytes: bytes.subarray(from), messages: lines - linesSent })
+  if (from < bytes.length) parcels.push({ bytes: bytes.subarray(from), messages: lines - linesSent, batch: bytes })
   return parcels
 }

@@ -328,7 +328,10 @@ export const make = Effect.gen(function* () {
       broadcaster.leaveUnsafe(member)
       roster.leave(client, departure)
       if (departure.quarantine) quarantine.addUnsafe(connection)
-      member.outbox.end(departure.isWorded === true ? departure.notice : (farewellToAll ?? departure.notice))
+      member.outbox.end(
+        departure.isWorded === true ? departure.notice : (farewellToAll ?? departure.notice),
+        departure.kind
+      )
       yield* report(client, Infinity)
       const log = departure.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)

@@ -56,6 +56,8 @@ const INCIDENTS: { readonly [incident in Incident]: readonly [family: keyof type
   "server full": ["refused", "server_full"],
   "dropped, too many at once": ["refused", "too_many_at_once"],
   draining: ["refused", "draining"],
+  "not a WebSocket handshake": ["refused", "no_websocket_handshake"],
+  "origin not allowed": ["refused", "origin_not_allowed"],
   "not allowed": ["refused", "not_allowed"],
   "no PROXY header": ["refused", "no_proxy_header"],
   "TLS on the plain-text port": ["refused", "tls_on_plain_port"],

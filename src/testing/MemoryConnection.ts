@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { type Connection, ConnectionLost } from "../relay/Connection.ts"
+import type { DepartureKind } from "../relay/Departure.ts"
 
 /** How the connection behaves. */
 export interface Options {
@@ -24,6 +25,8 @@ export class MemoryConnection implements Connection {
   writes = 0
   /** How often the server has ended its side. */
   ends = 0
+  /** Why it has ended it. */
+  endKind: DepartureKind | undefined
   /** The server has dropped the connection. */
   isDestroyed = false
   /** The connection is gone, whoever dropped it. */
@@ -198,8 +201,9 @@ export class MemoryConnection implements Connection {
     return lengthOf(this.#unsent)
   }
 
-  endUnsafe(): void {
+  endUnsafe(kind: DepartureKind): void {
     this.ends++
+    this.endKind ??= kind
     if (this.isClosed) return
     this.#arriving = []
     this.#transfer()

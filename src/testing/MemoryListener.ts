@@ -39,7 +39,7 @@ export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> =
         if (refusal === undefined) return void fork(door.session(connection))
         door.refusedUnsafe(connection.ip, refusal.incident)
         connection.writeUnsafe(Buffer.from(refusal.notice))
-        connection.endUnsafe()
+        connection.endUnsafe("application")
       }
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {

@@ -1,0 +1,324 @@
+/**
+ * The frames of RFC 6455, as far as a server of text lines needs them: frames in, lines out, and the reverse.
+ *
+ * Not a library's: those hold a message until it is whole, and end the connection when it is too long or not UTF-8. Here a
+ * message is a line, so what has arrived of it goes on at once, and `relay/LineFraming` bounds and checks it as it does for TCP
+ * (docs/decisions.md).
+ */
+
+const FIN = 0x80
+const RESERVED = 0x70
+const MASKED = 0x80
+
+const CONTINUATION = 0x0
+const TEXT = 0x1
+const BINARY = 0x2
+/** Opcodes from here on are those of control frames. */
+const CONTROL = 0x8
+const CLOSE_OPCODE = 0x8
+const PING_OPCODE = 0x9
+const PONG_OPCODE = 0xa
+
+/** The longest payload of a control frame, in bytes. */
+const MAX_CONTROL_BYTES = 125
+/** The longest payload whose length fits into the first two bytes of a frame. */
+const MAX_TINY_BYTES = 125
+/** The longest whose length fits into two bytes after them, and what stands in place of the length then. */
+const MAX_SHORT_BYTES = 0xffff
+const SHORT = 126
+/** What stands there if the length takes eight bytes. */
+const LONG = 127
+
+/** Two bytes, eight of a length, four of a mask. */
+const MAX_HEADER_BYTES = 14
+const MASK_BYTES = 4
+
+const LINE_FEED = 0x0a
+
+/** Status codes of close frames (RFC 6455, section 7.4). */
+export const NORMAL = 1000
+export const GOING_AWAY = 1001
+export const PROTOCOL_ERROR = 1002
+export const POLICY = 1008
+export const INTERNAL_ERROR = 1011
+export const TRY_AGAIN_LATER = 1013
+
+/** How a client's frames have ended: with a close frame, and its code if it has one; or against the rules. */
+export type Ending = { readonly code: number | undefined } | { readonly problem: string }
+
+/**
+ * Turns the frames of one client into lines: the payload of each message, ended by `\n` unless that is its last byte. However
+ * long a message is, no more of it is kept than the header of a frame, and the payload of a control frame.
+ */
+export class FrameDecoder {
+  /** Set once nothing more is decoded. */
+  ending: Ending | undefined
+  /** The payload of the last ping that has come: the only one that has to be answered (RFC 6455, section 5.5.3). */
+  ping: Uint8Array | undefined
+
+  readonly #header = new Uint8Array(MAX_HEADER_BYTES)
+  #headerBytes = 0
+  /** The header is complete, the payload is not. */
+  #isInPayload = false
+  #opcode = CONTINUATION
+  #isFinal = false
+  #payloadBytesLeft = 0
+  /** Where in the header the next byte of the mask is, from the mask's begin. */
+  #maskIndex = 0
+  /** The payload of a control frame, so far. */
+  #control: Array<number> = []
+  #isInMessage = false
+  /** Of the message, so far. */
+  #lastByte = 0
+
+  /** Whether a message has begun that is not complete. */
+  get isInMessage(): boolean {
+    return this.#isInMessage
+  }
+
+  /**
+   * @param chunk what has arrived; it is changed
+   * @returns the lines, or parts of lines, in it: in the same memory, if they fit
+   */
+  decode(chunk: Uint8Array): Uint8Array {
+    // A frame leaves space for its line end, because it has a header; but of a frame that began earlier only the payload may be here.
+    const out = this.#isInPayload ? Buffer.allocUnsafe(chunk.length + 1) : chunk
+    let from = 0
+    let to = 0
+    while (this.ending === undefined) {
+      if (!this.#isInPayload) {
+        if (from === chunk.length) break
+        this.#header[this.#headerBytes++] = chunk[from++]!
+        if (this.#headerBytes < 2) continue
+        const problem = this.#headerBytes === 2 ? this.#problem() : undefined
+        if (problem !== undefined) this.ending = { problem }
+        else if (this.#headerBytes === this.#headerLength()) this.#beginPayload()
+        continue
+      }
+      const length = Math.min(this.#payloadBytesLeft, chunk.length - from)
+      if (this.#opcode >= CONTROL) {
+        for (let i = from; i < from + length; i++) this.#control.push(chunk[i]! ^ this.#nextMaskByte())
+      } else if (length > 0) {
+        this.#unmask(chunk, from, from + length, out, to)
+        to += length
+        this.#lastByte = out[to - 1]!
+      }
+      from += length
+      this.#payloadBytesLeft -= length
+      if (this.#payloadBytesLeft > 0) break
+      this.#isInPayload = false
+      this.#headerBytes = 0
+      if (this.#opcode >= CONTROL) {
+        this.#obey()
+      } else if (this.#isFinal) {
+        this.#isInMessage = false
+        if (this.#lastByte !== LINE_FEED) out[to++] = LINE_FEED
+      }
+    }
+    return out.subarray(0, to)
+  }
+
+  /** What is wrong with a frame, by its first two bytes. */
+  #problem(): string | undefined {
+    const [first, second] = this.#header as unknown as [number, number]
+    const opcode = first & 0x0f
+    const isFinal = (first & FIN) !== 0
+    if ((first & RESERVED) !== 0) return "a frame with reserved bits"
+    if ((second & MASKED) === 0) return "a frame without a mask"
+    switch (opcode) {
+      case TEXT:
+      case BINARY:
+        return this.#isInMessage ? "a message within a message" : undefined
+      case CONTINUATION:
+        return this.#isInMessage ? undefined : "a continuation of no message"
+      case CLOSE_OPCODE:
+      case PING_OPCODE:
+      case PONG_OPCODE:
+        if (!isFinal) return "a control frame in parts"
+        return (second & ~MASKED) > MAX_CONTROL_BYTES ? "a control frame that is too long" : undefined
+      default:
+        return `a frame of the unknown kind ${opcode}`
+    }
+  }
+
+  #headerLength(): number {
+    const length = this.#header[1]! & ~MASKED
+    return 2 + (length === LONG ? 8 : length === SHORT ? 2 : 0) + MASK_BYTES
+  }
+
+  #beginPayload(): void {
+    const header = this.#header
+    const [first, second] = header as unknown as [number, number]
+    const lengthEnd = this.#headerBytes - MASK_BYTES
+    let length = second & ~MASKED
+    if (length >= SHORT) {
+      length = 0
+      for (let i = 2; i < lengthEnd; i++) length = length * 256 + header[i]!
+      if (length > Number.MAX_SAFE_INTEGER) {
+        this.ending = { problem: "a frame that is too long" }
+        return
+      }
+    }
+    this.#isInPayload = true
+    this.#isFinal = (first & FIN) !== 0
+    this.#opcode = first & 0x0f
+    this.#payloadBytesLeft = length
+    this.#maskIndex = 0
+    if (this.#opcode === TEXT || this.#opcode === BINARY) {
+      this.#isInMessage = true
+      this.#lastByte = 0
+    }
+  }
+
+  #nextMaskByte(): number {
+    return this.#header[this.#headerBytes - MASK_BYTES + (this.#maskIndex++ & 3)]!
+  }
+
+  #unmask(bytes: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): void {
+    const [a, b, c, d] = [this.#nextMaskByte(), this.#nextMaskByte(), this.#nextMaskByte(), this.#nextMaskByte()]
+    let i = start
+    let o = offset
+    for (; i + 4 <= end; i += 4, o += 4) {
+      out[o] = bytes[i]! ^ a
+      out[o + 1] = bytes[i + 1]! ^ b
+      out[o + 2] = bytes[i + 2]! ^ c
+      out[o + 3] = bytes[i + 3]! ^ d
+    }
+    // The four bytes taken above are the same again, in the same order.
+    for (; i < end; i++) out[o++] = bytes[i]! ^ this.#nextMaskByte()
+  }
+
+  /** Does what a complete control frame says. A pong says nothing: that something has come is enough. */
+  #obey(): void {
+    const payload = this.#control
+    this.#control = []
+    if (this.#opcode === PING_OPCODE) this.ping = Uint8Array.from(payload)
+    if (this.#opcode !== CLOSE_OPCODE) return
+    const code = payload.length < 2 ? undefined : payload[0]! * 256 + payload[1]!
+    this.ending =
+      payload.length === 1 || (code !== undefined && !isSendable(code))
+        ? { problem: "a close frame without a valid code" }
+        : { code }
+  }
+}
+
+/** Whether a close frame may carry this code. */
+const isSendable = (code: number): boolean =>
+  (code >= 3000 && code <= 4999) || (code >= 1000 && code <= 1014 && !(code >= 1004 && code <= 1006))
+
+const headerBytes = (payloadBytes: number): number =>
+  payloadBytes <= MAX_TINY_BYTES ? 2 : payloadBytes <= MAX_SHORT_BYTES ? 4 : 10
+
+/** A batch of lines as frames. */
+class Framed {
+  readonly frames: Buffer
+  readonly #lines: Buffer
+  /** Where each line begins, and its frame; made when a slice is asked for. */
+  #starts: { readonly ofLines: Uint32Array; readonly ofFrames: Uint32Array } | undefined
+
+  constructor(lines: Uint8Array) {
+    this.#lines = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength)
+    let bytes = 0
+    this.#forEach((start, end) => {
+      bytes += headerBytes(end - start) + end - start
+    })
+    this.frames = Buffer.allocUnsafe(bytes)
+    let o = 0
+    this.#forEach((start, end) => {
+      o = writeHeader(this.frames, o, TEXT, end - start)
+      o += this.#lines.copy(this.frames, o, start, end)
+    })
+  }
+
+  /** The frames of the lines `[start, end)`. */
+  slice(start: number, end: number): Uint8Array {
+    return this.frames.subarray(this.#frameAt(start), this.#frameAt(end))
+  }
+
+  #frameAt(lineStart: number): number {
+    if (lineStart === this.#lines.length) return this.frames.length
+    const { ofFrames, ofLines } = (this.#starts ??= this.#findStarts())
+    let [low, high] = [0, ofLines.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (ofLines[middle]! < lineStart) low = middle + 1
+      else high = middle
+    }
+    return ofFrames[low]!
+  }
+
+  #findStarts() {
+    const ofLines: Array<number> = []
+    const ofFrames: Array<number> = []
+    let frame = 0
+    this.#forEach((start, end) => {
+      ofLines.push(start)
+      ofFrames.push(frame)
+      frame += headerBytes(end - start) + end - start
+    })
+    return { ofLines: Uint32Array.from(ofLines), ofFrames: Uint32Array.from(ofFrames) }
+  }
+
+  #forEach(visit: (start: number, end: number) => void): void {
+    const lines = this.#lines
+    for (let start = 0, end; (end = lines.indexOf(LINE_FEED, start)) !== -1; start = end + 1) visit(start, end)
+  }
+}
+
+/** Batches go to many clients, and may wait for some of them: as frames they are kept as they are, once for all. */
+const framed = new WeakMap<Uint8Array, Framed>()
+
+const framedOf = (batch: Uint8Array): Framed => {
+  const known = framed.get(batch)
+  if (known !== undefined) return known
+  const made = new Framed(batch)
+  framed.set(batch, made)
+  return made
+}
+
+/**
+ * A text frame for each line, without its line end. For the same bytes the same frames, because those of a server have no mask.
+ *
+ * @param lines whole lines, which do not change afterwards
+ * @param batch what they are a slice of, if they are
+ */
+export const ofLines = (lines: Uint8Array, batch?: Uint8Array): Uint8Array => {
+  if (batch === undefined) return framedOf(lines).frames
+  const start = lines.byteOffset - batch.byteOffset
+  return framedOf(batch).slice(start, start + lines.length)
+}
+
+const writeHeader = (frames: Buffer, offset: number, opcode: number, payloadBytes: number): number => {
+  frames[offset] = FIN | opcode
+  if (payloadBytes <= MAX_TINY_BYTES) {
+    frames[offset + 1] = payloadBytes
+    return offset + 2
+  }
+  if (payloadBytes <= MAX_SHORT_BYTES) {
+    frames[offset + 1] = SHORT
+    return frames.writeUInt16BE(payloadBytes, offset + 2)
+  }
+  frames[offset + 1] = LONG
+  frames.writeUInt32BE(0, offset + 2)
+  return frames.writeUInt32BE(payloadBytes, offset + 6)
+}
+
+const controlFrame = (opcode: number, payload: Uint8Array): Uint8Array => {
+  const frame = Buffer.allocUnsafe(2 + payload.length)
+  frame.set(payload, writeHeader(frame, 0, opcode, payload.length))
+  return frame
+}
+
+/** Asks the client whether it is there. */
+export const PING = controlFrame(PING_OPCODE, new Uint8Array(0))
+
+/** The answer to a ping. */
+export const pong = (payload: Uint8Array): Uint8Array => controlFrame(PONG_OPCODE, payload)
+
+/**
+ * The last frame.
+ *
+ * @param code says why; `undefined` answers a close frame that does not, either
+ */
+export const close = (code: number | undefined): Uint8Array =>
+  controlFrame(CLOSE_OPCODE, code === undefined ? new Uint8Array(0) : Uint8Array.of(code >> 8, code & 0xff))

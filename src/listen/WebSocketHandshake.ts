@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto"
+import type { IncomingMessage } from "node:http"
+
+/** The version of the protocol that RFC 6455 defines, and browsers speak. */
+const VERSION = "13"
+
+/** 16 bytes in Base64. */
+const KEY = /^[+/0-9A-Za-z]{22}==$/
+
+/** What every server appends to the key of a client (RFC 6455, section 1.3). */
+const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+/** Why a request does not become a WebSocket. */
+export interface Rejection {
+  readonly incident: "not a WebSocket handshake" | "origin not allowed"
+  /** `404 Not Found` */
+  readonly status: string
+  /** For a person. */
+  readonly text: string
+  /** Beyond those that every answer has. */
+  readonly headers: { readonly [name: string]: string }
+}
+
+type Request = Pick<IncomingMessage, "headers" | "method" | "url">
+
+/** Who may connect, and where. */
+export interface Rules {
+  readonly path: string
+  /** As in `websocket.origins`. */
+  readonly origins: ReadonlyArray<string>
+}
+
+/**
+ * What is wrong with a request to become a WebSocket (RFC 6455, section 4.2.1); `undefined` if nothing is. No request at all is wrong,
+ * too.
+ *
+ * Browsers let every page connect to every address, that of the machine itself included, and say in `Origin` which site the page
+ * is from: so that is asked here. No site is allowed by itself, not even the one that the request names as its host: the relay has no
+ * pages of its own, and a site can have its name mean the address of the relay.
+ */
+export const rejection = (request: Request | undefined, { origins, path }: Rules): Rejection | undefined => {
+  const invalid = (status: string, text: string, headers: Rejection["headers"] = {}): Rejection => ({
+    incident: "not a WebSocket handshake",
+    status,
+    text,
+    headers
+  })
+  if (request === undefined) return invalid("400 Bad Request", "This port is for WebSocket clients.")
+  const { headers, method, url = "" } = request
+  if (url.split("?", 1)[0] !== path)
+    return invalid("404 Not Found", `Nothing is here. WebSocket clients connect to ${path}`)
+  if (method !== "GET") return invalid("405 Method Not Allowed", "WebSocket clients begin with GET.", { Allow: "GET" })
+  if (headers.upgrade?.toLowerCase() !== "websocket") {
+    return invalid("426 Upgrade Required", "Only WebSocket clients can connect here.", { Upgrade: "websocket" })
+  }
+  if (headers["sec-websocket-version"] !== VERSION) {
+    return invalid("426 Upgrade Required", `Sec-WebSocket-Version must be ${VERSION}.`, {
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": VERSION
+    })
+  }
+  if (!KEY.test(headers["sec-websocket-key"] ?? "")) {
+    return invalid("400 Bad Request", "Sec-WebSocket-Key must be 16 bytes in Base64.")
+  }
+  const { origin } = headers
+  if (origin !== undefined && !origins.includes("*") && !origins.includes(origin)) {
+    return {
+      incident: "origin not allowed",
+      status: "403 Forbidden",
+      text: `Pages of the origin ${origin} may not connect (websocket.origins).`,
+      headers: {}
+    }
+  }
+  return undefined
+}
+
+/** Turns a request that is one for a WebSocket into one. */
+export const acceptance = ({ headers }: Request): string => {
+  const accept = createHash("sha1")
+    .update(headers["sec-websocket-key"] + GUID)
+    .digest("base64")
+  return response(
+    "101 Switching Protocols",
+    { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Accept": accept },
+    ""
+  )
+}
+
+/** Says why not. */
+export const refusal = ({ headers, status, text }: Rejection): string => {
+  const body = `${text}\n`
+  const own = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Content-Length": String(Buffer.byteLength(body)),
+    Connection: "close"
+  }
+  return response(status, { ...own, ...headers }, body)
+}
+
+const response = (status: string, headers: { readonly [name: string]: string }, body: string): string => {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status}\r\n${lines.join("")}\r\n${body}`
+}

@@ -1,0 +1,92 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { type Door, FULL } from "../relay/Door.ts"
+import { everySeconds } from "../relay/everySeconds.ts"
+import { formatAddress } from "../relay/ipAddress.ts"
+import type { ListenError } from "../relay/Listener.ts"
+import { monotonicMillis } from "../relay/monotonicMillis.ts"
+import { ServerConfig } from "../ServerConfig.ts"
+import { accept, type Options } from "./TcpListener.ts"
+import { type TlsError, TlsIdentity } from "./TlsIdentity.ts"
+import { UpgradeRequests } from "./UpgradeRequests.ts"
+import { WebSocketConnection } from "./WebSocketConnection.ts"
+import * as Frames from "./WebSocketFrames.ts"
+import * as Handshake from "./WebSocketHandshake.ts"
+
+/** Where clients that speak WebSocket come from. */
+export interface Service {
+  /**
+   * As `Listener.listen`.
+   *
+   * @returns the URL for clients, with the real port where the configuration says 0
+   */
+  readonly listen: (door: Door) => Effect.Effect<string, ListenError, Scope.Scope>
+}
+
+/** A transport beside the `Listener`; `undefined`, the default, for none. */
+export const WebSocketListener = Context.Reference<Service | undefined>("summoner-server/WebSocketListener", {
+  defaultValue: () => undefined
+})
+
+/** Listens as the group `websocket` of the configuration says, if it says so; with TLS where it is configured. */
+export const layer: Layer.Layer<never, TlsError, ServerConfig> = Layer.effect(
+  WebSocketListener,
+  Effect.gen(function* () {
+    const config = yield* ServerConfig
+    const tls = yield* TlsIdentity
+    const { port } = config.websocket
+    return port === null ? undefined : { listen: (door: Door) => listenOn(config, port, tls, door) }
+  })
+).pipe(Layer.provide(TlsIdentity.layer))
+
+const listenOn = Effect.fnUntraced(function* (
+  config: ServerConfig["Service"],
+  port: number,
+  tls: TlsIdentity["Service"],
+  door: Door
+): Effect.fn.Return<string, ListenError, Scope.Scope> {
+  const { websocket } = config
+  const requests = yield* UpgradeRequests.make
+  const clock = yield* Clock.Clock
+  const connections = new Set<WebSocketConnection>()
+
+  const receive: Options["receive"] = (socket, client, { enter, fork, refuse, wait }) =>
+    wait(socket, client.ip, requests.read(socket), ({ head, request }) => {
+      // Gone while it was its turn.
+      if (socket.destroyed) return
+      const rejection = Handshake.rejection(request, websocket)
+      if (rejection !== undefined) {
+        return refuse(socket, client.ip, rejection.incident, Handshake.refusal(rejection))
+      }
+      const acceptance = Handshake.acceptance(request!)
+      const refusal = connections.size >= (websocket.max_clients ?? Infinity) ? FULL : enter(client)
+      if (refusal !== undefined) {
+        // Browsers do not show a page the answer to a handshake that fails: so this one does not.
+        const notice = Frames.ofLines(Buffer.from(refusal.notice))
+        const farewell = [Buffer.from(acceptance), notice, Frames.close(Frames.TRY_AGAIN_LATER)]
+        return refuse(socket, client.ip, refusal.incident, Buffer.concat(farewell))
+      }
+      if (head.length > 0) socket.unshift(head)
+      socket.write(acceptance)
+      const connection = new WebSocketConnection(socket, client, monotonicMillis(clock))
+      connections.add(connection)
+      const leave = Effect.sync(() => connections.delete(connection))
+      fork(Effect.ensuring(door.session(connection), leave))
+    })
+  const at = { host: websocket.host ?? config.host, port }
+  const bound = yield* accept({ config, tls, door, at, isShakingHands: true, receive })
+
+  const ping = Effect.sync(() => {
+    const now = monotonicMillis(clock)
+    for (const connection of connections) connection.pingUnsafe(now)
+  })
+  yield* everySeconds(() => 1, ping).pipe(
+    Effect.tapCause((cause) => Effect.logError("WebSocket clients are no longer pinged", cause)),
+    Effect.forkScoped
+  )
+  const scheme = tls.currentUnsafe() === undefined ? "ws" : "wss"
+  return `${scheme}://${formatAddress(bound.host, bound.port)}${websocket.path}`
+})

@@ -1,0 +1,130 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { once } from "node:events"
+import * as Net from "node:net"
+import { PING_MILLIS, UNANSWERED_PINGS, WebSocketConnection } from "../../src/listen/WebSocketConnection.ts"
+import { CLOSE, frame, frames, PING, PONG, TEXT } from "../support/WebSocketClient.ts"
+
+/** The two ends of a connection whose handshake is done: that of the server, and the client's socket. */
+const pair = Effect.gen(function* () {
+  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true })
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  server.listen(0, "127.0.0.1")
+  yield* Effect.promise(() => once(server, "listening"))
+  const accepted = once(server, "connection") as Promise<[Net.Socket]>
+  const client = Net.connect({ port: (server.address() as Net.AddressInfo).port, host: "127.0.0.1", noDelay: true })
+  const [socket] = yield* Effect.promise(() => accepted)
+  yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
+  client.on("error", () => {})
+  const connection = new WebSocketConnection(socket, { address: "127.0.0.1:1", ip: "127.0.0.1" }, 0)
+  const cut = frames()
+  /** Waits for the next frame that the server sends, and those that come with it. */
+  const next = Effect.promise(async () => cut((await once(client, "data"))[0] as Buffer))
+  return { client, connection, next }
+})
+
+const pull = ({ pull }: WebSocketConnection) => Effect.map(pull, (bytes) => bytes && Buffer.from(bytes).toString())
+
+describe("WebSocketConnection", () => {
+  it.live("pings a silent client, and drops it after some pings without an answer", () =>
+    Effect.gen(function* () {
+      const { connection, next } = yield* pair
+      const pulling = yield* Effect.forkChild(Effect.flip(pull(connection)), { startImmediately: true })
+      connection.pingUnsafe(PING_MILLIS - 1)
+      assert.strictEqual(connection.unsentBytes(), 0)
+      for (let i = 1; i <= UNANSWERED_PINGS; i++) {
+        const pinged = yield* Effect.forkChild(next, { startImmediately: true })
+        connection.pingUnsafe(i * PING_MILLIS)
+        assert.deepStrictEqual(
+          (yield* Fiber.join(pinged)).map(({ opcode }) => opcode),
+          [PING]
+        )
+      }
+      connection.pingUnsafe((UNANSWERED_PINGS + 1) * PING_MILLIS)
+      assert.strictEqual((yield* Fiber.join(pulling)).code, "no answer to pings")
+    })
+  )
+
+  it.live("keeps a client that answers", () =>
+    Effect.gen(function* () {
+      const { client, connection, next } = yield* pair
+      for (let i = 1; i <= 3 * UNANSWERED_PINGS; i++) {
+        const pulling = yield* Effect.forkChild(pull(connection), { startImmediately: true })
+        const pinged = yield* Effect.forkChild(next, { startImmediately: true })
+        connection.pingUnsafe(i * PING_MILLIS)
+        yield* Fiber.join(pinged)
+        client.write(Buffer.concat([frame(PONG, ""), i % 3 === 0 ? frame(TEXT, "and speaks") : frame(PONG, "")]))
+        if (i % 3 === 0) assert.strictEqual(yield* Fiber.join(pulling), "and speaks\n")
+        else yield* Fiber.interrupt(pulling)
+      }
+      assert.isFalse(connection.isClosedUnsafe())
+    })
+  )
+
+  it.live("does not drop a client whose answers it does not read", () =>
+    Effect.gen(function* () {
+      const { client, connection } = yield* pair
+      for (let i = 1; i <= 3 * UNANSWERED_PINGS; i++) connection.pingUnsafe(i * PING_MILLIS)
+      client.write(frame(TEXT, "still there"))
+      assert.strictEqual(yield* pull(connection), "still there\n")
+    })
+  )
+
+  it.live("does not pile up answers for a client that pings and does not read", () =>
+    Effect.gen(function* () {
+      const { client, connection, next } = yield* pair
+      client.pause()
+      const pulling = yield* Effect.forkChild(pull(connection), { startImmediately: true })
+      while (connection.writeUnsafe(Buffer.from(`${"x".repeat(60_000)}\n`))) continue
+      const before = connection.unsentBytes()
+      for (let i = 0; i < 20_000; i++) client.write(frame(PING, `${i} ${"x".repeat(100)}`))
+      client.write(frame(TEXT, "done"))
+      assert.strictEqual(yield* Fiber.join(pulling), "done\n")
+      assert.strictEqual(connection.unsentBytes(), before)
+      client.resume()
+      const answers: Array<string> = []
+      while (answers.length === 0) {
+        for (const { opcode, payload } of yield* next) if (opcode === PONG) answers.push(payload.toString())
+      }
+      assert.deepStrictEqual(answers, [`19999 ${"x".repeat(100)}`])
+    })
+  )
+
+  it.live("says why it ends", () =>
+    Effect.gen(function* () {
+      for (const [kind, code] of [
+        ["left", 1000],
+        ["shutdown", 1001],
+        ["idle", 1008],
+        ["too slow", 1008],
+        ["backpressure", 1008],
+        ["application", 1008],
+        ["failed", 1011]
+      ] as const) {
+        const { connection, next } = yield* pair
+        const closed = yield* Effect.forkChild(next, { startImmediately: true })
+        connection.endUnsafe(kind)
+        const [last] = yield* Fiber.join(closed)
+        assert.deepStrictEqual([last?.opcode, last?.payload.readUInt16BE()], [CLOSE, code])
+      }
+    })
+  )
+
+  it.live("sends nothing but the end to a client that has said goodbye", () =>
+    Effect.gen(function* () {
+      const { client, connection, next } = yield* pair
+      client.write(Buffer.concat([frame(TEXT, "bye"), frame(CLOSE, Buffer.of(0x0f, 0xa0))]))
+      assert.strictEqual(yield* pull(connection), "bye\n")
+      assert.isUndefined(yield* pull(connection))
+      const closed = yield* Effect.forkChild(next, { startImmediately: true })
+      assert.isTrue(connection.writeUnsafe(Buffer.from("too late\n")))
+      connection.endUnsafe("left")
+      const sent = yield* Fiber.join(closed)
+      assert.deepStrictEqual(
+        sent.map(({ opcode, payload }) => [opcode, payload.readUInt16BE()]),
+        [[CLOSE, 4000]]
+      )
+    })
+  )
+})
