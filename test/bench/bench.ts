@@ -1,6 +1,6 @@
 /**
  * Measures this server beside others, in one run: `npm run bench [-- row …]`. Rows: those of `workloads.ts`, `idle`,
- * `start`; not among those run by default: `memory`, `gc`, `encoding`. `D` seconds for each measurement, `REPS` repetitions.
+ * `start`; not among those run by default: `memory`, `gc`, `websocket`, `encoding`. `D` seconds for each measurement, `REPS` repetitions.
  *
  * Ends with an error if a delivery was lost, duplicated, reordered or corrupt. A goal missed is only marked: machines are
  * noisy.
@@ -25,6 +25,7 @@ const KEYS = [...WORKLOADS.map(({ key }) => key), IDLE.key, "start"]
 const EXTRAS: Record<string, () => Promise<{ readonly print: () => Promise<void> }>> = {
   memory: async () => ({ print: (await import("./memory.ts")).printMemory }),
   gc: async () => ({ print: (await import("./gc.ts")).printPauses }),
+  websocket: async () => ({ print: (await import("./websocket.ts")).printWebSocket }),
   encoding: async () => ({ print: (await import("./encoding.ts")).printEncoding })
 }
 

@@ -118,7 +118,7 @@ process.on("exit", () => {
 })
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130))
 
-const freePort = () =>
+export const freePort = () =>
   new Promise<number>((resolve, reject) => {
     const server = Net.createServer()
     server.once("error", reject).listen(0, "127.0.0.1", () => {
@@ -127,7 +127,7 @@ const freePort = () =>
     })
   })
 
-const accepts = (port: number) =>
+export const accepts = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = Net.connect(port, "127.0.0.1")
     socket.once("connect", () => resolve(true)).once("error", () => resolve(false))
