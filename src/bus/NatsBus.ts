@@ -176,6 +176,11 @@ export const layer = Layer.effect(
             case "reconnect":
               up(followed)
               break
+            case "staleConnection":
+              down("NATS does not answer any more")
+              // Left to itself, the client library waits until the dead connection has taken what was written to it.
+              void followed.close()
+              break
             case "error": {
               const reason = Nats.reasonOf(status.error)
               // The same one is told with every attempt to connect.

@@ -2,8 +2,11 @@ import type { Parcel } from "../relay/Outbox.ts"
 import { Backlog } from "./Backlog.ts"
 import * as Frame from "./Frame.ts"
 
-/** What may be on its way to the engine without its confirmation. More waits here, where it can be counted and dropped. */
-const WINDOW_BYTES = 4 * 1024 * 1024
+/**
+ * What may be on its way to the engine without its confirmation. More waits here, where it can be counted and dropped. It is the limit of
+ * the bytes in one round trip, and what a slow line has to carry before the engine counts as gone.
+ */
+const WINDOW_BYTES = 1024 * 1024
 
 /** The engine is asked for a confirmation after so many bytes, or milliseconds. */
 const CONFIRM_BYTES = 256 * 1024

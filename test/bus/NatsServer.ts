@@ -19,6 +19,14 @@ export interface NatsServer {
   readonly thaw: Effect.Effect<void>
 }
 
+export interface Options {
+  readonly host?: string
+  /** Its working directory. */
+  readonly cwd?: string
+  /** Of the command: `ip netns exec …`. */
+  readonly prefix?: ReadonlyArray<string>
+}
+
 /** A port below those that the kernel gives to outgoing connections. */
 export const freePort: Effect.Effect<number> = Effect.eventually(
   Effect.callback<number, unknown>((resume) => {
@@ -34,12 +42,11 @@ export const freePort: Effect.Effect<number> = Effect.eventually(
  *
  * @param port where it will listen
  * @param args of the program, beside its address
- * @param prefix of the command: `ip netns exec …`
  */
 export const make = Effect.fnUntraced(function* (
   port: number,
   args: ReadonlyArray<string> = [],
-  { host = "127.0.0.1", prefix = [] as ReadonlyArray<string> } = {}
+  { cwd, host = "127.0.0.1", prefix = [] }: Options = {}
 ): Effect.fn.Return<NatsServer, never, Scope.Scope> {
   let process: ChildProcess | undefined
   const kill = Effect.promise(async () => {
@@ -51,15 +58,17 @@ export const make = Effect.fnUntraced(function* (
   })
   const start = Effect.promise(async () => {
     const [program, ...rest] = [...prefix, "nats-server", "-a", host, "-p", String(port), ...args]
-    const started = spawn(program!, rest, { stdio: ["ignore", "ignore", "pipe"] })
+    const started = spawn(program!, rest, { cwd, stdio: ["ignore", "ignore", "pipe"] })
     process = started
     let output = ""
-    for await (const text of started.stderr.setEncoding("utf8")) {
-      output += text
-      if (output.includes("Server is ready")) break
-    }
-    if (!output.includes("Server is ready")) throw new Error(`nats-server: ${output}`)
-    started.stderr.resume()
+    await new Promise<void>((resolve, reject) => {
+      started.stderr.setEncoding("utf8").on("data", (text: string) => {
+        output += text
+        if (output.includes("Server is ready")) resolve()
+      })
+      started.once("error", reject)
+      started.once("exit", () => reject(new Error(`nats-server has ended:\n${output}`)))
+    })
   })
   const signal = (name: NodeJS.Signals) => Effect.sync(() => void process?.kill(name))
   yield* Effect.addFinalizer(() => kill)

@@ -1,38 +1,524 @@
+/** The room over several processes with real servers of NATS. Here the processes are servers of one program; what differs is in `cli`. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { execFileSync, spawnSync } from "node:child_process"
+import * as Net from "node:net"
+import { join } from "node:path"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { ServerConfig } from "../../src/ServerConfig.ts"
+import * as LoadClient from "../faults/LoadClient.ts"
+import { SOAK } from "../faults/form.ts"
+import { eventually, measured } from "../faults/Relay.ts"
+import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as NatsServer from "./NatsServer.ts"
 
-const relay = Effect.fnUntraced(function* (name: string, servers: string | ReadonlyArray<string>, nats = {}) {
+type NatsOptions = Partial<ServerConfig["Service"]["cluster"]["nats"]>
+
+const UNLIMITED = {
+  rate_limit_msgs_per_minute: 4_294_967_295,
+  client_timeout_secs: null,
+  backpressure_policy: { enable_throttle: false, enable_flow_control: false, enable_disconnect: false },
+  // All clients of a test live on one thread: each may be busy for longer than the default grace.
+  slow_consumer: { stall_grace_ms: 10_000 }
+}
+
+const relay = Effect.fnUntraced(function* (
+  name: string,
+  servers: NatsOptions["servers"],
+  nats: NatsOptions = {},
+  slow_consumer = UNLIMITED.slow_consumer
+) {
   const log: Array<string> = []
-  const context = yield* Layer.build(
-    RelayServer.layerConfig.pipe(
-      Layer.provide(ServerConfig.layerTest({ port: 0, cluster: { nats: { servers, name, ...nats } } })),
-      Layer.provide(RelayLogger.layerTest(log))
-    )
+  const scope = yield* Scope.make()
+  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+  const config = ServerConfig.layerTest({
+    port: 0,
+    hyper_parameters: { ...UNLIMITED, slow_consumer },
+    cluster: { nats: { servers: servers ?? null, name, ...nats } }
+  })
+  const context = yield* Scope.provide(
+    Layer.build(
+      RelayServer.layerConfig.pipe(
+        Layer.provide(config),
+        Layer.provide(RelayLogger.layerTest(log, { log_level: SOAK ? "WARNING" : "INFO" }))
+      )
+    ),
+    scope
   )
   const server = yield* Effect.provideContext(RelayServer, context)
-  return { server, log }
+  return {
+    name,
+    server,
+    port: server.address.port,
+    log,
+    stats: () => Effect.runSync(server.cluster.stats),
+    stop: Scope.close(scope, Exit.void)
+  }
 })
 
-describe.skipIf(!NatsServer.isInstalled)("NatsBus", () => {
-  it.live("carries", () =>
-    Effect.gen(function* () {
+type Relay = Effect.Success<ReturnType<typeof relay>>
+
+const isUp = (relays: ReadonlyArray<Relay>) =>
+  eventually(
+    () => relays.every(({ stats }) => stats().state === "up"),
+    () => JSON.stringify(relays.map(({ stats }) => stats()))
+  )
+
+/** Waits until each knows so many others. */
+const acquainted = (relays: ReadonlyArray<Relay>, others = relays.length - 1) =>
+  Effect.forEach(relays, ({ log, name, server }) =>
+    eventually(
+      () => Effect.runSync(server.cluster.peers).length === others,
+      () => `${name} knows ${others} others:\n${log.join("\n")}`
+    )
+  )
+
+const LINE_BYTES = 100
+
+/** A sender and a reader at each. */
+const crowd = Effect.fnUntraced(function* (relays: ReadonlyArray<Relay>) {
+  const pairs = yield* Effect.forEach(relays, (relay) =>
+    Effect.map(LoadClient.connectMany(relay.port, 2, { lineBytes: LINE_BYTES }), ([sender, reader]) => ({
+      relay,
+      sender: sender!,
+      reader: reader!
+    }))
+  )
+  const clients = pairs.flatMap(({ reader, sender }) => [sender, reader])
+  for (const { reader } of pairs) yield* LoadClient.gathered(clients, reader)
+  return { pairs, clients }
+})
+
+type Crowd = Effect.Success<ReturnType<typeof crowd>>
+
+/** Everybody sends at the same time, evenly. */
+const talk = ({ pairs }: Crowd, lines: number, linesPerSecond: number) =>
+  Effect.forEach(pairs, ({ sender }) => sender.sendEvenly(lines, linesPerSecond), { concurrency: "unbounded" })
+
+/** What arrives later than what was said in the last line of each has arrived: nothing more is under way. */
+const settled = Effect.fnUntraced(function* ({ clients, pairs }: Crowd) {
+  for (const { sender } of pairs) sender.send(1)
+  for (const client of clients) {
+    for (const { sender } of pairs) {
+      if (sender === client) continue
+      yield* client.until((self) => self.from(sender).next === sender.sent, "the last line")
+    }
+  }
+})
+
+const assertExact = ({ clients, pairs }: Crowd) => {
+  for (const client of clients) {
+    for (const { sender } of pairs) {
+      const { disordered, lines, missing } = client.from(sender)
+      const expected = sender === client ? 0 : sender.sent
+      assert.deepStrictEqual({ disordered, lines, missing }, { disordered: 0, lines: expected, missing: 0 })
+    }
+    assert.strictEqual(client.damaged, 0)
+  }
+}
+
+/** What a fault may cost: lines on their way between processes, which are counted. Within a process nothing. */
+const assertOnlyCountedLosses = ({ clients, pairs }: Crowd) => {
+  let missed = 0
+  for (const client of clients) {
+    for (const { relay, sender } of pairs) {
+      const { disordered, lines, missing } = client.from(sender)
+      assert.strictEqual(disordered, 0)
+      const expected = sender === client ? 0 : sender.sent
+      assert.strictEqual(lines + missing, expected)
+      const isLocal = pairs.some((pair) => pair.relay === relay && (pair.sender === client || pair.reader === client))
+      if (isLocal) assert.strictEqual(missing, 0)
+      missed += missing
+    }
+    assert.strictEqual(client.damaged, 0)
+  }
+  const lost = pairs.reduce((sum, { relay }) => sum + relay.stats().lost, 0)
+  if (missed > 0) assert.isAbove(lost, 0)
+  const duplicates = pairs.reduce((sum, { relay }) => sum + relay.stats().duplicates, 0)
+  const dropped = pairs.reduce((sum, { relay }) => sum + relay.stats().dropped, 0)
+  return { "lines missed": missed / 2, "batches lost": lost, "sent again": duplicates, dropped }
+}
+
+const load = SOAK ? { lines: 60_000, linesPerSecond: 5000 } : { lines: 3000, linesPerSecond: 1500 }
+const TIMEOUT = SOAK ? 180_000 : 30_000
+
+describe.skipIf(!NatsServer.isInstalled)(
+  `NatsBus${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
+  () => {
+    it.live(
+      "makes one room of three processes: every line once, in order, and not back",
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const relays = yield* Effect.forEach(["a", "b", "c"], (name) => relay(name, nats.url))
+          const room = yield* crowd(relays)
+          yield* talk(room, load.lines, load.linesPerSecond)
+          yield* settled(room)
+          assertExact(room)
+          for (const { stats } of relays) {
+            const { dropped, duplicates, lost, malformed } = stats()
+            assert.deepStrictEqual(
+              { dropped, duplicates, lost, malformed },
+              { dropped: 0, duplicates: 0, lost: 0, malformed: 0 }
+            )
+          }
+        }),
+      TIMEOUT
+    )
+
+    it.live("brings lines that are longer than the server's longest message", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_payload: 1024" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const [a, b] = yield* Effect.forEach(["a", "b"], (name) => relay(name, nats.url))
+        const sender = yield* TcpClient.connect(a!.port)
+        const reader = yield* TcpClient.connect(b!.port)
+        yield* TcpClient.settled(sender, reader)
+        const long = Array.from({ length: 5000 }, (_, i) => `word ${i}`).join(" ")
+        sender.send(`${long}\nshort\n`)
+        assert.deepStrictEqual(yield* reader.lines(2), [
+          TcpClient.envelope(sender, long),
+          TcpClient.envelope(sender, "short")
+        ])
+        assert.strictEqual(b!.stats().lost, 0)
+      })
+    )
+
+    it.live(
+      "outlives the server: within a process nothing is noticed, between them nothing comes twice or out of order",
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const relays = yield* Effect.forEach(["a", "b", "c"], (name) => relay(name, nats.url))
+          yield* acquainted(relays)
+          const room = yield* crowd(relays)
+          const talking = yield* Effect.forkChild(talk(room, load.lines, load.linesPerSecond))
+          for (let round = 0; round < (SOAK ? 3 : 1); round++) {
+            yield* Effect.sleep("500 millis")
+            yield* nats.kill
+            yield* Effect.sleep(SOAK ? "2 seconds" : "500 millis")
+            assert.deepStrictEqual(
+              relays.map(({ stats }) => stats().state),
+              ["down", "down", "down"]
+            )
+            yield* nats.start
+            yield* isUp(relays)
+          }
+          yield* Fiber.join(talking)
+          yield* settled(room)
+          yield* measured("nats-server killed and restarted under load", assertOnlyCountedLosses(room))
+          assert.isTrue(relays.every(({ stats }) => stats().reconnects >= 1))
+        }),
+      TIMEOUT
+    )
+
+    it.live(
+      "goes on with the other servers of a cluster when one is killed",
+      () =>
+        Effect.gen(function* () {
+          const servers = yield* NatsServer.cluster(3)
+          const urls = servers.map(({ url }) => url)
+          // Each begins with a server of its own, and learns of the others.
+          const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!))
+          yield* acquainted(relays)
+          const room = yield* crowd(relays)
+          const talking = yield* Effect.forkChild(talk(room, load.lines, load.linesPerSecond))
+          yield* Effect.sleep("500 millis")
+          yield* servers[0]!.kill
+          yield* eventually(
+            () => relays[0]!.stats().reconnects === 1,
+            () => relays[0]!.log.join("\n")
+          )
+          yield* Fiber.join(talking)
+          yield* settled(room)
+          yield* measured("one of three servers killed under load", assertOnlyCountedLosses(room))
+          assert.deepStrictEqual(
+            relays.map(({ stats }) => stats().state),
+            ["up", "up", "up"]
+          )
+        }),
+      TIMEOUT
+    )
+
+    const frozen = Effect.fnUntraced(function* (graceMillis: number) {
       const nats = yield* NatsServer.started()
-      const a = yield* relay("a", nats.url)
-      const b = yield* relay("b", nats.url)
-      const ca = yield* TcpClient.connect(a.server.address.port)
-      const cb = yield* TcpClient.connect(b.server.address.port)
-      yield* TcpClient.settled(ca, cb)
-      ca.send("hello\n")
-      console.log(yield* cb.line)
-      console.log(yield* b.server.cluster.peers, yield* a.server.cluster.stats, yield* b.server.cluster.clients)
-      console.log(a.log, b.log)
-      assert.isTrue(true)
+      const [a, b] = yield* Effect.forEach(["a", "b"], (name) =>
+        relay(name, nats.url, { max_pending_bytes: 1_000_000 }, { stall_grace_ms: graceMillis })
+      )
+      yield* acquainted([a!, b!])
+      const [sender, near] = yield* LoadClient.connectMany(a!.port, 2, { lineBytes: 1000 })
+      const far = yield* LoadClient.connect(b!.port, { lineBytes: 1000 })
+      yield* LoadClient.gathered([sender!, near!, far], near!)
+      yield* nats.freeze
+      // More than the window, the bound and the kernels take.
+      yield* Effect.forkChild(sender!.sendFast(20_000))
+      return { a: a!, nats, sender: sender!, near: near!, far }
+    })
+
+    it.live("makes senders wait for a server that does not read, and loses nothing within the grace", () =>
+      Effect.gen(function* () {
+        const { a, far, nats, near, sender } = yield* frozen(20_000)
+        yield* eventually(
+          () => a.stats().bytesWaiting > 250_000,
+          () => JSON.stringify(a.stats())
+        )
+        const before = near.from(sender).lines
+        assert.isBelow(before, 20_000)
+        yield* nats.thaw
+        for (const reader of [near, far]) {
+          yield* reader.until((self) => self.from(sender).lines === 20_000, "everything")
+          assert.strictEqual(reader.from(sender).missing + reader.from(sender).disordered, 0)
+        }
+        assert.strictEqual(a.stats().dropped, 0)
+      })
+    )
+
+    it.live("goes on without a server that does not read for longer, and drops the oldest that waits for it", () =>
+      Effect.gen(function* () {
+        const { a, far, nats, near, sender } = yield* frozen(100)
+        yield* near.until((self) => self.from(sender).lines === 20_000, "everything")
+        assert.strictEqual(near.from(sender).missing, 0)
+        assert.isAbove(a.stats().dropped, 0)
+        // What is under way cannot be taken back; a batch has up to 128 KiB.
+        assert.isBelow(a.stats().bytesWaiting, 1024 * 1024 + 1_000_000 + 2 * 128 * 1024)
+        yield* nats.thaw
+        yield* far.until((self) => self.from(sender).next === 20_000, "the last line")
+        assert.strictEqual(far.from(sender).disordered, 0)
+        assert.isAbove(far.from(sender).missing, 0)
+        yield* a.stop
+        assert.match(a.log.join("\n"), /WARNING bus: \d+ batches for the other relays were dropped/)
+      })
+    )
+
+    it.live("sends the last words of its clients before it ends", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const [a, b] = yield* Effect.forEach(["a", "b"], (name) => relay(name, nats.url))
+        const [sender, near] = yield* LoadClient.connectMany(a!.port, 2, { lineBytes: LINE_BYTES })
+        const far = yield* LoadClient.connect(b!.port, { lineBytes: LINE_BYTES })
+        yield* LoadClient.gathered([sender!, near!], far)
+        sender!.send(5000)
+        yield* near!.until((self) => self.from(sender!).lines > 0, "the first line")
+        yield* a!.stop
+        yield* far.until((self) => self.from(sender!).lines === near!.from(sender!).lines, "the same lines")
+        yield* acquainted([b!], 0)
+      })
+    )
+
+    it.live("is one room for each subject", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const a = yield* relay("a", nats.url, { subject: "one" })
+        const b = yield* relay("b", nats.url, { subject: "two" })
+        const c = yield* relay("c", nats.url, { subject: "two" })
+        yield* acquainted([b, c])
+        assert.deepStrictEqual(yield* a.server.cluster.peers, [])
+      })
+    )
+
+    it.live("counts what it does not understand, and says so once", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const a = yield* relay("a", nats.url)
+        const client = yield* TcpClient.connect(nats.port)
+        client.send("CONNECT {}\r\nPUB summoner.room 5\r\nhello\r\nPUB summoner.room.control 5\r\nhello\r\n")
+        yield* eventually(
+          () => a.stats().malformed === 2,
+          () => JSON.stringify(a.stats())
+        )
+        yield* a.stop
+        assert.strictEqual(a.log.filter((line) => line.includes("2 messages were not understood")).length, 1)
+      })
+    )
+
+    it.live("knows a user and a password, a token, and an authority", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({
+          "user.conf": 'authorization { user: "me", password: "it\'s a secret" }',
+          "token.conf": "authorization { token: abc }",
+          "tls.conf": "tls { cert_file: cert.pem, key_file: key.pem, verify: true, ca_file: cert.pem }"
+        })
+        const file = (name: string) => join(directory, name)
+        const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        const keys = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem"]
+        execFileSync("openssl", ["req", "-x509", ...keys, "-out", "cert.pem", "-days", "2", ...subject], {
+          cwd: directory,
+          stdio: "ignore"
+        })
+        const [user, token, tls] = yield* Effect.forEach(["user", "token", "tls"], (name) =>
+          Effect.gen(function* () {
+            const port = yield* NatsServer.freePort
+            const nats = yield* NatsServer.make(port, ["-c", file(`${name}.conf`)], { cwd: directory })
+            yield* nats.start
+            return nats
+          })
+        )
+        const pem = { ca: file("cert.pem"), cert: file("cert.pem"), key: file("key.pem") }
+        const good = [
+          yield* relay("user", `nats://me:it's%20a%20secret@127.0.0.1:${user!.port}`),
+          yield* relay("token", `nats://abc@127.0.0.1:${token!.port}`),
+          yield* relay("tls", `tls://localhost:${tls!.port}`, { tls: pem })
+        ]
+        assert.deepStrictEqual(
+          good.map(({ stats }) => stats().state),
+          ["up", "up", "up"]
+        )
+        const bad = [
+          yield* relay("wrong", `nats://me:guess@127.0.0.1:${user!.port}`),
+          yield* relay("untrusted", `tls://localhost:${tls!.port}`)
+        ]
+        assert.deepStrictEqual(
+          bad.map(({ stats }) => stats().state),
+          ["down", "down"]
+        )
+        assert.match(bad[0]!.log.join("\n"), /WARNING bus: cannot connect to NATS at 127.0.0.1:\d+: .*Authorization/i)
+        assert.match(bad[1]!.log.join("\n"), /WARNING bus: cannot connect to NATS at localhost:\d+: .*certificate/i)
+        const all = [...good, ...bad].flatMap(({ log }) => log).join("\n")
+        assert.notMatch(all, /secret|abc@|guess/)
+      })
+    )
+  }
+)
+
+/** A namespace of the network with a server in it, and two ways to it. */
+const island = Effect.gen(function* () {
+  const name = `summoner${process.pid}`
+  const ip = (...args: ReadonlyArray<string>) => execFileSync("ip", args, { stdio: "pipe" })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => ip("netns", "add", name)),
+    () => Effect.sync(() => ip("netns", "del", name))
+  )
+  const ways = [1, 2].map((n) => {
+    const [outside, inside] = [`so${n}`, `si${n}`]
+    ip("link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
+    ip("addr", "add", `10.213.${n}.1/30`, "dev", outside)
+    ip("link", "set", outside, "up")
+    ip("-n", name, "addr", "add", `10.213.${n}.2/30`, "dev", inside)
+    ip("-n", name, "link", "set", inside, "up")
+    const set = (state: "up" | "down") => Effect.sync(() => void ip("-n", name, "link", "set", inside, state))
+    return { host: `10.213.${n}.2`, cut: set("down"), mend: set("up") }
+  })
+  const prefix = ["ip", "netns", "exec", name]
+  const nats = yield* NatsServer.make(yield* NatsServer.freePort, [], { host: "0.0.0.0", prefix })
+  yield* nats.start
+  return ways.map((way) => ({ ...way, url: `nats://${way.host}:${nats.port}` }))
+})
+
+const canDivide = (() => {
+  const name = `probe${process.pid}`
+  const added = spawnSync("ip", ["netns", "add", name]).status === 0
+  if (added) spawnSync("ip", ["netns", "del", name])
+  return added && NatsServer.isInstalled
+})()
+
+describe.skipIf(!canDivide || !SOAK)(
+  `a network that is divided${canDivide ? (SOAK ? "" : " (skipped: with SOAK=1)") : " (skipped: it takes root, iproute2 and nats-server)"}`,
+  () => {
+    it.live(
+      "leaves each side a room, and makes one of them again",
+      () =>
+        Effect.gen(function* () {
+          const [near, far] = yield* island
+          const relays = [yield* relay("a", near!.url), yield* relay("b", far!.url), yield* relay("c", near!.url)]
+          yield* acquainted(relays)
+          const room = yield* crowd(relays)
+          const talking = yield* Effect.forkChild(talk(room, 20_000, 1000))
+          yield* Effect.sleep("1 second")
+          yield* far!.cut
+          yield* eventually(
+            () => relays[1]!.stats().state === "down",
+            () => JSON.stringify(relays[1]!.stats())
+          )
+          yield* acquainted([relays[0]!, relays[2]!], 1)
+          yield* Effect.sleep("1 second")
+          yield* far!.mend
+          yield* isUp(relays)
+          yield* acquainted(relays)
+          yield* Fiber.join(talking)
+          yield* settled(room)
+          yield* measured("network divided for some ten seconds under load", assertOnlyCountedLosses(room))
+          // Neither side has lost what was said on it.
+          for (const { reader } of [room.pairs[0]!, room.pairs[2]!]) {
+            for (const { sender } of [room.pairs[0]!, room.pairs[2]!])
+              assert.strictEqual(reader.from(sender).missing, 0)
+          }
+        }),
+      TIMEOUT
+    )
+  }
+)
+
+/** A port on which somebody accepts connections and says nothing. */
+const silentServer = Effect.acquireRelease(
+  Effect.callback<Net.Server>((resume) => {
+    const server = Net.createServer()
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => void server.close())
+)
+
+describe("cluster.nats.connect", () => {
+  const start = Effect.fnUntraced(function* (nats: NatsOptions) {
+    const cwd = yield* Directory.make({ "server.json": { cluster: { nats } } })
+    return yield* Cli.start(["--port", "0"], { cwd })
+  })
+
+  it.live('"wait" says once that nobody is there, listens, and connects as soon as somebody is', () =>
+    Effect.gen(function* () {
+      const port = yield* NatsServer.freePort
+      const program = yield* start({ servers: `nats://u:secret@127.0.0.1:${port}`, connect: "wait" })
+      const [, listening] = yield* program.printed(/listening on \S*:(\d+)/)
+      const a = yield* TcpClient.connect(Number(listening))
+      const b = yield* TcpClient.connect(Number(listening))
+      yield* TcpClient.settled(a, b)
+      yield* Effect.sleep("500 millis")
+      const said = program.output().match(/cannot connect to NATS at 127.0.0.1:\d+: connection refused/g)
+      assert.strictEqual(said?.length, 1)
+      if (NatsServer.isInstalled) {
+        const nats = yield* NatsServer.make(port)
+        yield* nats.start
+        yield* program.printed(/bus: connected to NATS at 127.0.0.1/)
+      }
+      program.process.kill("SIGTERM")
+      assert.strictEqual((yield* program.exit).code, 0)
+      assert.notInclude(program.output(), "secret")
+    })
+  )
+
+  it.live('"wait" does not wait long for a server that is silent, nor does the end', () =>
+    Effect.gen(function* () {
+      const silent = yield* silentServer
+      const { port } = silent.address() as Net.AddressInfo
+      const program = yield* start({ servers: `127.0.0.1:${port}`, connect: "wait" })
+      yield* program.printed(/listening on/)
+      program.process.kill("SIGTERM")
+      assert.strictEqual((yield* program.exit).code, 0)
+    })
+  )
+
+  it.live('"fail" ends a start without a server, and says why', () =>
+    Effect.gen(function* () {
+      const port = yield* NatsServer.freePort
+      const program = yield* start({ servers: `nats://u:secret@127.0.0.1:${port}`, connect: "fail" })
+      assert.strictEqual((yield* program.exit).code, 1)
+      assert.include(program.output(), `error: cannot connect to NATS at 127.0.0.1:${port}: connection refused\n`)
+      assert.notMatch(program.output(), /listening|secret|\n\s+at /)
+    })
+  )
+
+  it.live("a file that cannot be read ends it, whatever the server does", () =>
+    Effect.gen(function* () {
+      const missing = { servers: "127.0.0.1:1", credentials: "missing.creds" }
+      const program = yield* start(missing)
+      assert.strictEqual((yield* program.exit).code, 1)
+      assert.include(program.output(), "error: cluster.nats.credentials: cannot read missing.creds: ENOENT\n")
     })
   )
 })
