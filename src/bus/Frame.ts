@@ -10,13 +10,14 @@
  * | 4–11  | the process that it comes from                                                |
  * | 12–17 | number of the batch among those of that process                               |
  * | 18–21 | lines in the batch                                                            |
+ * | 22–27 | bytes that the process has published so far, up to the end of the batch       |
  *
  * Numbers are unsigned, the most significant byte first.
  */
 import type { Parcel } from "../relay/Outbox.ts"
 
 export const VERSION = 1
-export const HEADER_BYTES = 22
+export const HEADER_BYTES = 28
 export const ORIGIN_BYTES = 8
 
 const PIECE_AT = 2
@@ -24,6 +25,8 @@ const ORIGIN_AT = 4
 const SEQUENCE_AT = ORIGIN_AT + ORIGIN_BYTES
 const SEQUENCE_BYTES = 6
 const LINES_AT = SEQUENCE_AT + SEQUENCE_BYTES
+const END_AT = LINES_AT + 4
+const END_BYTES = 6
 
 /** A batch as its process has numbered it. */
 export interface Batch {
@@ -33,6 +36,8 @@ export interface Batch {
   /** Of all parts. */
   readonly bytes: number
   readonly lines: number
+  /** Bytes that the process has published, up to the end of this batch. */
+  readonly end: number
 }
 
 /** A frame that has arrived. */
@@ -44,6 +49,8 @@ export interface Frame {
   readonly isLast: boolean
   /** In the whole batch. */
   readonly lines: number
+  /** As in `Batch`. */
+  readonly end: number
   /** Shares its memory with the frame. */
   readonly content: Uint8Array
 }
@@ -69,6 +76,7 @@ export const encode = (origin: Uint8Array, batch: Batch, maxBytes: number): Read
     frame.set(origin, ORIGIN_AT)
     frame.writeUIntBE(batch.sequence, SEQUENCE_AT, SEQUENCE_BYTES)
     frame.writeUInt32BE(batch.lines, LINES_AT)
+    frame.writeUIntBE(batch.end, END_AT, END_BYTES)
     let at = HEADER_BYTES
     while (at < frame.length) {
       const { bytes } = batch.parts[part]!
@@ -97,6 +105,7 @@ export const decode = (bytes: Uint8Array): Frame | undefined => {
     piece: frame.readUInt16BE(PIECE_AT),
     isLast: frame[1] === 1,
     lines: frame.readUInt32BE(LINES_AT),
+    end: frame.readUIntBE(END_AT, END_BYTES),
     content: frame.subarray(HEADER_BYTES)
   }
 }

@@ -13,8 +13,15 @@ import { Outbound } from "./Outbound.ts"
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
 const RECENT_MILLIS = 3000
 
-/** The most processes of which is known when they were heard. */
-const MAX_HEARD = 1024
+/** A process that has not been heard for so long is gone, in milliseconds: it gives a sign of life every second. */
+const SILENCE_MILLIS = 3500
+
+/** The most processes that are told apart. */
+const MAX_PEERS = 1024
+
+/** A process is told what has been handled of its bytes after so many; while a client here is slow, it is looked again every so often. */
+const ACKNOWLEDGED_BYTES = 128 * 1024
+const ACKNOWLEDGE_MILLIS = 10
 
 /** How long a start waits for a server that does not answer at all, in milliseconds. */
 const START_MILLIS = 2000
@@ -25,9 +32,19 @@ const CLOSE_MILLIS = 500
 /** Time between two log lines about what was lost or dropped, in milliseconds. */
 const REPORT_MILLIS = 5000
 
-/** The version of the form in which processes tell each other things, before the origin and the text. */
-const CONTROL_VERSION = 1
+/** What processes tell each other begins with its kind, which is its version, too, and the origin. Then comes a text, or a number. */
+const TEXT = 1
+const ACKNOWLEDGEMENT = 2
 const CONTROL_HEADER_BYTES = 1 + Frame.ORIGIN_BYTES
+const END_BYTES = 6
+
+/** Another process. */
+interface Peer {
+  heardMillis: number
+  /** Of its bytes: how many have arrived here, and of how many it knows that. */
+  arrived: number
+  acknowledged: number
+}
 
 /**
  * The processes of a room, connected by NATS (docs/cluster.md).
@@ -52,12 +69,13 @@ export const layer = Layer.effect(
     let room: BusRoom | undefined
     let control: BusControl | undefined
     const outbound = new Outbound(origin, max_pending_bytes, {
-      onSlow: () => room?.onSlow(),
-      onCaughtUp: () => room?.onCaughtUp()
+      onSlow: (what) => room?.onSlow(what),
+      onCaughtUp: (what) => room?.onCaughtUp(what)
     })
     const inbound = new Inbound()
-    /** When each process was heard last; who was heard last comes last. */
-    const heard = new Map<string, number>()
+    /** Who was heard last comes last. */
+    const peers = new Map<string, Peer>()
+    let acknowledgeTimer: NodeJS.Timeout | undefined
     const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
     let isConnected = false
     /** Connected, but not allowed to hear the others. */
@@ -69,18 +87,26 @@ export const layer = Layer.effect(
     /** Open once it is known whether there is a server. */
     const mayStart = yield* Latch.make(false)
 
-    const noteHeard = (from: string) => {
-      heard.delete(from)
-      heard.set(from, performance.now())
-      if (heard.size > MAX_HEARD) heard.delete(heard.keys().next().value!)
+    const noteHeard = (from: string): Peer => {
+      const now = performance.now()
+      const peer = peers.get(from) ?? { heardMillis: now, arrived: 0, acknowledged: 0 }
+      peer.heardMillis = now
+      peers.delete(from)
+      peers.set(from, peer)
+      const [longestAgo, { heardMillis }] = peers.entries().next().value!
+      if (peers.size > MAX_PEERS || now - heardMillis > SILENCE_MILLIS) {
+        peers.delete(longestAgo)
+        outbound.forget(longestAgo)
+      }
       outbound.heard(from)
+      return peer
     }
 
     const receive = (bytes: Uint8Array) => {
       const frame = Frame.decode(bytes)
       if (frame === undefined) return void counts.malformed++
       if (frame.origin === self.id) return
-      noteHeard(frame.origin)
+      const peer = noteHeard(frame.origin)
       const { batch, isDuplicate, lost } = inbound.take(frame)
       counts.lost += lost
       if (isDuplicate) counts.duplicates++
@@ -88,15 +114,44 @@ export const layer = Layer.effect(
       counts.batchesIn++
       counts.bytesIn += batch.bytes.length
       room?.onBatch(batch)
+      if (peer.arrived === 0) peer.acknowledged = frame.end - batch.bytes.length
+      peer.arrived = frame.end
+      if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && acknowledgeTimer === undefined) acknowledge()
+    }
+
+    /** Tells the others how far their batches have been handled, which is not before clients here are ready for more. */
+    const acknowledge = () => {
+      if (room?.hasSlowClients() === true) {
+        acknowledgeTimer = setTimeout(acknowledge, ACKNOWLEDGE_MILLIS)
+        return
+      }
+      acknowledgeTimer = undefined
+      if (connection === undefined || !isConnected) return
+      for (const [id, peer] of peers) {
+        if (peer.arrived - peer.acknowledged < ACKNOWLEDGED_BYTES) continue
+        peer.acknowledged = peer.arrived
+        const message = controlMessage(ACKNOWLEDGEMENT, END_BYTES)
+        message.writeUIntBE(peer.arrived, CONTROL_HEADER_BYTES, END_BYTES)
+        publish(connection, `${subject}.control.${id}`, message)
+      }
+    }
+
+    const controlMessage = (kind: number, contentBytes: number) => {
+      const message = Buffer.allocUnsafe(CONTROL_HEADER_BYTES + contentBytes)
+      message[0] = kind
+      message.set(origin, 1)
+      return message
     }
 
     const receiveControl = (bytes: Uint8Array) => {
-      if (bytes.length < CONTROL_HEADER_BYTES || bytes[0] !== CONTROL_VERSION) return void counts.malformed++
       const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      const isWhole = message.length >= CONTROL_HEADER_BYTES + (message[0] === ACKNOWLEDGEMENT ? END_BYTES : 0)
+      if (!isWhole || (message[0] !== TEXT && message[0] !== ACKNOWLEDGEMENT)) return void counts.malformed++
       const from = message.toString("hex", 1, CONTROL_HEADER_BYTES)
       if (from === self.id) return
       noteHeard(from)
-      control?.onMessage(message.toString("utf8", CONTROL_HEADER_BYTES), from)
+      if (message[0] === TEXT) control?.onMessage(message.toString("utf8", CONTROL_HEADER_BYTES), from)
+      else outbound.acknowledged(from, message.readUIntBE(CONTROL_HEADER_BYTES, END_BYTES))
     }
 
     const publish = (to: Nats.NatsConnection, name: string, bytes: Uint8Array) => {
@@ -139,7 +194,7 @@ export const layer = Layer.effect(
       }
       control?.onUp()
       const lost = lostMillis ?? Infinity
-      const awaited = Array.from(heard.keys()).filter((id) => lost - heard.get(id)! < RECENT_MILLIS)
+      const awaited = Array.from(peers.keys()).filter((id) => lost - peers.get(id)!.heardMillis < RECENT_MILLIS)
       const link = {
         maxMessageBytes: by.info!.max_payload,
         send: (message: Uint8Array) => publish(by, subject, message),
@@ -260,6 +315,7 @@ export const layer = Layer.effect(
       }
       yield* report
       outbound.close()
+      clearTimeout(acknowledgeTimer)
       const last = connection
       if (last === undefined) return
       // The flush is for a goodbye; without a connection it would wait for one.
@@ -288,7 +344,9 @@ export const layer = Layer.effect(
         ),
       tellUnsafe: (message, to) => {
         if (!isConnected || connection === undefined) return
-        const bytes = Buffer.concat([Buffer.of(CONTROL_VERSION), origin, Buffer.from(message)])
+        const text = Buffer.from(message)
+        const bytes = controlMessage(TEXT, text.length)
+        bytes.set(text, CONTROL_HEADER_BYTES)
         publish(connection, to === undefined ? `${subject}.control` : `${subject}.control.${to}`, bytes)
       },
       listen: (listener) =>

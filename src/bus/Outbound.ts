@@ -8,6 +8,12 @@ import * as Frame from "./Frame.ts"
  */
 const WINDOW_BYTES = 1024 * 1024
 
+/**
+ * What another process may be behind before senders wait for it. All processes together must not be able to send a client more than
+ * lies between its soft and its hard limit before it can make them wait.
+ */
+const PEER_WINDOW_BYTES = 1024 * 1024
+
 /** The engine is asked for a confirmation after so many bytes, or milliseconds. */
 const CONFIRM_BYTES = 256 * 1024
 const CONFIRM_MILLIS = 50
@@ -25,9 +31,19 @@ export interface Link {
 
 /** What the room wants to know. */
 export interface OutboundEvents {
-  /** So much waits that senders should. Never while there is no connection. */
-  readonly onSlow: () => void
-  readonly onCaughtUp: () => void
+  /** So much waits for the engine, or another process is so far behind, that senders should wait. Never while there is no connection. */
+  readonly onSlow: (what: string) => void
+  readonly onCaughtUp: (what: string) => void
+}
+
+/** The engine, among what may be slow; the others are processes. */
+const ENGINE = "engine"
+
+/** Another process. */
+interface Peer {
+  /** How much of what was published it has handled, in bytes. */
+  end: number
+  isSlow: boolean
 }
 
 /**
@@ -53,6 +69,7 @@ export class Outbound {
   readonly #awaited = new Set<string>()
   #holdTimer: NodeJS.Timeout | undefined
   #isSlow = false
+  readonly #peers = new Map<string, Peer>()
   /** The last batch sent, and the bytes sent since a confirmation was asked for. */
   #sentSequence = 0
   #unaskedBytes = 0
@@ -91,9 +108,10 @@ export class Outbound {
     }
     this.batches++
     this.bytes += bytes
-    this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines })
+    this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines, end: this.bytes })
     this.#send()
     this.#checkSlow()
+    for (const [id, peer] of this.#peers) this.#checkPeer(id, peer)
   }
 
   /**
@@ -117,11 +135,28 @@ export class Outbound {
     this.#isConfirming = false
     this.#backlog.rewind()
     this.#checkSlow()
+    for (const id of this.#peers.keys()) this.forget(id)
   }
 
-  /** Another process has given a sign of life. */
+  /** Another process has given a sign of life. What it has to handle begins with what is published from now on. */
   heard(id: string): void {
+    if (this.#link !== undefined && !this.#peers.has(id)) this.#peers.set(id, { end: this.bytes, isSlow: false })
     if (this.#awaited.delete(id) && this.#awaited.size === 0) this.release()
+  }
+
+  /** Another process has handled everything up to `end`. */
+  acknowledged(id: string, end: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined || end <= peer.end) return
+    peer.end = end
+    this.#checkPeer(id, peer)
+  }
+
+  /** Another process is not there any more. */
+  forget(id: string): void {
+    const isSlow = this.#peers.get(id)?.isSlow === true
+    this.#peers.delete(id)
+    if (isSlow) this.#events.onCaughtUp(id)
   }
 
   /** Waits for nobody any more. */
@@ -192,7 +227,15 @@ export class Outbound {
     const isSlow = canSend && this.waitingBytes > this.#limitBytes / (this.#isSlow ? 4 : 2)
     if (isSlow === this.#isSlow) return
     this.#isSlow = isSlow
-    if (isSlow) this.#events.onSlow()
-    else this.#events.onCaughtUp()
+    if (isSlow) this.#events.onSlow(ENGINE)
+    else this.#events.onCaughtUp(ENGINE)
+  }
+
+  #checkPeer(id: string, peer: Peer): void {
+    const isSlow = this.bytes - peer.end > PEER_WINDOW_BYTES
+    if (isSlow === peer.isSlow) return
+    peer.isSlow = isSlow
+    if (isSlow) this.#events.onSlow(id)
+    else this.#events.onCaughtUp(id)
   }
 }

@@ -62,8 +62,8 @@ export class Broadcaster extends Context.Service<
     /** How many recipients lines had, and how long it took from reading a line to handing it to the last of them, in microseconds. */
     readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMicros: Distribution }
     /**
-     * Makes the room one with those of other processes, until the scope ends. Senders wait for a bus that is slow as they do for a
-     * client: for the stall grace.
+     * Makes the room one with those of other processes, until the scope ends. Senders wait for a slow bus, or for another process, as they
+     * do for a client: for the stall grace.
      */
     readonly connect: (bus: Bus["Service"]) => Effect.Effect<void, never, Scope.Scope>
   }
@@ -75,11 +75,11 @@ export class Broadcaster extends Context.Service<
       const { max_line_bytes, slow_consumer } = (yield* ServerConfig).hyper_parameters
       const room = new Room(max_line_bytes)
       const goOn = yield* Latch.make(true)
-      /** Who is slow and waited for, members or a bus, each with the fiber that ends the senders' patience. */
-      const awaited = new Map<object, Fiber.Fiber<void>>()
+      /** Who is slow and waited for, members or what a bus names, each with the fiber that ends the senders' patience. */
+      const awaited = new Map<Member | string, Fiber.Fiber<void>>()
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
 
-      const waitFor = (member: object, onStalled: () => void) => {
+      const waitFor = (member: Member | string, onStalled: () => void) => {
         if (slow_consumer.stall_grace_ms === 0) return onStalled()
         goOn.closeUnsafe()
         const grace = Effect.andThen(
@@ -91,11 +91,11 @@ export class Broadcaster extends Context.Service<
         )
         awaited.set(member, fork(grace))
       }
-      const stopWaitingFor = (member: object) => {
+      const stopWaitingFor = (member: Member | string) => {
         awaited.get(member)?.interruptUnsafe()
         giveUpOn(member)
       }
-      const giveUpOn = (member: object) => {
+      const giveUpOn = (member: Member | string) => {
         // Not at once: that would run senders in the middle of a flush, or of a shutdown between two readers that leave.
         if (awaited.delete(member) && awaited.size === 0) setImmediate(letGoOn)
       }
@@ -140,15 +140,16 @@ export class Broadcaster extends Context.Service<
                 Effect.andThen(
                   bus.joinRoom({
                     onBatch: (batch) => room.receive(batch),
-                    onSlow: () => waitFor(bus, () => {}),
-                    onCaughtUp: () => stopWaitingFor(bus)
+                    hasSlowClients: () => Array.from(awaited.keys()).some((key) => typeof key !== "string"),
+                    onSlow: (what) => waitFor(what, () => {}),
+                    onCaughtUp: stopWaitingFor
                   }),
                   Effect.sync(() => room.connect(bus.publishUnsafe))
                 ),
                 () =>
                   Effect.sync(() => {
                     room.connect(undefined)
-                    stopWaitingFor(bus)
+                    for (const key of Array.from(awaited.keys())) if (typeof key === "string") stopWaitingFor(key)
                   })
               )
       })

@@ -79,14 +79,20 @@ export interface WholeRoom {
   readonly clients: Effect.Effect<RoomClients>
 }
 
-/** The room, as a bus sees it. Called synchronously, but never from within `publishUnsafe`, except for `onSlow`. */
+/** The room, as a bus sees it. Called synchronously, but from within `publishUnsafe` only `onSlow`. */
 export interface BusRoom {
   /** Whole lines from another process: for everybody here. */
   readonly onBatch: (batch: Parcel) => void
-  /** So much waits for the bus that senders should. */
-  readonly onSlow: () => void
-  /** They need not wait any more. */
-  readonly onCaughtUp: () => void
+  /** Whether senders here wait for a client. Then those of other processes should, too. */
+  readonly hasSlowClients: () => boolean
+  /**
+   * Senders should wait.
+   *
+   * @param what is slow, by any name: the engine, or a process
+   */
+  readonly onSlow: (what: string) => void
+  /** They need not wait for it any more. */
+  readonly onCaughtUp: (what: string) => void
 }
 
 /** What processes tell each other beside the lines of clients. */

@@ -66,8 +66,8 @@ export class TestBus {
   /** All processes find the bus slow, until told otherwise. */
   goSlow(isSlow: boolean): void {
     for (const { room } of this.#processes) {
-      if (isSlow) room?.onSlow()
-      else room?.onCaughtUp()
+      if (isSlow) room?.onSlow("test")
+      else room?.onCaughtUp("test")
     }
   }
 

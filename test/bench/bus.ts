@@ -1,6 +1,6 @@
 /**
- * What it costs that the room is spread over processes: `npm run bench:bus [-- --seconds 5]`. The same load runs against one relay that
- * has sender and receivers, and against two, with a server of NATS between the sender's and the receivers'.
+ * What it costs that the room is spread over processes: `node test/bench/bus.ts [--seconds 5]`, after a build. The same load runs against
+ * one relay that has sender and receivers, and against two, with a server of NATS between the sender's and the receivers'.
  */
 import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -63,7 +63,7 @@ for (const { load, receivers, title } of LOADS) {
     const lines = measured.received / receivers
     const micros = processes.map(({ child }, i) => ((cpuSeconds(child.pid!) - before[i]!) * 1e6) / lines)
     rows.push([
-      `${title}, ${receivers} receivers`,
+      `${title}, ${receivers === 1 ? "1 receiver" : `${receivers} receivers`}`,
       isSpread ? "two relays, NATS" : "one relay",
       Math.round(measured.deliveries_per_sec).toLocaleString("en"),
       measured.lat_us.p50.toFixed(0),

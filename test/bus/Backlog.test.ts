@@ -5,7 +5,7 @@ import * as arbitraries from "../support/arbitraries.ts"
 
 const LIMIT = 100
 
-const batch = (sequence: number, bytes: number) => ({ sequence, parts: [], bytes, lines: 1 })
+const batch = (sequence: number, bytes: number) => ({ sequence, parts: [], bytes, lines: 1, end: 0 })
 
 describe("Backlog", () => {
   const step = Arbitrary.all({ kind: arbitraries.int(0, 9), n: arbitraries.int(1, 60) })

@@ -32,7 +32,7 @@ const arrived = Effect.promise(async () => {
   for (let i = 0; i < 5; i++) await endOfTurn()
 })
 
-const names = (peers: ReadonlyArray<{ readonly name: string }>) => peers.map(({ name }) => name).sort()
+const names = (peers: ReadonlyArray<{ readonly name: string }>) => peers.map(({ name }) => name).toSorted()
 
 /** A process that only listens and tells what it is told to. */
 const stranger = Effect.fnUntraced(function* (bus: TestBus, name: string) {

@@ -9,7 +9,7 @@ const frames = (origin: number, sequence: number, pieces: number) => {
   const bytes = Buffer.from(`${origin}:${sequence}`.padEnd(pieces * 20, "."))
   return Frame.encode(
     Buffer.alloc(Frame.ORIGIN_BYTES, origin),
-    { sequence, parts: [{ bytes, messages: sequence }], bytes: bytes.length, lines: sequence },
+    { sequence, parts: [{ bytes, messages: sequence }], bytes: bytes.length, lines: sequence, end: sequence },
     Frame.HEADER_BYTES + Math.ceil(bytes.length / pieces)
   ).map((frame) => Frame.decode(frame)!)
 }
@@ -53,7 +53,7 @@ describe("Inbound", () => {
         const sequences = made[origin]!
         assert.deepStrictEqual(
           sequences,
-          [...new Set(sequences)].sort((a, b) => a - b)
+          [...new Set(sequences)].toSorted((a, b) => a - b)
         )
         return sequences
       })
@@ -98,7 +98,7 @@ describe("Inbound", () => {
     const content = Buffer.alloc(1024 * 1024)
     const lost = Array.from(
       { length: 30 },
-      (_, piece) => inbound.take({ origin: "a", sequence: 1, piece, isLast: false, lines: 1, content }).lost
+      (_, piece) => inbound.take({ origin: "a", sequence: 1, piece, isLast: false, lines: 1, end: 1, content }).lost
     )
     assert.strictEqual(lost.indexOf(1), 17)
     assert.strictEqual(

@@ -34,8 +34,8 @@ class TestLink {
 const make = (limit = LIMIT) => {
   const events: Array<string> = []
   const outbound = new Outbound(Buffer.alloc(Frame.ORIGIN_BYTES), limit, {
-    onSlow: () => events.push("slow"),
-    onCaughtUp: () => events.push("caught up")
+    onSlow: (what) => events.push(`${what} slow`),
+    onCaughtUp: (what) => events.push(`${what} caught up`)
   })
   return {
     outbound,
@@ -135,15 +135,15 @@ describe("Outbound", () => {
     for (let i = 0; i < 4; i++) publish(KIB * KIB)
     assert.deepStrictEqual(events, [])
     publish(1)
-    assert.deepStrictEqual(events, ["slow"])
+    assert.deepStrictEqual(events, ["engine slow"])
     await link.confirm()
     await link.confirm()
-    assert.deepStrictEqual(events, ["slow"])
+    assert.deepStrictEqual(events, ["engine slow"])
     await link.confirm()
-    assert.deepStrictEqual(events, ["slow", "caught up"])
+    assert.deepStrictEqual(events, ["engine slow", "engine caught up"])
     for (let i = 0; i < 5; i++) publish(KIB * KIB)
     outbound.down()
-    assert.deepStrictEqual(events, ["slow", "caught up", "slow", "caught up"])
+    assert.deepStrictEqual(events, ["engine slow", "engine caught up", "engine slow", "engine caught up"])
   })
 
   it("waits after a reconnect for those who were there, but not for ever", () => {
@@ -164,6 +164,31 @@ describe("Outbound", () => {
     assert.deepStrictEqual(second.sent, [])
     vi.advanceTimersByTime(1)
     assert.deepStrictEqual(second.sent, [1, 2])
+  })
+
+  it("makes senders wait for a process that is more than a mebibyte behind, until it says that it is not", () => {
+    const { events, outbound, publish } = make()
+    publish(500)
+    outbound.up(new TestLink(), [])
+    // What was published before it was there is none of its business.
+    outbound.heard("a")
+    outbound.heard("b")
+    publish(WINDOW)
+    assert.deepStrictEqual(events, [])
+    publish(1)
+    assert.deepStrictEqual(events, ["a slow", "b slow"])
+    outbound.acknowledged("a", 501)
+    outbound.acknowledged("a", 3)
+    assert.deepStrictEqual(events.slice(2), ["a caught up"])
+    outbound.forget("b")
+    assert.deepStrictEqual(events.slice(3), ["b caught up"])
+    publish(10)
+    outbound.down()
+    assert.deepStrictEqual(events.slice(4), ["a slow", "a caught up"])
+    // Nobody is waited for while there is no connection.
+    outbound.heard("a")
+    publish(2 * WINDOW)
+    assert.strictEqual(events.length, 6)
   })
 
   it("is drained once everything is confirmed, without waiting for anybody else", async () => {

@@ -408,7 +408,7 @@ const island = Effect.gen(function* () {
   const prefix = ["ip", "netns", "exec", name]
   const nats = yield* NatsServer.make(yield* NatsServer.freePort, [], { host: "0.0.0.0", prefix })
   yield* nats.start
-  return ways.map((way) => ({ ...way, url: `nats://${way.host}:${nats.port}` }))
+  return Array.from(ways, (way) => ({ ...way, url: `nats://${way.host}:${nats.port}` }))
 })
 
 const canDivide = (() => {
