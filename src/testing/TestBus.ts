@@ -6,7 +6,9 @@ import { Bus, type BusControl, type BusRoom } from "../relay/Bus.ts"
 type Delivery = () => void
 
 interface Process {
+  /** No spaces. */
   readonly name: string
+  isUp: boolean
   room: BusRoom | undefined
   control: BusControl | undefined
 }
@@ -27,7 +29,6 @@ export class TestBus {
   readonly #processes = new Set<Process>()
   /** What is under way, by its sender and its receiver: in order only between two of them. */
   readonly #ways = new Map<string, Array<Delivery>>()
-  #isUp = true
 
   constructor({ byHand = false }: Options = {}) {
     this.#byHand = byHand
@@ -52,15 +53,26 @@ export class TestBus {
     while (this.#ways.size > 0) this.deliver()
   }
 
-  /** Nobody hears anything any more. What is under way, and what is sent meanwhile, is lost. */
-  goDown(): void {
-    this.#isUp = false
-    this.#ways.clear()
+  /**
+   * Cuts a process off, or, without a name, every one from every other. What is under way, and what is sent meanwhile, is lost.
+   *
+   * @param name of one process
+   */
+  goDown(name?: string): void {
+    for (const process of this.#processes) {
+      if (name !== undefined && process.name !== name) continue
+      process.isUp = false
+      for (const way of this.#ways.keys()) if (way.split(" ").includes(process.name)) this.#ways.delete(way)
+    }
   }
 
-  goUp(): void {
-    this.#isUp = true
-    for (const { control } of this.#processes) control?.onUp()
+  /** Ends what `goDown` has begun. */
+  goUp(name?: string): void {
+    const back = Array.from(this.#processes).filter(
+      (process) => !process.isUp && (name === undefined || process.name === name)
+    )
+    for (const process of back) process.isUp = true
+    for (const { control } of back) control?.onUp()
   }
 
   /** All processes find the bus slow, until told otherwise. */
@@ -74,13 +86,13 @@ export class TestBus {
   /**
    * The bus, as one process has it.
    *
-   * @param name what the others call it, different for each
+   * @param name what the others call it: different for each, without spaces
    */
   layer(name: string): Layer.Layer<Bus> {
     return Layer.effect(
       Bus,
       Effect.gen({ self: this }, function* () {
-        const process: Process = { name, room: undefined, control: undefined }
+        const process: Process = { name, isUp: true, room: undefined, control: undefined }
         yield* Effect.acquireRelease(
           Effect.sync(() => this.#processes.add(process)),
           () => Effect.sync(() => this.#processes.delete(process))
@@ -117,7 +129,7 @@ export class TestBus {
             Effect.acquireRelease(
               Effect.sync(() => {
                 process.control = control
-                if (this.#isUp) control.onUp()
+                if (process.isUp) control.onUp()
               }),
               () =>
                 Effect.sync(() => {
@@ -125,7 +137,7 @@ export class TestBus {
                 })
             ),
           statsUnsafe: () => ({
-            state: this.#isUp ? "up" : "down",
+            state: process.isUp ? "up" : "down",
             ...counts,
             bytesWaiting: 0,
             dropped: 0,
@@ -140,9 +152,9 @@ export class TestBus {
   }
 
   #send(from: Process, to: string | undefined, deliver: (process: Process) => void): void {
-    if (!this.#isUp) return
+    if (!from.isUp) return
     for (const process of this.#processes) {
-      if (process === from || (to !== undefined && to !== process.name)) continue
+      if (process === from || !process.isUp || (to !== undefined && to !== process.name)) continue
       const way = `${from.name} ${process.name}`
       const deliveries = this.#ways.get(way)
       if (deliveries !== undefined) deliveries.push(() => deliver(process))

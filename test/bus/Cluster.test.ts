@@ -97,6 +97,19 @@ describe("quarantine", () => {
     })
   )
 
+  it.effect("of a process that was cut off is known to the others once it is back", () =>
+    Effect.gen(function* () {
+      const bus = new TestBus()
+      const a = yield* start(bus, "a")
+      const b = yield* start(bus, "b")
+      bus.goDown("a")
+      yield* a.relay.quarantine.add("10.0.0.1")
+      bus.goUp("a")
+      yield* arrived
+      assert.deepStrictEqual(yield* b.relay.quarantine.list, [{ key: "10.0.0.1", remainingMillis: 300_000 }])
+    })
+  )
+
   it.effect("is nobody's business in a profile without one", () =>
     Effect.gen(function* () {
       const bus = new TestBus()

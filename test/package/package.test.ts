@@ -13,8 +13,10 @@ const reachable = (root: string, from: ReadonlyArray<string>) => {
   const visit = (path: string) => {
     if (found.has(path)) return
     found.add(path)
-    for (const [, relative] of readFileSync(join(root, path), "utf8").matchAll(/^(?:im|ex)port .*?"(\.[^"]+)";$/gm)) {
-      visit(normalize(join(dirname(path), relative!)))
+    for (const [, always, sometimes] of readFileSync(join(root, path), "utf8").matchAll(
+      /^(?:im|ex)port .*?"(\.[^"]+)";$|import\("(\.[^"]+)"\)/gm
+    )) {
+      visit(normalize(join(dirname(path), (always ?? sometimes)!)))
     }
   }
   from.forEach((path) => visit(normalize(path)))
