@@ -1,6 +1,7 @@
 export * as Admission from "./relay/Admission.ts"
 export * as Backpressure from "./relay/Backpressure.ts"
 export * as Broadcaster from "./relay/Broadcaster.ts"
+export * as Bus from "./relay/Bus.ts"
 export * as ClientLimits from "./relay/ClientLimits.ts"
 export * as ConfigReload from "./ConfigReload.ts"
 export * as Connection from "./relay/Connection.ts"
