@@ -5,7 +5,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 
-/** The most clients that one answer has. */
+/** The most clients, or addresses in quarantine, that one answer has. */
 export const MAX_LISTED = 1000
 
 const described = <S extends Schema.Top>(schema: S, description: string) => schema.annotate({ description })
@@ -50,6 +50,7 @@ const Distribution = Schema.Struct({
 export const Stats = Schema.Struct({
   version: Schema.String,
   state: Schema.Literals(["starting", "ready", "draining", "stopping"]),
+  at: described(Schema.String, "When all this was so: ISO 8601"),
   started_at: described(Schema.String, "ISO 8601"),
   clients: Schema.Finite,
   connections: described(Schema.Finite, "Clients that were ever in the room"),
@@ -117,6 +118,10 @@ const Address = described(Schema.String, "ip:port of a client")
 
 const Key = described(Schema.String, 'An IP address, or ip:port where `quarantine_scope` is "address"')
 
+const Limit = Schema.optionalKey(
+  Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: MAX_LISTED }))
+)
+
 class Observe extends HttpApiGroup.make("observe")
   .add(
     HttpApiEndpoint.get("stats", "/api/stats", { success: Stats }),
@@ -131,9 +136,7 @@ class Observe extends HttpApiGroup.make("observe")
             "Of a cluster, this process only (the default), or all of them"
           )
         ),
-        limit: Schema.optionalKey(
-          Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: MAX_LISTED }))
-        )
+        limit: Limit
       },
       success: Schema.Struct({
         total: described(Schema.Finite, "Clients in the room"),
@@ -144,8 +147,13 @@ class Observe extends HttpApiGroup.make("observe")
       })
     }),
     HttpApiEndpoint.get("quarantined", "/api/quarantine", {
+      query: { limit: Limit },
       success: Schema.Struct({
-        entries: Schema.Array(Schema.Struct({ key: Schema.String, remaining_secs: Schema.Finite }))
+        total: described(Schema.Finite, "Addresses in quarantine"),
+        entries: described(
+          Schema.Array(Schema.Struct({ key: Schema.String, remaining_secs: Schema.Finite })),
+          "The last `limit` of them (100), the newest first"
+        )
       })
     })
   )

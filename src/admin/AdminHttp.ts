@@ -4,6 +4,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -59,6 +60,7 @@ export const serve = Effect.fnUntraced(function* ({
   yield* ProcessMetrics.register(lag.latestUnsafe)
   const dashboard = yield* Dashboard.load
   const stats = Effect.all({
+    at: DateTime.nowAsDate,
     state: operations.state,
     stats: operations.stats,
     bus: operations.cluster.stats,
@@ -124,23 +126,18 @@ const probes = (operations: Operations) =>
 
 const events = (stream: Stream.Stream<string>) => {
   let open = 0
-  const counted = Stream.unwrap(
-    Effect.as(
-      Effect.acquireRelease(
-        Effect.sync(() => open++),
-        () => Effect.sync(() => open--)
-      ),
-      stream
-    )
-  )
   return HttpRouter.add(
     "GET",
     "/api/events",
-    Effect.sync(() =>
-      open < MAX_EVENT_STREAMS
-        ? HttpServerResponse.stream(Stream.encodeText(counted), { contentType: "text/event-stream" })
-        : problem(503, `too many event streams: ${MAX_EVENT_STREAMS} at once`)
-    )
+    Effect.gen(function* () {
+      if (open >= MAX_EVENT_STREAMS) return problem(503, `too many event streams: ${MAX_EVENT_STREAMS} at once`)
+      // The scope of a request ends with its answer.
+      yield* Effect.acquireRelease(
+        Effect.sync(() => open++),
+        () => Effect.sync(() => open--)
+      )
+      return HttpServerResponse.stream(Stream.encodeText(stream), { contentType: "text/event-stream" })
+    })
   )
 }
 
@@ -152,13 +149,7 @@ const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof 
         scope === "room"
           ? Effect.map(operations.cluster.clients, (room) => Views.clients(room, query))
           : Effect.map(operations.clients, (clients) => Views.clients({ clients, silent: [], omitted: 0 }, query)),
-      quarantined: () =>
-        Effect.map(operations.quarantine.list, (entries) => ({
-          entries: entries.map(({ key, remainingMillis }) => ({
-            key,
-            remaining_secs: Math.ceil(remainingMillis / 1000)
-          }))
-        }))
+      quarantined: ({ query }) => Effect.map(operations.quarantine.list, (entries) => Views.quarantined(entries, query))
     })
   )
 

@@ -3,6 +3,7 @@ import type { BusStats, Peer, RoomClient, RoomClients } from "../relay/Bus.ts"
 import type { ClientInfo } from "../relay/Client.ts"
 import type { Distribution } from "../relay/Histogram.ts"
 import type { ServerState } from "../relay/Operations.ts"
+import type { Entry } from "../relay/Quarantine.ts"
 import type * as Roster from "../relay/Roster.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 import { version } from "../version.ts"
@@ -40,12 +41,40 @@ export const clients = (
   }: Pick<RoomClients, "silent" | "omitted"> & { readonly clients: ReadonlyArray<ClientInfo> },
   { limit = 100, order = "asc", search = "", sort = "connected_at" }: Query
 ) => {
-  const matching = infos
-    .map(client)
-    .filter(({ address, subject = "" }) => address.includes(search) || subject.includes(search))
+  const matching = infos.filter(({ address, subject = "" }) => address.includes(search) || subject.includes(search))
   const sign = order === "asc" ? 1 : -1
-  matching.sort((a, b) => sign * compare(a[sort], b[sort]))
-  return { total: infos.length, matching: matching.length, clients: matching.slice(0, limit), silent, omitted }
+  const valueOf = SORTED_BY[sort]
+  const first = firstOf(matching, limit, (a, b) => sign * compare(valueOf(a), valueOf(b)))
+  return { total: infos.length, matching: matching.length, clients: first.map(client), silent, omitted }
+}
+
+const SORTED_BY: { readonly [field in NonNullable<Query["sort"]>]: (info: ClientInfo) => string | number } = {
+  address: ({ address }) => address,
+  ip: ({ ip }) => ip,
+  connected_at: ({ connectedSince }) => connectedSince.getTime(),
+  state: ({ state }) => state,
+  lines_in: ({ linesIn }) => linesIn,
+  lines_out: ({ linesOut }) => linesOut,
+  bytes_in: ({ bytesIn }) => bytesIn,
+  bytes_out: ({ bytesOut }) => bytesOut,
+  bytes_waiting: ({ bytesWaiting }) => bytesWaiting
+}
+
+/** The first `limit` in this order, without sorting a hundred thousand for them: that would hold up the room. */
+const firstOf = <A>(items: ReadonlyArray<A>, limit: number, compare: (a: A, b: A) => number): ReadonlyArray<A> => {
+  const first: Array<A> = []
+  for (const item of items) {
+    if (first.length === limit && compare(item, first[limit - 1]!) >= 0) continue
+    let [low, high] = [0, first.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (compare(item, first[middle]!) < 0) high = middle
+      else low = middle + 1
+    }
+    first.splice(low, 0, item)
+    if (first.length > limit) first.pop()
+  }
+  return first
 }
 
 const compare = <A extends string | number>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -61,7 +90,17 @@ const snakeCase = (counts: Readonly<Record<string, number>>) =>
     Object.entries(counts).map(([name, count]) => [name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_"), count])
   )
 
+/** @param of `entries`: who was added last comes last */
+export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { readonly limit?: number }) => ({
+  total: entries.length,
+  entries: entries
+    .slice(-limit)
+    .reverse()
+    .map(({ key, remainingMillis }) => ({ key, remaining_secs: Math.ceil(remainingMillis / 1000) }))
+})
+
 export const stats = (of: {
+  readonly at: Date
   readonly state: ServerState
   readonly stats: Roster.Stats
   readonly bus: BusStats
@@ -71,6 +110,7 @@ export const stats = (of: {
 }): typeof AdminApi.Stats.Type => ({
   version,
   state: of.state,
+  at: of.at.toISOString(),
   started_at: of.stats.startedAt.toISOString(),
   clients: of.stats.clients,
   connections: of.stats.connections,

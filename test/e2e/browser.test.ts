@@ -26,7 +26,7 @@ const start = Effect.fnUntraced(function* (
     return { ...server, relay: relay! }
   })
   const server = yield* begin(0)
-  const browser = yield* Chromium.launch
+  const browser = yield* Chromium.launch()
   const open = Effect.fnUntraced(function* (site = origin) {
     const page = yield* does(() => browser.newPage())
     yield* does(() => page.goto(`${site}/?relay=${encodeURIComponent(server.relay)}`))
