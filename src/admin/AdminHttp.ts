@@ -41,6 +41,12 @@ export const MAX_EVENT_STREAMS = 16
 /** Time for a request to arrive, in milliseconds. */
 const REQUEST_TIMEOUT_MILLIS = 10_000
 
+/** Time in which a connection must take or give something, in milliseconds: a browser that has vanished keeps no event stream. */
+const SILENCE_MILLIS = 60_000
+
+/** How old statistics in an event stream may be, in milliseconds. */
+const SHARED_MILLIS = 500
+
 /** Bytes of a request's body. */
 const MAX_BODY = ByteSize.kibibytes(64)
 
@@ -81,11 +87,13 @@ export const serve = Effect.fnUntraced(function* ({
     connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
   })
   server.maxConnections = MAX_CONNECTIONS
+  server.timeout = SILENCE_MILLIS
   const routes = Layer.mergeAll(
     probes(operations),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
-    events(EventStream.make(operations, stats)),
+    // Of many clients they are work: for everybody who looks on, it is done once.
+    events(EventStream.make(operations, yield* Effect.cachedWithTTL(stats, SHARED_MILLIS))),
     HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
       Layer.provide([observe(operations, stats), act(operations)])
     ),

@@ -95,7 +95,7 @@ export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { re
   total: entries.length,
   entries: entries
     .slice(-limit)
-    .reverse()
+    .toReversed()
     .map(({ key, remainingMillis }) => ({ key, remaining_secs: Math.ceil(remainingMillis / 1000) }))
 })
 

@@ -1,0 +1,195 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import * as Net from "node:net"
+import * as Admin from "../support/Admin.ts"
+import { ROOT } from "../support/Package.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+interface Event {
+  readonly event: string
+  readonly data: {
+    readonly changes: ReadonlyArray<{ readonly type: string; readonly client: { readonly address: string } }>
+    readonly missed: number
+    readonly clients: number
+    readonly lines_in: number
+  }
+}
+
+/** The events of a server, one after another, until the scope closes. */
+const follow = Effect.fnUntraced(function* (url: string) {
+  const response = yield* Admin.open(`${url}/api/events`)
+  assert.strictEqual(response.status, 200)
+  assert.strictEqual(response.headers.get("content-type"), "text/event-stream")
+  const events = Stream.fromReadableStream({ evaluate: () => response.body!, onError: String }).pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.filter((line) => line !== ""),
+    Stream.grouped(2),
+    Stream.map(([name, data]): Event => ({ event: name!.slice("event: ".length), data: JSON.parse(data!.slice(6)) })),
+    Stream.orDie
+  )
+  const pull = yield* Stream.toPull(events)
+  const waiting: Array<Event> = []
+  /** The next event that is as wanted; those before it are forgotten. */
+  const next = (isWanted: (event: Event) => boolean): Effect.Effect<Event> =>
+    Effect.gen(function* () {
+      while (true) {
+        for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
+          if (isWanted(event)) return event
+        }
+        waiting.push(...(yield* Effect.orDie(pull)))
+      }
+    }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
+  return { next }
+})
+
+const hasChange = (type: string, address: string) => (event: Event) =>
+  event.event === "changes" &&
+  event.data.changes.some((change) => change.type === type && change.client.address === address)
+
+describe("the event stream", () => {
+  it.live("begins with the statistics, and tells them again and again", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      const events = yield* follow(server.url)
+      const first = yield* events.next(() => true)
+      assert.strictEqual(first.event, "stats")
+      assert.strictEqual(first.data.clients, 0)
+      const client = yield* TcpClient.connect(server.port)
+      client.send("one\ntwo\n")
+      const { data } = yield* events.next(({ data, event }) => event === "stats" && data.lines_in === 2)
+      assert.strictEqual(data.clients, 1)
+    })
+  )
+
+  it.live("tells who comes and goes, but not who is there already", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      const early = yield* TcpClient.connect(server.port)
+      yield* server.printed(/\(1 client\)/)
+      const events = yield* follow(server.url)
+      yield* events.next(() => true)
+      const late = yield* TcpClient.connect(server.port)
+      const { data } = yield* events.next(({ event }) => event === "changes")
+      assert.deepStrictEqual(
+        data.changes.map(({ client, type }) => [type, client.address]),
+        [["connected", late.address]]
+      )
+      early.socket.end()
+      yield* events.next(hasChange("disconnected", early.address))
+    })
+  )
+
+  it.live("tells the newest twenty changes of a second, and how many there were", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      const events = yield* follow(server.url)
+      yield* events.next(() => true)
+      const clients = yield* Effect.all(
+        Array.from({ length: 60 }, () => TcpClient.connect(server.port)),
+        { concurrency: "unbounded" }
+      )
+      let told = 0
+      while (told < clients.length) {
+        const { data } = yield* events.next(({ event }) => event === "changes")
+        assert.isAtMost(data.changes.length, 20)
+        told += data.changes.length + data.missed
+      }
+      assert.strictEqual(told, clients.length)
+    })
+  )
+
+  it.live("is there sixteen times at once, and again for the next when one has gone", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      const responses = yield* Effect.all(
+        Array.from({ length: 20 }, () => Admin.open(`${server.url}/api/events`)),
+        { concurrency: "unbounded" }
+      )
+      const [open, refused] = [200, 503].map((status) => responses.filter((response) => response.status === status))
+      assert.strictEqual(open!.length, 16)
+      assert.strictEqual(refused!.length, 4)
+      assert.deepStrictEqual(yield* Effect.promise(() => refused![0]!.json()), {
+        error: "too many event streams: 16 at once"
+      })
+      // Browsers that go away in mid-stream.
+      for (const response of open!.slice(0, 8)) yield* Effect.promise(() => response.body!.cancel())
+      let again = 0
+      while (again < 8) {
+        const { status } = yield* Admin.open(`${server.url}/api/events`)
+        if (status === 200) again++
+        else yield* Effect.sleep("20 millis")
+      }
+      const { status } = yield* Admin.open(`${server.url}/api/events`)
+      assert.strictEqual(status, 503)
+    })
+  )
+
+  it.live("does not delay the end of the server, whether it is read or not", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening({ SUMMONER_HYPER_PARAMETERS_SHUTDOWN_GRACE_MS: "60000" })
+      const streams = yield* Effect.all([follow(server.url), follow(server.url), follow(server.url)])
+      for (const events of streams) yield* events.next(() => true)
+      const { hostname, port } = new URL(server.url)
+      const mute = yield* Effect.acquireRelease(
+        Effect.callback<Net.Socket>((resume) => {
+          const socket = Net.connect({ host: hostname, port: Number(port) }, () => resume(Effect.succeed(socket)))
+          socket.on("error", () => {})
+        }),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      mute.pause()
+      mute.write(`GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n`)
+      // Asks, and never says what for.
+      mute.write("GET /api/stats HTTP/1.1\r\n")
+      yield* streams[0].next(({ event }) => event === "stats")
+      server.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      assert.notMatch(server.output(), /ERROR|WARNING/)
+    })
+  )
+})
+
+describe("the page of the dashboard", () => {
+  it.live("allows its own style and script, and nothing else", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      const response = yield* Admin.open(server.url)
+      assert.strictEqual(response.status, 200)
+      assert.match(response.headers.get("content-type")!, /^text\/html/)
+      assert.strictEqual(response.headers.get("cache-control"), "no-store")
+      assert.strictEqual(response.headers.get("referrer-policy"), "no-referrer")
+      assert.strictEqual(response.headers.get("x-content-type-options"), "nosniff")
+      const html = yield* Effect.promise(() => response.text())
+      const hashOf = (element: string) => {
+        const [, content] = html.split(new RegExp(`</?${element}>`))
+        return `'sha256-${createHash("sha256").update(content!).digest("base64")}'`
+      }
+      const policy = response.headers.get("content-security-policy")!.split("; ")
+      assert.include(policy, "default-src 'none'")
+      assert.include(policy, `script-src ${hashOf("script")}`)
+      assert.include(policy, `style-src ${hashOf("style")}`)
+      for (const directive of [
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'"
+      ]) {
+        assert.include(policy, directive)
+      }
+      assert.notMatch(policy.join(), /unsafe|\*|http/)
+    })
+  )
+
+  it("is one file that asks nobody else for anything, and makes no markup of texts", () => {
+    const html = readFileSync(`${ROOT}/src/admin/dashboard.html`, "utf8")
+    assert.deepStrictEqual(html.match(/https?:\/\/(?!www\.w3\.org\/2000\/svg)[^"' ]*/g), null)
+    assert.notMatch(
+      html,
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|<[^>]* on[a-z]+=/
+    )
+  })
+})
