@@ -112,7 +112,13 @@ export const serve = Effect.fnUntraced(function* ({
       return Effect.fail(new ListenError({ host, port, code: code ?? message }))
     })
   )
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      // First, so that nobody connects in between who would then be waited for.
+      server.close()
+      server.closeAllConnections()
+    })
+  )
   const bound = server.address() as Net.AddressInfo
   yield* Effect.logInfo(`admin on http://${formatAddress(bound.address, bound.port)}`)
   return { host: bound.address, port: bound.port } satisfies BoundAddress

@@ -1,0 +1,102 @@
+/**
+ * Makes the pictures of the dashboard in docs: a server with some traffic, five minutes of it, in a browser.
+ *
+ * `SECONDS=20` for a quick look.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { statSync } from "node:fs"
+import * as Admin from "../support/Admin.ts"
+import * as Chromium from "../support/Chromium.ts"
+import { ROOT } from "../support/Package.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+const SECONDS = Number(process.env["SECONDS"] ?? 315)
+const CLIENTS = 42
+
+/** What agents say, more or less. */
+const line = () =>
+  JSON.stringify({
+    _version: "1.0",
+    _type: ["offer", "status", "plan", "reply"][Math.floor(Math.random() * 4)],
+    _payload: { price: Math.round(Math.random() * 1000), note: "x".repeat(Math.random() * 900) }
+  })
+
+const act = (url: string, path: string, body: unknown) =>
+  Effect.promise(() =>
+    fetch(url + path, {
+      method: "POST",
+      headers: { authorization: `Bearer ${Admin.TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify(body)
+    })
+  )
+
+const program = Effect.gen(function* () {
+  const server = yield* Admin.listening({
+    SUMMONER_LOGGER_LOG_LEVEL: "INFO",
+    SUMMONER_LOGGER_LOG_KEYS: "[]",
+    SUMMONER_HYPER_PARAMETERS_CLIENT_TIMEOUT_SECS: "600",
+    SUMMONER_HYPER_PARAMETERS_QUARANTINE_COOLDOWN_SECS: "3600",
+    SUMMONER_HYPER_PARAMETERS_SLOW_CONSUMER_SOFT_LIMIT_BYTES: "65536"
+  })
+  const browser = yield* Chromium.launch({ viewport: { width: 1280, height: 900 }, colorScheme: "light" })
+  const { complaints, page } = yield* Chromium.page(browser)
+  yield* Effect.promise(() => page.goto(server.url))
+
+  const connect = (n: number) =>
+    TcpClient.connect(server.port, { localAddress: `127.${20 + (n % 5)}.${n % 3}.${10 + n}` })
+  const clients: Array<TcpClient.TcpClient> = []
+  for (let n = 0; n < CLIENTS; n++) clients.push(yield* connect(n))
+  // One that sleeps.
+  clients[5]!.socket.pause()
+  for (const key of ["203.0.113.7", "203.0.113.41", "198.51.100.23"]) {
+    yield* act(server.url, "/api/quarantine", { key })
+  }
+
+  const from = Date.now()
+  const seconds = () => (Date.now() - from) / 1000
+  let n = CLIENTS
+  let nextLeft = 4
+  const traffic = Effect.gen(function* () {
+    while (true) {
+      // Busier and calmer minutes; one agent that has too much to say.
+      const share = 0.02 + 0.015 * Math.sin(seconds() / 25) + (Math.random() < 0.02 ? 0.2 : 0)
+      clients.forEach(({ send }, i) => {
+        if (i !== 5 && Math.random() < (i === 9 ? 0.2 : share)) send(`${line()}\n`)
+      })
+      // Somebody leaves now and then, somebody comes.
+      if (seconds() > nextLeft) {
+        nextLeft += 3 + Math.random() * 9
+        const leaving = 10 + Math.floor(Math.random() * (clients.length - 10))
+        if (Math.random() < 0.5) clients.splice(leaving, 1)[0]!.socket.end()
+        else clients.push(yield* connect(n++))
+      }
+      yield* Effect.sleep("20 millis")
+    }
+  })
+  yield* Effect.forkScoped(Effect.onError(traffic, (cause) => Effect.sync(() => console.error(Cause.pretty(cause)))))
+  yield* Effect.sleep(SECONDS * 1000)
+
+  const shoot = (name: string) =>
+    Effect.promise(async () => {
+      const path = `${ROOT}docs/${name}.png`
+      await page.screenshot({ path })
+      console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`)
+    })
+  yield* Effect.promise(async () => {
+    await page.getByRole("button", { name: "Backlog" }).click()
+    await page.locator("[aria-sort=descending]", { hasText: "Backlog" }).waitFor()
+    await page.waitForTimeout(2500)
+    await page.evaluate("document.activeElement.blur()")
+  })
+  yield* shoot("dashboard")
+  yield* Effect.promise(async () => {
+    await page.emulateMedia({ colorScheme: "dark" })
+    await page.setViewportSize({ width: 375, height: 800 })
+    await page.waitForTimeout(2500)
+  })
+  yield* shoot("dashboard-phone")
+  console.log(complaints)
+})
+
+await Effect.runPromise(Effect.scoped(program))
