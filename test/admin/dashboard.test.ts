@@ -268,6 +268,11 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
       yield* steps(async () => {
         await page.getByRole("dialog", { name: "Token" }).getByRole("button", { name: "Cancel" }).click()
         await text(page, "#connection", "a token is needed")
+        // It goes on trying, but does not ask again.
+        for (let refused = 0; refused < 2; refused++) {
+          const answer = await page.waitForResponse((response) => response.url().includes("/api/clients"))
+          assert.strictEqual(answer.status(), 401)
+        }
         assert.strictEqual(await page.locator("dialog[open]").count(), 0)
         await page.getByRole("button", { name: "Enter token" }).click()
         await giveToken(page)

@@ -1,9 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import * as Net from "node:net"
+import { RelayServer } from "../../src/RelayServer.ts"
 import * as Admin from "../support/Admin.ts"
 import { ROOT } from "../support/Package.ts"
 import * as TcpClient from "../support/TcpClient.ts"
@@ -44,6 +48,24 @@ const follow = Effect.fnUntraced(function* (url: string) {
       }
     }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
   return { next }
+})
+
+/** A connection that says only what it is told to, and does not read. */
+const silent = (port: number) =>
+  Effect.acquireRelease(
+    Effect.callback<Net.Socket>((resume) => {
+      const socket = Net.connect({ host: "127.0.0.1", port }, () => resume(Effect.succeed(socket)))
+      socket.on("error", () => {})
+      socket.pause()
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = Net.createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as Net.AddressInfo
+    server.close(() => resume(Effect.succeed(port)))
+  })
 })
 
 const hasChange = (type: string, address: string) => (event: Event) =>
@@ -133,15 +155,7 @@ describe("the event stream", () => {
       const server = yield* Admin.listening({ SUMMONER_HYPER_PARAMETERS_SHUTDOWN_GRACE_MS: "60000" })
       const streams = yield* Effect.all([follow(server.url), follow(server.url), follow(server.url)])
       for (const events of streams) yield* events.next(() => true)
-      const { hostname, port } = new URL(server.url)
-      const mute = yield* Effect.acquireRelease(
-        Effect.callback<Net.Socket>((resume) => {
-          const socket = Net.connect({ host: hostname, port: Number(port) }, () => resume(Effect.succeed(socket)))
-          socket.on("error", () => {})
-        }),
-        (socket) => Effect.sync(() => socket.destroy())
-      )
-      mute.pause()
+      const mute = yield* silent(Number(new URL(server.url).port))
       mute.write(`GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n`)
       // Asks, and never says what for.
       mute.write("GET /api/stats HTTP/1.1\r\n")
@@ -149,6 +163,27 @@ describe("the event stream", () => {
       server.process.kill("SIGTERM")
       assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
       assert.notMatch(server.output(), /ERROR|WARNING/)
+    })
+  )
+
+  it.live("is cut when the server ends and the program around it goes on", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(RelayServer.layer({ port: 0, admin: { port } }), scope)
+      const sockets = yield* Effect.all([silent(port), silent(port)])
+      sockets[0].write("GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+      sockets[1].write("GET /api/stats HTTP/1.1\r\n")
+      yield* Effect.callback<void>((resume) => void sockets[0].once("readable", () => resume(Effect.void)))
+      const closed = sockets.map((socket) =>
+        Effect.callback<void>((resume) => {
+          socket.resume()
+          if (socket.closed) resume(Effect.void)
+          else socket.once("close", () => resume(Effect.void))
+        })
+      )
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.all(closed, { concurrency: "unbounded" })
     })
   )
 })
