@@ -123,8 +123,8 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
   live("finds and sorts clients", () =>
     Effect.gen(function* () {
       const server = yield* Admin.listening()
-      const clients = yield* Effect.all(
-        [1, 2, 3].map((n) => TcpClient.connect(server.port, { localAddress: `127.0.0.${n}` }))
+      const clients = yield* Effect.forEach([1, 2, 3], (n) =>
+        TcpClient.connect(server.port, { localAddress: `127.0.0.${n}` })
       )
       yield* server.printed(/\(3 clients\)/)
       clients[1]!.send("one\ntwo\n")

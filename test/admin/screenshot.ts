@@ -3,7 +3,6 @@
  *
  * `SECONDS=20` for a quick look.
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { statSync } from "node:fs"
 import * as Admin from "../support/Admin.ts"
@@ -39,7 +38,7 @@ const program = Effect.gen(function* () {
     SUMMONER_HYPER_PARAMETERS_QUARANTINE_COOLDOWN_SECS: "3600",
     SUMMONER_HYPER_PARAMETERS_SLOW_CONSUMER_SOFT_LIMIT_BYTES: "65536"
   })
-  const browser = yield* Chromium.launch({ viewport: { width: 1280, height: 900 }, colorScheme: "light" })
+  const browser = yield* Chromium.launch({ viewport: { width: 1280, height: 860 }, colorScheme: "light" })
   const { complaints, page } = yield* Chromium.page(browser)
   yield* Effect.promise(() => page.goto(server.url))
 
@@ -74,7 +73,7 @@ const program = Effect.gen(function* () {
       yield* Effect.sleep("20 millis")
     }
   })
-  yield* Effect.forkScoped(Effect.onError(traffic, (cause) => Effect.sync(() => console.error(Cause.pretty(cause)))))
+  yield* Effect.forkScoped(Effect.tapCause(traffic, (cause) => Effect.logError("no more traffic", cause)))
   yield* Effect.sleep(SECONDS * 1000)
 
   const shoot = (name: string) =>
