@@ -2,12 +2,15 @@
  * What the dashboard shows, as server-sent events: `stats` every second, `changes` with what has happened to clients since the
  * last one.
  */
-import * as DateTime from "effect/DateTime"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
 import * as Schedule from "effect/Schedule"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { Observed } from "../relay/Feed.ts"
 import type { Operations } from "../relay/Operations.ts"
+import type { ClientChange } from "../relay/Roster.ts"
 import type * as AdminApi from "./AdminApi.ts"
 import * as Views from "./Views.ts"
 
@@ -16,6 +19,25 @@ export const CHANGES_PER_SECOND = 20
 
 const event = (name: string, data: unknown): string =>
   Sse.encoder.write({ _tag: "Event", event: name, id: undefined, data: JSON.stringify(data) })
+
+interface Moment {
+  readonly change: Observed<ClientChange>
+  readonly at: Date
+}
+
+/** Keeps the last changes, and counts the others. */
+const newest = Sink.reduce(
+  () => ({ shown: [] as Array<Moment>, missed: 0 }),
+  (batch, moment: Moment) => {
+    batch.shown.push(moment)
+    batch.missed += moment.change.missed
+    if (batch.shown.length > CHANGES_PER_SECOND) {
+      batch.shown.shift()
+      batch.missed++
+    }
+    return batch
+  }
+)
 
 /** @param stats what there is to tell now */
 export const make = (
@@ -28,21 +50,19 @@ export const make = (
     Stream.map((now) => event("stats", now))
   )
   const changes = Stream.unwrap(
-    Effect.map(DateTime.nowAsDate, (from) =>
-      operations.changes.pipe(
+    Effect.map(Clock.Clock, (clock) => {
+      const from = clock.currentTimeMillisUnsafe()
+      return operations.changes.pipe(
         // Who is in the room already has not come just now.
-        Stream.filter((change) => change._tag !== "Connected" || change.client.connectedSince >= from),
-        Stream.mapEffect((change) =>
-          Effect.map(DateTime.nowAsDate, (at) => ({ change: Views.change(change, at), missed: change.missed }))
-        ),
-        Stream.groupedWithin(1024, "1 second"),
-        Stream.map((group) => {
-          const missed = group.reduce((sum, { missed }) => sum + missed, 0)
-          const shown = group.slice(-CHANGES_PER_SECOND).map(({ change }) => change)
-          return event("changes", { changes: shown, missed: missed + group.length - shown.length })
-        })
+        Stream.filter((change) => change._tag !== "Connected" || change.client.connectedSince.getTime() >= from),
+        Stream.map((change) => ({ change, at: new Date(clock.currentTimeMillisUnsafe()) })),
+        // Not in groups of a size: a flood would fill many of them in a second.
+        Stream.aggregateWithin(newest, Schedule.spaced("1 second")),
+        Stream.map(({ missed, shown }) =>
+          event("changes", { changes: shown.map(({ at, change }) => Views.change(change, at)), missed })
+        )
       )
-    )
+    })
   )
   return Stream.merge(ticks, changes)
 }
