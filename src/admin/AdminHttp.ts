@@ -161,8 +161,12 @@ const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof 
       stats: () => stats,
       clients: ({ query: { scope, ...query } }) =>
         scope === "room"
-          ? Effect.map(operations.cluster.clients, (room) => Views.clients(room, query))
-          : Effect.map(operations.clients, (clients) => Views.clients({ clients, silent: [], omitted: 0 }, query)),
+          ? Effect.map(operations.cluster.clients, ({ clients, omitted, silent }) => ({
+              ...Views.clients(clients, query),
+              silent,
+              omitted
+            }))
+          : Effect.map(operations.clients, (clients) => ({ ...Views.clients(clients, query), silent: [], omitted: 0 })),
       quarantined: ({ query }) => Effect.map(operations.quarantine.list, (entries) => Views.quarantined(entries, query))
     })
   )

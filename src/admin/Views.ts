@@ -1,5 +1,5 @@
 /** What the server knows, in the form in which the admin server tells it. */
-import type { BusStats, Peer, RoomClient, RoomClients } from "../relay/Bus.ts"
+import type { BusStats, Peer, RoomClient } from "../relay/Bus.ts"
 import type { ClientInfo } from "../relay/Client.ts"
 import type { Distribution } from "../relay/Histogram.ts"
 import type { ServerState } from "../relay/Operations.ts"
@@ -34,18 +34,14 @@ export interface Query {
 }
 
 export const clients = (
-  {
-    clients: infos,
-    omitted,
-    silent
-  }: Pick<RoomClients, "silent" | "omitted"> & { readonly clients: ReadonlyArray<ClientInfo> },
+  infos: ReadonlyArray<ClientInfo>,
   { limit = 100, order = "asc", search = "", sort = "connected_at" }: Query
 ) => {
   const matching = infos.filter(({ address, subject = "" }) => address.includes(search) || subject.includes(search))
   const sign = order === "asc" ? 1 : -1
   const valueOf = SORTED_BY[sort]
   const first = firstOf(matching, limit, (a, b) => sign * compare(valueOf(a), valueOf(b)))
-  return { total: infos.length, matching: matching.length, clients: first.map(client), silent, omitted }
+  return { total: infos.length, matching: matching.length, clients: first.map(client) }
 }
 
 const SORTED_BY: { readonly [field in NonNullable<Query["sort"]>]: (info: ClientInfo) => string | number } = {

@@ -13,7 +13,7 @@ declare const document: any, getComputedStyle: (element: unknown) => Record<stri
 
 /** Shared by the tests of this file: starting one takes longer than most of them. */
 class Browser extends Context.Service<Browser, BrowserContext>()("test/admin/Browser") {
-  static readonly layer = Layer.effect(Browser, Chromium.isThere ? Chromium.launch() : Effect.die("skipped"))
+  static readonly layer = Layer.effect(Browser, Chromium.hasChromium ? Chromium.launch() : Effect.die("skipped"))
 }
 
 const MARKUP = `<img src=x onerror="document.title='markup'"><script>document.title='markup'</script>`
@@ -61,10 +61,10 @@ const giveToken = async (page: Page, token = Admin.TOKEN) => {
   await page.getByRole("button", { name: "Use it" }).click()
 }
 
-layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser${Chromium.whySkipped}`, (it) => {
+layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser${Chromium.withChromium}`, (it) => {
   // They wait for seconds to pass, most of the time.
   const live = (name: string, run: () => Effect.Effect<void, never, Browser | Scope.Scope>) =>
-    it.effect(name, run, { concurrent: true, skip: !Chromium.isThere })
+    it.effect(name, run, { concurrent: true, skip: !Chromium.hasChromium })
 
   live("shows what happens when it happens", () =>
     Effect.gen(function* () {
