@@ -14,13 +14,16 @@ export interface NatsUrl {
 
 const DEFAULT_PORT = "4222"
 
-const urlOf = (text: string): URL | null => URL.parse(text.includes("://") ? text : `nats://${text}`)
+const urlOf = (text: string): URL | undefined => {
+  const url = text.includes("://") ? text : `nats://${text}`
+  return URL.canParse(url) ? new URL(url) : undefined
+}
 
 /** Whether a text names a server. */
 export const isValid = (text: string): boolean => {
   const url = urlOf(text)
   return (
-    url !== null &&
+    url !== undefined &&
     isDecodable(url.username + url.password) &&
     (url.protocol === "nats:" || url.protocol === "tls:") &&
     url.hostname !== "" &&

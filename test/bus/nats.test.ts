@@ -332,6 +332,8 @@ describe.skipIf(!NatsServer.isInstalled)(
       Effect.gen(function* () {
         const nats = yield* NatsServer.started()
         const a = yield* relay("a", nats.url)
+        // That it hears another is the only sign that the server knows what it listens to.
+        yield* acquainted([a, yield* relay("b", nats.url)])
         const client = yield* TcpClient.connect(nats.port)
         client.send("CONNECT {}\r\nPUB summoner.room 5\r\nhello\r\nPUB summoner.room.control 5\r\nhello\r\n")
         yield* eventually(
