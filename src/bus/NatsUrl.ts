@@ -59,6 +59,3 @@ export const parse = (text: string): NatsUrl => {
 /** The texts of `cluster.nats.servers`: one URL, or several, in a list or between commas. */
 export const listOf = (servers: string | ReadonlyArray<string> | null): ReadonlyArray<string> =>
   servers === null ? [] : typeof servers === "string" ? servers.split(",").map((url) => url.trim()) : servers
-
-/** A text as it may be shown: without its user and password. */
-export const withoutSecrets = (text: string): string => text.replace(/[^\s/,]*@/g, "(hidden)@")

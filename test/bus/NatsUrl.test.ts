@@ -49,12 +49,12 @@ describe("cluster.nats.servers", () => {
     })
   )
 
-  it.effect("is shown without its user and password", () =>
+  it.effect("is not shown at all", () =>
     Effect.gen(function* () {
-      const shown = (servers: unknown) =>
-        Effect.map(decode(servers), ({ values }) => ServerConfig.withoutSecrets(values).cluster.nats.servers)
-      assert.deepStrictEqual(yield* shown(["tls://u:secret@a:1", "b"]), ["tls://(hidden)@a:1", "b"])
-      assert.strictEqual(yield* shown("u:secret@a,nats://u:secret@b"), "(hidden)@a,nats://(hidden)@b")
+      for (const servers of [["tls://u:secret@a:1", "b"], "u:secret@a,nats://u:secret@b"]) {
+        const { values } = yield* decode(servers)
+        assert.strictEqual(ServerConfig.withoutSecrets(values).cluster.nats.servers as unknown, "(hidden)")
+      }
     })
   )
 })

@@ -609,7 +609,8 @@ describe("Session", () => {
           }
           client.fiber.interruptUnsafe()
           assert.isAtMost(client.connection.unsentBytes(), 900 + 300)
-          yield* TestClock.adjust(GRACE_MILLIS)
+          // The grace; or, for a client that had ended its own side before, the patience with readers, twice.
+          yield* TestClock.adjust("21 seconds")
           yield* Fiber.await(client.fiber)
           assert.isTrue(client.connection.isClosed && client.connection.isDestroyed)
           assert.isAtMost(client.connection.ends, 1)

@@ -21,11 +21,18 @@ declare const ConfigError_base: Schema.Class<ConfigError, Schema.TaggedStruct<"C
 export declare class ConfigError extends ConfigError_base {
     get message(): string;
 }
+export declare const formatProblem: ({ path, expected, found, hint }: Problem) => string;
 export interface KnownKey {
     readonly path: string;
+    readonly isGroup?: boolean;
     readonly expected: string;
     readonly default: unknown;
+    readonly itemExpected?: string | undefined;
+    readonly isSecret?: boolean;
 }
+export declare const HIDDEN = "(hidden)";
+export declare const withoutCredentials: (text: string) => string;
+export declare const show: (value: unknown) => string;
 export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;
 export declare const didYouMean: (name: string | undefined) => string;
 export interface KeyProblem {

@@ -72,6 +72,9 @@ export declare const Values: Schema.Struct<{
         readonly listen_backlog: number;
         readonly max_clients: number;
         readonly max_clients_per_ip: number | null;
+        readonly allow: readonly string[] | null;
+        readonly deny: readonly string[];
+        readonly trusted_proxies: readonly string[];
         readonly shutdown_grace_ms: number;
         readonly connection_buffer_size: number;
         readonly command_buffer_size: number;
@@ -107,6 +110,9 @@ export declare const Values: Schema.Struct<{
         readonly listen_backlog?: number;
         readonly max_clients?: number;
         readonly max_clients_per_ip?: number | null;
+        readonly allow?: readonly string[] | null;
+        readonly deny?: readonly string[];
+        readonly trusted_proxies?: readonly string[];
         readonly shutdown_grace_ms?: number;
         readonly connection_buffer_size?: number;
         readonly command_buffer_size?: number;
@@ -142,6 +148,9 @@ export declare const Values: Schema.Struct<{
         readonly listen_backlog: number;
         readonly max_clients: number;
         readonly max_clients_per_ip: number | null;
+        readonly allow: readonly string[] | null;
+        readonly deny: readonly string[];
+        readonly trusted_proxies: readonly string[];
         readonly shutdown_grace_ms: number;
         readonly connection_buffer_size: number;
         readonly command_buffer_size: number;
@@ -177,6 +186,9 @@ export declare const Values: Schema.Struct<{
         readonly listen_backlog?: number;
         readonly max_clients?: number;
         readonly max_clients_per_ip?: number | null;
+        readonly allow?: readonly string[] | null;
+        readonly deny?: readonly string[];
+        readonly trusted_proxies?: readonly string[];
         readonly shutdown_grace_ms?: number;
         readonly connection_buffer_size?: number;
         readonly command_buffer_size?: number;
@@ -197,6 +209,143 @@ export declare const Values: Schema.Struct<{
             readonly stall_grace_ms?: number;
         } | null;
     }, never, never>>>, never, never>;
+    readonly tls: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly cert: string | null;
+        readonly key: string | null;
+        readonly ca: string | null;
+        readonly request_client_cert: "optional" | boolean;
+        readonly min_version: "TLSv1.2" | "TLSv1.3";
+    }, {
+        readonly cert?: string | null;
+        readonly key?: string | null;
+        readonly ca?: string | null;
+        readonly request_client_cert?: "optional" | boolean;
+        readonly min_version?: "TLSv1.2" | "TLSv1.3";
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly cert: string | null;
+        readonly key: string | null;
+        readonly ca: string | null;
+        readonly request_client_cert: "optional" | boolean;
+        readonly min_version: "TLSv1.2" | "TLSv1.3";
+    }, {
+        readonly cert?: string | null;
+        readonly key?: string | null;
+        readonly ca?: string | null;
+        readonly request_client_cert?: "optional" | boolean;
+        readonly min_version?: "TLSv1.2" | "TLSv1.3";
+    }, never, never>>>, never, never>;
+    readonly websocket: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly host: string | null;
+        readonly port: number | null;
+        readonly path: string;
+        readonly origins: readonly string[];
+        readonly max_clients: number | null;
+        readonly compression: "off" | false;
+    }, {
+        readonly host?: string | null;
+        readonly port?: number | null;
+        readonly path?: string;
+        readonly origins?: readonly string[];
+        readonly max_clients?: number | null;
+        readonly compression?: "off" | false;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly host: string | null;
+        readonly port: number | null;
+        readonly path: string;
+        readonly origins: readonly string[];
+        readonly max_clients: number | null;
+        readonly compression: "off" | false;
+    }, {
+        readonly host?: string | null;
+        readonly port?: number | null;
+        readonly path?: string;
+        readonly origins?: readonly string[];
+        readonly max_clients?: number | null;
+        readonly compression?: "off" | false;
+    }, never, never>>>, never, never>;
+    readonly admin: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly host: string;
+        readonly port: number | null;
+        readonly token: string | null;
+    }, {
+        readonly host?: string;
+        readonly port?: number | null;
+        readonly token?: string | null;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly host: string;
+        readonly port: number | null;
+        readonly token: string | null;
+    }, {
+        readonly host?: string;
+        readonly port?: number | null;
+        readonly token?: string | null;
+    }, never, never>>>, never, never>;
+    readonly otlp: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly endpoint: string | null;
+    }, {
+        readonly endpoint?: string | null;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly endpoint: string | null;
+    }, {
+        readonly endpoint?: string | null;
+    }, never, never>>>, never, never>;
+    readonly cluster: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly nats: {
+            readonly servers: string | readonly string[] | null;
+            readonly subject: string;
+            readonly tls: {
+                readonly ca: string | null;
+                readonly cert: string | null;
+                readonly key: string | null;
+            };
+            readonly credentials: string | null;
+            readonly name: string | null;
+            readonly connect: "fail" | "wait";
+            readonly max_pending_bytes: number;
+        };
+    }, {
+        readonly nats?: {
+            readonly servers?: string | readonly string[] | null;
+            readonly subject?: string;
+            readonly tls?: {
+                readonly ca?: string | null;
+                readonly cert?: string | null;
+                readonly key?: string | null;
+            } | null;
+            readonly credentials?: string | null;
+            readonly name?: string | null;
+            readonly connect?: "fail" | "wait";
+            readonly max_pending_bytes?: number;
+        } | null;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly nats: {
+            readonly servers: string | readonly string[] | null;
+            readonly subject: string;
+            readonly tls: {
+                readonly ca: string | null;
+                readonly cert: string | null;
+                readonly key: string | null;
+            };
+            readonly credentials: string | null;
+            readonly name: string | null;
+            readonly connect: "fail" | "wait";
+            readonly max_pending_bytes: number;
+        };
+    }, {
+        readonly nats?: {
+            readonly servers?: string | readonly string[] | null;
+            readonly subject?: string;
+            readonly tls?: {
+                readonly ca?: string | null;
+                readonly cert?: string | null;
+                readonly key?: string | null;
+            } | null;
+            readonly credentials?: string | null;
+            readonly name?: string | null;
+            readonly connect?: "fail" | "wait";
+            readonly max_pending_bytes?: number;
+        } | null;
+    }, never, never>>>, never, never>;
 }>;
 export interface Written extends Schema.Codec.Encoded<typeof Values> {
 }
@@ -209,5 +358,9 @@ export interface Key {
     readonly expected: string;
     readonly default: unknown;
     readonly description: string;
+    readonly itemExpected: string | undefined;
+    readonly isSecret: boolean;
 }
 export declare const keys: () => ReadonlyArray<Key>;
+export declare const shown: ({ isSecret }: Pick<Key, "isSecret">, value: unknown) => unknown;
+export declare const withoutSecrets: (values: Values) => Values;

@@ -1,69 +1,37 @@
 import * as Context from "effect/Context";
-import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import * as Schema from "effect/Schema";
-import type * as Stream from "effect/Stream";
+import { AdminServer } from "./admin/AdminServer.ts";
+import { TlsIdentity } from "./listen/TlsIdentity.ts";
 import { Backpressure } from "./relay/Backpressure.ts";
 import { Broadcaster } from "./relay/Broadcaster.ts";
-import type { ClientInfo } from "./relay/Client.ts";
+import { Bus } from "./relay/Bus.ts";
 import { ClientLimits } from "./relay/ClientLimits.ts";
-import type { Observed } from "./relay/Feed.ts";
 import { IdleTimeout } from "./relay/IdleTimeout.ts";
 import { type BoundAddress, Listener } from "./relay/Listener.ts";
-import { type Entry, Quarantine } from "./relay/Quarantine.ts";
+import * as Operations from "./relay/Operations.ts";
+import { Quarantine } from "./relay/Quarantine.ts";
 import { RateLimiter } from "./relay/RateLimiter.ts";
-import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts";
 import { type Options, ServerConfig } from "./ServerConfig.ts";
+export { BusError, type BusState, type BusStats, type Peer, type RoomClient, type RoomClients, type WholeRoom } from "./relay/Bus.ts";
 export type { ClientInfo, ClientState } from "./relay/Client.ts";
+export type { DepartureKind, Departures } from "./relay/Departure.ts";
 export type { Entry } from "./relay/Quarantine.ts";
 export type { Observed } from "./relay/Feed.ts";
+export type { Distribution } from "./relay/Histogram.ts";
 export type { Incident, Totals } from "./relay/Incidents.ts";
 export { type BoundAddress, ListenError } from "./relay/Listener.ts";
+export type { Operations, ServerState } from "./relay/Operations.ts";
+export { ClientNotFound, MessageRejected, QuarantineRejected } from "./relay/Rejections.ts";
+export { TlsError } from "./listen/TlsIdentity.ts";
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./relay/Roster.ts";
-declare const ClientNotFound_base: Schema.Class<ClientNotFound, Schema.TaggedStruct<"ClientNotFound", {
-    readonly address: Schema.String;
-}>, import("effect/Cause").YieldableError>;
-export declare class ClientNotFound extends ClientNotFound_base {
-    get message(): string;
-}
-declare const MessageRejected_base: Schema.Class<MessageRejected, Schema.TaggedStruct<"MessageRejected", {
-    readonly reason: Schema.Literals<readonly ["too long", "not Unicode", "not read"]>;
-    readonly detail: Schema.String;
-}>, import("effect/Cause").YieldableError>;
-export declare class MessageRejected extends MessageRejected_base {
-    get message(): string;
-}
-declare const QuarantineRejected_base: Schema.Class<QuarantineRejected, Schema.TaggedStruct<"QuarantineRejected", {
-    readonly reason: Schema.Literals<readonly ["disabled", "not an address"]>;
-    readonly detail: Schema.String;
-}>, import("effect/Cause").YieldableError>;
-export declare class QuarantineRejected extends QuarantineRejected_base {
-    get message(): string;
-}
-declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-server/RelayServer", {
+declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-server/RelayServer", Operations.Operations & {
     readonly address: BoundAddress;
-    readonly clients: Effect.Effect<ReadonlyArray<ClientInfo>>;
-    readonly changes: Stream.Stream<Observed<ClientChange>>;
-    readonly messages: Stream.Stream<Observed<RelayedMessage>>;
-    readonly events: Stream.Stream<Observed<RelayEvent>>;
-    readonly broadcast: (content: string, options?: {
-        readonly from?: string | undefined;
-    }) => Effect.Effect<void, MessageRejected>;
-    readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>;
-    readonly disconnect: (address: string, options?: {
-        readonly notice?: string | undefined;
-        readonly quarantine?: boolean | undefined;
-    }) => Effect.Effect<void, ClientNotFound | MessageRejected>;
-    readonly quarantine: {
-        readonly list: Effect.Effect<ReadonlyArray<Entry>>;
-        readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>;
-        readonly lift: (key: string) => Effect.Effect<boolean>;
-    };
-    readonly stats: Effect.Effect<Stats>;
+    readonly webSocketUrl: string | undefined;
+    readonly adminAddress: BoundAddress | undefined;
 }>;
 export declare class RelayServer extends RelayServer_base {
-    static readonly layerNoDeps: Layer.Layer<RelayServer, import("./relay/Listener.ts").ListenError, Backpressure | Broadcaster | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | ServerConfig>;
-    static readonly layerServices: Layer.Layer<Backpressure | Broadcaster | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter, never, ServerConfig>;
-    static readonly layerConfig: Layer.Layer<RelayServer, import("./relay/Listener.ts").ListenError, ServerConfig>;
-    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./ConfigReport.ts").ConfigError | import("./relay/Listener.ts").ListenError, never>;
+    static readonly layerNoDeps: Layer.Layer<RelayServer, import("./relay/Listener.ts").ListenError, AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | ServerConfig>;
+    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./relay/Bus.ts").BusError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layerConfig: Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./ConfigReport.ts").ConfigError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, never>;
 }

@@ -1,8 +1,9 @@
 import type { ClientInfo, ClientState } from "./relay/Client.ts";
 import type { BoundAddress } from "./relay/Listener.ts";
+import type { ServerState } from "./relay/Operations.ts";
 import type { Entry } from "./relay/Quarantine.ts";
 import type { Stats } from "./relay/Roster.ts";
-export type { BoundAddress, ClientInfo, ClientState, Entry, Stats };
+export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats };
 export interface RunOptions {
     readonly host?: string | undefined;
     readonly port?: number | undefined;
@@ -39,6 +40,11 @@ export declare class SummonerServer implements AsyncDisposable {
     shutdown(): Promise<void>;
     [Symbol.asyncDispose](): Promise<void>;
     get address(): BoundAddress;
+    get webSocketUrl(): string | undefined;
+    get adminAddress(): BoundAddress | undefined;
+    get state(): ServerState;
+    drain(): void;
+    undrain(): void;
     get clients(): ReadonlyArray<ClientInfo>;
     get stats(): Stats;
     get events(): AsyncIterable<ServerEvent>;

@@ -1,6 +1,7 @@
 export * as Admission from "./relay/Admission.ts";
 export * as Backpressure from "./relay/Backpressure.ts";
 export * as Broadcaster from "./relay/Broadcaster.ts";
+export * as Bus from "./relay/Bus.ts";
 export * as ClientLimits from "./relay/ClientLimits.ts";
 export * as ConfigReload from "./ConfigReload.ts";
 export * as Connection from "./relay/Connection.ts";
@@ -13,5 +14,8 @@ export * as RelayLogger from "./logging/RelayLogger.ts";
 export * as RelayServer from "./RelayServer.ts";
 export * as ServerConfig from "./ServerConfig.ts";
 export * as TcpListener from "./listen/TcpListener.ts";
+export * as Telemetry from "./telemetry/Telemetry.ts";
+export * as TlsIdentity from "./listen/TlsIdentity.ts";
+export * as WebSocketListener from "./listen/WebSocketListener.ts";
 export { SummonerServer } from "./SummonerServer.ts";
 export type { RunOptions, ServerEvent } from "./SummonerServer.ts";

@@ -1,4 +1,26 @@
+import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { Listener } from "../relay/Listener.ts";
+import type * as Scope from "effect/Scope";
+import * as Net from "node:net";
+import { type Door, type Refusal } from "../relay/Door.ts";
+import type { Incident } from "../relay/Incidents.ts";
+import { type BoundAddress, ListenError, Listener } from "../relay/Listener.ts";
 import { ServerConfig } from "../ServerConfig.ts";
-export declare const layer: Layer.Layer<Listener, never, ServerConfig>;
+import { type Peer } from "./TcpConnection.ts";
+import { type TlsError, TlsIdentity } from "./TlsIdentity.ts";
+export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
+export interface Options {
+    readonly config: ServerConfig["Service"];
+    readonly tls: TlsIdentity["Service"];
+    readonly door: Door;
+    readonly at: BoundAddress;
+    readonly isShakingHands: boolean;
+    readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void;
+}
+export interface Reception {
+    readonly enter: (client: Peer) => Refusal | undefined;
+    readonly refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void;
+    readonly wait: <A>(socket: Net.Socket, ip: string, handshake: Effect.Effect<A, Incident | "gone">, proceed: (shaken: A) => void) => void;
+    readonly fork: (session: Effect.Effect<void>) => void;
+}
+export declare const accept: (args_0: Options) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;

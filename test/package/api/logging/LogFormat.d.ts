@@ -15,4 +15,5 @@ export declare const json: (options: {
     readonly name: string;
     readonly dateFormat: string;
 }) => LineFormat;
+export declare const escapeJson: (json: string) => string;
 export declare const date: (format: string) => ((timeMillis: number) => string);

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import type * as LogLevel from "effect/LogLevel";
 import { ServerConfig } from "../ServerConfig.ts";
 import * as LogFile from "./LogFile.ts";
 import * as LogFormat from "./LogFormat.ts";
@@ -28,6 +29,7 @@ declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-serv
     readonly path: string | undefined;
     readonly droppedUnsafe: () => number;
     readonly setLevelUnsafe: (level: LogFormat.Level) => void;
+    readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean;
     readonly flush: Effect.Effect<void>;
 }>;
 export declare class RelayLogger extends RelayLogger_base {

@@ -26,6 +26,7 @@ export declare const disconnect: (options?: {
 export interface Sender {
     readonly address: string;
     readonly ip: string;
+    readonly subject?: string | undefined;
 }
 export type Gate = (line: string) => Effect.Effect<Decision>;
 export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>;

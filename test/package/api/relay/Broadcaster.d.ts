@@ -1,8 +1,11 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../ServerConfig.ts";
+import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";
+import type { Distribution } from "./Histogram.ts";
 import { Member, type Sender } from "./Room.ts";
 export interface MemberEvents {
     readonly onOverflow: () => void;
@@ -20,6 +23,11 @@ declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-serv
     readonly flushUnsafe: () => void;
     readonly isCongestedUnsafe: () => boolean;
     readonly uncongested: Effect.Effect<void>;
+    readonly distributionsUnsafe: () => {
+        readonly fanOut: Distribution;
+        readonly latencyMicros: Distribution;
+    };
+    readonly connect: (bus: Bus["Service"]) => Effect.Effect<void, never, Scope.Scope>;
 }>;
 export declare class Broadcaster extends Broadcaster_base {
     static readonly layer: Layer.Layer<Broadcaster, never, ServerConfig>;

@@ -2,6 +2,7 @@ import type * as Fiber from "effect/Fiber";
 import type { Gate } from "./Admission.ts";
 import type { Verdict } from "./Backpressure.ts";
 import type { Connection } from "./Connection.ts";
+import type { ConnectionSpan } from "./ConnectionSpan.ts";
 import { type Departure } from "./Departure.ts";
 import type { Watched } from "./IdleTimeout.ts";
 import { Incidents, type Totals } from "./Incidents.ts";
@@ -13,6 +14,7 @@ export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow"
 export interface ClientInfo {
     readonly address: string;
     readonly ip: string;
+    readonly subject?: string | undefined;
     readonly connectedSince: Date;
     readonly linesIn: number;
     readonly linesOut: number;
@@ -27,6 +29,7 @@ export declare class Client implements Watched {
     readonly budget: RateBudget;
     readonly incidents: Incidents;
     readonly connectedMillis: number;
+    readonly span: ConnectionSpan | undefined;
     framing: LineFraming;
     member: Member;
     lastLine: number;
@@ -46,6 +49,7 @@ export declare class Client implements Watched {
         readonly totals: Totals;
         readonly nowMillis: number;
         readonly connectedMillis: number;
+        readonly span: ConnectionSpan | undefined;
         readonly fiber: Fiber.Fiber<unknown, unknown>;
     });
     get hasOffended(): boolean;

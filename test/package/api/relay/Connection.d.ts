@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
+import type { DepartureKind } from "./Departure.ts";
 declare const ConnectionLost_base: Schema.Class<ConnectionLost, Schema.TaggedStruct<"ConnectionLost", {
     readonly code: Schema.String;
 }>, import("effect/Cause").YieldableError>;
@@ -9,13 +10,14 @@ export declare class ConnectionLost extends ConnectionLost_base {
 export interface Connection {
     readonly address: string;
     readonly ip: string;
+    readonly subject?: string | undefined;
     readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>;
-    readonly writeUnsafe: (bytes: Uint8Array) => boolean;
+    readonly writeUnsafe: (bytes: Uint8Array, batch?: Uint8Array) => boolean;
     readonly corkUnsafe: () => void;
     readonly uncorkUnsafe: () => void;
     readonly unsentBytes: () => number;
     onWritable: () => void;
-    readonly endUnsafe: () => void;
+    readonly endUnsafe: (kind: DepartureKind) => void;
     readonly ended: Effect.Effect<void>;
     readonly closed: Effect.Effect<void>;
     readonly isClosedUnsafe: () => boolean;

@@ -1,5 +1,11 @@
 import * as Exit from "effect/Exit";
+export type DepartureKind = "left" | "lost" | "idle" | "too slow" | "backpressure" | "application" | "shutdown" | "failed";
+export type Departures = {
+    [kind in DepartureKind]: number;
+};
+export declare const noDepartures: () => Departures;
 export interface Departure {
+    readonly kind: DepartureKind;
     readonly reason: string;
     readonly notice: string | undefined;
     readonly severity: "Info" | "Warn";

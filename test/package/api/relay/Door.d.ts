@@ -9,10 +9,11 @@ export interface Refusal {
 }
 export declare const FULL: Refusal;
 export interface Door {
+    readonly checkUnsafe: (client: Suspect) => Refusal | undefined;
     readonly enterUnsafe: (client: Suspect) => Refusal | undefined;
     readonly session: (connection: Connection) => Effect.Effect<void>;
     readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void;
     readonly clientsUnsafe: () => number;
     readonly maxClientsUnsafe: () => number;
 }
-export declare const make: (session: (connection: Connection) => Effect.Effect<void>, totals: Incidents.Totals) => Effect.Effect<Door, never, ClientLimits | Quarantine | import("effect/Scope").Scope>;
+export declare const make: (session: (connection: Connection) => Effect.Effect<void>, totals: Incidents.Totals, isDraining: () => boolean) => Effect.Effect<Door, never, ClientLimits | Quarantine | import("effect/Scope").Scope>;

@@ -1,5 +1,6 @@
 import type { ServerConfig } from "../ServerConfig.ts";
 import type { Connection } from "./Connection.ts";
+import type { DepartureKind } from "./Departure.ts";
 export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "policy" | "soft_limit_bytes" | "hard_limit_bytes">;
 export interface OutboxEvents {
     readonly onSlow: () => void;
@@ -10,6 +11,7 @@ export interface OutboxEvents {
 export interface Parcel {
     readonly bytes: Uint8Array;
     readonly messages: number;
+    readonly batch?: Uint8Array;
 }
 export declare class Outbox {
     #private;
@@ -20,6 +22,6 @@ export declare class Outbox {
     send(parcel: Parcel): boolean;
     sendAll(parcels: ReadonlyArray<Parcel>): void;
     notify(text: string, count?: number): number;
-    end(farewell: string | undefined): void;
+    end(farewell: string | undefined, kind: DepartureKind): void;
     close(): void;
 }

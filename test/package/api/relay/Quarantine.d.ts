@@ -13,7 +13,7 @@ export interface Entry {
 declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server/Quarantine", {
     readonly addUnsafe: (client: Suspect) => void;
     readonly remainingMillisUnsafe: (client: Suspect) => number;
-    readonly addKeyUnsafe: (key: string) => void;
+    readonly addKeyUnsafe: (key: string, millis?: number) => void;
     readonly liftUnsafe: (key: string) => boolean;
     readonly listUnsafe: () => ReadonlyArray<Entry>;
     readonly scope: "ip" | "address" | undefined;

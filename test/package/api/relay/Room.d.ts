@@ -1,5 +1,6 @@
 import type { Connection } from "./Connection.ts";
-import { Outbox, type OutboxEvents, type OutboxLimits } from "./Outbox.ts";
+import { Histogram } from "./Histogram.ts";
+import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts";
 interface OwnLines {
     readonly start: number;
     end: number;
@@ -19,10 +20,14 @@ export declare class Member extends Sender {
 export declare class Room {
     #private;
     readonly members: Set<Member>;
+    readonly fanOut: Histogram;
+    readonly latencyMicros: Histogram;
     constructor(maxLineBytes: number);
     join(member: Member): void;
     leave(member: Member): void;
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
+    connect(publish: ((parts: ReadonlyArray<Parcel>) => void) | undefined): void;
+    receive(batch: Parcel): void;
     publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
 }

@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect";
 import type { Client, ClientInfo, ClientState } from "./Client.ts";
+import { type Departure, type Departures } from "./Departure.ts";
 import { Feed } from "./Feed.ts";
+import type { Distribution } from "./Histogram.ts";
 import { type Totals } from "./Incidents.ts";
 export type ClientChange = {
     readonly _tag: "Connected";
@@ -32,7 +34,12 @@ export interface Stats {
     readonly bytesIn: number;
     readonly bytesOut: number;
     readonly bytesWaiting: number;
+    readonly bytesWaitingMax: number;
     readonly incidents: Readonly<Totals>;
+    readonly departures: Readonly<Departures>;
+    readonly fanOut: Distribution;
+    readonly latencyMicros: Distribution;
+    readonly quarantined: number;
     readonly missedByConsumers: number;
 }
 export declare class Roster {
@@ -44,10 +51,10 @@ export declare class Roster {
     private constructor();
     static readonly make: Effect.Effect<Roster, never, import("effect/Scope").Scope>;
     get clients(): ReadonlyArray<ClientInfo>;
-    get stats(): Stats;
+    get stats(): Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
     find(address: string): Client | undefined;
     enter(client: Client): void;
-    leave(client: Client, reason: string): void;
+    leave(client: Client, { kind, reason }: Pick<Departure, "kind" | "reason">): void;
     forget(client: Client): void;
     change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void;
     countRelayed(): void;

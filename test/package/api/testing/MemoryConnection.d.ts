@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect";
 import { type Connection, ConnectionLost } from "../relay/Connection.ts";
+import type { DepartureKind } from "../relay/Departure.ts";
 export interface Options {
     readonly capacity?: number;
     readonly highWaterMark?: number;
@@ -12,6 +13,7 @@ export declare class MemoryConnection implements Connection {
     onWritable: () => void;
     writes: number;
     ends: number;
+    endKind: DepartureKind | undefined;
     isDestroyed: boolean;
     isClosed: boolean;
     isEnded: boolean;
@@ -32,7 +34,7 @@ export declare class MemoryConnection implements Connection {
     corkUnsafe(): void;
     uncorkUnsafe(): void;
     unsentBytes(): number;
-    endUnsafe(): void;
+    endUnsafe(kind: DepartureKind): void;
     readonly ended: Effect.Effect<void>;
     readonly closed: Effect.Effect<void>;
     isClosedUnsafe(): boolean;

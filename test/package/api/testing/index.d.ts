@@ -2,6 +2,7 @@ export * as MemoryConnection from "./MemoryConnection.ts";
 export * as MemoryListener from "./MemoryListener.ts";
 export * as TestBackpressure from "./TestBackpressure.ts";
 export * as TestBroadcaster from "./TestBroadcaster.ts";
+export * as TestBus from "./TestBus.ts";
 export * as TestClientLimits from "./TestClientLimits.ts";
 export * as TestIdleTimeout from "./TestIdleTimeout.ts";
 export * as TestQuarantine from "./TestQuarantine.ts";

@@ -1,0 +1,15 @@
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import type { BoundAddress, ListenError } from "../relay/Listener.ts";
+import type { Operations } from "../relay/Operations.ts";
+import { ServerConfig } from "../ServerConfig.ts";
+declare const AdminServer_base: Context.ServiceClass<AdminServer, "summoner-server/AdminServer", {
+    readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>;
+}>;
+export declare class AdminServer extends AdminServer_base {
+    static readonly layerDisabled: Layer.Layer<AdminServer, never, never>;
+    static readonly layer: Layer.Layer<AdminServer, never, ServerConfig>;
+}
+export {};

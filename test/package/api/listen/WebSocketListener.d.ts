@@ -1,0 +1,13 @@
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import { type Door } from "../relay/Door.ts";
+import type { ListenError } from "../relay/Listener.ts";
+import { ServerConfig } from "../ServerConfig.ts";
+import { type TlsError } from "./TlsIdentity.ts";
+export interface Service {
+    readonly listen: (door: Door) => Effect.Effect<string, ListenError, Scope.Scope>;
+}
+export declare const WebSocketListener: Context.Reference<Service | undefined>;
+export declare const layer: Layer.Layer<never, TlsError, ServerConfig>;

@@ -1,0 +1,22 @@
+import * as Effect from "effect/Effect";
+import { ServerConfig } from "../ServerConfig.ts";
+import { Backpressure } from "./Backpressure.ts";
+import { Broadcaster } from "./Broadcaster.ts";
+import type { Connection } from "./Connection.ts";
+import * as Departure from "./Departure.ts";
+import { IdleTimeout } from "./IdleTimeout.ts";
+import { Quarantine } from "./Quarantine.ts";
+import { RateLimiter } from "./RateLimiter.ts";
+import type { Member } from "./Room.ts";
+import { Roster } from "./Roster.ts";
+export interface Dismissal {
+    readonly notice?: string | undefined;
+    readonly quarantine?: boolean | undefined;
+}
+export declare const make: Effect.Effect<{
+    roster: Roster;
+    noteRelayed: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Member>) => void;
+    dismissal: ({ notice, quarantine: isWanted }: Dismissal) => Departure.Departure;
+    run: (connection: Connection) => Effect.Effect<void>;
+    beginShutdown: Effect.Effect<undefined, never, never>;
+}, never, Backpressure | Broadcaster | IdleTimeout | Quarantine | RateLimiter | import("effect/Scope").Scope | ServerConfig>;

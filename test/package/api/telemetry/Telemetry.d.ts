@@ -1,0 +1,20 @@
+import * as Context from "effect/Context";
+import * as Layer from "effect/Layer";
+import { ServerConfig } from "../ServerConfig.ts";
+export interface Lost {
+    readonly logRecords: number;
+    readonly spans: number;
+}
+export interface Options {
+    readonly name: string;
+    readonly endpoint: string | null;
+}
+declare const Telemetry_base: Context.ServiceClass<Telemetry, "summoner-server/Telemetry", {
+    readonly lostUnsafe: () => Lost;
+}>;
+export declare class Telemetry extends Telemetry_base {
+    static readonly layer: ({ endpoint, name }: Options) => Layer.Layer<Telemetry>;
+    static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig>;
+}
+export declare const layerConfig: (name: string) => Layer.Layer<Telemetry, never, ServerConfig>;
+export {};

@@ -1,0 +1,16 @@
+import * as Layer from "effect/Layer";
+import { Bus } from "../relay/Bus.ts";
+export interface Options {
+    readonly byHand?: boolean;
+}
+export declare class TestBus {
+    #private;
+    constructor({ byHand }?: Options);
+    get ways(): number;
+    deliver(way?: number): void;
+    deliverAll(): void;
+    goDown(name?: string): void;
+    goUp(name?: string): void;
+    goSlow(isSlow: boolean): void;
+    layer(name: string): Layer.Layer<Bus>;
+}
