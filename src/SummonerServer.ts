@@ -136,6 +136,7 @@ export class SummonerServer implements AsyncDisposable {
     return this.#relay.adminAddress
   }
 
+  /** Whether it takes new clients. */
   get state(): ServerState {
     return Effect.runSync(this.#relay.state)
   }

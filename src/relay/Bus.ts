@@ -131,6 +131,7 @@ export class Bus extends Context.Service<
     readonly tellUnsafe: (message: string, to?: string) => void
     /** Gets what others tell, until the scope ends. */
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>
+    /** What it has done so far. */
     readonly statsUnsafe: () => BusStats
   }
 >()("summoner-server/Bus") {

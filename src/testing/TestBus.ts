@@ -30,6 +30,7 @@ export class TestBus {
   /** What is under way, by its sender and its receiver: in order only between two of them. */
   readonly #ways = new Map<string, Array<Delivery>>()
 
+  /** A bus that nobody is connected to yet. */
   constructor({ byHand = false }: Options = {}) {
     this.#byHand = byHand
   }
