@@ -20,6 +20,8 @@ import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts"
 
+export type { Peer } from "./TcpConnection.ts"
+
 /** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
 const HIGH_WATER_MARK = 65_536
 

@@ -6,6 +6,8 @@ import type * as Scope from "effect/Scope"
 import type { ClientInfo } from "./Client.ts"
 import type { Parcel } from "./Outbox.ts"
 
+export type { Parcel } from "./Outbox.ts"
+
 /** What carries the room to other processes cannot be used as configured, or is not there and was not to be waited for. */
 export class BusError extends Schema.TaggedError<BusError>()("BusError", {
   detail: Schema.String
@@ -97,7 +99,11 @@ export interface BusRoom {
 
 /** What processes tell each other beside the lines of clients. */
 export interface BusControl {
-  /** @param from the process that it comes from; messages of one process arrive in order, or not at all */
+  /**
+   * Somebody has told something.
+   *
+   * @param from the process that it comes from; messages of one process arrive in order, or not at all
+   */
   readonly onMessage: (message: string, from: string) => void
   /** The others can be reached, for the first time or again: what was told meanwhile did not arrive. */
   readonly onUp: () => void

@@ -1,3 +1,4 @@
+export * as AdminServer from "./admin/AdminServer.ts";
 export * as Admission from "./relay/Admission.ts";
 export * as Backpressure from "./relay/Backpressure.ts";
 export * as Broadcaster from "./relay/Broadcaster.ts";

@@ -8,6 +8,7 @@ import { type BoundAddress, ListenError, Listener } from "../relay/Listener.ts";
 import { ServerConfig } from "../ServerConfig.ts";
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts";
+export type { Peer } from "./TcpConnection.ts";
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
 export interface Options {
     readonly config: ServerConfig["Service"];

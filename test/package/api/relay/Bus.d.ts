@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type { ClientInfo } from "./Client.ts";
 import type { Parcel } from "./Outbox.ts";
+export type { Parcel } from "./Outbox.ts";
 declare const BusError_base: Schema.Class<BusError, Schema.TaggedStruct<"BusError", {
     readonly detail: Schema.String;
 }>, import("effect/Cause").YieldableError>;
@@ -66,4 +67,3 @@ declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
 export declare class Bus extends Bus_base {
     static readonly layerNone: Layer.Layer<Bus, never, never>;
 }
-export {};
