@@ -13,7 +13,7 @@ import { Bus } from "./relay/Bus.ts"
 import { ClientLimits } from "./relay/ClientLimits.ts"
 import * as Door from "./relay/Door.ts"
 import { IdleTimeout } from "./relay/IdleTimeout.ts"
-import { formatAddress } from "./relay/ipAddress.ts"
+import { Lifecycle } from "./relay/Lifecycle.ts"
 import { type BoundAddress, Listener } from "./relay/Listener.ts"
 import * as Operations from "./relay/Operations.ts"
 import { Quarantine } from "./relay/Quarantine.ts"
@@ -95,6 +95,7 @@ export class RelayServer extends Context.Service<
     Effect.gen(function* () {
       const listener = yield* Listener
       const admin = yield* AdminServer
+      const lifecycle = yield* Lifecycle
       const bus = yield* Bus
       yield* (yield* Broadcaster).connect(bus)
       const cluster = yield* Cluster.make(bus, yield* Quarantine)
@@ -116,7 +117,7 @@ export class RelayServer extends Context.Service<
         Effect.suspend(() => {
           if (status.address === undefined) return Effect.void
           shutdown?.end(clock.currentTimeNanosUnsafe(), Exit.void)
-          return Effect.logInfo("shutdown complete")
+          return lifecycle.stopped
         })
       )
       const adminAddress = yield* admin.serve(operations)
@@ -132,11 +133,11 @@ export class RelayServer extends Context.Service<
           status.state = "stopping"
           const clients = session.roster.clients.length
           shutdown = yield* Effect.makeSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } })
-          yield* Effect.logInfo(`shutting down, clients connected: ${clients}`)
+          yield* lifecycle.stopping(clients)
           yield* session.beginShutdown
         })
       )
-      yield* Effect.logInfo(`listening on ${formatAddress(address.host, address.port)}`)
+      yield* lifecycle.listening(address)
       return RelayServer.of({ ...operations, address, adminAddress })
     })
   )

@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
@@ -35,6 +36,9 @@ const DESCRIPTOR_CHECK_MILLIS = 1000
 /** Descriptors that must be free before listening again: it takes one itself, and each client one. */
 const SPARE_DESCRIPTORS = 8
 
+/** Whether the port is one that several processes of `node:cluster` share; the primary hands out connections in turn. */
+export const SharedPort = Context.Reference<boolean>("summoner-server/SharedPort", { defaultValue: () => false })
+
 /** Listens on the configured host and port (contract, section 1; seed, "Operational model"). */
 export const layer: Layer.Layer<Listener, never, ServerConfig> = Layer.effect(
   Listener,
@@ -46,6 +50,7 @@ const listenOn = Effect.fnUntraced(function* (
   door: Door
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const { listen_backlog } = config.hyper_parameters
+  const isShared = yield* SharedPort
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   let refusing = 0
@@ -78,9 +83,12 @@ const listenOn = Effect.fnUntraced(function* (
   const descriptors = descriptorLimit()
   const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
-  Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces, places)
-  })
+  // A connection that a process of several does not take is handed to the next one, and on, for ever: there, the door refuses it.
+  if (!isShared) {
+    Object.defineProperty(server, "maxConnections", {
+      get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces, places)
+    })
+  }
   server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
   const receive = (socket: Net.Socket) => {
     const client = Address.ofPeer(socket)
@@ -99,7 +107,7 @@ const listenOn = Effect.fnUntraced(function* (
       server.close()
     })
   )
-  const bound = yield* listen(server, config, listen_backlog)
+  const bound = yield* listen(server, config, listen_backlog, isShared)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
   if (places - refusalPlaces < door.maxClientsUnsafe()) {
@@ -121,7 +129,7 @@ const listenOn = Effect.fnUntraced(function* (
         Effect.andThen(
           Effect.suspend(() => {
             const error = outOfDescriptors(SPARE_DESCRIPTORS)
-            return error === undefined ? listen(server, bound, listen_backlog) : Effect.fail(error)
+            return error === undefined ? listen(server, bound, listen_backlog, isShared) : Effect.fail(error)
           })
         ),
         Effect.eventually
@@ -145,7 +153,7 @@ const listenOn = Effect.fnUntraced(function* (
   return bound
 })
 
-const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: number) =>
+const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: number, isShared: boolean) =>
   Effect.callback<BoundAddress, ListenError>((resume) => {
     const onError = (error: NodeJS.ErrnoException) => {
       server.off("listening", onListening)
@@ -157,7 +165,7 @@ const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: numbe
       resume(Effect.succeed({ host: bound.address, port: bound.port }))
     }
     server.once("error", onError).once("listening", onListening)
-    server.listen({ host, port, backlog, exclusive: true })
+    server.listen({ host, port, backlog, exclusive: !isShared })
   })
 
 /** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */

@@ -1,0 +1,18 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { formatAddress } from "./ipAddress.ts"
+import type { BoundAddress } from "./Listener.ts"
+
+/** Gets told how far a server is, as a whole. By default it is logged; a process that is one of several tells the one that starts them. */
+export const Lifecycle = Context.Reference<{
+  readonly listening: (address: BoundAddress) => Effect.Effect<void>
+  /** @param clients how many are connected */
+  readonly stopping: (clients: number) => Effect.Effect<void>
+  readonly stopped: Effect.Effect<void>
+}>("summoner-server/Lifecycle", {
+  defaultValue: () => ({
+    listening: ({ host, port }) => Effect.logInfo(`listening on ${formatAddress(host, port)}`),
+    stopping: (clients) => Effect.logInfo(`shutting down, clients connected: ${clients}`),
+    stopped: Effect.logInfo("shutdown complete")
+  })
+})
