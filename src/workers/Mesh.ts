@@ -16,6 +16,9 @@ const HELLO_MILLIS = 3000
 
 const HIGH_WATER_MARK = 64 * 1024
 
+/** More workers than any machine has cores. */
+const MAX_LINKS = 4096
+
 /** What becomes known of other workers. */
 export interface MeshEvents {
   readonly onUp?: (id: number) => void
@@ -99,8 +102,11 @@ export class Mesh extends Context.Service<
           onCaughtUp: (link: Link) => tell("onCaughtUp", link.id)
         }
 
-        /** Both sides say who they are; from then on it is a link. */
-        const meet = (socket: Net.Socket, onLink: () => void = () => {}) => {
+        /** What is published from here on comes over the link. */
+        const greet = (socket: Net.Socket) => socket.write(Frames.encode(Frames.HELLO, `${secret} ${id}`, sequence))
+
+        /** Both sides say who they are, first the one that dials; from then on it is a link. */
+        const meet = (socket: Net.Socket, dialled?: () => void) => {
           let link: Link | undefined
           const refuse = () => {
             counts.malformed++
@@ -112,10 +118,11 @@ export class Mesh extends Context.Service<
             const [name, other] = frame.content.toString().split(" ")
             if (frame.kind !== Frames.HELLO || name !== secret || isClosing) return refuse()
             clearTimeout(patience)
+            if (dialled === undefined) greet(socket)
             link = new Link(Number(other), frame.sequence, socket, limits, events)
             links.set(link.id, link)
             tell("onUp", link.id)
-            onLink()
+            dialled?.()
           })
           socket
             .on("data", (chunk: Buffer) => {
@@ -130,10 +137,9 @@ export class Mesh extends Context.Service<
                 if (link.isSlow) tell("onCaughtUp", link.id)
                 tell("onDown", link.id)
               }
-              onLink()
+              dialled?.()
             })
-          // What is published from here on comes over this link.
-          socket.write(Frames.encode(Frames.HELLO, `${secret} ${id}`, sequence))
+          if (dialled !== undefined) greet(socket)
         }
 
         const server = yield* Effect.acquireRelease(
@@ -149,7 +155,7 @@ export class Mesh extends Context.Service<
           }),
           (server) => Effect.sync(() => server.close())
         )
-        server.on("error", () => {})
+        server.on("error", () => {}).maxConnections = MAX_LINKS
 
         const dial = (other: number) =>
           Effect.callback<void>((resume) => {

@@ -14,6 +14,8 @@ import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 /** What a worker does for the primary, and what becomes of it. */
 export interface Calls {
   readonly clients: () => Effect.Effect<ReadonlyArray<ClientInfo>>
+  /** Sends its report now. */
+  readonly report: () => Effect.Effect<void>
   readonly drain: () => Effect.Effect<void>
   readonly undrain: () => Effect.Effect<void>
   readonly broadcast: (content: string, from: string | undefined) => Effect.Effect<void, MessageRejected>

@@ -56,6 +56,10 @@ const ofAll = Effect.fnUntraced(function* <A, E>(
 const successes = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): ReadonlyArray<A> =>
   exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))
 
+/** Waits until statistics are those of now, as far as the workers answer. */
+export const refresh = (workers: Workers): Effect.Effect<void> =>
+  Effect.asVoid(ofAll(workers, (worker) => worker.call("report")))
+
 /**
  * The operations of a server of several workers. Statistics are as old as the last report of each worker, a second at most.
  */

@@ -76,7 +76,7 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
       try: () => mkdtempSync(join(tmpdir(), "summoner-")),
       catch: (cause) =>
         new WorkersError({
-          detail: `cannot create a directory for the sockets of the workers: ${(cause as Error).message}`
+          detail: `cannot create a directory for the sockets of the workers in ${tmpdir()} (TMPDIR): ${(cause as NodeJS.ErrnoException).code}`
         })
     }),
     (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))

@@ -15,6 +15,9 @@ import * as WorkerMetrics from "./WorkerMetrics.ts"
 import * as WorkerOperations from "./WorkerOperations.ts"
 import * as Workers from "./Workers.ts"
 
+/** How long a shutdown waits to hear how many clients there are, in milliseconds. */
+const REFRESH_MILLIS = 500
+
 /** What a primary needs to know. */
 export interface Options {
   /** How many workers. */
@@ -33,10 +36,10 @@ export const layer = (options: Options) =>
       const config = yield* ServerConfig
       const reload = yield* ConfigReload
       const lifecycle = yield* Lifecycle
-      const bound = yield* tryPort(config)
+      const port = yield* freePort(config)
       const status: WorkerOperations.Status = { state: "starting" }
       yield* Effect.addFinalizer(() => (status.state === "starting" ? Effect.void : lifecycle.stopped))
-      const workers = yield* Workers.make({ ...options, port: bound.port })
+      const workers = yield* Workers.make({ ...options, port })
       const operations = WorkerOperations.make(workers, status, yield* DateTime.nowAsDate)
       yield* observe(workers, operations)
       const address = yield* workers.start
@@ -44,7 +47,11 @@ export const layer = (options: Options) =>
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           status.state = "stopping"
-          return Effect.flatMap(operations.stats, ({ clients }) => lifecycle.stopping(clients))
+          return WorkerOperations.refresh(workers).pipe(
+            Effect.timeoutOption(REFRESH_MILLIS),
+            Effect.andThen(operations.stats),
+            Effect.flatMap(({ clients }) => lifecycle.stopping(clients))
+          )
         })
       )
       yield* lifecycle.listening(address)
@@ -79,15 +86,16 @@ const observe = Effect.fnUntraced(
   )
 )
 
-/** Whether the port can be had, before anybody is started for it; 0 becomes a free one, which all workers use. */
-const tryPort = ({ host, port }: BoundAddress) =>
-  Effect.callback<BoundAddress, ListenError>((resume) => {
+/** A port that is free now, for 0: a worker that is started later has to find the one that the others listen on. */
+const freePort = ({ host, port }: BoundAddress) =>
+  Effect.callback<number, ListenError>((resume) => {
+    if (port !== 0) return resume(Effect.succeed(port))
     const server = Net.createServer()
     server.once("error", (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new ListenError({ host, port, code: error.code ?? error.message })))
     )
     server.listen({ host, port, exclusive: true }, () => {
       const { port } = server.address() as Net.AddressInfo
-      server.close(() => resume(Effect.succeed({ host, port })))
+      server.close(() => resume(Effect.succeed(port)))
     })
   })

@@ -11,6 +11,7 @@ import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import cluster from "node:cluster"
+import { rmSync } from "node:fs"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { ConfigReload } from "../ConfigReload.ts"
 import { SharedPort } from "../listen/TcpListener.ts"
@@ -45,20 +46,25 @@ export const run = (): void => {
   const inbox = Effect.runSync(Queue.unbounded<ToWorker>())
   const dialled = Deferred.makeUnsafe<ReadonlyArray<number>>()
   let main: Fiber.Fiber<unknown, unknown> | undefined
+  let directory = ""
   let isStopping = false
   const stop = () => {
     if (isStopping) return
     isStopping = true
-    main?.interruptUnsafe()
+    if (main === undefined) process.exit(0)
+    main.interruptUnsafe()
   }
   process.on("disconnect", () => {
     // The second signal: nobody wants to wait for what was begun.
     if (isStopping) process.exit(1)
+    // The primary cannot any more.
+    rmSync(directory, { recursive: true, force: true })
     stop()
   })
   process.on("message", (message: ToWorker) => {
     switch (message._tag) {
       case "Start":
+        directory = message.directory
         main = Effect.runFork(Layer.launch(layer(message, inbox, Deferred.await(dialled))))
         main.addObserver(end)
         return
@@ -144,8 +150,6 @@ const layer = (start: Start, inbox: Queue.Dequeue<ToWorker>, dialled: Effect.Eff
           })
         )
       )
-    const calls = callsOf(relay, quietly)
-
     const report = Effect.map(
       Effect.all({ state: relay.state, stats: relay.stats, bus: relay.cluster.stats }),
       (known) => {
@@ -161,6 +165,7 @@ const layer = (start: Start, inbox: Queue.Dequeue<ToWorker>, dialled: Effect.Eff
       }
     )
 
+    const calls = callsOf(relay, report, quietly)
     const answer = (request: number, call: keyof Calls, args: ReadonlyArray<unknown>) =>
       Effect.map(
         Effect.exit((calls[call] as (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, unknown>)(...args)),
@@ -216,8 +221,13 @@ const named = (values: Values, id: number): Values => {
   return { ...values, cluster: { ...values.cluster, nats: { ...nats, name: `${nats.name}-${id}` } } }
 }
 
-const callsOf = (relay: Operations, quietly: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>): Calls => ({
+const callsOf = (
+  relay: Operations,
+  report: Effect.Effect<void>,
+  quietly: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+): Calls => ({
   clients: () => Effect.map(relay.clients, (clients) => clients.slice(0, MAX_LISTED)),
+  report: () => report,
   drain: () => quietly(relay.drain),
   undrain: () => quietly(relay.undrain),
   broadcast: (content, from) => relay.broadcast(content, { from }),
