@@ -22,3 +22,9 @@ export const plan = (
   const has = cores === 1 ? "1 core" : `${cores} cores`
   return { count, remark: `worker_threads: ${worker_threads} configured, ${runs}: this machine has ${has}` }
 }
+
+/** What there is to say where nobody runs more than one, in a program that a server is a part of. */
+export const remarkOnOne = ({ hyper_parameters: { worker_threads } }: Pick<Values, "hyper_parameters">) =>
+  worker_threads === 1
+    ? undefined
+    : `worker_threads: ${worker_threads} configured, 1 runs: only the command line program runs several processes`

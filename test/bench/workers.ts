@@ -1,6 +1,6 @@
 /**
- * Two relay processes on one port beside one: throughput, what it costs, and what the busiest process has of it. That is what bounds a
- * machine with a core for each; on one whose cores the load generator shares, throughput shows less.
+ * Two relay processes on one port beside one. Throughput and p99 with all cores there are for everybody; the cost with the processes on one
+ * core and the load generator on another, where nobody disturbs them. What the busiest process has of it bounds a machine with a core for each.
  */
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
@@ -19,7 +19,7 @@ const contestant = (workers: number): Servers.Contestant => {
   return {
     ...alone,
     name: `workers-${workers}`,
-    // All cores there are, for both.
+    // Where a process may use one core only, one runs.
     cpus: "",
     command: (port) => ["env", `SUMMONER_HYPER_PARAMETERS_WORKER_THREADS=${workers}`, ...alone.command(port)]
   }
@@ -44,11 +44,16 @@ interface Run {
   readonly busiest: number
 }
 
-const run = async (workers: number, args: string): Promise<Run> => {
+const run = async (workers: number, args: string, isPinned = false): Promise<Run> => {
   const server = await Servers.start(contestant(workers))
   try {
+    if (isPinned && Servers.SERVER_CPUS !== "") {
+      for (const pid of cpuSeconds(server.child.pid!).keys()) {
+        execFileSync("taskset", ["-acp", Servers.SERVER_CPUS, String(pid)])
+      }
+    }
     const before = cpuSeconds(server.child.pid!)
-    const measured = await Servers.load(server, contestant(workers), args, "")
+    const measured = await Servers.load(server, contestant(workers), args, isPinned ? undefined : "")
     const fault = Servers.faultOf(measured)
     if (fault !== undefined) throw new Error(`${workers} workers, ${args}: ${fault}`)
     const used = Array.from(cpuSeconds(server.child.pid!), ([pid, seconds]) => seconds - (before.get(pid) ?? 0))
@@ -65,25 +70,29 @@ const shown = (values: ReadonlyArray<number>, digits: number) => median(values).
 export const printWorkers = async () => {
   const lines: Array<ReadonlyArray<string>> = []
   for (const workload of WORKLOADS.filter(({ key }) => ROWS.includes(key))) {
-    const runs = new Map<number, Array<Run>>([1, 2].map((workers) => [workers, []]))
+    const runs = new Map([1, 2].map((workers) => [workers, { free: [] as Array<Run>, pinned: [] as Array<Run> }]))
     for (let repetition = 0; repetition < REPETITIONS; repetition++) {
-      for (const [workers, done] of runs) done.push(await run(workers, workload.load(contestant(workers), SECONDS)))
+      for (const [workers, { free, pinned }] of runs) {
+        const args = workload.load(contestant(workers), SECONDS)
+        free.push(await run(workers, args))
+        pinned.push(await run(workers, args, true))
+      }
     }
-    for (const [workers, done] of runs) {
+    for (const [workers, { free, pinned }] of runs) {
       lines.push([
         workload.title,
         String(workers),
-        Math.round(median(done.map(({ measured }) => measured.deliveries_per_sec))).toLocaleString("en"),
+        Math.round(median(free.map(({ measured }) => measured.deliveries_per_sec))).toLocaleString("en"),
         shown(
-          done.map(({ measured }) => measured.lat_us.p99 / 1000),
+          free.map(({ measured }) => measured.lat_us.p99 / 1000),
           1
         ),
         shown(
-          done.map(({ measured }) => measured.srv_cpu_us_per_delivery),
+          pinned.map(({ measured }) => measured.srv_cpu_us_per_delivery),
           3
         ),
         shown(
-          done.map(({ busiest }) => busiest),
+          pinned.map(({ busiest }) => busiest),
           3
         )
       ])

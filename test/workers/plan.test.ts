@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { defaults } from "../../src/ServerConfig.ts"
-import { plan } from "../../src/workers/plan.ts"
+import { plan, remarkOnOne } from "../../src/workers/plan.ts"
 
 const planned = (worker_threads: number, cores: number) =>
   plan({ hyper_parameters: { ...defaults.hyper_parameters, worker_threads } }, cores)
@@ -21,5 +21,15 @@ describe("plan", () => {
       count: 1,
       remark: "worker_threads: 4 configured, 1 runs: this machine has 1 core"
     })
+  })
+
+  it("is one where a program runs the server", () => {
+    const remark = (worker_threads: number) =>
+      remarkOnOne({ hyper_parameters: { ...defaults.hyper_parameters, worker_threads } })
+    assert.isUndefined(remark(1))
+    assert.strictEqual(
+      remark(4),
+      "worker_threads: 4 configured, 1 runs: only the command line program runs several processes"
+    )
   })
 })
