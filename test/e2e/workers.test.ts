@@ -117,7 +117,8 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
         }
       }
       assert.strictEqual(server.output().match(/listening on/g)?.length, 1)
-      assert.match(server.output(), /connected \(8 clients\)/)
+      const last = yield* TcpClient.connect(server.port)
+      yield* server.printed(new RegExp(`${last.address} connected \\(9 clients\\)\n`))
     })
   )
 
