@@ -109,14 +109,17 @@ const layer = (start: Start, inbox: Queue.Dequeue<ToWorker>, dialled: Effect.Eff
       dialled
     )
   })
-  const logger = RelayLogger.layerWire({
-    log_level: values.logger.log_level,
+  const { enable_console_log, enable_file_log, log_level } = values.logger
+  const wire = RelayLogger.layerWire({
+    log_level,
     isMutedUnsafe: () => isMuted,
     write: (lines) =>
       Effect.callback<void, Error>((resume) =>
         send({ _tag: "Log", lines }, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
       )
   })
+  // What nobody writes is not made into lines, either.
+  const logger = enable_console_log || enable_file_log ? wire : RelayLogger.layerSilent
   const lifecycle = Layer.succeed(Lifecycle, {
     listening: (address) => Effect.sync(() => send({ _tag: "Listening", address })),
     stopping: () => Effect.void,

@@ -279,7 +279,8 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
       const clients = yield* room(server.port, 4)
       const path = join(cwd, "server.json")
       writeFileSync(path, JSON.stringify({ hyper_parameters: { worker_threads: 2, rate_limit_msgs_per_minute: 1 } }))
-      server.process.kill("SIGHUP")
+      // As the end of a terminal does.
+      for (const pid of [...workersOf(server), server.process.pid!]) process.kill(pid, "SIGHUP")
       yield* server.printed(/configuration: hyper_parameters\.rate_limit_msgs_per_minute: 1000000 -> 1\n/)
       for (const client of clients) {
         yield* until(
@@ -291,6 +292,7 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
         )
       }
       assert.strictEqual(server.output().match(/rate_limit_msgs_per_minute: 1000000/g)?.length, 1)
+      assert.notMatch(server.output(), /has ended/)
       // One that is started later has it, too.
       process.kill(workersOf(server)[0]!, "SIGKILL")
       yield* until(
@@ -395,6 +397,38 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
       clients[0]!.socket.destroy()
       yield* server.printed(/disconnected: .* \(2 clients\)/)
       yield* TcpClient.settled(yield* TcpClient.connect(server.port), clients[1]!)
+    })
+  )
+
+  it.live("goes on while one of its processes is stuck, and together with it again", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start()
+      const [stuck] = workersOf(server)
+      const clients = yield* room(server.port, 6)
+      process.kill(stuck!, "SIGSTOP")
+      yield* Effect.addFinalizer(() => Effect.sync(() => isAlive(stuck!) && process.kill(stuck!, "SIGCONT")))
+      // Those that hear each other are with the other one.
+      const heard = yield* Effect.forEach(
+        clients,
+        (client) =>
+          Effect.gen(function* () {
+            client.send("who is there\n")
+            return yield* Effect.timeoutOption(client.line, 500)
+          }),
+        { concurrency: "unbounded" }
+      )
+      const lively = clients.filter((_, i) => Option.isSome(heard[i]!))
+      const others = clients.filter((_, i) => Option.isNone(heard[i]!))
+      assert.isAtLeast(lively.length, 2)
+      assert.isAtLeast(others.length, 1)
+      const [sender, witness] = lively as [TcpClient.TcpClient, TcpClient.TcpClient]
+      // More than the soft limit: what waits for the stuck one holds nobody up for longer than the grace.
+      for (let i = 0; i < 40; i++) sender.send(`${i} ${"x".repeat(60_000)}\n`)
+      sender.send("end\n")
+      while ((yield* witness.line) !== TcpClient.envelope(sender, "end")) continue
+      process.kill(stuck!, "SIGCONT")
+      while ((yield* others[0]!.line) !== TcpClient.envelope(sender, "end")) continue
+      assert.notMatch(server.output(), /dropped|lost/)
     })
   )
 
