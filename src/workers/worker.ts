@@ -43,6 +43,7 @@ export const run = (): void => {
   // Else Node ends a worker at once when its primary is gone, and no client would be told.
   cluster.worker!.exitedAfterDisconnect = true
 
+  // As long as what the primary asks at once, which waits for each answer.
   const inbox = Effect.runSync(Queue.unbounded<ToWorker>())
   const dialled = Deferred.makeUnsafe<ReadonlyArray<number>>()
   let main: Fiber.Fiber<unknown, unknown> | undefined

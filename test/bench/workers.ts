@@ -12,7 +12,7 @@ const SECONDS = Number(process.env["D"] ?? 5)
 const REPETITIONS = Number(process.env["REPS"] ?? 3)
 const STARTS = 9
 const TICKS_PER_SECOND = 100
-const ROWS = ["A", "E", "C", "crowd"]
+const ROWS = new Set(["A", "E", "C", "crowd"])
 
 const contestant = (workers: number): Servers.Contestant => {
   const alone = Servers.ours()
@@ -69,7 +69,7 @@ const shown = (values: ReadonlyArray<number>, digits: number) => median(values).
 /** Prints what two processes do beside one. */
 export const printWorkers = async () => {
   const lines: Array<ReadonlyArray<string>> = []
-  for (const workload of WORKLOADS.filter(({ key }) => ROWS.includes(key))) {
+  for (const workload of WORKLOADS.filter(({ key }) => ROWS.has(key))) {
     const runs = new Map([1, 2].map((workers) => [workers, { free: [] as Array<Run>, pinned: [] as Array<Run> }]))
     for (let repetition = 0; repetition < REPETITIONS; repetition++) {
       for (const [workers, { free, pinned }] of runs) {
