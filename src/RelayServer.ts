@@ -16,7 +16,7 @@ import { Bus } from "./relay/Bus.ts"
 import { ClientLimits } from "./relay/ClientLimits.ts"
 import * as Door from "./relay/Door.ts"
 import { IdleTimeout } from "./relay/IdleTimeout.ts"
-import { formatAddress } from "./relay/ipAddress.ts"
+import { Lifecycle } from "./relay/Lifecycle.ts"
 import { type BoundAddress, Listener } from "./relay/Listener.ts"
 import * as Operations from "./relay/Operations.ts"
 import { Quarantine } from "./relay/Quarantine.ts"
@@ -109,6 +109,7 @@ export class RelayServer extends Context.Service<
         return [address, yield* Scope.provide(webSocketListener.listen(door), yield* Scope.fork(transports))] as const
       })
       const admin = yield* AdminServer
+      const lifecycle = yield* Lifecycle
       const bus = yield* Bus
       yield* (yield* Broadcaster).connect(bus)
       const cluster = yield* Cluster.make(bus, yield* Quarantine)
@@ -130,7 +131,7 @@ export class RelayServer extends Context.Service<
         Effect.suspend(() => {
           if (status.address === undefined) return Effect.void
           shutdown?.end(clock.currentTimeNanosUnsafe(), Exit.void)
-          return Effect.logInfo("shutdown complete")
+          return lifecycle.stopped
         })
       )
       const adminAddress = yield* admin.serve(operations)
@@ -146,12 +147,11 @@ export class RelayServer extends Context.Service<
           status.state = "stopping"
           const clients = session.roster.clients.length
           shutdown = yield* Effect.makeSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } })
-          yield* Effect.logInfo(`shutting down, clients connected: ${clients}`)
+          yield* lifecycle.stopping(clients)
           yield* session.beginShutdown
         })
       )
-      yield* Effect.logInfo(`listening on ${formatAddress(address.host, address.port)}`)
-      if (webSocketUrl !== undefined) yield* Effect.logInfo(`listening on ${webSocketUrl}`)
+      yield* lifecycle.listening(address, webSocketUrl)
       return RelayServer.of({ ...operations, address, webSocketUrl, adminAddress })
     })
   )

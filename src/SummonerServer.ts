@@ -18,6 +18,7 @@ import type { RelayEvent, Stats } from "./relay/Roster.ts"
 import { RelayServer } from "./RelayServer.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
+import { remarkOnOne } from "./workers/plan.ts"
 
 export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
 
@@ -297,7 +298,9 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, p
       checked.values.failure.map(({ problem }) => problem)
     )
   }
-  return { values: checked.values.success, warnings: loaded.warnings }
+  const values = checked.values.success
+  const remark = remarkOnOne(values)
+  return { values, warnings: remark === undefined ? loaded.warnings : [...loaded.warnings, remark] }
 })
 
 const TYPES = {

@@ -16,6 +16,7 @@ import { init } from "./commands/init.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
 import { version } from "./version.ts"
+import { WORKER } from "./workers/plan.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
 const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
@@ -44,9 +45,15 @@ endOnSecondSignal("SIGTERM", 143)
 
 const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
 
-Command.run(commands, { version }).pipe(
+const program = Command.run(commands, { version }).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
-  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output)),
-  (program) => NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })
+  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output))
 )
+
+// Only `serve` starts workers, with a channel to talk by.
+if (process.argv[2] === WORKER && process.send !== undefined) {
+  void import("./workers/worker.ts").then(({ run }) => run())
+} else {
+  NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })
+}

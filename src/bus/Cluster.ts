@@ -84,6 +84,7 @@ interface Question {
  */
 export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine: Quarantine["Service"]) {
   const name = bus.self?.name ?? ""
+  const isSupervised = bus.self?.isSupervised === true
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const now = () => monotonicMillis(clock)
@@ -119,7 +120,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
     const isNew = !peers.delete(id)
     peers.set(id, { id, name, clients, heardMillis: now() })
     if (peers.size > MAX_PEERS) peers.delete(peers.keys().next().value!)
-    if (isNew) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
+    if (isNew && !isSupervised) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
   }
 
   const forget = (id: string, why: string) => {
@@ -127,6 +128,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
     if (peer === undefined) return Effect.void
     peers.delete(id)
     for (const question of questions.values()) settle(question, id)
+    if (isSupervised) return Effect.void
     return Effect.logInfo(`relay ${peer.name} ${why} (${others(peers.size)})`)
   }
 

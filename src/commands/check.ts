@@ -9,6 +9,7 @@ import * as ConfigSources from "../ConfigSources.ts"
 import * as TlsIdentity from "../listen/TlsIdentity.ts"
 import { escapeJson } from "../logging/LogFormat.ts"
 import * as ServerConfig from "../ServerConfig.ts"
+import { plan } from "../workers/plan.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 
 /** A key that somebody set to no effect. */
@@ -47,7 +48,6 @@ const withoutEffect = ({ admin, cluster, hyper_parameters, logger, tls, version 
   const { backpressure_policy: policy } = hyper_parameters
   const rules: ReadonlyArray<readonly [applies: boolean, reason: string, paths: ReadonlyArray<string>]> = [
     [true, "nothing in this server needs it", hyper(...BUFFERS)],
-    [hyper_parameters.worker_threads > 1, "this server runs in one process", hyper("worker_threads")],
     [ServerConfig.profileOf(version) === "python", 'version "python" relays without protection', hyper(...PROTECTIONS)],
     [
       !policy.enable_throttle,
@@ -177,10 +177,11 @@ export const check = Command.make(
           print({ valid: false, source, summary, problems: issues })
         )
       : loaded
+    const { remark } = plan(complete.values)
     const effective = {
       ...complete,
       values: ServerConfig.withoutSecrets(complete.values),
-      warnings: [...complete.warnings, ...exposed(complete)]
+      warnings: [...complete.warnings, ...exposed(complete), ...(remark === undefined ? [] : [remark])]
     }
     if (!json) return yield* Console.log(report(effective))
     const { file = null, origins, values, warnings } = effective

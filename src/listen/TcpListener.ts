@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
@@ -45,6 +46,9 @@ const SPARE_DESCRIPTORS = 8
 
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
+
+/** Whether the port is one that several processes of `node:cluster` share; the primary hands out connections in turn. */
+export const SharedPort = Context.Reference<boolean>("summoner-server/SharedPort", { defaultValue: () => false })
 
 /** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (contract, section 1; seed, "Operational model"). */
 export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect(
@@ -117,6 +121,7 @@ export const accept = Effect.fnUntraced(function* ({
   tls
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const { listen_backlog } = config.hyper_parameters
+  const isShared = yield* SharedPort
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   let refusing = 0
@@ -153,9 +158,12 @@ export const accept = Effect.fnUntraced(function* ({
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? lobby.capacity
       : 0
-  Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
-  })
+  // A connection that a process of several does not take is handed to the next one, and on, for ever: there, the door refuses it.
+  if (!isShared) {
+    Object.defineProperty(server, "maxConnections", {
+      get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
+    })
+  }
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }
   server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
@@ -197,7 +205,7 @@ export const accept = Effect.fnUntraced(function* ({
       server.close()
     })
   )
-  const bound = yield* listen(server, at, listen_backlog)
+  const bound = yield* listen(server, at, listen_backlog, isShared)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
@@ -213,7 +221,7 @@ export const accept = Effect.fnUntraced(function* ({
         Effect.andThen(
           Effect.suspend(() => {
             const error = outOfDescriptors(SPARE_DESCRIPTORS)
-            return error === undefined ? listen(server, bound, listen_backlog) : Effect.fail(error)
+            return error === undefined ? listen(server, bound, listen_backlog, isShared) : Effect.fail(error)
           })
         ),
         Effect.eventually
@@ -237,7 +245,7 @@ export const accept = Effect.fnUntraced(function* ({
   return bound
 })
 
-const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: number) =>
+const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: number, isShared: boolean) =>
   Effect.callback<BoundAddress, ListenError>((resume) => {
     const onError = (error: NodeJS.ErrnoException) => {
       server.off("listening", onListening)
@@ -249,7 +257,7 @@ const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: numbe
       resume(Effect.succeed({ host: bound.address, port: bound.port }))
     }
     server.once("error", onError).once("listening", onListening)
-    server.listen({ host, port, backlog, exclusive: true })
+    server.listen({ host, port, backlog, exclusive: !isShared })
   })
 
 /** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */

@@ -54,6 +54,26 @@ export interface MessageLog {
   readonly relayed: (address: string, content: string) => void
 }
 
+/** Takes what other processes of this server have logged, as if it had been logged here. */
+export interface LogIntake {
+  /**
+   * @param timeMillis when it was logged there
+   * @param text one that `LogMessage.eventText` has made
+   */
+  readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void
+  readonly relayed: (timeMillis: number, address: string, content: string) => void
+}
+
+/** Without a layer of `RelayLogger`, nothing is taken. */
+export const LogIntake = Context.Reference<LogIntake>("summoner-server/LogIntake", {
+  defaultValue: () => ({ event: () => {}, relayed: () => {} })
+})
+
+/** A line on its way to the process that writes the log. */
+export type WireLine =
+  | readonly [timeMillis: number, level: LogFormat.Level, text: string]
+  | readonly [timeMillis: number, address: string, content: string, isRelayed: true]
+
 /** Without a layer of `RelayLogger`, relayed messages are not logged. */
 export const MessageLog = Context.Reference<MessageLog>("summoner-server/MessageLog", {
   defaultValue: () => ({ enabled: false, relayed: () => {} })
@@ -89,6 +109,48 @@ export class RelayLogger extends Context.Service<
    */
   static readonly layer = (options: Options): Layer.Layer<RelayLogger, LogFile.LogFileError> =>
     Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
+
+  /**
+   * Hands every line to the process that writes the log of the whole server; each is a `WireLine` in JSON.
+   *
+   * @param options.write takes whole lines, and is done when there is room for more
+   * @param options.isMutedUnsafe whether what is logged now is logged elsewhere, too
+   */
+  static readonly layerWire = ({
+    isMutedUnsafe,
+    log_level,
+    write
+  }: Pick<Options, "log_level"> & {
+    readonly write: (lines: Buffer) => Effect.Effect<void, unknown>
+    readonly isMutedUnsafe: () => boolean
+  }): Layer.Layer<RelayLogger> =>
+    Layer.effectContext(
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        const format: Format = {
+          json: false,
+          event: (...line) => JSON.stringify(line satisfies WireLine),
+          relayed: (timeMillis, address, { text }) =>
+            JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
+        }
+        const sink = yield* LogSink.make({
+          write,
+          // The other process is gone, and this one is about to end.
+          onFailure: () => {},
+          droppedLine: (count) =>
+            format.event(
+              clock.currentTimeMillisUnsafe(),
+              "WARNING",
+              `${lines(count)} dropped here: a worker logs faster than the log is written`
+            )
+        })
+        const output = { ...format, sink: { ...sink, admitUnsafe: () => !isMutedUnsafe() && sink.admitUnsafe() } }
+        yield* Effect.addFinalizer(() =>
+          flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"))
+        )
+        return yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
+      })
+    )
 
   /** Logs nothing. */
   static readonly layerSilent: Layer.Layer<RelayLogger> = Layer.effectContext(
@@ -260,23 +322,24 @@ const makeContext = Effect.fnUntraced(function* (
         spans: fiber.getRef(References.CurrentLogSpans),
         annotations: fiber.getRef(References.CurrentLogAnnotations)
       })
-      for (const { event, sink } of sinks) {
-        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
-      }
+      intake.event(timeMillis, level, text)
     } catch {
       // What a logger throws ends the fiber that logs.
     }
   })
 
   const parse = keys !== null || sinks.some(({ json }) => json)
-  const messageLog: MessageLog = {
-    get enabled() {
-      return sinks.length > 0 && minimum <= INFO
+  const isMessageLogged = () => sinks.length > 0 && minimum <= INFO
+  const intake: LogIntake = {
+    event(timeMillis, level, text) {
+      if (LogFormat.levels.indexOf(level) < minimum) return
+      for (const { event, sink } of sinks) {
+        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
+      }
     },
-    relayed(address, content) {
-      if (!messageLog.enabled) return
+    relayed(timeMillis, address, content) {
+      if (!isMessageLogged()) return
       try {
-        const timeMillis = clock.currentTimeMillisUnsafe()
         let read: LogMessage.LoggedContent | undefined
         for (const { relayed, sink } of sinks) {
           if (!sink.admitUnsafe()) continue
@@ -287,6 +350,12 @@ const makeContext = Effect.fnUntraced(function* (
         // The message comes before its log line.
       }
     }
+  }
+  const messageLog: MessageLog = {
+    get enabled() {
+      return isMessageLogged()
+    },
+    relayed: (address, content) => intake.relayed(clock.currentTimeMillisUnsafe(), address, content)
   }
 
   return Context.make(RelayLogger, {
@@ -299,6 +368,7 @@ const makeContext = Effect.fnUntraced(function* (
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
+    Context.add(LogIntake, intake),
     Context.add(References.CurrentLoggers, new Set([logger])),
     Context.add(
       References.MinimumLogLevel,

@@ -48,6 +48,8 @@ export interface BusSelf {
   readonly id: string
   /** What its operator calls it. */
   readonly name: string
+  /** Whether somebody else logs which processes come and go. */
+  readonly isSupervised?: boolean
 }
 
 /** Another process of the room. */

@@ -204,11 +204,20 @@ export interface Measurement {
   readonly other_cores: number
 }
 
-/** Runs the load generator against a server. */
-export const load = (server: RunningServer, { protocol }: Contestant, args: string): Promise<Measurement> =>
+/**
+ * Runs the load generator against a server.
+ *
+ * @param cpus the processors that it may use
+ */
+export const load = (
+  server: RunningServer,
+  { protocol }: Contestant,
+  args: string,
+  cpus = GENERATOR_CPUS
+): Promise<Measurement> =>
   new Promise((resolve, reject) => {
     const common = `--port ${server.port} --proto ${protocol} --pid ${server.child.pid} --timeout 8`
-    const [program, ...rest] = pinned(GENERATOR_CPUS, [fanbench, ...`${common} ${args}`.split(" ")])
+    const [program, ...rest] = pinned(cpus, [fanbench, ...`${common} ${args}`.split(" ")])
     const child = spawn(program!, rest, { stdio: ["ignore", "pipe", "inherit"] })
     running.add(child)
     let output = ""

@@ -26,7 +26,7 @@ describe("check", () => {
   it.live("prints every value and where it comes from, aligned, then warnings, then notes", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* check(
-        { port: 1, logger: { log_keys: "" }, hyper_parameters: { worker_threads: 4 } },
+        { port: 1, logger: { log_keys: "" }, hyper_parameters: { command_buffer_size: 64 } },
         { args: ["--host", "::1"], env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } }
       )
       assert.strictEqual(code, 0)
@@ -42,7 +42,7 @@ describe("check", () => {
       }
       assert.deepStrictEqual(blocks.slice(-2), [
         'warning: server.json: logger.log_keys: "" is an older form: write null',
-        "note: hyper_parameters.worker_threads has no effect: this server runs in one process"
+        "note: hyper_parameters.command_buffer_size has no effect: nothing in this server needs it"
       ])
     })
   )

@@ -1,0 +1,120 @@
+import type * as Net from "node:net"
+import { Backlog } from "../bus/Backlog.ts"
+import type { Batch } from "../bus/Frame.ts"
+import type { Parcel } from "../relay/Outbox.ts"
+import * as Frames from "./Frames.ts"
+
+/** What is given to the socket. More waits here, where it can be counted and dropped. */
+const WINDOW_BYTES = 256 * 1024
+
+/** What else may wait in the socket. Above it, nothing but batches is sent: the other worker is stuck. */
+const MAX_TOLD_BYTES = 4 * 1024 * 1024
+
+/** What may wait for another worker, in bytes; the same as for a client. */
+export interface LinkLimits {
+  readonly soft_limit_bytes: number
+  readonly hard_limit_bytes: number
+}
+
+/** What a link tells. */
+export interface LinkEvents {
+  readonly onBatch: (batch: Parcel, link: Link) => void
+  /** Batches that the other worker has dropped. */
+  readonly onLost: (batches: number) => void
+  readonly onTold: (kind: number, content: string, link: Link) => void
+  /** More than the soft limit waits, or has waited and does not any more. */
+  readonly onSlow: (link: Link) => void
+  readonly onCaughtUp: (link: Link) => void
+}
+
+/** The connection to one other worker, once both know who they are. Bounded in bytes, whatever the other one does. */
+export class Link {
+  /** Of the other worker. */
+  readonly id: number
+  /** Batches that were dropped because the other worker does not keep up. */
+  dropped = 0
+  isSlow = false
+  readonly #socket: Net.Socket
+  readonly #limits: LinkLimits
+  readonly #events: LinkEvents
+  readonly #backlog: Backlog
+  #onEmpty: (() => void) | undefined
+  /** Number of the last batch that has arrived. */
+  #sequence: number
+
+  /** @param sequence of the other worker's last batch before the link */
+  constructor(id: number, sequence: number, socket: Net.Socket, limits: LinkLimits, events: LinkEvents) {
+    this.id = id
+    this.#sequence = sequence
+    this.#socket = socket
+    this.#limits = limits
+    this.#events = events
+    this.#backlog = new Backlog(limits.hard_limit_bytes)
+    socket.on("drain", () => this.#pump())
+  }
+
+  /** What the other worker has not taken yet. */
+  get waitingBytes(): number {
+    return this.#backlog.bytes + this.#socket.writableLength
+  }
+
+  send(batch: Batch): void {
+    this.dropped += this.#backlog.push(batch)
+    this.#pump()
+  }
+
+  /** @returns `false`: the other worker is stuck, and gets nothing */
+  tell(frame: Buffer): boolean {
+    if (this.#socket.writableLength > MAX_TOLD_BYTES) return false
+    this.#socket.write(frame)
+    this.#checkSlow()
+    return true
+  }
+
+  take({ content, kind, lines, sequence }: Frames.Arrived): void {
+    if (kind !== Frames.BATCH) return this.#events.onTold(kind, content.toString(), this)
+    const lost = sequence - this.#sequence - 1
+    this.#sequence = sequence
+    if (lost > 0) this.#events.onLost(lost)
+    this.#events.onBatch({ bytes: content, messages: lines }, this)
+  }
+
+  /** Calls `onEmpty` once nothing waits. */
+  drain(onEmpty: () => void): void {
+    this.#onEmpty = onEmpty
+    this.#pump()
+  }
+
+  close(): void {
+    this.#socket.end()
+    this.#socket.destroySoon()
+  }
+
+  #pump(): void {
+    const socket = this.#socket
+    while (socket.writableLength < WINDOW_BYTES) {
+      const batch = this.#backlog.take()
+      if (batch === undefined) break
+      // A stream needs no confirmation: it arrives, or the worker is gone.
+      this.#backlog.confirm(batch.sequence)
+      const { parts } = batch
+      if (parts.length === 1) {
+        socket.write(parts[0]!.bytes)
+        continue
+      }
+      socket.cork()
+      for (const { bytes } of parts) socket.write(bytes)
+      socket.uncork()
+    }
+    this.#checkSlow()
+    if (this.waitingBytes === 0) this.#onEmpty?.()
+  }
+
+  #checkSlow(): void {
+    const isSlow = this.waitingBytes > this.#limits.soft_limit_bytes / (this.isSlow ? 2 : 1)
+    if (isSlow === this.isSlow) return
+    this.isSlow = isSlow
+    if (isSlow) this.#events.onSlow(this)
+    else this.#events.onCaughtUp(this)
+  }
+}

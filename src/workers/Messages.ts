@@ -1,0 +1,103 @@
+/** What the primary and its workers tell each other, over the channel of `node:cluster`. */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { ClientInfo } from "../relay/Client.ts"
+import type { BusStats, Peer, RoomClients } from "../relay/Bus.ts"
+import type { BoundAddress } from "../relay/Listener.ts"
+import type { Operations, ServerState } from "../relay/Operations.ts"
+import type { Entry } from "../relay/Quarantine.ts"
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "../relay/Rejections.ts"
+import type { Stats } from "../relay/Roster.ts"
+import type { Values } from "../ServerConfig.ts"
+import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
+
+/** What a worker does for the primary, and what becomes of it. */
+export interface Calls {
+  readonly clients: () => Effect.Effect<ReadonlyArray<ClientInfo>>
+  /** Sends its report now. */
+  readonly report: () => Effect.Effect<void>
+  readonly drain: () => Effect.Effect<void>
+  readonly undrain: () => Effect.Effect<void>
+  readonly broadcast: (content: string, from: string | undefined) => Effect.Effect<void, MessageRejected>
+  readonly send: Operations["send"]
+  readonly disconnect: Operations["disconnect"]
+  readonly quarantined: () => Effect.Effect<ReadonlyArray<Entry>>
+  readonly quarantine: Operations["quarantine"]["add"]
+  readonly lift: Operations["quarantine"]["lift"]
+  readonly room: () => Effect.Effect<RoomClients>
+}
+
+/** Why a worker may refuse a call. */
+export const Rejection = Schema.Union([ClientNotFound, MessageRejected, QuarantineRejected])
+
+/** The streams of `Operations`. */
+export type Feed = "changes" | "messages" | "events"
+
+/** What a worker starts with. */
+export interface Start {
+  readonly _tag: "Start"
+  /** Never that of another worker, past or present. */
+  readonly id: number
+  readonly name: string
+  readonly values: Values
+  /** Where the sockets are by which workers reach each other. */
+  readonly directory: string
+  /** Who knows it is a worker of this server. */
+  readonly secret: string
+  readonly isDraining: boolean
+}
+
+export type ToWorker =
+  | Start
+  /** The workers that are there already. */
+  | { readonly _tag: "Dial"; readonly ids: ReadonlyArray<number> }
+  | { readonly _tag: "Reload"; readonly values: Values }
+  | {
+      readonly _tag: "Ask"
+      readonly request: number
+      readonly call: keyof Calls
+      readonly args: ReadonlyArray<unknown>
+    }
+  | { readonly _tag: "Watch"; readonly watch: number; readonly feed: Feed }
+  | { readonly _tag: "Unwatch"; readonly watch: number }
+  | { readonly _tag: "Stop" }
+
+/** What became of a call. */
+export type Answer =
+  | { readonly _tag: "Success"; readonly value: unknown }
+  | { readonly _tag: "Failure"; readonly rejection: typeof Rejection.Encoded }
+  | { readonly _tag: "Defect"; readonly message: string }
+
+/** How a worker is, told every second. */
+export interface Report {
+  readonly _tag: "Report"
+  readonly state: ServerState
+  readonly stats: Stats
+  readonly bus: BusStats
+  readonly peers: ReadonlyArray<Peer>
+  readonly lag: EventLoopLag
+  readonly logLinesDropped: number
+  /** Since its start. */
+  readonly cpuSeconds: number
+  readonly residentBytes: number
+}
+
+/** Where clients come. */
+export interface Where {
+  readonly address: BoundAddress
+  readonly webSocketUrl: string | undefined
+}
+
+export type ToPrimary =
+  /** It hears what it is told. */
+  | { readonly _tag: "Online" }
+  /** Other workers may dial it. */
+  | { readonly _tag: "Reachable" }
+  | { readonly _tag: "Listening"; readonly where: Where }
+  /** It cannot start; it ends by itself. */
+  | { readonly _tag: "Failed"; readonly detail: string }
+  /** `WireLine`s. */
+  | { readonly _tag: "Log"; readonly lines: Uint8Array }
+  | { readonly _tag: "Answer"; readonly request: number; readonly answer: Answer }
+  | { readonly _tag: "Observed"; readonly watch: number; readonly events: ReadonlyArray<object> }
+  | Report

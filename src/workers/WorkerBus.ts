@@ -1,0 +1,88 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Bus, type BusControl, type BusRoom } from "../relay/Bus.ts"
+import * as Frames from "./Frames.ts"
+import { Mesh } from "./Mesh.ts"
+
+/** What senders wait for. */
+const OTHERS = "another worker"
+
+/** Time between two log lines about what was lost or dropped, in milliseconds. */
+const REPORT_MILLIS = 5000
+
+/**
+ * The room of the workers of one server (docs/scaling.md). A worker that does not keep up is treated as a client that does not: senders
+ * wait for it for the stall grace, and above the hard limit it loses the oldest.
+ */
+export const layer = Layer.effect(
+  Bus,
+  Effect.gen(function* () {
+    const mesh = yield* Mesh
+    let room: BusRoom | undefined
+    let control: BusControl | undefined
+    const counts = { batchesIn: 0, bytesIn: 0 }
+
+    mesh.observeUnsafe({
+      onUp: () => control?.onUp(),
+      onBatch: (batch) => {
+        counts.batchesIn++
+        counts.bytesIn += batch.bytes.length
+        room?.onBatch(batch)
+      },
+      onTold: (kind, content, from) => {
+        if (kind === Frames.CONTROL) control?.onMessage(content, String(from))
+      },
+      onSlow: () => room?.onSlow(OTHERS),
+      onCaughtUp: () => {
+        if (!mesh.isSlowUnsafe()) room?.onCaughtUp(OTHERS)
+      }
+    })
+
+    const told = { dropped: 0, lost: 0 }
+    const report = Effect.gen(function* () {
+      const { dropped, lost } = mesh.statsUnsafe()
+      const news = { dropped: dropped - told.dropped, lost: lost - told.lost }
+      Object.assign(told, { dropped, lost })
+      if (news.dropped > 0) {
+        yield* Effect.logWarning(
+          `workers: ${news.dropped} batches for another worker were dropped: more than hard_limit_bytes waited`
+        )
+      }
+      if (news.lost > 0) yield* Effect.logWarning(`workers: ${news.lost} batches of another worker were lost`)
+    })
+    yield* Effect.addFinalizer(() => report)
+    yield* Effect.forever(Effect.delay(report, REPORT_MILLIS)).pipe(
+      Effect.tapCause((cause) => Effect.logError("workers: what is dropped is not logged any more", cause)),
+      Effect.forkScoped
+    )
+
+    return Bus.of({
+      self: { id: String(mesh.id), name: `worker ${mesh.id}`, isSupervised: true },
+      publishUnsafe: mesh.publishUnsafe,
+      joinRoom: (joined) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            room = joined
+          }),
+          () =>
+            Effect.sync(() => {
+              room = undefined
+            })
+        ),
+      tellUnsafe: (message, to) =>
+        void mesh.tellUnsafe(Frames.CONTROL, message, to === undefined ? undefined : Number(to)),
+      listen: (listener) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            control = listener
+            listener.onUp()
+          }),
+          () =>
+            Effect.sync(() => {
+              control = undefined
+            })
+        ),
+      statsUnsafe: () => ({ state: "up", ...mesh.statsUnsafe(), ...counts, duplicates: 0, reconnects: 0 })
+    })
+  })
+)

@@ -1,0 +1,206 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import { join } from "node:path"
+import { ClientLimits } from "../../src/relay/ClientLimits.ts"
+import * as ServerConfig from "../../src/ServerConfig.ts"
+import * as Frames from "../../src/workers/Frames.ts"
+import type { LinkLimits } from "../../src/workers/Link.ts"
+import { Mesh } from "../../src/workers/Mesh.ts"
+import * as SharedPlaces from "../../src/workers/SharedPlaces.ts"
+import * as Directory from "../support/Directory.ts"
+
+const LIMITS: LinkLimits = { soft_limit_bytes: 65_536, hard_limit_bytes: 1_048_576 }
+
+const until = (holds: () => boolean) =>
+  Effect.gen(function* () {
+    while (!holds()) yield* Effect.sleep(5)
+  }).pipe(Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("waited too long")) }))
+
+/** Workers without processes of their own. `leave` ends one. */
+const party = Effect.gen(function* () {
+  const directory = yield* Directory.make()
+  const here: Array<number> = []
+  const join = Effect.fnUntraced(function* (id: number, limits = LIMITS, secret = "secret") {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const announce = Effect.sync(() => here.splice(here.length, 0, id) && here.filter((other) => other !== id))
+    const context = yield* Layer.build(Mesh.layer({ id, directory, secret, limits, announce })).pipe(
+      Scope.provide(scope)
+    )
+    const mesh = yield* Effect.provideContext(Mesh, context)
+    const got: Array<string> = []
+    let slow = 0
+    mesh.observeUnsafe({
+      onBatch: ({ bytes }) => got.push(Buffer.from(bytes).toString().slice(0, 20).trimEnd()),
+      onSlow: () => slow++
+    })
+    return {
+      mesh,
+      got,
+      slow: () => slow,
+      publish: (text: string) => mesh.publishUnsafe([{ bytes: Buffer.from(`${text}\n`), messages: 1 }]),
+      leave: Effect.andThen(
+        Effect.sync(() => here.splice(here.indexOf(id), 1)),
+        Scope.close(scope, Exit.void)
+      )
+    }
+  })
+  return { directory, join }
+})
+
+const linksOf = (mesh: Mesh["Service"]) => Array.from(mesh.linksUnsafe(), ({ id }) => id).toSorted((a, b) => a - b)
+
+describe("Mesh", () => {
+  it.live("brings each batch to all others once, in the order of its sender, and never back", () =>
+    Effect.gen(function* () {
+      const { join } = yield* party
+      const limits = { soft_limit_bytes: 65_536, hard_limit_bytes: 64 * 1_048_576 }
+      const [a, b, c] = [yield* join(1, limits), yield* join(2, limits), yield* join(3, limits)]
+      yield* until(() => [a, b, c].every(({ mesh }) => linksOf(mesh).length === 2))
+      for (let i = 0; i < 500; i++) {
+        a.publish(`a${i}`)
+        // Large ones are not copied.
+        c.publish(`c${i}${" ".repeat(i % 50 === 0 ? 200_000 : 0)}`)
+      }
+      yield* until(() => b.got.length >= 1000 && a.got.length >= 500 && c.got.length >= 500)
+      const expected = (from: string) => Array.from({ length: 500 }, (_, i) => `${from}${i}`)
+      assert.deepStrictEqual(
+        b.got.filter((text) => text.startsWith("a")),
+        expected("a")
+      )
+      assert.deepStrictEqual(
+        b.got.filter((text) => text.startsWith("c")),
+        expected("c")
+      )
+      assert.deepStrictEqual(a.got, expected("c"))
+      assert.deepStrictEqual(c.got, expected("a"))
+      assert.include(b.mesh.statsUnsafe(), { lost: 0, dropped: 0, malformed: 0 })
+    })
+  )
+
+  it.live("goes on without one that leaves, and takes in one that comes later", () =>
+    Effect.gen(function* () {
+      const { join } = yield* party
+      const [a, b] = [yield* join(1), yield* join(2)]
+      a.publish("before")
+      yield* b.leave
+      yield* until(() => linksOf(a.mesh).length === 0)
+      a.publish("to nobody")
+      const c = yield* join(3)
+      assert.deepStrictEqual(linksOf(c.mesh), [1])
+      yield* until(() => linksOf(a.mesh).length === 1)
+      a.publish("after")
+      yield* until(() => c.got.length > 0)
+      assert.deepStrictEqual(c.got, ["after"])
+      // What was said before it came is not lost to it.
+      assert.strictEqual(c.mesh.statsUnsafe().lost, 0)
+    })
+  )
+
+  it.live("lets nobody in who does not know the secret", () =>
+    Effect.gen(function* () {
+      const { directory, join: enter } = yield* party
+      const a = yield* enter(1)
+      const stranger = yield* enter(2, LIMITS, "guessed")
+      assert.deepStrictEqual(linksOf(stranger.mesh), [])
+      assert.strictEqual(a.mesh.statsUnsafe().malformed, 1)
+      const socket = Net.connect(join(directory, "1.sock"))
+      const heard: Array<Buffer> = []
+      socket.on("data", (chunk: Buffer) => heard.push(chunk)).on("error", () => {})
+      socket.write("GET / HTTP/1.1\r\n\r\n")
+      yield* Effect.callback<void>((resume) => void socket.on("close", () => resume(Effect.void)))
+      assert.deepStrictEqual(heard, [])
+      assert.deepStrictEqual(linksOf(a.mesh), [])
+    })
+  )
+
+  it.live("holds no more than the limit for one that is stuck: the oldest goes, and is counted at both ends", () =>
+    Effect.gen(function* () {
+      const { directory, join: enter } = yield* party
+      const a = yield* enter(1)
+      const stuck = Net.connect(join(directory, "1.sock"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => stuck.destroy()))
+      stuck.write(Frames.encode(Frames.HELLO, "secret 9", 0))
+      stuck.pause()
+      yield* until(() => linksOf(a.mesh).length === 1)
+      const size = 100_000
+      for (let i = 0; i < 60; i++) {
+        a.publish(`${i}`.padEnd(size))
+        assert.isAtMost(a.mesh.statsUnsafe().bytesWaiting, LIMITS.hard_limit_bytes + 256 * 1024 + 2 * size)
+        yield* Effect.sleep(0)
+      }
+      assert.strictEqual(a.slow(), 1)
+      assert.isTrue(a.mesh.isSlowUnsafe())
+      const { dropped } = a.mesh.statsUnsafe()
+      assert.isAbove(dropped, 30)
+      const sequences: Array<number> = []
+      const reader = new Frames.FrameReader(({ kind, sequence }) => kind === Frames.BATCH && sequences.push(sequence))
+      stuck.on("data", (chunk: Buffer) => reader.push(chunk)).resume()
+      yield* until(() => sequences.at(-1) === 60)
+      assert.deepStrictEqual(
+        sequences,
+        sequences.toSorted((a, b) => a - b)
+      )
+      assert.strictEqual(sequences.length, 60 - dropped)
+      yield* until(() => !a.mesh.isSlowUnsafe())
+    })
+  )
+
+  it.live("knows what a link has lost", () =>
+    Effect.gen(function* () {
+      const { directory, join: enter } = yield* party
+      const a = yield* enter(1)
+      const other = Net.connect(join(directory, "1.sock"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => other.destroy()))
+      other.write(Frames.encode(Frames.HELLO, "secret 9", 3))
+      for (const sequence of [4, 5, 9]) {
+        for (const { bytes } of Frames.encodeBatch([{ bytes: Buffer.from("x\n"), messages: 1 }], 2, 1, sequence)) {
+          other.write(bytes)
+        }
+      }
+      yield* until(() => a.got.length === 3)
+      assert.strictEqual(a.mesh.statsUnsafe().lost, 3)
+    })
+  )
+})
+
+describe("places", () => {
+  const limitsOf = (mesh: Mesh["Service"], hyper_parameters: object) =>
+    Layer.build(
+      SharedPlaces.layer.pipe(
+        Layer.provide(Layer.succeed(Mesh, mesh)),
+        Layer.provide(ServerConfig.ServerConfig.layerValue({ hyper_parameters }, "test"))
+      )
+    ).pipe(Effect.flatMap((context) => Effect.provideContext(ClientLimits, context)))
+
+  it.live("are those of all workers together, also of one that comes later, and free once one is gone", () =>
+    Effect.gen(function* () {
+      const { join } = yield* party
+      const limits = { max_clients: 5, max_clients_per_ip: 2 }
+      const a = yield* join(1)
+      const ofA = yield* limitsOf(a.mesh, limits)
+      assert.isTrue(ofA.enterUnsafe("10.0.0.1"))
+      const b = yield* join(2)
+      const ofB = yield* limitsOf(b.mesh, limits)
+      const admits = (of: ClientLimits["Service"], ip: string) => () => {
+        const isAdmitted = of.enterUnsafe(ip)
+        if (isAdmitted) of.leaveUnsafe(ip)
+        return isAdmitted
+      }
+      assert.isTrue(ofB.enterUnsafe("10.0.0.1"))
+      yield* until(() => !admits(ofB, "10.0.0.1")())
+      yield* until(() => !admits(ofA, "10.0.0.1")())
+      ofB.leaveUnsafe("10.0.0.1")
+      yield* until(admits(ofA, "10.0.0.1"))
+      for (let i = 0; i < 4; i++) assert.isTrue(ofB.enterUnsafe(`10.0.1.${i}`))
+      yield* until(() => !admits(ofA, "10.0.2.1")())
+      yield* until(() => !admits(ofB, "10.0.2.1")())
+      yield* b.leave
+      yield* until(admits(ofA, "10.0.2.1"))
+      assert.isTrue(ofA.enterUnsafe("10.0.1.1"))
+    })
+  )
+})
