@@ -7,7 +7,7 @@ import * as Directory from "../support/Directory.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Docs from "../support/Docs.ts"
-import { metrics } from "../support/Metrics.ts"
+import { metrics, workerMetrics } from "../support/Metrics.ts"
 import { ROOT } from "../support/Package.ts"
 import { canRun, run } from "../support/Tools.ts"
 
@@ -43,7 +43,7 @@ const queries = panels.flatMap(({ targets }) => targets!.map(({ expr }) => expr)
 /** The metrics of an expression, each with what is asked of its labels. */
 const selectors = (expr: string) =>
   Array.from(expr.matchAll(/\b((?:summoner|process)_[a-z_]+)(\{[^}]*\})?/g), ([, written, matchers = ""]) => ({
-    metric: metrics.find(({ kind, name }) =>
+    metric: [...metrics, ...workerMetrics].find(({ kind, name }) =>
       kind === "histogram" ? written!.replace(/_(bucket|sum|count)$/, "") === name : written === name
     ),
     written: written!,
@@ -132,7 +132,7 @@ describe("the Grafana dashboard", () => {
   it("shows every metric", () => {
     const shown = new Set(queries.flatMap(selectors).map(({ metric }) => metric!.name))
     assert.deepStrictEqual(
-      metrics.filter(({ name }) => !shown.has(name)).map(({ name }) => name),
+      [...metrics, ...workerMetrics].filter(({ name }) => !shown.has(name)).map(({ name }) => name),
       []
     )
   })

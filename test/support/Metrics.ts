@@ -25,3 +25,18 @@ export const metrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/metrics.md", 
   ([first = "", kind = ""]) =>
     Docs.code(first).map((name) => ({ name, kind, labels: labelled.get(name) ?? new Map<string, Array<string>>() }))
 )
+
+/** Those of a server of several processes only, by `worker`. */
+export const workerMetrics: ReadonlyArray<Metric> = Docs.rowsBelow(
+  "docs/metrics.md",
+  "### Of several processes"
+).flatMap(([first = "", kind = ""]) =>
+  Docs.code(first).map((name) => ({
+    name,
+    kind,
+    labels: new Map([
+      ["worker", []],
+      ["stat", ["p50", "p99", "max"]]
+    ])
+  }))
+)
