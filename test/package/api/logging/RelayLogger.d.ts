@@ -24,6 +24,12 @@ export interface MessageLog {
     readonly enabled: boolean;
     readonly relayed: (address: string, content: string) => void;
 }
+export interface LogIntake {
+    readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void;
+    readonly relayed: (timeMillis: number, address: string, content: string) => void;
+}
+export declare const LogIntake: Context.Reference<LogIntake>;
+export type WireLine = readonly [timeMillis: number, level: LogFormat.Level, text: string] | readonly [timeMillis: number, address: string, content: string, isRelayed: true];
 export declare const MessageLog: Context.Reference<MessageLog>;
 declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
     readonly path: string | undefined;
@@ -34,6 +40,10 @@ declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-serv
 }>;
 export declare class RelayLogger extends RelayLogger_base {
     static readonly layer: (options: Options) => Layer.Layer<RelayLogger, LogFile.LogFileError>;
+    static readonly layerWire: ({ isMutedUnsafe, log_level, write }: Pick<Options, "log_level"> & {
+        readonly write: (lines: Buffer) => Effect.Effect<void, unknown>;
+        readonly isMutedUnsafe: () => boolean;
+    }) => Layer.Layer<RelayLogger>;
     static readonly layerSilent: Layer.Layer<RelayLogger>;
     static readonly layerTest: (lines: Array<string>, options?: Partial<Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">>) => Layer.Layer<RelayLogger>;
 }

@@ -29,6 +29,7 @@ export interface BusStats {
 export interface BusSelf {
     readonly id: string;
     readonly name: string;
+    readonly isSupervised?: boolean;
 }
 export interface Peer extends BusSelf {
     readonly clients: number;
