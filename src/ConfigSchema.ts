@@ -362,24 +362,6 @@ const Nats = Schema.Struct({
     "summoner.room",
     "Name of the room: processes with the same subject share one."
   ),
-  tls: group(
-    Schema.Struct({
-      ca: key(
-        orNull(path, "a file name"),
-        null,
-        "Certificates of the authorities that NATS servers' must come from (PEM)."
-      ),
-      cert: key(orNull(path, "a file name"), null, "Certificate that NATS servers may ask for (PEM)."),
-      key: key(orNull(path, "a file name"), null, "Private key of that certificate (PEM).")
-    }).check(
-      Schema.makeFilter(({ cert, key }) => {
-        if (cert !== null && key === null) return { path: ["key"], issue: "the private key of cluster.nats.tls.cert" }
-        if (cert === null && key !== null) return { path: ["cert"], issue: "the certificate of cluster.nats.tls.key" }
-        return undefined
-      })
-    ),
-    "Encryption on the way to NATS: required if one of these is set or a server's URL begins with `tls://`, else as the server wants it."
-  ),
   credentials: key(orNull(path, "a file name"), null, "Credentials (`.creds`) for NATS servers that ask for them."),
   name: key(
     orNull(
@@ -398,6 +380,24 @@ const Nats = Schema.Struct({
     whole(65_536),
     8_388_608,
     "Bytes that may wait for NATS. Above half of them senders wait as for a slow client; above all the oldest batch is dropped."
+  ),
+  tls: group(
+    Schema.Struct({
+      ca: key(
+        orNull(path, "a file name"),
+        null,
+        "Certificates of the authorities that NATS servers' must come from (PEM)."
+      ),
+      cert: key(orNull(path, "a file name"), null, "Certificate that NATS servers may ask for (PEM)."),
+      key: key(orNull(path, "a file name"), null, "Private key of that certificate (PEM).")
+    }).check(
+      Schema.makeFilter(({ cert, key }) => {
+        if (cert !== null && key === null) return { path: ["key"], issue: "the private key of cluster.nats.tls.cert" }
+        if (cert === null && key !== null) return { path: ["cert"], issue: "the certificate of cluster.nats.tls.key" }
+        return undefined
+      })
+    ),
+    "Encryption on the way to NATS: required if one of these is set or a server's URL begins with `tls://`, else as the server wants it."
   )
 }).check(
   Schema.makeFilter(({ servers }) => {
