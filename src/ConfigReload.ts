@@ -71,7 +71,7 @@ export class ConfigReload extends Context.Service<
           for (const change of restart) {
             yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
           }
-          if (changes.length === 0) yield* Effect.logInfo("configuration: nothing has changed")
+          if (changes.length === 0) yield* Effect.logInfo("configuration: no key has changed")
           yield* reloads.reload
           logger.setLevelUnsafe(values.logger.log_level)
           return { applied, restart }

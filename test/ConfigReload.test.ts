@@ -119,7 +119,7 @@ describe("a new configuration", () => {
       const { lines, reload } = yield* start({})
       const { applied, restart } = yield* reload({})
       assert.deepStrictEqual([applied, restart], [[], []])
-      assert.include(lines, "INFO configuration: nothing has changed")
+      assert.include(lines, "INFO configuration: no key has changed")
     })
   )
 })

@@ -4,6 +4,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { version } from "../version.ts"
 
 /** The most clients, or addresses in quarantine, that one answer has. */
 export const MAX_LISTED = 1000
@@ -196,4 +197,4 @@ class Act extends HttpApiGroup.make("act")
 export class AdminApi extends HttpApi.make("summoner-server")
   .add(Observe)
   .add(Act)
-  .annotateMerge(OpenApi.annotations({ title: "Admin API of summoner-server" })) {}
+  .annotateMerge(OpenApi.annotations({ title: "Admin API of summoner-server", version })) {}

@@ -109,7 +109,7 @@ export const serve = Effect.fnUntraced(function* ({
   ).pipe(
     Effect.catchTag("ServeError", ({ cause }) => {
       const { code, message } = cause as NodeJS.ErrnoException
-      return Effect.fail(new ListenError({ host, port, code: code ?? message }))
+      return Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" }))
     })
   )
   yield* Effect.addFinalizer(() =>

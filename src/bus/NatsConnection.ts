@@ -1,9 +1,9 @@
 import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
-import { access, constants, readFile } from "node:fs/promises"
 import { hostname } from "node:os"
 import { BusError } from "../relay/Bus.ts"
 import type { ServerConfig } from "../ServerConfig.ts"
+import * as NatsFiles from "./NatsFiles.ts"
 import * as NatsUrl from "./NatsUrl.ts"
 
 export type { NatsConnection } from "@nats-io/transport-node"
@@ -38,13 +38,6 @@ const library = Effect.tryPromise({
     })
 })
 
-const readable = <A>(key: string, path: string, read: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: read,
-    catch: (cause) =>
-      new BusError({ detail: `cluster.nats.${key}: cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}` })
-  })
-
 /**
  * How to connect to the configured servers. Fails if a file that it needs cannot be read, or the client library is missing.
  *
@@ -53,13 +46,12 @@ const readable = <A>(key: string, path: string, read: () => Promise<A>) =>
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { connect, credsAuthenticator } = yield* library
-  const { credentials, tls } = options
+  const { tls } = options
   const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
-  for (const [key, path] of Object.entries(tls)) {
-    if (path !== null) yield* readable(`tls.${key}`, path, () => access(path, constants.R_OK))
-  }
-  const creds =
-    credentials === null ? undefined : yield* readable("credentials", credentials, () => readFile(credentials))
+  const creds = yield* Effect.mapError(
+    NatsFiles.load(options),
+    ({ expected, found, path }) => new BusError({ detail: `${path}: expected ${expected}, found ${found}` })
+  )
   const account = urls.find(({ user }) => user !== undefined)
   let lostMillis = performance.now()
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { statSync } from "node:fs"
+import * as NatsFiles from "../bus/NatsFiles.ts"
 import * as ConfigReport from "../ConfigReport.ts"
 import * as ConfigSources from "../ConfigSources.ts"
 import * as TlsIdentity from "../listen/TlsIdentity.ts"
@@ -165,10 +166,16 @@ export const check = Command.make(
   },
   Effect.fnUntraced(function* ({ json, ...flags }) {
     const loaded = loadConfig(flags).pipe(
-      // The server reads the files of TLS before it listens, and so does this.
+      // The server reads its files before it listens, and so does this.
       Effect.tap(({ description, values }) =>
         Effect.catchTag(TlsIdentity.load(values.tls), "TlsError", ({ issues }) =>
           Effect.fail(ConfigReport.invalid(description, issues))
+        )
+      ),
+      Effect.tap(({ description, values: { cluster } }) =>
+        NatsFiles.load(cluster.nats).pipe(
+          Effect.mapError((problem) => ConfigReport.invalid(description, [problem])),
+          Effect.when(Effect.sync(() => cluster.nats.servers !== null))
         )
       )
     )

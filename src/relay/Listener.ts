@@ -12,12 +12,15 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
   host: Schema.String,
   port: Schema.Int,
   /** The system's error code, such as `EADDRINUSE`. */
-  code: Schema.String
+  code: Schema.String,
+  /** What configures the port, if it is not that of the relay itself: `admin.port`. */
+  key: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
     const reason = REASONS[this.code]
     const explained = reason === undefined ? this.code : `${reason} (${this.code})`
-    return `cannot listen on ${formatAddress(this.host, this.port)}: ${explained}`
+    const key = this.key === undefined ? "" : ` (${this.key})`
+    return `cannot listen on ${formatAddress(this.host, this.port)}${key}: ${explained}`
   }
 }
 

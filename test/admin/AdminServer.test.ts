@@ -66,7 +66,10 @@ describe("the admin server", () => {
       const { port } = yield* start()
       const error = yield* Effect.flip(Effect.scoped(Layer.build(RelayServer.layer({ port: 0, admin: { port } }))))
       assert.instanceOf(error, ListenError)
-      assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${port}: the port is already in use (EADDRINUSE)`)
+      assert.strictEqual(
+        error.message,
+        `cannot listen on 127.0.0.1:${port} (admin.port): the port is already in use (EADDRINUSE)`
+      )
     })
   )
 

@@ -525,7 +525,15 @@ describe("cluster.nats.connect", () => {
       const missing = { servers: "127.0.0.1:1", credentials: "missing.creds" }
       const program = yield* start(missing)
       assert.strictEqual((yield* program.exit).code, 1)
-      assert.include(program.output(), "error: cluster.nats.credentials: cannot read missing.creds: ENOENT\n")
+      assert.include(
+        program.output(),
+        "error: cluster.nats.credentials: expected a file that can be read, found missing.creds: ENOENT\n"
+      )
+      const check = yield* Cli.start(["check"], {
+        env: { SUMMONER_CLUSTER_NATS_SERVERS: "127.0.0.1:1", SUMMONER_CLUSTER_NATS_CREDENTIALS: "missing.creds" }
+      })
+      assert.strictEqual((yield* check.exit).code, 1)
+      assert.include(check.output(), "cluster.nats.credentials: expected a file that can be read, found missing.creds")
     })
   )
 })

@@ -148,7 +148,7 @@ layer(Built.layer, { timeout: 60_000, excludeTestServices: true })("the image", 
         const client = yield* TcpClient.connect(Number(port))
         yield* server.printed(/connected \(1 client\)/)
         process.kill(pid, "SIGHUP")
-        yield* server.printed(/configuration: nothing has changed/)
+        yield* server.printed(/configuration: no key has changed/)
         process.kill(pid, "SIGTERM")
         assert.deepStrictEqual(yield* client.rest, ["Warning: Server is shutting down."])
         client.socket.end()

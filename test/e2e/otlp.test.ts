@@ -18,7 +18,7 @@ describe("otlp.endpoint", () => {
       client.send("secret\n")
       yield* server.printed(/secret/)
       server.process.kill("SIGHUP")
-      yield* server.printed(/nothing has changed/)
+      yield* server.printed(/no key has changed/)
       server.process.kill("SIGTERM")
       yield* client.rest
       assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
@@ -32,7 +32,7 @@ describe("otlp.endpoint", () => {
       assert.strictEqual(connection.attributes["summoner.disconnect.reason"], "server shutdown")
       const texts = collector.logs.map(({ body }) => String(body))
       assert.isTrue(texts[0]!.startsWith("configuration: "), texts[0])
-      assert.include(texts, "configuration: nothing has changed")
+      assert.include(texts, "configuration: no key has changed")
       assert.include(texts, "shutdown complete")
       assert.isTrue(collector.requests.some(({ path }) => path === "/v1/metrics"))
       assert.isFalse(collector.requests.some(({ text }) => text.includes("secret")))
