@@ -1,5 +1,5 @@
 import { BlockList, isIPv6 } from "node:net"
-import { unmapped } from "../relay/ipAddress.ts"
+import { canonicalIp, unmapped } from "../relay/ipAddress.ts"
 import type { Values } from "../ServerConfig.ts"
 
 type Lists = Pick<Values["hyper_parameters"], "allow" | "deny" | "trusted_proxies">
@@ -53,7 +53,7 @@ class Ranges {
     this.#ipv6 = new BlockList()
     for (const item of list) {
       const [written, length] = item.split("/")
-      const address = withoutZone(unmapped(written!.toLowerCase()))
+      const address = withoutZone(canonicalIp(written!)!)
       const isMapped = isIPv6(written!) && !isIPv6(address)
       const prefix = length === undefined ? undefined : Number(length) - (isMapped ? 96 : 0)
       const [family, longest, ranges] = isIPv6(address)
