@@ -47,7 +47,10 @@ export class TlsHandshake {
     this.#server.on("secureConnection", (socket) => {
       // Whoever reads it says when.
       socket.pause()
-      this.#underWay.get(endsOf(socket))?.(this.#resultOf(socket))
+      const finish = this.#underWay.get(endsOf(socket))
+      // A connection that was reset meanwhile has no other end any more, and, while it is paused, nobody would notice.
+      if (finish === undefined) return void socket.destroy()
+      finish(this.#resultOf(socket))
     })
     this.#server.on("tlsClientError", (_error, socket) => this.#underWay.get(endsOf(socket))?.(FAILED))
   }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { Duplex } from "node:stream"
@@ -312,6 +313,39 @@ describe.skipIf(!Certificates.hasOpenssl)(`who speaks the wrong language${Certif
 })
 
 describe.skipIf(!Certificates.hasOpenssl)(`a flood of handshakes${Certificates.withOpenssl}`, () => {
+  it.live("is over at once when it is reset at the end of its handshake", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const { port, relay } = yield* start({ tls: certificates.config })
+      const attempts = 50
+      for (let i = 0; i < attempts; i++) {
+        const raw = Net.connect({ port, host: "127.0.0.1" })
+        let writes = 0
+        const resetting = new Duplex({
+          read() {},
+          write(chunk: Buffer, _encoding, done) {
+            writes++
+            raw.write(chunk, () => {
+              if (writes === 2) raw.resetAndDestroy()
+              done()
+            })
+          }
+        })
+        raw.on("data", (chunk) => resetting.push(chunk)).on("error", () => {})
+        Tls.connect({ socket: resetting, ...certificates.client() }).on("error", () => {})
+      }
+      const { connections, incidents } = yield* relay.stats.pipe(
+        Effect.filterOrFail(
+          ({ connections, incidents }) => connections + incidents["TLS handshake failed"] === attempts,
+          () => "not yet"
+        ),
+        Effect.retry(Schedule.spaced("5 millis")),
+        Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => relay.stats })
+      )
+      assert.strictEqual(connections + incidents["TLS handshake failed"], attempts)
+    })
+  )
+
   it.live("takes no place of a client", () =>
     Effect.gen(function* () {
       const certificates = yield* Certificates.make
