@@ -151,9 +151,8 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
         return void runFork(forget(from, "has left the room"))
       case "Quarantined": {
         if (quarantine.scope === undefined) return
-        const known = new Map(quarantine.listUnsafe().map(({ key, remainingMillis }) => [key, remainingMillis]))
         for (const [key, millis] of decoded.entries) {
-          if (millis > (known.get(key) ?? 0)) quarantine.addKeyUnsafe(key, millis)
+          if (millis > quarantine.remainingMillisUnsafe({ ip: key, address: key })) quarantine.addKeyUnsafe(key, millis)
         }
         return
       }

@@ -8,18 +8,26 @@ import * as TestClock from "effect/testing/TestClock"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus } from "../../src/relay/Bus.ts"
+import { Quarantine } from "../../src/relay/Quarantine.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
-import type { Options } from "../../src/ServerConfig.ts"
+import type { Options, ServerConfig } from "../../src/ServerConfig.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import { TestBus } from "../../src/testing/TestBus.ts"
 import * as TestRelay from "../../src/testing/TestRelay.ts"
 
-const start = Effect.fnUntraced(function* (bus: TestBus, name: string, options: Options = {}) {
+const start = Effect.fnUntraced(function* (
+  bus: TestBus,
+  name: string,
+  options: Options = {},
+  quarantine: Layer.Layer<Quarantine, never, ServerConfig> = Layer.empty as never
+) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
   const context = yield* Scope.provide(
-    Layer.build(TestRelay.layer(options, bus.layer(name)).pipe(Layer.provide(RelayLogger.layerTest(log)))),
+    Layer.build(
+      TestRelay.layer(options, Layer.merge(bus.layer(name), quarantine)).pipe(Layer.provide(RelayLogger.layerTest(log)))
+    ),
     scope
   )
   const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
@@ -107,6 +115,31 @@ describe("quarantine", () => {
       bus.goUp("a")
       yield* arrived
       assert.deepStrictEqual(yield* b.relay.quarantine.list, [{ key: "10.0.0.1", remainingMillis: 300_000 }])
+    })
+  )
+
+  it.effect("that another process tells of costs the same however long the list is", () =>
+    Effect.gen(function* () {
+      const bus = new TestBus()
+      let lists = 0
+      const counted = Layer.effect(
+        Quarantine,
+        Effect.map(Quarantine, (quarantine) => ({
+          ...quarantine,
+          listUnsafe: () => {
+            lists++
+            return quarantine.listUnsafe()
+          }
+        }))
+      ).pipe(Layer.provide(Quarantine.layer))
+      const a = yield* start(bus, "a")
+      const b = yield* start(bus, "b", {}, counted)
+      yield* arrived
+      lists = 0
+      yield* a.relay.quarantine.add("10.0.0.1")
+      yield* arrived
+      assert.strictEqual(lists, 0)
+      assert.strictEqual((yield* b.relay.quarantine.list).length, 1)
     })
   )
 
