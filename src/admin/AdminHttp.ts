@@ -112,6 +112,9 @@ export const serve = Effect.fnUntraced(function* ({
       return Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" }))
     })
   )
+  // Whoever has asked for an upgrade is out of sight of every timeout, and of `closeAllConnections`. Without a listener, Node takes
+  // what they ask for as an ordinary request.
+  server.removeAllListeners("upgrade")
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       // First, so that nobody connects in between who would then be waited for.

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { execFileSync } from "node:child_process"
 import { existsSync } from "node:fs"
+import * as Net from "node:net"
 import { ListenError, RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/ServerConfig.ts"
 import * as TcpClient from "../support/TcpClient.ts"
@@ -114,6 +115,26 @@ describe("the admin server", () => {
           })
       )
       assert.match(foreign, /^HTTP\/1\.1 403/)
+    })
+  )
+
+  it.live("knows no upgrades: whoever asks for one is served, and timed, like everybody else", () =>
+    Effect.gen(function* () {
+      const { port } = yield* start()
+      const asked = (headers: string) => `GET /healthz HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`
+      const text = yield* Effect.callback<string>((resume) => {
+        const socket = Net.connect({ port, host: "127.0.0.1" })
+        let text = ""
+        socket
+          .on("close", () => resume(Effect.succeed(text)))
+          .on("data", (chunk) => {
+            if (text === "") socket.write(asked("Connection: close\r\n"))
+            text += chunk
+          })
+        socket.write(asked("Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+        return Effect.sync(() => socket.destroy())
+      })
+      assert.strictEqual(text.match(/^HTTP\/1\.1 200 OK/gm)?.length, 2, text)
     })
   )
 
