@@ -21,7 +21,7 @@ import { createServer } from "node:http"
 import type * as Net from "node:net"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
-import { type BoundAddress, ListenError } from "../relay/Listener.ts"
+import { ADMIN_CONNECTIONS, type BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations } from "../relay/Operations.ts"
 import type { ServerConfig } from "../ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
@@ -31,9 +31,6 @@ import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Views from "./Views.ts"
-
-/** Connections at once. Above it, the next ones are dropped. */
-const MAX_CONNECTIONS = 128
 
 /** Event streams at once. Above it, the next one gets a 503. */
 export const MAX_EVENT_STREAMS = 16
@@ -86,7 +83,8 @@ export const serve = Effect.fnUntraced(function* ({
     headersTimeout: REQUEST_TIMEOUT_MILLIS,
     connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
   })
-  server.maxConnections = MAX_CONNECTIONS
+  // Above it, the next ones are dropped.
+  server.maxConnections = ADMIN_CONNECTIONS
   server.timeout = SILENCE_MILLIS
   const routes = Layer.mergeAll(
     probes(operations),

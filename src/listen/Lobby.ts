@@ -14,6 +14,10 @@ export class Lobby {
   /** Sends somebody away; the first of them has been here for longest. */
   readonly #waiting = new Set<() => void>()
 
+  /** How many are in the lobbies of this process, which share its file descriptors. */
+  static #sizeOfAll = 0
+  static readonly sizeOfAll = (): number => Lobby.#sizeOfAll
+
   constructor(capacity: number) {
     this.capacity = capacity
   }
@@ -55,11 +59,15 @@ export class Lobby {
   }
 
   readonly #displaced = Effect.callback<never, Incident>((resume) => {
+    const gone = () => {
+      if (this.#waiting.delete(leave)) Lobby.#sizeOfAll--
+    }
     const leave = () => {
-      this.#waiting.delete(leave)
+      gone()
       resume(Effect.fail("displaced while arriving"))
     }
     this.#waiting.add(leave)
-    return Effect.sync(() => this.#waiting.delete(leave))
+    Lobby.#sizeOfAll++
+    return Effect.sync(gone)
   })
 }

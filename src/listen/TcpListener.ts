@@ -10,7 +10,7 @@ import { devNull } from "node:os"
 import { type Door, FULL, type Refusal } from "../relay/Door.ts"
 import type { Incident } from "../relay/Incidents.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
-import { type BoundAddress, ListenError, Listener } from "../relay/Listener.ts"
+import { ADMIN_CONNECTIONS, type BoundAddress, ListenError, Listener } from "../relay/Listener.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
@@ -72,7 +72,7 @@ const listenOn = Effect.fnUntraced(function* (
     fork(door.session(new TcpConnection(socket, client, onTls)))
   }
   const bound = yield* accept({ config, tls, door, at: config, isShakingHands: false, receive })
-  const { clientPlaces, descriptors } = capacity()
+  const { clientPlaces, descriptors } = capacity(config)
   if (clientPlaces < door.maxClientsUnsafe()) {
     yield* Effect.logInfo(
       `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
@@ -151,9 +151,9 @@ export const accept = Effect.fnUntraced(function* ({
   })
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
-  const { clientPlaces, places, refusalPlaces } = capacity()
+  const { clientPlaces, places, refusalPlaces } = capacity(config)
   const lobby = new Lobby(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => door.clientsUnsafe() + lobby.size >= clientPlaces
+  const isFull = () => door.clientsUnsafe() + Lobby.sizeOfAll() >= clientPlaces
   const lobbyPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? lobby.capacity
@@ -275,11 +275,14 @@ const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {
 }
 
 /** For how many connections this process has file descriptors. */
-const capacity = () => {
+const capacity = ({ admin, websocket }: ServerConfig["Service"]) => {
   const descriptors = descriptorLimit()
-  const places = Math.max(1, descriptors - RESERVED_DESCRIPTORS)
+  const reserved = RESERVED_DESCRIPTORS + (admin.port === null ? 0 : ADMIN_CONNECTIONS)
+  const places = Math.max(1, descriptors - reserved)
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
-  return { descriptors, places, refusalPlaces, clientPlaces: places - refusalPlaces }
+  // Each transport refuses for itself.
+  const refusing = websocket.port === null ? refusalPlaces : 2 * refusalPlaces
+  return { descriptors, places, refusalPlaces, clientPlaces: places - refusing }
 }
 
 /** How many files this process may have open, where the system tells. */

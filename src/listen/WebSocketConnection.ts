@@ -51,6 +51,7 @@ export class WebSocketConnection implements Connection {
     this.ip = client.ip
     this.subject = client.subject
     this.#nextPingMillis = nowMillis + PING_MILLIS
+    this.#decoder.forgive()
     this.#tcp.onWritable = () => {
       this.#isAccepting = true
       this.#answerPing()
@@ -68,7 +69,8 @@ export class WebSocketConnection implements Connection {
       this.#unansweredPings = 0
       const lines = this.#decoder.decode(chunk)
       this.#answerPing()
-      return lines.length > 0 ? Effect.succeed(lines) : this.pull
+      // Whoever sends no lines is read no faster than once a turn of the event loop.
+      return lines.length > 0 ? Effect.succeed(lines) : Effect.andThen(Effect.yieldNow, this.pull)
     })
   })
 

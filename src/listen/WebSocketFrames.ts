@@ -29,6 +29,9 @@ const SHORT = 126
 /** What stands there if the length takes eight bytes. */
 const LONG = 127
 
+/** Frames without the end of a message that a client may send until `forgive`: they cost as much as others, and no limit on lines sees them. */
+export const MAX_EMPTY_FRAMES = 4096
+
 /** Two bytes, eight of a length, four of a mask. */
 const MAX_HEADER_BYTES = 14
 const MASK_BYTES = 4
@@ -68,6 +71,8 @@ export class FrameDecoder {
   /** The payload of a control frame, so far. */
   #control: Array<number> = []
   #isInMessage = false
+  /** Frames that ended no message, since the last one that did. */
+  #emptyFrames = 0
   /** Of the message, so far. */
   #lastByte = 0
 
@@ -110,12 +115,25 @@ export class FrameDecoder {
       this.#headerBytes = 0
       if (this.#opcode >= CONTROL) {
         this.#obey()
-      } else if (this.#isFinal) {
+        this.#countEmpty()
+      } else if (!this.#isFinal) {
+        this.#countEmpty()
+      } else {
+        this.#emptyFrames = 0
         this.#isInMessage = false
         if (this.#lastByte !== LINE_FEED) out[to++] = LINE_FEED
       }
     }
     return out.subarray(0, to)
+  }
+
+  /** Counts them anew: a client that only listens answers pings for years. */
+  forgive(): void {
+    this.#emptyFrames = 0
+  }
+
+  #countEmpty(): void {
+    if (++this.#emptyFrames > MAX_EMPTY_FRAMES) this.ending ??= { problem: "too many frames that end no message" }
   }
 
   /** What is wrong with a frame, by its first two bytes. */

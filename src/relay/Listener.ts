@@ -33,6 +33,9 @@ const REASONS: Record<string, string> = {
   EMFILE: "too many open files"
 }
 
+/** Connections to the admin server at once. Clients may not take their file descriptors. */
+export const ADMIN_CONNECTIONS = 128
+
 /** Where the server listens. */
 export interface BoundAddress {
   readonly host: string

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import { type Ending, FrameDecoder, ofLines } from "../../src/listen/WebSocketFrames.ts"
+import { type Ending, FrameDecoder, MAX_EMPTY_FRAMES, ofLines } from "../../src/listen/WebSocketFrames.ts"
 import { boolean, int, line } from "../support/arbitraries.ts"
 import { BINARY, CLOSE, frame, frames, PING, PONG, TEXT } from "../support/WebSocketClient.ts"
 
@@ -137,6 +137,32 @@ describe("ofLines", () => {
         assert.deepStrictEqual(Buffer.from(sliced), Buffer.from(ofLines(Buffer.from(slice))))
         assert.strictEqual(sliced.buffer, whole.buffer)
       }
+    }
+  })
+})
+
+describe("frames that end no message", () => {
+  const flood = (count: number, one: Uint8Array) => Buffer.concat(Array.from({ length: count }, () => one))
+  const kinds: ReadonlyArray<readonly [name: string, before: Uint8Array, one: Uint8Array]> = [
+    ["pings", Buffer.alloc(0), frame(PING, "")],
+    ["empty continuations", frame(TEXT, "x", { fin: false }), frame(CONTINUATION, "", { fin: false })]
+  ]
+
+  it.each(kinds)("are bounded: %s", (_, before, one) => {
+    const begun = before.length > 0 ? 1 : 0
+    const enough = flood(MAX_EMPTY_FRAMES - begun, one)
+    assert.isUndefined(decode([before, enough]).ending)
+    assert.strictEqual(problem(decode([before, enough, one]).ending), "too many frames that end no message")
+  })
+
+  it("are forgiven to whoever goes on to speak, or listens for long", () => {
+    const decoder = new FrameDecoder()
+    for (const spare of [() => decoder.decode(Buffer.from(frame(TEXT, "x"))), () => decoder.forgive()]) {
+      decoder.decode(Buffer.from(flood(MAX_EMPTY_FRAMES, frame(PONG, ""))))
+      spare()
+      decoder.decode(Buffer.from(frame(PONG, "")))
+      assert.isUndefined(decoder.ending)
+      spare()
     }
   })
 })

@@ -527,7 +527,10 @@ describe("a server with WebSocket", () => {
       const lines: Array<string> = []
       const error = yield* Effect.flip(start({ websocket: { port } }, lines))
       assert.instanceOf(error, ListenError)
-      assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${port}: the port is already in use (EADDRINUSE)`)
+      assert.strictEqual(
+        error.message,
+        `cannot listen on 127.0.0.1:${port} (websocket.port): the port is already in use (EADDRINUSE)`
+      )
       assert.notInclude(lines.join("\n"), "listening on")
     })
   )
