@@ -57,10 +57,13 @@ export interface MessageLog {
 /** Takes what other processes of this server have logged, as if it had been logged here. */
 export interface LogIntake {
   /**
+   * Takes what was given to `Effect.log*`.
+   *
    * @param timeMillis when it was logged there
    * @param text one that `LogMessage.eventText` has made
    */
   readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void
+  /** Takes a relayed message, with what `log_keys` leaves of it. */
   readonly relayed: (timeMillis: number, address: string, content: string) => void
 }
 

@@ -293,57 +293,57 @@ export declare const Values: Schema.Struct<{
         readonly nats: {
             readonly servers: string | readonly string[] | null;
             readonly subject: string;
+            readonly credentials: string | null;
+            readonly name: string | null;
+            readonly connect: "fail" | "wait";
+            readonly max_pending_bytes: number;
             readonly tls: {
                 readonly ca: string | null;
                 readonly cert: string | null;
                 readonly key: string | null;
             };
-            readonly credentials: string | null;
-            readonly name: string | null;
-            readonly connect: "fail" | "wait";
-            readonly max_pending_bytes: number;
         };
     }, {
         readonly nats?: {
             readonly servers?: string | readonly string[] | null;
             readonly subject?: string;
+            readonly credentials?: string | null;
+            readonly name?: string | null;
+            readonly connect?: "fail" | "wait";
+            readonly max_pending_bytes?: number;
             readonly tls?: {
                 readonly ca?: string | null;
                 readonly cert?: string | null;
                 readonly key?: string | null;
             } | null;
-            readonly credentials?: string | null;
-            readonly name?: string | null;
-            readonly connect?: "fail" | "wait";
-            readonly max_pending_bytes?: number;
         } | null;
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
         readonly nats: {
             readonly servers: string | readonly string[] | null;
             readonly subject: string;
+            readonly credentials: string | null;
+            readonly name: string | null;
+            readonly connect: "fail" | "wait";
+            readonly max_pending_bytes: number;
             readonly tls: {
                 readonly ca: string | null;
                 readonly cert: string | null;
                 readonly key: string | null;
             };
-            readonly credentials: string | null;
-            readonly name: string | null;
-            readonly connect: "fail" | "wait";
-            readonly max_pending_bytes: number;
         };
     }, {
         readonly nats?: {
             readonly servers?: string | readonly string[] | null;
             readonly subject?: string;
+            readonly credentials?: string | null;
+            readonly name?: string | null;
+            readonly connect?: "fail" | "wait";
+            readonly max_pending_bytes?: number;
             readonly tls?: {
                 readonly ca?: string | null;
                 readonly cert?: string | null;
                 readonly key?: string | null;
             } | null;
-            readonly credentials?: string | null;
-            readonly name?: string | null;
-            readonly connect?: "fail" | "wait";
-            readonly max_pending_bytes?: number;
         } | null;
     }, never, never>>>, never, never>;
 }>;

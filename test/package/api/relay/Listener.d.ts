@@ -8,10 +8,12 @@ declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"L
     readonly host: Schema.String;
     readonly port: Schema.Int;
     readonly code: Schema.String;
+    readonly key: Schema.optionalKey<Schema.String>;
 }>, import("effect/Cause").YieldableError>;
 export declare class ListenError extends ListenError_base {
     get message(): string;
 }
+export declare const ADMIN_CONNECTIONS = 128;
 export interface BoundAddress {
     readonly host: string;
     readonly port: number;
