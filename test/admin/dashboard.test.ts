@@ -4,12 +4,30 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { BrowserContext, Page } from "playwright-core"
+import type * as AdminApi from "../../src/admin/AdminApi.ts"
 import * as Admin from "../support/Admin.ts"
 import * as Chromium from "../support/Chromium.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** What runs in the browser sees its page; this project is checked without the types of one. */
-declare const document: any, getComputedStyle: (element: unknown) => Record<string, string>, innerWidth: number
+interface PageElement {
+  readonly id: string
+  readonly textContent: string
+  readonly scrollWidth: number
+  readonly outerHTML: string
+  readonly value: string
+  readonly getAttribute: (name: string) => string
+  readonly setAttribute: (name: string, value: string) => void
+  readonly querySelector: (selector: string) => PageElement
+  readonly querySelectorAll: (selector: string) => ArrayLike<PageElement>
+}
+declare const document: PageElement & {
+  readonly documentElement: PageElement
+  readonly body: PageElement
+  readonly activeElement: PageElement | null
+}
+declare const getComputedStyle: (element: PageElement) => Readonly<Record<string, string>>
+declare const innerWidth: number
 
 /** Shared by the tests of this file: starting one takes longer than most of them. */
 class Browser extends Context.Service<Browser, BrowserContext>()("test/admin/Browser") {
@@ -102,9 +120,9 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
         await page.getByRole("img", { name: "clients 2," }).waitFor()
         await page.getByRole("img", { name: /lines in [1-9]/ }).waitFor()
         await page.waitForFunction(() =>
-          Array.from(document.querySelectorAll(".plots svg"), (plot: any) =>
-            plot.querySelectorAll("path.curve")[1].getAttribute("d")
-          ).every((d: string) => /M.*L/.test(d))
+          Array.from(document.querySelectorAll(".plots svg"), (plot) =>
+            plot.querySelectorAll("path.curve")[1]!.getAttribute("d")
+          ).every((d) => /M.*L/.test(d))
         )
         await page.getByText("As a table").first().click()
         await text(page, ".plots tbody td", "/s")
@@ -135,10 +153,8 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
         const order = (...expected: ReadonlyArray<number>) =>
           page.waitForFunction(
             (addresses) =>
-              Array.from(
-                document.querySelectorAll("#clients tr > :first-child"),
-                (cell: any) => cell.textContent
-              ).join() === addresses.join(),
+              Array.from(document.querySelectorAll("#clients tr > :first-child"), (cell) => cell.textContent).join() ===
+              addresses.join(),
             expected.map((i) => clients[i]!.address)
           )
         const head = (name: string) => page.getByRole("columnheader", { name })
@@ -370,10 +386,9 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
         // Only what changes seldom is read aloud.
         assert.deepStrictEqual(
           await page.evaluate(() =>
-            Array.from(
-              document.querySelectorAll("[aria-live], [role=status], [role=alert]"),
-              ({ id }: any) => id
-            ).filter(Boolean)
+            Array.from(document.querySelectorAll("[aria-live], [role=status], [role=alert]"), ({ id }) => id).filter(
+              Boolean
+            )
           ),
           ["state", "connection", "announcements"]
         )
@@ -421,11 +436,12 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
       const server = yield* Admin.listening()
       yield* TcpClient.connect(server.port)
       const page = yield* open(server.url)
-      const stats: any = yield* Effect.promise(async () => (await fetch(`${server.url}/api/stats`)).json())
+      const ask = async <A>(path: string) => (await (await fetch(server.url + path)).json()) as A
+      const stats = yield* Effect.promise(() => ask<typeof AdminApi.Stats.Type>("/api/stats"))
       yield* steps(async () => {
         await page.locator("#clients tr").waitFor()
         const client = {
-          ...((await (await fetch(`${server.url}/api/clients`)).json()) as any).clients[0],
+          ...(await ask<{ readonly clients: ReadonlyArray<typeof AdminApi.Client.Type> }>("/api/clients")).clients[0],
           address: MARKUP,
           subject: MARKUP,
           state: MARKUP

@@ -52,12 +52,40 @@ interface Value {
   readonly boolValue?: boolean
 }
 
+/** What this collector reads of an export, of whichever signal. */
+interface Exported {
+  readonly resource: { readonly attributes: List }
+  readonly scopeLogs?: ReadonlyArray<{
+    readonly logRecords: ReadonlyArray<{
+      readonly body: Value
+      readonly severityText: string
+      readonly traceId: string | undefined
+    }>
+  }>
+  readonly scopeSpans?: ReadonlyArray<{
+    readonly spans: ReadonlyArray<
+      Omit<Span, "attributes" | "events"> & {
+        readonly attributes: List
+        readonly events: ReadonlyArray<{ readonly name: string; readonly attributes: List }>
+      }
+    >
+  }>
+  readonly scopeMetrics?: ReadonlyArray<{
+    readonly metrics: ReadonlyArray<{ readonly name: string; readonly gauge?: Points; readonly sum?: Points }>
+  }>
+}
+
+interface Points {
+  readonly dataPoints: ReadonlyArray<{ readonly asDouble: number }>
+}
+
+type List = ReadonlyArray<{ readonly key: string; readonly value: Value }>
+
 const valueOf = (value: Value | undefined): unknown =>
   value?.stringValue ??
   (value?.intValue === undefined ? (value?.doubleValue ?? value?.boolValue) : Number(value.intValue))
 
-const attributesOf = (list: ReadonlyArray<{ readonly key: string; readonly value: Value }>): Attributes =>
-  Object.fromEntries(list.map(({ key, value }) => [key, valueOf(value)]))
+const attributesOf = (list: List): Attributes => Object.fromEntries(list.map(({ key, value }) => [key, valueOf(value)]))
 
 /** Starts a collector; it is gone when the scope closes. */
 export const start = Effect.fnUntraced(function* (port = 0) {
@@ -68,23 +96,22 @@ export const start = Effect.fnUntraced(function* (port = 0) {
   const resources: Array<Attributes> = []
   const watchers = new Set<() => void>()
 
-  const take = ({ path, text }: Request) => {
-    const body = JSON.parse(text)
-    const signal = /\/v1\/(\w+)$/.exec(path)?.[1]
-    for (const { resource, scopeLogs, scopeMetrics, scopeSpans } of Object.values<any>(body).flat()) {
+  const take = ({ text }: Request) => {
+    const exported = Object.values(JSON.parse(text) as Readonly<Record<string, ReadonlyArray<Exported>>>).flat()
+    for (const { resource, scopeLogs = [], scopeMetrics = [], scopeSpans = [] } of exported) {
       resources.push(attributesOf(resource.attributes))
-      for (const { logRecords } of signal === "logs" ? scopeLogs : []) {
+      for (const { logRecords } of scopeLogs) {
         for (const { body, severityText, traceId } of logRecords) {
           logs.push({ body: valueOf(body), severity: severityText, traceId })
         }
       }
-      for (const { spans: ended } of signal === "traces" ? scopeSpans : []) {
+      for (const { spans: ended } of scopeSpans) {
         for (const span of ended) {
-          const events = span.events.map((event: any) => ({ ...event, attributes: attributesOf(event.attributes) }))
+          const events = span.events.map((event) => ({ ...event, attributes: attributesOf(event.attributes) }))
           spans.push({ ...span, attributes: attributesOf(span.attributes), events })
         }
       }
-      for (const { metrics: list } of signal === "metrics" ? scopeMetrics : []) {
+      for (const { metrics: list } of scopeMetrics) {
         for (const { gauge, name, sum } of list) metrics.set(name, (sum ?? gauge)?.dataPoints[0].asDouble)
       }
     }
