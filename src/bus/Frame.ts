@@ -40,6 +40,17 @@ export interface Batch {
   readonly end: number
 }
 
+/** How much a batch is. */
+export const sizeOf = (parts: ReadonlyArray<Parcel>): { readonly bytes: number; readonly lines: number } => {
+  let bytes = 0
+  let lines = 0
+  for (const part of parts) {
+    bytes += part.bytes.length
+    lines += part.messages
+  }
+  return { bytes, lines }
+}
+
 /** A frame that has arrived. */
 export interface Frame {
   /** In hexadecimal digits. */

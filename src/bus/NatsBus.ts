@@ -9,6 +9,7 @@ import * as Frame from "./Frame.ts"
 import { Inbound } from "./Inbound.ts"
 import * as Nats from "./NatsConnection.ts"
 import { Outbound } from "./Outbound.ts"
+import { Slot } from "./Slot.ts"
 
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
 const RECENT_MILLIS = 3000
@@ -66,11 +67,11 @@ export const layer = Layer.effect(
 
     const origin = randomBytes(Frame.ORIGIN_BYTES)
     const self = { id: origin.toString("hex"), name: nats.name }
-    let room: BusRoom | undefined
-    let control: BusControl | undefined
+    const room = new Slot<BusRoom>()
+    const control = new Slot<BusControl>()
     const outbound = new Outbound(origin, max_pending_bytes, {
-      onSlow: (what) => room?.onSlow(what),
-      onCaughtUp: (what) => room?.onCaughtUp(what)
+      onSlow: (what) => room.current?.onSlow(what),
+      onCaughtUp: (what) => room.current?.onCaughtUp(what)
     })
     const inbound = new Inbound()
     /** Who was heard last comes last. */
@@ -113,7 +114,7 @@ export const layer = Layer.effect(
       if (batch === undefined) return
       counts.batchesIn++
       counts.bytesIn += batch.bytes.length
-      room?.onBatch(batch)
+      room.current?.onBatch(batch)
       if (peer.arrived === 0) peer.acknowledged = frame.end - batch.bytes.length
       peer.arrived = frame.end
       if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && acknowledgeTimer === undefined) acknowledge()
@@ -121,7 +122,7 @@ export const layer = Layer.effect(
 
     /** Tells the others how far their batches have been handled, which is not before clients here are ready for more. */
     const acknowledge = () => {
-      if (room?.hasSlowClients() === true) {
+      if (room.current?.hasSlowClients() === true) {
         acknowledgeTimer = setTimeout(acknowledge, ACKNOWLEDGE_MILLIS)
         return
       }
@@ -150,7 +151,7 @@ export const layer = Layer.effect(
       const from = message.toString("hex", 1, CONTROL_HEADER_BYTES)
       if (from === self.id) return
       noteHeard(from)
-      if (message[0] === TEXT) control?.onMessage(message.toString("utf8", CONTROL_HEADER_BYTES), from)
+      if (message[0] === TEXT) control.current?.onMessage(message.toString("utf8", CONTROL_HEADER_BYTES), from)
       else outbound.acknowledged(from, message.readUIntBE(CONTROL_HEADER_BYTES, END_BYTES))
     }
 
@@ -192,7 +193,7 @@ export const layer = Layer.effect(
           Effect.logInfo(`bus: connected again after ${seconds} s, to ${where}; batches that wait: ${outbound.waiting}`)
         )
       }
-      control?.onUp()
+      control.current?.onUp()
       const lost = lostMillis ?? Infinity
       const awaited = Array.from(peers.keys()).filter((id) => lost - peers.get(id)!.heardMillis < RECENT_MILLIS)
       const link = {
@@ -332,16 +333,7 @@ export const layer = Layer.effect(
     return Bus.of({
       self,
       publishUnsafe: (parts) => outbound.publish(parts),
-      joinRoom: (joined) =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            room = joined
-          }),
-          () =>
-            Effect.sync(() => {
-              room = undefined
-            })
-        ),
+      joinRoom: (joined) => room.fill(joined),
       tellUnsafe: (message, to) => {
         if (!isConnected || connection === undefined) return
         const text = Buffer.from(message)
@@ -350,15 +342,11 @@ export const layer = Layer.effect(
         publish(connection, to === undefined ? `${subject}.control` : `${subject}.control.${to}`, bytes)
       },
       listen: (listener) =>
-        Effect.acquireRelease(
+        Effect.andThen(
+          control.fill(listener),
           Effect.sync(() => {
-            control = listener
             if (isConnected) listener.onUp()
-          }),
-          () =>
-            Effect.sync(() => {
-              control = undefined
-            })
+          })
         ),
       statsUnsafe: (): BusStats => ({
         state: isConnected && !isDeaf ? "up" : "down",

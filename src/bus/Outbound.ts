@@ -100,12 +100,7 @@ export class Outbound {
 
   /** @param parts whole lines, which are one batch */
   publish(parts: ReadonlyArray<Parcel>): void {
-    let bytes = 0
-    let lines = 0
-    for (const part of parts) {
-      bytes += part.bytes.length
-      lines += part.messages
-    }
+    const { bytes, lines } = Frame.sizeOf(parts)
     this.batches++
     this.bytes += bytes
     this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines, end: this.bytes })

@@ -42,6 +42,21 @@ export interface BusStats {
   readonly reconnects: number
 }
 
+/** What a bus has done that has nobody to exchange anything with. */
+export const NOTHING_EXCHANGED: BusStats = {
+  state: "none",
+  batchesOut: 0,
+  bytesOut: 0,
+  batchesIn: 0,
+  bytesIn: 0,
+  bytesWaiting: 0,
+  dropped: 0,
+  lost: 0,
+  duplicates: 0,
+  malformed: 0,
+  reconnects: 0
+}
+
 /** A process, as the others know it. */
 export interface BusSelf {
   /** Tells it from every other process, past or present. */
@@ -150,18 +165,6 @@ export class Bus extends Context.Service<
     joinRoom: () => Effect.void,
     tellUnsafe: () => {},
     listen: () => Effect.void,
-    statsUnsafe: () => ({
-      state: "none",
-      batchesOut: 0,
-      bytesOut: 0,
-      batchesIn: 0,
-      bytesIn: 0,
-      bytesWaiting: 0,
-      dropped: 0,
-      lost: 0,
-      duplicates: 0,
-      malformed: 0,
-      reconnects: 0
-    })
+    statsUnsafe: () => NOTHING_EXCHANGED
   })
 }

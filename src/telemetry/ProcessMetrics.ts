@@ -1,46 +1,21 @@
 /** Metrics of the process, under the names that Prometheus's own clients use. Their meaning is in docs/metrics.md. */
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import { readdirSync, readFileSync } from "node:fs"
 import { version } from "../version.ts"
 import type { EventLoopLag } from "./EventLoopLag.ts"
+import * as Registrations from "./Registrations.ts"
 
 /** Registers them in Effect's metric registry, until the scope ends. */
 export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopLag) {
-  const context = yield* Effect.context<never>()
-  const registrations: Array<Metric.Registration> = []
-  const gauge = (
-    name: string,
-    description: string,
-    value: () => number,
-    attributes?: { readonly [label: string]: string }
-  ) =>
-    registrations.push(
-      Metric.registerUnsafe(Metric.gauge(name, { description, attributes }), context, {
-        get: () => ({ value: value() }),
-        update: () => {},
-        modify: () => {}
-      })
-    )
-
+  const { counter, gauge } = yield* Registrations.make
   const startSeconds = Date.now() / 1000 - process.uptime()
   gauge("summoner_build_info", "1, with the version.", () => 1, { version })
   gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss())
   gauge("process_start_time_seconds", "Start of the process, since 1970.", () => startSeconds)
-  registrations.push(
-    Metric.registerUnsafe(
-      Metric.counter("process_cpu_seconds_total", { description: "User and system CPU time.", incremental: true }),
-      context,
-      {
-        get: () => {
-          const { system, user } = process.cpuUsage()
-          return { count: (system + user) / 1e6, incremental: true }
-        },
-        update: () => {},
-        modify: () => {}
-      }
-    )
-  )
+  counter("process_cpu_seconds_total", "User and system CPU time.", () => {
+    const { system, user } = process.cpuUsage()
+    return (system + user) / 1e6
+  })
   if (openFiles() !== undefined) gauge("process_open_fds", "Open files.", () => openFiles() ?? 0)
   const limit = maxFiles()
   if (limit !== undefined) gauge("process_max_fds", "Files that may be open.", () => limit)
@@ -48,8 +23,6 @@ export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopL
     const description = "How late timers were, within the last five seconds."
     gauge("summoner_event_loop_lag_seconds", description, () => lagUnsafe()[stat] / 1000, { stat })
   }
-
-  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
 })
 
 /** Where the system tells. */

@@ -4,7 +4,6 @@
  * Nothing is counted for them: they show numbers that the server has anyway, at the moment at which they are read.
  */
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import { TlsIdentity } from "../listen/TlsIdentity.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
@@ -14,6 +13,7 @@ import type { Distribution } from "../relay/Histogram.ts"
 import type { Incident } from "../relay/Incidents.ts"
 import type { Operations, ServerState } from "../relay/Operations.ts"
 import type { Stats } from "../relay/Roster.ts"
+import * as Registrations from "./Registrations.ts"
 
 /** What is read at once, for all metrics. */
 interface Reading {
@@ -80,10 +80,9 @@ const DEPARTURES: { readonly [kind in DepartureKind]: string } = {
 
 /** Registers the metrics of a server, until the scope ends. */
 export const register = Effect.fnUntraced(function* (operations: Operations) {
-  const context = yield* Effect.context<never>()
+  const registrations = yield* Registrations.make
   const logger = yield* Effect.serviceOption(RelayLogger)
   const tls = Option.getOrUndefined(yield* Effect.serviceOption(TlsIdentity))
-  const registrations: Array<Metric.Registration> = []
 
   let latest: Reading | undefined
   /** All metrics are read in one go: for that, the server is asked once. */
@@ -104,39 +103,22 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     return latest
   }
 
-  const counter = (name: string, description: string, value: (reading: Reading) => number, attributes?: Attributes) =>
-    registrations.push(
-      Metric.registerUnsafe(Metric.counter(name, { description, incremental: true, attributes }), context, {
-        get: () => ({ count: value(read()), incremental: true }),
-        update: () => {},
-        modify: () => {}
-      })
-    )
-  const gauge = (name: string, description: string, value: (reading: Reading) => number) =>
-    registrations.push(
-      Metric.registerUnsafe(Metric.gauge(name, { description }), context, {
-        get: () => ({ value: value(read()) }),
-        update: () => {},
-        modify: () => {}
-      })
-    )
+  type Value = (reading: Reading) => number
+  const counter = (name: string, description: string, value: Value, attributes?: Attributes) =>
+    registrations.counter(name, description, () => value(read()), attributes)
+  const gauge = (name: string, description: string, value: Value) =>
+    registrations.gauge(name, description, () => value(read()))
   const histogram = (name: string, description: string, value: (reading: Reading) => Distribution, perUnit = 1) =>
-    registrations.push(
-      Metric.registerUnsafe(Metric.histogram(name, { description, boundaries: [] }), context, {
-        get: () => {
-          const { buckets, count, max, min, sum } = value(read())
-          return {
-            buckets: buckets.map(([bound, atMost]): [number, number] => [bound / perUnit, atMost]),
-            count,
-            min: min / perUnit,
-            max: max / perUnit,
-            sum: sum / perUnit
-          }
-        },
-        update: () => {},
-        modify: () => {}
-      })
-    )
+    registrations.histogram(name, description, () => {
+      const { buckets, count, max, min, sum } = value(read())
+      return {
+        buckets: buckets.map(([bound, atMost]): [number, number] => [bound / perUnit, atMost]),
+        count,
+        min: min / perUnit,
+        max: max / perUnit,
+        sum: sum / perUnit
+      }
+    })
 
   gauge("summoner_clients", "Clients in the room.", ({ stats }) => stats.clients)
   gauge("summoner_ready", "1 while new clients are taken.", ({ bus, state }) =>
@@ -207,6 +189,4 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
       counter("summoner_bus_batches_missed_total", description, batches, { reason })
     }
   }
-
-  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
 })

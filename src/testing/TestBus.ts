@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Bus, type BusControl, type BusRoom } from "../relay/Bus.ts"
+import { Slot } from "../bus/Slot.ts"
+import { Bus, type BusControl, type BusRoom, NOTHING_EXCHANGED } from "../relay/Bus.ts"
 
 /** Something on its way from one process to another. */
 type Delivery = () => void
@@ -9,8 +10,8 @@ interface Process {
   /** No spaces. */
   readonly name: string
   isUp: boolean
-  room: BusRoom | undefined
-  control: BusControl | undefined
+  readonly room: Slot<BusRoom>
+  readonly control: Slot<BusControl>
 }
 
 /** How the bus behaves. */
@@ -73,14 +74,14 @@ export class TestBus {
       (process) => !process.isUp && (name === undefined || process.name === name)
     )
     for (const process of back) process.isUp = true
-    for (const { control } of back) control?.onUp()
+    for (const { control } of back) control.current?.onUp()
   }
 
   /** All processes find the bus slow, until told otherwise. */
   goSlow(isSlow: boolean): void {
     for (const { room } of this.#processes) {
-      if (isSlow) room?.onSlow("test")
-      else room?.onCaughtUp("test")
+      if (isSlow) room.current?.onSlow("test")
+      else room.current?.onCaughtUp("test")
     }
   }
 
@@ -93,7 +94,7 @@ export class TestBus {
     return Layer.effect(
       Bus,
       Effect.gen({ self: this }, function* () {
-        const process: Process = { name, isUp: true, room: undefined, control: undefined }
+        const process: Process = { name, isUp: true, room: new Slot(), control: new Slot() }
         yield* Effect.acquireRelease(
           Effect.sync(() => this.#processes.add(process)),
           () => Effect.sync(() => this.#processes.delete(process))
@@ -106,47 +107,27 @@ export class TestBus {
             const messages = parts.reduce((sum, part) => sum + part.messages, 0)
             counts.batchesOut++
             counts.bytesOut += bytes.length
-            this.#send(process, undefined, ({ room }) => room?.onBatch({ bytes, messages }))
+            this.#send(process, undefined, ({ room }) => room.current?.onBatch({ bytes, messages }))
           },
-          tellUnsafe: (message, to) => this.#send(process, to, ({ control }) => control?.onMessage(message, name)),
+          tellUnsafe: (message, to) =>
+            this.#send(process, to, ({ control }) => control.current?.onMessage(message, name)),
           joinRoom: (room) =>
-            Effect.acquireRelease(
-              Effect.sync(() => {
-                process.room = {
-                  ...room,
-                  onBatch: (batch) => {
-                    counts.batchesIn++
-                    counts.bytesIn += batch.bytes.length
-                    room.onBatch(batch)
-                  }
-                }
-              }),
-              () =>
-                Effect.sync(() => {
-                  process.room = undefined
-                })
-            ),
+            process.room.fill({
+              ...room,
+              onBatch: (batch) => {
+                counts.batchesIn++
+                counts.bytesIn += batch.bytes.length
+                room.onBatch(batch)
+              }
+            }),
           listen: (control) =>
-            Effect.acquireRelease(
+            Effect.andThen(
+              process.control.fill(control),
               Effect.sync(() => {
-                process.control = control
                 if (process.isUp) control.onUp()
-              }),
-              () =>
-                Effect.sync(() => {
-                  process.control = undefined
-                })
+              })
             ),
-          statsUnsafe: () => ({
-            state: process.isUp ? "up" : "down",
-            ...counts,
-            bytesWaiting: 0,
-            dropped: 0,
-            lost: 0,
-            duplicates: 0,
-            malformed: 0,
-            reconnects: 0
-          })
+          statsUnsafe: () => ({ ...NOTHING_EXCHANGED, state: process.isUp ? "up" : "down", ...counts })
         })
       })
     )

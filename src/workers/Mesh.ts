@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Net from "node:net"
 import { basename, join } from "node:path"
+import * as Frame from "../bus/Frame.ts"
 import { BusError } from "../relay/Bus.ts"
 import type { Parcel } from "../relay/Outbox.ts"
 import * as Frames from "./Frames.ts"
@@ -187,12 +188,7 @@ export class Mesh extends Context.Service<
           linksUnsafe: () => links.values(),
           publishUnsafe: (parts) => {
             sequence++
-            let bytes = 0
-            let lines = 0
-            for (const part of parts) {
-              bytes += part.bytes.length
-              lines += part.messages
-            }
+            const { bytes, lines } = Frame.sizeOf(parts)
             counts.batchesOut++
             counts.bytesOut += bytes
             if (links.size === 0) return

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Slot } from "../bus/Slot.ts"
 import { Bus, type BusControl, type BusRoom } from "../relay/Bus.ts"
 import * as Frames from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
@@ -18,23 +19,23 @@ export const layer = Layer.effect(
   Bus,
   Effect.gen(function* () {
     const mesh = yield* Mesh
-    let room: BusRoom | undefined
-    let control: BusControl | undefined
+    const room = new Slot<BusRoom>()
+    const control = new Slot<BusControl>()
     const counts = { batchesIn: 0, bytesIn: 0 }
 
     mesh.observeUnsafe({
-      onUp: () => control?.onUp(),
+      onUp: () => control.current?.onUp(),
       onBatch: (batch) => {
         counts.batchesIn++
         counts.bytesIn += batch.bytes.length
-        room?.onBatch(batch)
+        room.current?.onBatch(batch)
       },
       onTold: (kind, content, from) => {
-        if (kind === Frames.CONTROL) control?.onMessage(content, String(from))
+        if (kind === Frames.CONTROL) control.current?.onMessage(content, String(from))
       },
-      onSlow: () => room?.onSlow(OTHERS),
+      onSlow: () => room.current?.onSlow(OTHERS),
       onCaughtUp: () => {
-        if (!mesh.isSlowUnsafe()) room?.onCaughtUp(OTHERS)
+        if (!mesh.isSlowUnsafe()) room.current?.onCaughtUp(OTHERS)
       }
     })
 
@@ -59,29 +60,10 @@ export const layer = Layer.effect(
     return Bus.of({
       self: { id: String(mesh.id), name: `worker ${mesh.id}`, isSupervised: true },
       publishUnsafe: mesh.publishUnsafe,
-      joinRoom: (joined) =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            room = joined
-          }),
-          () =>
-            Effect.sync(() => {
-              room = undefined
-            })
-        ),
+      joinRoom: (joined) => room.fill(joined),
       tellUnsafe: (message, to) =>
         void mesh.tellUnsafe(Frames.CONTROL, message, to === undefined ? undefined : Number(to)),
-      listen: (listener) =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            control = listener
-            listener.onUp()
-          }),
-          () =>
-            Effect.sync(() => {
-              control = undefined
-            })
-        ),
+      listen: (listener) => Effect.andThen(control.fill(listener), Effect.sync(listener.onUp)),
       statsUnsafe: () => ({ state: "up", ...mesh.statsUnsafe(), ...counts, duplicates: 0, reconnects: 0 })
     })
   })

@@ -1,29 +1,12 @@
 /** Metrics of the workers of a server, one by one. Their meaning is in docs/metrics.md. */
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
+import * as Registrations from "../telemetry/Registrations.ts"
 import type { Report } from "./Messages.ts"
 import type { Workers } from "./Workers.ts"
 
 /** Registers them in Effect's metric registry, until the scope ends. */
 export const register = Effect.fnUntraced(function* (workers: Workers) {
-  const context = yield* Effect.context<never>()
-  const registrations: Array<Metric.Registration> = []
-  const counter = (name: string, description: string, value: () => number, attributes?: { [label: string]: string }) =>
-    registrations.push(
-      Metric.registerUnsafe(Metric.counter(name, { description, incremental: true, attributes }), context, {
-        get: () => ({ count: value(), incremental: true }),
-        update: () => {},
-        modify: () => {}
-      })
-    )
-  const gauge = (name: string, description: string, value: () => number, attributes?: { [label: string]: string }) =>
-    registrations.push(
-      Metric.registerUnsafe(Metric.gauge(name, { description, attributes }), context, {
-        get: () => ({ value: value() }),
-        update: () => {},
-        modify: () => {}
-      })
-    )
+  const { counter, gauge } = yield* Registrations.make
   gauge("summoner_workers", "Workers that listen.", () => workers.liveUnsafe().filter((w) => w.isListening).length)
   counter("summoner_worker_restarts_total", "Workers that were started in the place of one that has crashed.", () =>
     workers.restartsUnsafe()
@@ -70,5 +53,4 @@ export const register = Effect.fnUntraced(function* (workers: Workers) {
       )
     }
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => registrations.forEach(({ remove }) => remove())))
 })

@@ -15,7 +15,7 @@ import * as WorkerMetrics from "./WorkerMetrics.ts"
 import * as WorkerOperations from "./WorkerOperations.ts"
 import * as Workers from "./Workers.ts"
 
-/** How long a shutdown waits to hear how many clients there are, in milliseconds. */
+/** How long start and shutdown wait to hear how the workers are, in milliseconds. */
 const REFRESH_MILLIS = 500
 
 /** What a primary needs to know. */
@@ -43,6 +43,7 @@ export const layer = (options: Options) =>
       const operations = WorkerOperations.make(workers, status, yield* DateTime.nowAsDate)
       yield* observe(workers, operations)
       const { address, webSocketUrl } = yield* workers.start
+      yield* Effect.timeoutOption(WorkerOperations.refresh(workers), REFRESH_MILLIS)
       status.state = "ready"
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {

@@ -72,11 +72,11 @@ export const pastOf = (stats: Stats): Stats => ({
   departures: { ...stats.departures, failed: stats.departures.failed + stats.clients }
 })
 
+/** A room of several processes always has a bus; it is down as long as none of them has reported. */
 export const busOf = (all: ReadonlyArray<BusStats>): BusStats => {
   const sum = (of: (stats: BusStats) => number) => all.reduce((total, stats) => total + of(stats), 0)
-  const states = new Set(all.map(({ state }) => state))
   return {
-    state: states.has("down") ? "down" : states.has("up") ? "up" : "none",
+    state: all.length > 0 && all.every(({ state }) => state === "up") ? "up" : "down",
     batchesOut: sum(({ batchesOut }) => batchesOut),
     bytesOut: sum(({ bytesOut }) => bytesOut),
     batchesIn: sum(({ batchesIn }) => batchesIn),

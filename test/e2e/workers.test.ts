@@ -97,6 +97,10 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
       const { server } = yield* start(ADMIN)
       const { metric } = yield* admin(server)
       assert.strictEqual(workersOf(server).length, 2)
+      assert.deepStrictEqual(
+        yield* Effect.promise(() => Promise.all([metric("summoner_ready"), metric("summoner_bus_up")])),
+        [1, 1]
+      )
       const clients = yield* room(server.port, 8)
       yield* until(
         () =>

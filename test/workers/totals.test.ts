@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { noDepartures } from "../../src/relay/Departure.ts"
 import { Histogram } from "../../src/relay/Histogram.ts"
 import { noTotals } from "../../src/relay/Incidents.ts"
+import { type BusStats, NOTHING_EXCHANGED } from "../../src/relay/Bus.ts"
 import type { Stats } from "../../src/relay/Roster.ts"
-import { pastOf, statsOf } from "../../src/workers/totals.ts"
+import { busOf, pastOf, statsOf } from "../../src/workers/totals.ts"
 
 const histogram = (...values: ReadonlyArray<number>) => {
   const histogram = new Histogram([1, 10, 100])
@@ -64,5 +65,15 @@ describe("statsOf", () => {
     const gone = Object.values(stats.departures).reduce((sum, count) => sum + count, 0)
     assert.strictEqual(stats.connections, stats.clients + gone)
     assert.deepStrictEqual(stats.fanOut, histogram(1, 50))
+  })
+})
+
+describe("the bus of all workers", () => {
+  const up: BusStats = { ...NOTHING_EXCHANGED, state: "up", batchesOut: 2, lost: 1 }
+
+  it("is up when that of each is, and down before any has reported", () => {
+    assert.strictEqual(busOf([]).state, "down")
+    assert.deepStrictEqual(busOf([up, up]), { ...up, batchesOut: 4, lost: 2 })
+    assert.strictEqual(busOf([up, { ...up, state: "down" }]).state, "down")
   })
 })
