@@ -333,7 +333,7 @@ export const layer = Layer.effect(
     return Bus.of({
       self,
       publishUnsafe: (parts) => outbound.publish(parts),
-      joinRoom: (joined) => room.fill(joined),
+      joinRoom: (joined) => room.hold(joined),
       tellUnsafe: (message, to) => {
         if (!isConnected || connection === undefined) return
         const text = Buffer.from(message)
@@ -343,7 +343,7 @@ export const layer = Layer.effect(
       },
       listen: (listener) =>
         Effect.andThen(
-          control.fill(listener),
+          control.hold(listener),
           Effect.sync(() => {
             if (isConnected) listener.onUp()
           })

@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 export class Slot<A> {
   current: A | undefined
 
-  /** Puts it there, until the scope ends. */
-  fill(value: A): Effect.Effect<void, never, Scope.Scope> {
+  /** Puts `value` there, until the scope ends. */
+  hold(value: A): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => {
         this.current = value

@@ -112,7 +112,7 @@ export class TestBus {
           tellUnsafe: (message, to) =>
             this.#send(process, to, ({ control }) => control.current?.onMessage(message, name)),
           joinRoom: (room) =>
-            process.room.fill({
+            process.room.hold({
               ...room,
               onBatch: (batch) => {
                 counts.batchesIn++
@@ -122,7 +122,7 @@ export class TestBus {
             }),
           listen: (control) =>
             Effect.andThen(
-              process.control.fill(control),
+              process.control.hold(control),
               Effect.sync(() => {
                 if (process.isUp) control.onUp()
               })

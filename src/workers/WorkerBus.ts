@@ -60,10 +60,10 @@ export const layer = Layer.effect(
     return Bus.of({
       self: { id: String(mesh.id), name: `worker ${mesh.id}`, isSupervised: true },
       publishUnsafe: mesh.publishUnsafe,
-      joinRoom: (joined) => room.fill(joined),
+      joinRoom: (joined) => room.hold(joined),
       tellUnsafe: (message, to) =>
         void mesh.tellUnsafe(Frames.CONTROL, message, to === undefined ? undefined : Number(to)),
-      listen: (listener) => Effect.andThen(control.fill(listener), Effect.sync(listener.onUp)),
+      listen: (listener) => Effect.andThen(control.hold(listener), Effect.sync(listener.onUp)),
       statsUnsafe: () => ({ state: "up", ...mesh.statsUnsafe(), ...counts, duplicates: 0, reconnects: 0 })
     })
   })

@@ -26,6 +26,7 @@ export interface BusStats {
     readonly malformed: number;
     readonly reconnects: number;
 }
+export declare const NOTHING_EXCHANGED: BusStats;
 export interface BusSelf {
     readonly id: string;
     readonly name: string;
