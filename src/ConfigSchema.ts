@@ -4,79 +4,10 @@
  * Names and grouping are those of the file. Durations are in the unit their name ends in, and may be longer than one timer
  * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
  */
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as SchemaAST from "effect/SchemaAST"
-import * as SchemaGetter from "effect/SchemaGetter"
 import * as NatsUrl from "./bus/NatsUrl.ts"
-import { HIDDEN, withoutCredentials } from "./ConfigReport.ts"
+import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./ConfigForms.ts"
 import { isLoopback, isNetwork } from "./ipNetwork.ts"
-
-const text = Schema.String.annotate({ expected: "a string" })
-
-const path = Schema.NonEmptyString.annotate({ expected: "a file name" })
-
-/**
- * What a text has to look like.
- *
- * @param pattern what editors are told of it, as a regular expression
- * @param sample what property tests make
- */
-const form = (accepts: (text: string) => boolean, pattern: string, sample: string) =>
-  Schema.makeFilter(accepts, {
-    toJsonSchema: () => ({ pattern }),
-    arbitraryConstraint: { patterns: [{ source: sample, flags: "" }] }
-  })
-
-const flag = Schema.Boolean.annotate({ expected: "true or false" })
-
-const whole = (minimum: number, maximum?: number) =>
-  maximum === undefined
-    ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(minimum)).annotate({
-        expected: `a whole number, ${minimum} or more`
-      })
-    : Schema.Int.check(Schema.isBetween({ minimum, maximum })).annotate({
-        expected: `a whole number from ${minimum} to ${maximum}`
-      })
-
-const oneOf = <const L extends ReadonlyArray<string>>(literals: L) =>
-  Schema.Literals(literals).annotate({
-    expected: `one of ${literals.map((literal) => JSON.stringify(literal)).join(", ")}`
-  })
-
-const orNull = <T>(schema: Schema.Codec<T>, expected: string) =>
-  Schema.NullOr(schema).annotate({ expected: `null or ${expected}` })
-
-/** A key that the file may leave out. */
-const key = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) =>
-  schema
-    .annotate({ default: defaultValue, description })
-    .pipe(Schema.withDecodingDefaultTypeKey<Schema.Codec<T, E>>(Effect.succeed(defaultValue)))
-
-/**
- * A key that the file may leave out or set to `null`, which both mean the default.
- *
- * @param written the default, as one would write it in a file
- */
-const nullableKey = <T, E>(
-  schema: Schema.Codec<T, E>,
-  defaultValue: T,
-  description: string,
-  written: unknown = defaultValue
-) =>
-  Schema.toType(schema.annotate({ default: defaultValue, description })).pipe(
-    Schema.encodeTo(Schema.optionalKey(Schema.NullOr(schema).annotate({ default: written as never, description })), {
-      decode: SchemaGetter.transformOptional((value: Option.Option<T | null>) =>
-        Option.some(Option.match(value, { onNone: () => defaultValue, onSome: (given) => given ?? defaultValue }))
-      ),
-      encode: SchemaGetter.passthroughSubtype<T | null, T>()
-    })
-  )
-
-/** A group of keys, each with its own default. */
-const group = <T, E>(schema: Schema.Codec<T, E>, description: string) =>
-  nullableKey(schema.annotate({ expected: "an object" }), Schema.decodeUnknownSync(schema)({}), description, {})
 
 /** Python's names, the least severe first. */
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
@@ -285,24 +216,16 @@ const WebSocket = Schema.Struct({
     "TCP port for WebSocket clients. `null` turns them off; 0 takes a free one, which the log names."
   ),
   path: key(
-    Schema.String.check(
-      Schema.makeFilter((path) => /^\/[^?#\s]*$/.test(path), {
-        toJsonSchema: () => ({ pattern: "^/[^?#\\s]*$" }),
-        arbitraryConstraint: { patterns: [{ source: "^/[a-z]{0,9}$", flags: "" }] }
-      })
-    ).annotate({ expected: 'a path that begins with "/", without "?", "#" and spaces' }),
+    Schema.String.check(form((path) => /^\/[^?#\s]*$/.test(path), "^/[^?#\\s]*$", "^/[a-z]{0,9}$")).annotate({
+      expected: 'a path that begins with "/", without "?", "#" and spaces'
+    }),
     "/",
     "Path of the URL that WebSocket clients connect to."
   ),
   origins: key(
     Schema.Array(
       text
-        .check(
-          Schema.makeFilter(isOrigin, {
-            toJsonSchema: () => ({ pattern: "^(\\*|null|[a-z][a-z0-9+.-]*://[^/?#@\\sA-Z]+)$" }),
-            arbitraryConstraint: { patterns: [{ source: "^https://[a-z]{1,9}$", flags: "" }] }
-          })
-        )
+        .check(form(isOrigin, "^(\\*|null|[a-z][a-z0-9+.-]*://[^/?#@\\sA-Z]+)$", "^https://[a-z]{1,9}$"))
         .annotate({ expected: ORIGIN })
     ).annotate({
       expected: `a list: each ${ORIGIN}`
@@ -448,81 +371,3 @@ export const defaults: Values = Schema.decodeSync(Values)({})
  * @returns `"rust"` with every protection, `"python"` for the plain relay
  */
 export const profileOf = (version: Values["version"]): "rust" | "python" => (version === "python" ? "python" : "rust")
-
-/** One key of `server.json`, or one group of keys, as reports and the documentation show it. */
-export interface Key {
-  /** `hyper_parameters.slow_consumer.policy` */
-  readonly path: string
-  readonly isGroup: boolean
-  /** Whether its values are strings, apart from `null`. */
-  readonly isText: boolean
-  readonly expected: string
-  /** `undefined` for a key that is ignored. */
-  readonly default: unknown
-  readonly description: string
-  /** What each item of a list has to be. */
-  readonly itemExpected: string | undefined
-  /** Whether its value must not be shown to anybody. */
-  readonly isSecret: boolean
-}
-
-const itemOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined =>
-  SchemaAST.isUnion(ast)
-    ? ast.types.map(itemOf).find((item) => item !== undefined)
-    : SchemaAST.isArrays(ast)
-      ? ast.rest[0]
-      : undefined
-
-const expectedOf = (ast: SchemaAST.AST | undefined): string | undefined =>
-  ast === undefined ? undefined : (SchemaAST.resolve(ast)?.["expected"] as string | undefined)
-
-const isText = (ast: SchemaAST.AST): boolean =>
-  SchemaAST.isUnion(ast)
-    ? ast.types.every((type) => SchemaAST.isNull(type) || isText(type))
-    : SchemaAST.isString(ast) ||
-      SchemaAST.isTemplateLiteral(ast) ||
-      (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
-
-const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
-  SchemaAST.isObjects(ast)
-    ? ast.propertySignatures.flatMap(({ name, type }) => {
-        const path = prefix + String(name)
-        const annotations = SchemaAST.resolve(type)
-        return [
-          {
-            path,
-            isGroup: SchemaAST.isObjects(type),
-            isText: isText(type),
-            expected: String(annotations?.["expected"]),
-            default: annotations?.["default"],
-            description: String(annotations?.["description"]),
-            itemExpected: expectedOf(itemOf(type)),
-            isSecret: annotations?.["secret"] === true
-          },
-          ...keysOf(type, `${path}.`)
-        ]
-      })
-    : []
-
-/** Every key and group that `server.json` may have, in the order of the schema. */
-export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
-
-/** What may be shown to anybody of the value that a key has: nothing of a secret, no password in a URL. */
-export const shown = ({ isSecret }: Pick<Key, "isSecret">, value: unknown): unknown => {
-  if (isSecret) return value === null ? null : HIDDEN
-  if (Array.isArray(value)) return value.map((item) => shown({ isSecret }, item))
-  return typeof value === "string" ? withoutCredentials(value) : value
-}
-
-/** A configuration as it may be shown to anybody. */
-export const withoutSecrets = (values: Values): Values => {
-  const known = new Map(keys().map((key) => [key.path, key]))
-  const visible = (group: object, prefix: string): object =>
-    Object.fromEntries(
-      Object.entries(group).map(([name, value]) => {
-        const key = known.get(prefix + name)!
-        return [name, key.isGroup ? visible(value, `${prefix}${name}.`) : shown(key, value)]
-      })
-    )
-  return visible(values, "") as Values
-}

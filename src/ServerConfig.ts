@@ -9,10 +9,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import * as ConfigReport from "./ConfigReport.ts"
-import { defaults, keys, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
+import { keys } from "./ConfigKeys.ts"
+import { defaults, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
-export { defaults, type Key, keys, profileOf, shown, Values, withoutSecrets, type Written } from "./ConfigSchema.ts"
+export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts"
+export { defaults, profileOf, Values, type Written } from "./ConfigSchema.ts"
 
 /** A configuration, and what its author should change although it works. */
 export interface Loaded {

@@ -351,16 +351,3 @@ export interface Written extends Schema.Codec.Encoded<typeof Values> {
 }
 export declare const defaults: Values;
 export declare const profileOf: (version: Values["version"]) => "rust" | "python";
-export interface Key {
-    readonly path: string;
-    readonly isGroup: boolean;
-    readonly isText: boolean;
-    readonly expected: string;
-    readonly default: unknown;
-    readonly description: string;
-    readonly itemExpected: string | undefined;
-    readonly isSecret: boolean;
-}
-export declare const keys: () => ReadonlyArray<Key>;
-export declare const shown: ({ isSecret }: Pick<Key, "isSecret">, value: unknown) => unknown;
-export declare const withoutSecrets: (values: Values) => Values;

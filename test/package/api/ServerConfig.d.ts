@@ -5,7 +5,8 @@ import * as Result from "effect/Result";
 import * as ConfigReport from "./ConfigReport.ts";
 import { Values, type Written } from "./ConfigSchema.ts";
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts";
-export { defaults, type Key, keys, profileOf, shown, Values, withoutSecrets, type Written } from "./ConfigSchema.ts";
+export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts";
+export { defaults, profileOf, Values, type Written } from "./ConfigSchema.ts";
 export interface Loaded {
     readonly values: Values;
     readonly warnings: ReadonlyArray<string>;

@@ -1,0 +1,82 @@
+/** What reports, the documentation and variables need to know of each key of `server.json`, and what may be shown of its value. */
+import * as SchemaAST from "effect/SchemaAST"
+import { HIDDEN, withoutCredentials } from "./ConfigReport.ts"
+import { Values } from "./ConfigSchema.ts"
+
+/** One key of `server.json`, or one group of keys, as reports and the documentation show it. */
+export interface Key {
+  /** `hyper_parameters.slow_consumer.policy` */
+  readonly path: string
+  readonly isGroup: boolean
+  /** Whether its values are strings, apart from `null`. */
+  readonly isText: boolean
+  readonly expected: string
+  /** `undefined` for a key that is ignored. */
+  readonly default: unknown
+  readonly description: string
+  /** What each item of a list has to be. */
+  readonly itemExpected: string | undefined
+  /** Whether its value must not be shown to anybody. */
+  readonly isSecret: boolean
+}
+
+const itemOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.map(itemOf).find((item) => item !== undefined)
+    : SchemaAST.isArrays(ast)
+      ? ast.rest[0]
+      : undefined
+
+const expectedOf = (ast: SchemaAST.AST | undefined): string | undefined =>
+  ast === undefined ? undefined : (SchemaAST.resolve(ast)?.["expected"] as string | undefined)
+
+const isText = (ast: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.every((type) => SchemaAST.isNull(type) || isText(type))
+    : SchemaAST.isString(ast) ||
+      SchemaAST.isTemplateLiteral(ast) ||
+      (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
+
+const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
+  SchemaAST.isObjects(ast)
+    ? ast.propertySignatures.flatMap(({ name, type }) => {
+        const path = prefix + String(name)
+        const annotations = SchemaAST.resolve(type)
+        return [
+          {
+            path,
+            isGroup: SchemaAST.isObjects(type),
+            isText: isText(type),
+            expected: String(annotations?.["expected"]),
+            default: annotations?.["default"],
+            description: String(annotations?.["description"]),
+            itemExpected: expectedOf(itemOf(type)),
+            isSecret: annotations?.["secret"] === true
+          },
+          ...keysOf(type, `${path}.`)
+        ]
+      })
+    : []
+
+/** Every key and group that `server.json` may have, in the order of the schema. */
+export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
+
+/** What may be shown to anybody of the value that a key has: nothing of a secret, no password in a URL. */
+export const shown = ({ isSecret }: Pick<Key, "isSecret">, value: unknown): unknown => {
+  if (isSecret) return value === null ? null : HIDDEN
+  if (Array.isArray(value)) return value.map((item) => shown({ isSecret }, item))
+  return typeof value === "string" ? withoutCredentials(value) : value
+}
+
+/** A configuration as it may be shown to anybody. */
+export const withoutSecrets = (values: Values): Values => {
+  const known = new Map(keys().map((key) => [key.path, key]))
+  const visible = (group: object, prefix: string): object =>
+    Object.fromEntries(
+      Object.entries(group).map(([name, value]) => {
+        const key = known.get(prefix + name)!
+        return [name, key.isGroup ? visible(value, `${prefix}${name}.`) : shown(key, value)]
+      })
+    )
+  return visible(values, "") as Values
+}
