@@ -1,4 +1,3 @@
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
@@ -17,6 +16,7 @@ import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import * as Arrival from "./Arrival.ts"
 import { Lobby } from "./Lobby.ts"
+import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts"
@@ -47,9 +47,6 @@ const SPARE_DESCRIPTORS = 8
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
 
-/** Whether the port is one that several processes of `node:cluster` share; the primary hands out connections in turn. */
-export const SharedPort = Context.Reference<boolean>("summoner-server/SharedPort", { defaultValue: () => false })
-
 /** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (contract, section 1; seed, "Operational model"). */
 export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect(
   Listener,
@@ -72,14 +69,24 @@ const listenOn = Effect.fnUntraced(function* (
     fork(door.session(new TcpConnection(socket, client, onTls)))
   }
   const bound = yield* accept({ config, tls, door, at: config, isShakingHands: false, receive })
-  const { clientPlaces, descriptors } = capacity(config)
-  if (clientPlaces < door.maxClientsUnsafe()) {
-    yield* Effect.logInfo(
-      `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
-    )
-  }
+  if (!(yield* SharedPort)) yield* announceCapacity(config, door.maxClientsUnsafe())
   return bound
 })
+
+/**
+ * Says for how many clients there are file descriptors, if for fewer than may come.
+ *
+ * @param processes how many share the port
+ */
+export const announceCapacity = (config: ServerConfig["Service"], maxClients: number, processes = 1) =>
+  Effect.suspend(() => {
+    const { clientPlaces, descriptors } = capacity(config)
+    if (processes * clientPlaces >= maxClients) return Effect.void
+    const who = processes === 1 ? "this process" : `each of ${processes} processes`
+    return Effect.logInfo(
+      `room for ${processes * clientPlaces} clients only: ${who} may open ${descriptors} files (ulimit -n)`
+    )
+  })
 
 /** What accepts connections for a transport. */
 export interface Options {

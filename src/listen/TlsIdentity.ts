@@ -12,6 +12,7 @@ import { formatProblem, Problem } from "../ConfigReport.ts"
 import { escapeText } from "../logging/LogFormat.ts"
 import { Reloads } from "../Reloads.ts"
 import { ServerConfig, type Values } from "../ServerConfig.ts"
+import { SharedPort } from "./SharedPort.ts"
 
 /** TLS cannot be used as it is configured. */
 export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
@@ -101,23 +102,27 @@ export class TlsIdentity extends Context.Service<
     TlsIdentity,
     Effect.gen(function* () {
       const { tls } = yield* ServerConfig
+      const isShared = yield* SharedPort
+      const aloud = (effect: Effect.Effect<void>) => (isShared ? Effect.void : effect)
       let current = yield* load(tls)
       if (current !== undefined) {
-        yield* announce(current, tls)
+        yield* aloud(announce(current, tls))
         const { onReload } = yield* Reloads
         const renew = load(tls).pipe(
           Effect.flatMap((renewed) => {
             current = renewed
-            return renewed === undefined ? Effect.void : announce(renewed, tls)
+            return renewed === undefined ? Effect.void : aloud(announce(renewed, tls))
           }),
           Effect.catchTag("TlsError", ({ issues }) =>
-            Effect.forEach(issues, (issue) => Effect.logError(`TLS goes on as it was: ${formatProblem(issue)}`), {
-              discard: true
-            })
+            aloud(
+              Effect.forEach(issues, (issue) => Effect.logError(`TLS goes on as it was: ${formatProblem(issue)}`), {
+                discard: true
+              })
+            )
           )
         )
         yield* onReload(renew)
-        yield* Effect.suspend(() => warnOfExpiry(current!, tls)).pipe(
+        yield* aloud(Effect.suspend(() => warnOfExpiry(current!, tls))).pipe(
           Effect.delay(DAY_MILLIS),
           Effect.forever,
           Effect.tapCause((cause) => Effect.logError("nobody looks at the certificate's end any more", cause)),

@@ -23,6 +23,9 @@ const LONGEST_PAUSE_MILLIS = 10_000
 /** A worker that has run for so long has not crashed because it was started, in milliseconds. */
 const STABLE_MILLIS = 10_000
 
+/** A worker that has not reported for so many seconds in a row is stuck. */
+const STUCK_SECONDS = 30
+
 /** What a worker may take for its end beside `shutdown_grace_ms`: for the bus, and its last log lines. */
 const END_MILLIS = 6000
 
@@ -114,12 +117,24 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
     return worker
   }
 
+  /** Only the end of the process sends its clients to another one. */
+  const killOnceStuck = Effect.fnUntraced(function* (worker: WorkerProcess) {
+    yield* untilStuck(worker)
+    // One that is ending reports no more, and has a time limit of its own.
+    if (isStopping) return
+    yield* Effect.logError(
+      `worker ${worker.number} (process ${worker.pid}) has not been heard of for ${STUCK_SECONDS} s, and is killed`
+    )
+    worker.kill()
+  })
+
   /** Keeps one worker running. */
   const keep = Effect.fnUntraced(function* (number: number) {
     let pause = FIRST_PAUSE_MILLIS
     while (true) {
       const worker = spawn(number)
-      const end = yield* Deferred.await(worker.ended)
+      const ended = Deferred.await(worker.ended)
+      const end = yield* Effect.raceFirst(ended, Effect.andThen(killOnceStuck(worker), ended))
       live.delete(worker)
       reachable.delete(worker.id)
       if (isStopping) return
@@ -209,6 +224,20 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
 })
 
 export type Workers = Effect.Success<ReturnType<typeof make>>
+
+/**
+ * Done when a worker that has reported does so no more. Counted in looks, not in time: where the whole server was stopped for a while, and goes
+ * on, nobody was stuck.
+ */
+export const untilStuck = Effect.fnUntraced(function* (worker: Pick<WorkerProcess, "report">) {
+  let last = worker.report
+  let seconds = 0
+  while (seconds < STUCK_SECONDS) {
+    yield* Effect.sleep(1000)
+    seconds = worker.report === undefined || worker.report !== last ? 0 : seconds + 1
+    last = worker.report
+  }
+})
 
 const takeLines = (lines: Uint8Array, intake: LogIntake): void => {
   for (const line of Buffer.from(lines.buffer, lines.byteOffset, lines.length).toString().split("\n")) {

@@ -6,6 +6,8 @@ import * as Metric from "effect/Metric"
 import * as Net from "node:net"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { ConfigReload } from "../ConfigReload.ts"
+import * as TcpListener from "../listen/TcpListener.ts"
+import { TlsIdentity } from "../listen/TlsIdentity.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { Lifecycle } from "../relay/Lifecycle.ts"
 import { type BoundAddress, ListenError } from "../relay/Listener.ts"
@@ -26,8 +28,8 @@ export interface Options {
 }
 
 /**
- * A server of several workers, which listens once the layer is built. Its `ConfigReload` reaches them all. Fails with `ListenError`, and
- * with `WorkersError` if they do not start.
+ * A server of several workers, which listens once the layer is built. Its `ConfigReload` reaches them all. Fails with `ListenError` or
+ * `TlsError`, and with `WorkersError` if they do not start.
  */
 export const layer = (options: Options) =>
   Layer.effect(
@@ -43,6 +45,7 @@ export const layer = (options: Options) =>
       const operations = WorkerOperations.make(workers, status, yield* DateTime.nowAsDate)
       yield* observe(workers, operations)
       const { address, webSocketUrl } = yield* workers.start
+      yield* TcpListener.announceCapacity(config, config.hyper_parameters.max_clients, options.count)
       yield* Effect.timeoutOption(WorkerOperations.refresh(workers), REFRESH_MILLIS)
       status.state = "ready"
       yield* Effect.addFinalizer(() =>
@@ -60,7 +63,11 @@ export const layer = (options: Options) =>
         apply: (next) => Effect.tap(reload.apply(next), () => Effect.sync(() => workers.reloadUnsafe(next)))
       })
     })
-  ).pipe(Layer.provide(AdminServer.layer))
+  ).pipe(
+    Layer.provide(AdminServer.layer),
+    // Each worker has its own. This one is for the log and the metrics of all of them.
+    Layer.provide(TlsIdentity.layer)
+  )
 
 /** What operators see: of all workers, in one place. */
 const observe = Effect.fnUntraced(

@@ -5,6 +5,10 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
+import * as Tls from "node:tls"
+import * as NatsServer from "../bus/NatsServer.ts"
+import { SOAK } from "../faults/form.ts"
+import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
@@ -53,10 +57,8 @@ const isAlive = (pid: number): boolean => {
 
 const hasEnded = (client: TcpClient.TcpClient) => client.socket.readableEnded || client.socket.closed
 
-/** Clients that connect one after the other, and all hear each other. */
-const room = Effect.fnUntraced(function* (port: number, count: number) {
-  const clients: Array<TcpClient.TcpClient> = []
-  for (let i = 0; i < count; i++) clients.push(yield* TcpClient.connect(port))
+/** Waits until all hear each other. */
+const settle = Effect.fnUntraced(function* (clients: ReadonlyArray<TcpClient.TcpClient>) {
   const [first, ...others] = clients as [TcpClient.TcpClient, ...Array<TcpClient.TcpClient>]
   // A line of the first reaches all only once all are in the room.
   for (const other of others) yield* TcpClient.settled(first, other)
@@ -66,7 +68,30 @@ const room = Effect.fnUntraced(function* (port: number, count: number) {
       if (other !== client) while ((yield* other.line) !== TcpClient.envelope(client, "settled")) continue
     }
   }
+})
+
+/** Clients that connect one after the other, and all hear each other. */
+const room = Effect.fnUntraced(function* (port: number, count: number) {
+  const clients: Array<TcpClient.TcpClient> = []
+  for (let i = 0; i < count; i++) clients.push(yield* TcpClient.connect(port))
+  yield* settle(clients)
   return clients
+})
+
+/** All speak at once: each line reaches all the others, once and in order. */
+const assertAllHearAll = Effect.fnUntraced(function* (clients: ReadonlyArray<TcpClient.TcpClient>) {
+  const contents = Array.from({ length: 200 }, (_, i) => `line ${i}`)
+  for (const content of contents) for (const client of clients) client.send(`${content}\n`)
+  for (const client of clients) {
+    const got = yield* client.lines((clients.length - 1) * contents.length)
+    for (const sender of clients) {
+      const expected = sender === client ? [] : contents.map((content) => TcpClient.envelope(sender, content))
+      assert.deepStrictEqual(
+        got.filter((line) => line.includes(JSON.stringify(sender.address))),
+        expected
+      )
+    }
+  }
 })
 
 const admin = Effect.fnUntraced(function* (server: Cli.Running) {
@@ -108,18 +133,7 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
         // In turn, but whoever is still busy with the last one is passed over.
         ([one = 0, two = 0]) => one + two === 8 && Math.min(one, two) >= 2
       )
-      const contents = Array.from({ length: 200 }, (_, i) => `line ${i}`)
-      for (const content of contents) for (const client of clients) client.send(`${content}\n`)
-      for (const client of clients) {
-        const got = yield* client.lines(7 * contents.length)
-        for (const sender of clients) {
-          const expected = sender === client ? [] : contents.map((content) => TcpClient.envelope(sender, content))
-          assert.deepStrictEqual(
-            got.filter((line) => line.includes(JSON.stringify(sender.address))),
-            expected
-          )
-        }
-      }
+      yield* assertAllHearAll(clients)
       assert.strictEqual(server.output().match(/listening on/g)?.length, 1)
       const last = yield* TcpClient.connect(server.port)
       yield* server.printed(new RegExp(`${last.address} connected \\(9 clients\\)\n`))
@@ -436,6 +450,112 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
     })
   )
 
+  it.live.skipIf(!SOAK)(
+    `ends a process that stays stuck, and has another one soon${SOAK ? "" : " (skipped: with SOAK=1)"}`,
+    () =>
+      Effect.gen(function* () {
+        const { server } = yield* start()
+        const [stuck] = workersOf(server)
+        const clients = yield* room(server.port, 6)
+        process.kill(stuck!, "SIGSTOP")
+        yield* Effect.sleep("30 seconds")
+        yield* server.printed(new RegExp(`process ${stuck}\\) has not been heard of for 30 s, and is killed\n`))
+        yield* until(
+          () => clients.filter(hasEnded).length,
+          (ended) => ended > 0
+        )
+        yield* settle([...clients.filter((client) => !hasEnded(client)), yield* TcpClient.connect(server.port)])
+      }),
+    60_000
+  )
+
+  it.live.skipIf(!Certificates.hasOpenssl)(`has one TLS identity${Certificates.withOpenssl}`, () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      certificates.write(
+        "server.json",
+        JSON.stringify({
+          port: 0,
+          ...ADMIN,
+          tls: { cert: "server.pem", key: "server-key.pem" },
+          hyper_parameters: { worker_threads: 2, ...OPEN }
+        })
+      )
+      const server = yield* Cli.listening([], { cwd: certificates.directory })
+      const { metric } = yield* admin(server)
+      const days = async () => {
+        const expiry = await metric("summoner_tls_certificate_expiry_time_seconds")
+        return Math.round((expiry - Date.now() / 1000) / 86_400)
+      }
+      assert.strictEqual(yield* Effect.promise(days), 90)
+
+      certificates.signed("server", "/CN=renewed", "server.ext", 20)
+      server.process.kill("SIGHUP")
+      yield* server.printed(/TLS as CN=renewed, until/)
+      yield* server.printed(/server\.pem expires in \d+ days/)
+      assert.strictEqual(yield* Effect.promise(days), 20)
+      // Workers follow.
+      for (let i = 0; i < 2; i++) {
+        yield* until(
+          () => subjectAt(server.port),
+          (subject) => subject === "renewed"
+        )
+      }
+      certificates.write("server.pem", "nonsense")
+      server.process.kill("SIGHUP")
+      yield* server.printed(/ERROR - TLS goes on as it was: tls\.cert: .* which is not PEM\n/)
+      assert.strictEqual(yield* Effect.promise(() => subjectAt(server.port)), "renewed")
+      for (const once of [/TLS as CN=localhost/g, /TLS as CN=renewed/g, /expires in/g, /as it was/g]) {
+        assert.strictEqual(server.output().match(once)?.length, 1, String(once))
+      }
+
+      const other = yield* Cli.start([], { cwd: certificates.directory })
+      assert.strictEqual((yield* other.exit).code, 1)
+      assert.match(
+        other.output(),
+        /\nerror: tls\.cert: expected a certificate \(PEM\), found server\.pem, which is not PEM\n$/
+      )
+    })
+  )
+
+  it.live.skipIf(!NatsServer.isInstalled)(
+    `is one room with the processes of another machine, by NATS${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
+    () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.make(yield* NatsServer.freePort)
+        yield* nats.start
+        const servers = yield* Effect.forEach(["a", "b"], (name) =>
+          Effect.map(start({ ...ADMIN, cluster: { nats: { servers: [nats.url], name } } }), ({ server }) => server)
+        )
+        for (const server of servers) {
+          const { json } = yield* admin(server)
+          const { cluster } = yield* until(
+            () => json("/api/stats"),
+            ({ cluster }) => cluster.peers.length === 3
+          )
+          assert.strictEqual(cluster.state, "up")
+        }
+        const clients = yield* Effect.forEach([0, 1, 0, 1, 0, 1, 0, 1], (i) => TcpClient.connect(servers[i]!.port))
+        yield* settle(clients)
+        yield* assertAllHearAll(clients)
+
+        process.kill(workersOf(servers[0]!)[0]!, "SIGKILL")
+        yield* until(
+          () => clients.filter(hasEnded).length,
+          (ended) => ended > 0
+        )
+        const left = clients.filter((client) => !hasEnded(client))
+        assert.isAtLeast(left.length, 5)
+        left.push(yield* TcpClient.connect(servers[0]!.port))
+        yield* settle(left)
+        yield* assertAllHearAll(left)
+        for (const server of servers) {
+          server.process.kill("SIGTERM")
+          assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        }
+      })
+  )
+
   it.live("writes one log, each line whole", () =>
     Effect.gen(function* () {
       const { cwd, server } = yield* start({
@@ -500,6 +620,15 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
     })
   )
 })
+
+/** Whose certificate a new client is shown. */
+const subjectAt = (port: number) =>
+  new Promise<unknown>((resolve, reject) => {
+    const socket = Tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().subject.CN)
+      socket.destroy()
+    }).on("error", reject)
+  })
 
 /** What a client gets that is turned away. */
 const firstLine = (port: number) =>

@@ -1,4 +1,3 @@
-import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
@@ -10,8 +9,8 @@ import { ServerConfig } from "../ServerConfig.ts";
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts";
 export type { Peer } from "./TcpConnection.ts";
-export declare const SharedPort: Context.Reference<boolean>;
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
+export declare const announceCapacity: (config: ServerConfig["Service"], maxClients: number, processes?: number) => Effect.Effect<void, never, never>;
 export interface Options {
     readonly config: ServerConfig["Service"];
     readonly tls: TlsIdentity["Service"];
