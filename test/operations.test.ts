@@ -63,6 +63,7 @@ describe("clients", () => {
         {
           address: a.address,
           ip: "10.0.0.1",
+          transport: "tcp",
           connectedSince: new Date(0),
           linesIn: 3,
           linesOut: 0,
@@ -74,6 +75,7 @@ describe("clients", () => {
         {
           address: b.address,
           ip: "10.0.0.2",
+          transport: "tcp",
           connectedSince: new Date(3000),
           linesIn: 0,
           linesOut: 3,

@@ -14,6 +14,7 @@ const described = <S extends Schema.Top>(schema: S, description: string) => sche
 export const Client = Schema.Struct({
   address: described(Schema.String, "ip:port, its name in envelopes, logs and actions"),
   ip: Schema.String,
+  transport: described(Schema.String, "How it has come: tcp, websocket"),
   connected_at: described(Schema.String, "ISO 8601"),
   state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"]),
   lines_in: Schema.Finite,
@@ -30,6 +31,7 @@ export const Client = Schema.Struct({
 const sortable = [
   "address",
   "ip",
+  "transport",
   "connected_at",
   "state",
   "lines_in",

@@ -14,6 +14,7 @@ type Client = typeof AdminApi.Client.Type
 export const client = (info: ClientInfo): Client => ({
   address: info.address,
   ip: info.ip,
+  transport: info.transport,
   connected_at: info.connectedSince.toISOString(),
   state: info.state,
   lines_in: info.linesIn,
@@ -47,6 +48,7 @@ export const clients = (
 const SORTED_BY: { readonly [field in NonNullable<Query["sort"]>]: (info: ClientInfo) => string | number } = {
   address: ({ address }) => address,
   ip: ({ ip }) => ip,
+  transport: ({ transport }) => transport,
   connected_at: ({ connectedSince }) => connectedSince.getTime(),
   state: ({ state }) => state,
   lines_in: ({ linesIn }) => linesIn,

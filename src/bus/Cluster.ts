@@ -26,7 +26,7 @@ const MAX_LISTED = 10_000
 /** The most quarantined addresses that a process tells another that has just come, the newest of them. */
 const MAX_TOLD = 10_000
 
-/** Clients or quarantined addresses in one message: some 50 KB. */
+/** Clients or quarantined addresses in one message: 100 KB at most. */
 const PER_MESSAGE = 200
 
 /** Questions under way at once. More have to wait. */
@@ -35,6 +35,8 @@ const QUESTIONS_AT_ONCE = 8
 const Listed = Schema.Struct({
   address: Schema.String,
   ip: Schema.String,
+  transport: Schema.String,
+  subject: Schema.optional(Schema.String),
   connectedSince: Schema.Finite,
   linesIn: Schema.Finite,
   linesOut: Schema.Finite,

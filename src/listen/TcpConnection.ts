@@ -21,6 +21,7 @@ export interface Peer {
 export class TcpConnection implements Connection {
   readonly address: string
   readonly ip: string
+  readonly transport = "tcp"
   readonly subject: string | undefined
   onWritable: () => void = () => {}
 

@@ -31,6 +31,7 @@ const CLOSE_CODES: { readonly [kind in DepartureKind]: number } = {
 export class WebSocketConnection implements Connection {
   readonly address: string
   readonly ip: string
+  readonly transport = "websocket"
   readonly subject: string | undefined
   onWritable: () => void = () => {}
 

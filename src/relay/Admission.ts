@@ -56,6 +56,8 @@ export interface Sender {
   /** `ip:port` */
   readonly address: string
   readonly ip: string
+  /** How it has come: `tcp`, `websocket`. */
+  readonly transport: string
   /** Whose certificate it has shown, where it was asked for one: `CN=agent-7,O=Example`. */
   readonly subject?: string | undefined
 }

@@ -31,6 +31,8 @@ export interface ClientInfo {
   /** `ip:port`: its name in envelopes, logs and every operation. */
   readonly address: string
   readonly ip: string
+  /** How it has come: `tcp`, `websocket`. */
+  readonly transport: string
   /** Whose certificate it has shown, where it was asked for one: `CN=agent-7,O=Example`. */
   readonly subject?: string | undefined
   readonly connectedSince: Date
@@ -106,10 +108,11 @@ export class Client implements Watched {
 
   get info(): ClientInfo {
     const { outbox } = this.member
-    const { address, ip, subject } = this.connection
+    const { address, ip, subject, transport } = this.connection
     return {
       address,
       ip,
+      transport,
       ...(subject !== undefined && { subject }),
       connectedSince: new Date(this.connectedMillis),
       linesIn: this.linesIn,

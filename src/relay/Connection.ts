@@ -22,6 +22,8 @@ export interface Connection {
   readonly address: string
   /** The client's IP address; an IPv4 client of a dual-stack socket has its plain IPv4 address here. */
   readonly ip: string
+  /** How it has come: `tcp`, `websocket`. */
+  readonly transport: string
   /** Whose certificate the client has shown, if it has, and the transport has verified it: `CN=agent-7,O=Example`. */
   readonly subject?: string | undefined
 

@@ -68,11 +68,12 @@ export const make: Effect.Effect<Trace | undefined> = Effect.gen(function* () {
   if ((yield* Tracer.Tracer) === Tracer.nativeTracer || !(yield* References.TracerEnabled)) return undefined
   const clock = yield* Clock.Clock
   return (connection, session) => {
-    const { address, ip } = connection
+    const { address, ip, transport } = connection
     const attributes = {
       "client.address": ip,
       "client.port": Number(address.slice(address.lastIndexOf(":") + 1)),
-      "network.transport": "tcp"
+      "network.transport": "tcp",
+      ...(transport !== "tcp" && { "network.protocol.name": transport })
     }
     // A trace of its own: what started the server ended long ago.
     return Effect.flatMap(Effect.makeSpan("connection", { root: true, kind: "server", attributes }), (span) => {

@@ -83,8 +83,11 @@ export const make = Effect.gen(function* () {
       client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
       roster.enter(client)
-      const { address, subject } = connection
-      const name = subject === undefined ? address : `${address} (${subject})`
+      const { address, subject, transport } = connection
+      const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])].join(
+        ", "
+      )
+      const name = about === "" ? address : `${address} (${about})`
       return Effect.as(Effect.logInfo(`${name} connected (${count(broadcaster.sizeUnsafe())})`), client)
     })
 
@@ -307,8 +310,8 @@ export const make = Effect.gen(function* () {
 
   /** The same for clients on whose lines the host program decides. */
   const relayAdmitted = (open: Open) => (client: Client) => {
-    const { address, closed, ip, subject } = client.connection
-    const sender = { address, ip, ...(subject !== undefined && { subject }) }
+    const { address, closed, ip, subject, transport } = client.connection
+    const sender = { address, ip, transport, ...(subject !== undefined && { subject }) }
     const admitted = Effect.flatMap(notInterrupted(open(sender)), (gate) => {
       client.gate = (line) => notInterrupted(gate(line))
       return relayAll(client)

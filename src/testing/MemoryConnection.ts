@@ -10,6 +10,10 @@ export interface Options {
   readonly highWaterMark?: number
   /** Whether the peer closes its side when it sees that the server has ended its own. */
   readonly closesOnEnd?: boolean
+  /** How it seems to have come; `tcp`, if it is left out. */
+  readonly transport?: string
+  /** Whose certificate it seems to have shown. */
+  readonly subject?: string | undefined
 }
 
 /**
@@ -19,6 +23,8 @@ export interface Options {
 export class MemoryConnection implements Connection {
   readonly address: string
   readonly ip: string
+  readonly transport: string
+  readonly subject: string | undefined
   onWritable: () => void = () => {}
 
   /** How often the server has handed bytes to the kernel. */
@@ -34,7 +40,7 @@ export class MemoryConnection implements Connection {
   /** The server has ended its side, and the kernel has everything. */
   isEnded = false
 
-  readonly #options: Required<Options>
+  readonly #options: Required<Omit<Options, "transport" | "subject">>
   readonly #watchers = new Set<() => void>()
   /** From the peer, not yet pulled. */
   #arriving: Array<Uint8Array> = []
@@ -57,7 +63,10 @@ export class MemoryConnection implements Connection {
   constructor(address: string, options: Options = {}) {
     this.address = address
     this.ip = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1")
-    this.#options = { capacity: 0, highWaterMark: 0, closesOnEnd: true, ...options }
+    const { subject, transport = "tcp", ...others } = options
+    this.transport = transport
+    this.subject = subject
+    this.#options = { capacity: 0, highWaterMark: 0, closesOnEnd: true, ...others }
   }
 
   // The peer's side.

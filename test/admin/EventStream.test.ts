@@ -14,6 +14,7 @@ const arrival = (n: number, missed = 0): Observed<ClientChange> => ({
   client: {
     address: `10.0.0.1:${n}`,
     ip: "10.0.0.1",
+    transport: "tcp",
     connectedSince: new Date(0),
     linesIn: 0,
     linesOut: 0,

@@ -9,6 +9,7 @@ const infos = Arbitrary.map(Arbitrary.array(int(0, 9), { maxLength: 60 }), (valu
   values.map((value, i) => ({
     address: `10.0.${value}.${i}:1000`,
     ip: `10.0.${value}.${i}`,
+    transport: "tcp",
     connectedSince: new Date(i),
     linesIn: value,
     linesOut: 0,

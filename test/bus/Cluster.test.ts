@@ -241,7 +241,7 @@ describe("clients of the room", () => {
       const b = yield* start(bus, "b")
       yield* arrived
       const one = yield* a.connect({ ip: "10.0.0.1" })
-      const two = yield* b.connect({ ip: "10.0.0.2" })
+      const two = yield* b.connect({ ip: "10.0.0.2", subject: "CN=two", transport: "websocket" })
       const { clients, omitted, silent } = yield* a.relay.cluster.clients
       assert.deepStrictEqual(
         clients.map(({ address, relay }) => [address, relay]),
@@ -250,6 +250,7 @@ describe("clients of the room", () => {
           [two.address, "b"]
         ]
       )
+      assert.strictEqual(clients[1]!.subject, "CN=two")
       assert.deepStrictEqual(clients[1], { ...(yield* b.relay.clients)[0]!, relay: "b" })
       assert.deepStrictEqual([silent, omitted], [[], 0])
     })

@@ -48,11 +48,17 @@ const inRoom = (server: RelayServer["Service"], count: number) =>
 describe("a room of both kinds", () => {
   it.live("relays each line once, in order, to everybody but its sender", () =>
     Effect.gen(function* () {
-      const { connect, connectTcp, server } = yield* start(NOISY)
+      const log: Array<string> = []
+      const { connect, connectTcp, server } = yield* start(NOISY, log)
       const web = yield* connect()
       const tcp = yield* connectTcp
       const other = yield* connect()
       yield* inRoom(server, 3)
+      assert.sameMembers(
+        (yield* server.clients).map(({ address, transport }) => `${transport} ${address}`),
+        [`websocket ${web.address}`, `tcp ${tcp.address}`, `websocket ${other.address}`]
+      )
+      assert.include(log, `INFO ${web.address} (websocket) connected (1 client)`)
       web.send('say "hi" to Zoë 😀')
       assert.strictEqual(yield* tcp.line, envelope(web, 'say "hi" to Zoë 😀'))
       assert.strictEqual(yield* other.line, envelope(web, 'say "hi" to Zoë 😀'))

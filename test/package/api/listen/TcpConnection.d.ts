@@ -11,6 +11,7 @@ export declare class TcpConnection implements Connection {
     #private;
     readonly address: string;
     readonly ip: string;
+    readonly transport = "tcp";
     readonly subject: string | undefined;
     onWritable: () => void;
     constructor(socket: Net.Socket, peer: Peer, onTls?: (ip: string) => void);

@@ -26,6 +26,7 @@ export declare const disconnect: (options?: {
 export interface Sender {
     readonly address: string;
     readonly ip: string;
+    readonly transport: string;
     readonly subject?: string | undefined;
 }
 export type Gate = (line: string) => Effect.Effect<Decision>;

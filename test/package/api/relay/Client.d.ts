@@ -14,6 +14,7 @@ export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow"
 export interface ClientInfo {
     readonly address: string;
     readonly ip: string;
+    readonly transport: string;
     readonly subject?: string | undefined;
     readonly connectedSince: Date;
     readonly linesIn: number;

@@ -10,6 +10,7 @@ export declare class ConnectionLost extends ConnectionLost_base {
 export interface Connection {
     readonly address: string;
     readonly ip: string;
+    readonly transport: string;
     readonly subject?: string | undefined;
     readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>;
     readonly writeUnsafe: (bytes: Uint8Array, batch?: Uint8Array) => boolean;

@@ -5,11 +5,15 @@ export interface Options {
     readonly capacity?: number;
     readonly highWaterMark?: number;
     readonly closesOnEnd?: boolean;
+    readonly transport?: string;
+    readonly subject?: string | undefined;
 }
 export declare class MemoryConnection implements Connection {
     #private;
     readonly address: string;
     readonly ip: string;
+    readonly transport: string;
+    readonly subject: string | undefined;
     onWritable: () => void;
     writes: number;
     ends: number;
