@@ -95,7 +95,7 @@ describe("SummonerServer", () => {
       const cwd = yield* Directory.make()
       const running = yield* Cli.start([], { program, cwd })
       const [, port] = yield* running.printed(/listening on \S*:(\d+)/)
-      const [sender, witness, stuck] = yield* Effect.all([1, 2, 3].map(() => TcpClient.connect(Number(port))))
+      const [sender, witness, stuck] = yield* Effect.forEach([1, 2, 3], () => TcpClient.connect(Number(port)))
       yield* TcpClient.settled(sender!, witness!)
       yield* TcpClient.settled(sender!, stuck!)
       // More than the kernel holds for a client that does not read.

@@ -378,10 +378,8 @@ export const make = Effect.gen(function* () {
 
 /** An interruption from within the host program's own effects is a defect of theirs, not the end of the server. */
 const notInterrupted = <A, R>(effect: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
-  Effect.catchCause(effect, (cause) =>
-    Cause.hasInterruptsOnly(cause)
-      ? Effect.die(new Error("the gate of a client was interrupted"))
-      : Effect.failCause(cause)
+  Effect.catchCauseIf(effect, Cause.hasInterruptsOnly, () =>
+    Effect.die(new Error("the gate of a client was interrupted"))
   )
 
 const count = (clients: number) => (clients === 1 ? "1 client" : `${clients} clients`)

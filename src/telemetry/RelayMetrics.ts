@@ -82,13 +82,14 @@ const DEPARTURES: { readonly [kind in DepartureKind]: string } = {
 export const register = Effect.fnUntraced(function* (operations: Operations) {
   const registrations = yield* Registrations.make
   const logger = yield* Effect.serviceOption(RelayLogger)
+  const runSync = Effect.runSyncWith(yield* Effect.context())
   const tls = Option.getOrUndefined(yield* Effect.serviceOption(TlsIdentity))
 
   let latest: Reading | undefined
   /** All metrics are read in one go: for that, the server is asked once. */
   const read = (): Reading => {
     if (latest === undefined) {
-      latest = Effect.runSync(
+      latest = runSync(
         Effect.all({
           state: operations.state,
           stats: operations.stats,

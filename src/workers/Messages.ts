@@ -11,6 +11,9 @@ import type { Stats } from "../relay/Roster.ts"
 import type { Values } from "../ServerConfig.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 
+// Calls go by name, with arguments or without.
+// @effect-diagnostics lazyEffect:off
+
 /** What a worker does for the primary, and what becomes of it. */
 export interface Calls {
   readonly clients: () => Effect.Effect<ReadonlyArray<ClientInfo>>

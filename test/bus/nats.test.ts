@@ -53,12 +53,13 @@ const relay = Effect.fnUntraced(function* (
     scope
   )
   const server = yield* Effect.provideContext(RelayServer, context)
+  const runSync = Effect.runSyncWith(context)
   return {
     name,
     server,
     port: server.address.port,
     log,
-    stats: () => Effect.runSync(server.cluster.stats),
+    stats: () => runSync(server.cluster.stats),
     stop: Scope.close(scope, Exit.void)
   }
 })

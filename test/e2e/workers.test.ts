@@ -301,13 +301,11 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
       for (const pid of [...workersOf(server), server.process.pid!]) process.kill(pid, "SIGHUP")
       yield* server.printed(/configuration: hyper_parameters\.rate_limit_msgs_per_minute: 1000000 -> 1\n/)
       for (const client of clients) {
-        yield* until(
-          () => {
-            client.send("too many\n")
-            return Effect.runPromise(Effect.timeoutOption(client.line, 200))
-          },
-          (line) => Option.getOrElse(line, () => "").startsWith("Warning: You are sending")
-        )
+        let line = Option.none<string>()
+        while (!Option.exists(line, (line) => line.startsWith("Warning: You are sending"))) {
+          client.send("too many\n")
+          line = yield* Effect.timeoutOption(client.line, 200)
+        }
       }
       assert.strictEqual(server.output().match(/rate_limit_msgs_per_minute: 1000000/g)?.length, 1)
       assert.notMatch(server.output(), /has ended/)
@@ -386,12 +384,9 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
     Effect.gen(function* () {
       const { server } = yield* start(ADMIN)
       const [, port] = yield* server.printed(/admin on http:\/\/127\.0\.0\.1:(\d+)/)
-      const abort = new AbortController()
-      yield* Effect.addFinalizer(() => Effect.sync(() => abort.abort()))
+      const signal = yield* Effect.abortSignal
       let text = ""
-      const response = yield* Effect.promise(() =>
-        fetch(`http://127.0.0.1:${port}/api/events`, { signal: abort.signal })
-      )
+      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/api/events`, { signal }))
       void (async () => {
         for await (const chunk of response.body!) text += Buffer.from(chunk).toString()
       })().catch(() => {})
