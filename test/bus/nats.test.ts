@@ -17,6 +17,7 @@ import { eventually, measured } from "../faults/Relay.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import * as NatsCredentials from "./NatsCredentials.ts"
 import * as NatsServer from "./NatsServer.ts"
 
 type NatsOptions = Partial<ServerConfig["Service"]["cluster"]["nats"]>
@@ -390,6 +391,29 @@ describe.skipIf(!NatsServer.isInstalled)(
         assert.match(bad[1]!.log.join("\n"), /WARNING bus: cannot connect to NATS at localhost:\d+: .*certificate/i)
         const all = [...good, ...bad].flatMap(({ log }) => log).join("\n")
         assert.notMatch(all, /secret|abc@|guess/)
+      })
+    )
+
+    it.live("knows the credentials that an operator has signed", () =>
+      Effect.gen(function* () {
+        const { config, credentials } = NatsCredentials.make()
+        const stranger = NatsCredentials.make()
+        const directory = yield* Directory.make({
+          "nats.conf": config,
+          "relay.creds": credentials,
+          "stranger.creds": stranger.credentials
+        })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const [a, b] = yield* Effect.forEach(["a", "b"], (name) =>
+          relay(name, nats.url, { credentials: join(directory, "relay.creds") })
+        )
+        yield* acquainted([a!, b!])
+        const one = yield* TcpClient.connect(a!.port)
+        const two = yield* TcpClient.connect(b!.port)
+        yield* TcpClient.settled(one, two)
+        const unknown = yield* relay("unknown", nats.url, { credentials: join(directory, "stranger.creds") })
+        assert.strictEqual(unknown.stats().state, "down")
+        assert.match(unknown.log.join("\n"), /WARNING bus: cannot connect to NATS at 127.0.0.1:\d+: .*Authorization/i)
       })
     )
   }
