@@ -16,8 +16,10 @@ export interface Key {
   readonly description: string
   /** What each item of a list has to be. */
   readonly itemExpected: string | undefined
-  /** Whether its value must not be shown to anybody. */
+  /** Whether a value of it may be a secret: nothing is shown of one that it does not take. */
   readonly isSecret: boolean
+  /** Whether a value that it takes must not be shown to anybody. */
+  readonly conceals: (value: unknown) => boolean
 }
 
 const itemOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined =>
@@ -37,6 +39,14 @@ const isText = (ast: SchemaAST.AST): boolean =>
       SchemaAST.isTemplateLiteral(ast) ||
       (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
 
+/** Annotation of a key: all values but `null`, or those that the function says, are secrets. */
+type Secret = true | ((value: unknown) => boolean) | undefined
+
+const secrecyOf = (secret: Secret): Pick<Key, "isSecret" | "conceals"> => ({
+  isSecret: secret !== undefined,
+  conceals: typeof secret === "function" ? secret : (value) => secret === true && value !== null
+})
+
 const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
   SchemaAST.isObjects(ast)
     ? ast.propertySignatures.flatMap(({ name, type }) => {
@@ -51,7 +61,7 @@ const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
             default: annotations?.["default"],
             description: String(annotations?.["description"]),
             itemExpected: expectedOf(itemOf(type)),
-            isSecret: annotations?.["secret"] === true
+            ...secrecyOf(annotations?.["secret"] as Secret)
           },
           ...keysOf(type, `${path}.`)
         ]
@@ -62,9 +72,9 @@ const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
 export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
 
 /** What may be shown to anybody of the value that a key has: nothing of a secret, no password in a URL. */
-export const shown = ({ isSecret }: Pick<Key, "isSecret">, value: unknown): unknown => {
-  if (isSecret) return value === null ? null : HIDDEN
-  if (Array.isArray(value)) return value.map((item) => shown({ isSecret }, item))
+export const shown = ({ conceals }: Pick<Key, "conceals">, value: unknown): unknown => {
+  if (conceals(value)) return HIDDEN
+  if (Array.isArray(value)) return value.map((item) => shown({ conceals }, item))
   return typeof value === "string" ? withoutCredentials(value) : value
 }
 

@@ -138,6 +138,13 @@ const HyperParameters = Schema.Struct({
   slow_consumer: group(SlowConsumer, "What is done about clients that read too slowly.")
 })
 
+/** What a certificate without a key lacks, or a key without a certificate. */
+const halfOfPair = (group: string, cert: string | null, key: string | null) => {
+  if (cert !== null && key === null) return { path: ["key"], issue: `the private key of ${group}.cert` }
+  if (cert === null && key !== null) return { path: ["cert"], issue: `the certificate of ${group}.key` }
+  return undefined
+}
+
 const Tls = Schema.Struct({
   cert: key(
     orNull(path, "a file name"),
@@ -158,8 +165,8 @@ const Tls = Schema.Struct({
   min_version: key(oneOf(["TLSv1.2", "TLSv1.3"]), "TLSv1.2", "Oldest version of TLS that clients may speak.")
 }).check(
   Schema.makeFilter(({ ca, cert, key, request_client_cert }) => {
-    if (cert !== null && key === null) return { path: ["key"], issue: "the private key of tls.cert" }
-    if (cert === null && key !== null) return { path: ["cert"], issue: "the certificate of tls.key" }
+    const half = halfOfPair("tls", cert, key)
+    if (half !== undefined) return half
     if (cert === null && request_client_cert !== false) return { path: ["cert"], issue: "a certificate: TLS is off" }
     if (request_client_cert !== false && ca === null) {
       return { path: ["ca"], issue: "the authorities that client certificates must come from" }
@@ -268,7 +275,10 @@ const Nats = Schema.Struct({
         Schema.Array(natsUrl).check(Schema.isMinLength(1))
       ]),
       `${NatsUrl.EXPECTED}, or a list of such`
-    ).annotate({ secret: true }),
+    ).annotate({
+      secret: (servers: string | ReadonlyArray<string> | null) =>
+        NatsUrl.listOf(servers).some((url) => NatsUrl.accountOf(url) !== undefined)
+    }),
     null,
     "NATS servers that connect this process with others to one room. `null`: it is a room of its own."
   ),
@@ -313,13 +323,7 @@ const Nats = Schema.Struct({
       ),
       cert: key(orNull(path, "a file name"), null, "Certificate that NATS servers may ask for (PEM)."),
       key: key(orNull(path, "a file name"), null, "Private key of that certificate (PEM).")
-    }).check(
-      Schema.makeFilter(({ cert, key }) => {
-        if (cert !== null && key === null) return { path: ["key"], issue: "the private key of cluster.nats.tls.cert" }
-        if (cert === null && key !== null) return { path: ["cert"], issue: "the certificate of cluster.nats.tls.key" }
-        return undefined
-      })
-    ),
+    }).check(Schema.makeFilter(({ cert, key }) => halfOfPair("cluster.nats.tls", cert, key))),
     "Encryption on the way to NATS: required if one of these is set or a server's URL begins with `tls://`, else as the server wants it."
   )
 }).check(

@@ -1,6 +1,7 @@
 import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
+import { formatProblem } from "../ConfigReport.ts"
 import { BusError } from "../relay/Bus.ts"
 import type { ServerConfig } from "../ServerConfig.ts"
 import * as NatsFiles from "./NatsFiles.ts"
@@ -50,7 +51,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
   const creds = yield* Effect.mapError(
     NatsFiles.load(options),
-    ({ expected, found, path }) => new BusError({ detail: `${path}: expected ${expected}, found ${found}` })
+    (problems) => new BusError({ detail: problems.map(formatProblem).join("\n  ") })
   )
   const account = urls.find(({ user }) => user !== undefined)
   let lostMillis = performance.now()
@@ -67,7 +68,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     reconnectDelayHandler: () => pauseMillis(performance.now() - lostMillis),
     // Whoever has changed a password does not restart every relay for it.
     ignoreAuthErrorAbort: true,
-    ...(creds === undefined ? {} : { authenticator: credsAuthenticator(creds) }),
+    ...(creds === undefined ? {} : { authenticator: credsAuthenticator(Buffer.from(creds)) }),
     ...(account === undefined
       ? {}
       : account.password === undefined

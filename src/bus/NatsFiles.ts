@@ -1,27 +1,36 @@
 import * as Effect from "effect/Effect"
-import { access, constants, readFile } from "node:fs/promises"
+import * as Result from "effect/Result"
 import type { Problem } from "../ConfigReport.ts"
+import * as PemFiles from "../PemFiles.ts"
 import type { Values } from "../ServerConfig.ts"
 
 /**
- * Reads the files that a connection to NATS needs.
+ * Reads the files that a connection to NATS needs. Whether certificates are valid now is for NATS to say.
  *
- * @returns the credentials, if any; fails with what cannot be read
+ * @returns the credentials, if any; fails with one problem a file that is of no use
  */
-export const load = Effect.fnUntraced(function* ({ credentials, tls }: Values["cluster"]["nats"]) {
-  for (const [key, path] of Object.entries(tls)) {
-    if (path !== null) yield* readable(`tls.${key}`, path, () => access(path, constants.R_OK))
-  }
-  return credentials === null ? undefined : yield* readable("credentials", credentials, () => readFile(credentials))
+export const load = Effect.fnUntraced(function* ({
+  credentials,
+  tls
+}: Values["cluster"]["nats"]): Effect.fn.Return<string | undefined, ReadonlyArray<Problem>> {
+  const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, Problem>) =>
+    file === null ? Effect.undefined : Effect.result(load(file))
+  const user = yield* read(credentials, credentialsIn)
+  const ca = yield* read(tls.ca, (file) => PemFiles.authorities("cluster.nats.tls.ca", file))
+  const cert = yield* read(tls.cert, (file) => PemFiles.certificates("cluster.nats.tls.cert", file))
+  const key = yield* read(tls.key, (file) => PemFiles.privateKey("cluster.nats.tls.key", file))
+  const problems = PemFiles.problemsOf(user, ca, cert, key)
+  if (problems.length > 0) return yield* Effect.fail(problems)
+  const pair = cert && key && PemFiles.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
+  if (pair && Result.isFailure(pair)) return yield* Effect.fail([pair.failure])
+  return user && Result.getOrThrow(user).text
 })
 
-const readable = <A>(key: string, path: string, read: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: read,
-    catch: (cause): Problem => ({
-      path: `cluster.nats.${key}`,
-      expected: "a file that can be read",
-      found: `${path}: ${(cause as NodeJS.ErrnoException).code}`,
-      hint: ""
-    })
-  })
+const credentialsIn = (file: string) =>
+  PemFiles.read(
+    { path: "cluster.nats.credentials", file, expected: "credentials of a NATS user (.creds)" },
+    (named, text) =>
+      /-----BEGIN NATS USER JWT-----[^]+-----BEGIN USER NKEY SEED-----/.test(text)
+        ? Result.succeed(text)
+        : Result.fail(PemFiles.wrong(named, "which lacks the token, or the seed of the key"))
+  )

@@ -174,7 +174,7 @@ export const check = Command.make(
       ),
       Effect.tap(({ description, values: { cluster } }) =>
         NatsFiles.load(cluster.nats).pipe(
-          Effect.mapError((problem) => ConfigReport.invalid(description, [problem])),
+          Effect.mapError((problems) => ConfigReport.invalid(description, problems)),
           Effect.when(Effect.sync(() => cluster.nats.servers !== null))
         )
       )

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { constants, createPrivateKey, X509Certificate } from "node:crypto"
-import { readFile, stat } from "node:fs/promises"
+import { constants, type X509Certificate } from "node:crypto"
 import * as Tls from "node:tls"
 import { formatProblem, Problem } from "../ConfigReport.ts"
 import { escapeText } from "../logging/LogFormat.ts"
+import * as PemFiles from "../PemFiles.ts"
 import { Reloads } from "../Reloads.ts"
 import { ServerConfig, type Values } from "../ServerConfig.ts"
 import { SharedPort } from "./SharedPort.ts"
@@ -45,31 +45,23 @@ const DAY_MILLIS = 86_400_000
 export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.Return<Identity | undefined, TlsError> {
   if (tls.cert === null || tls.key === null) return undefined
   const now = yield* Clock.currentTimeMillis
-  const read = (path: FileKey, file: string) => Effect.result(readPem(path, file))
-  const cert = yield* read("tls.cert", tls.cert)
-  const key = yield* read("tls.key", tls.key)
-  const ca = tls.request_client_cert === false || tls.ca === null ? undefined : yield* read("tls.ca", tls.ca)
-
-  const chain = Result.flatMap(cert, (pem) => certificatesIn("tls.cert", tls.cert!, pem))
-  const privateKey = Result.flatMap(key, (pem) => privateKeyIn(tls.key!, pem))
-  const authorities = ca && Result.flatMap(ca, (pem) => certificatesIn("tls.ca", tls.ca!, pem))
-  const issues = [
-    problemOf(Result.flatMap(chain, (certificates) => checkValidity(tls.cert!, certificates, now))),
-    problemOf(privateKey),
-    problemOf(
-      authorities && Result.flatMap(authorities, (certificates) => checkAuthorities(tls.ca!, certificates, now))
-    )
-  ].filter((issue) => issue !== undefined)
+  const isAsking = tls.request_client_cert !== false && tls.ca !== null
+  const cert = yield* Effect.result(Effect.tap(PemFiles.certificates("tls.cert", tls.cert), checkTimes(now)))
+  const key = yield* Effect.result(PemFiles.privateKey("tls.key", tls.key))
+  const ca = isAsking
+    ? yield* Effect.result(Effect.tap(PemFiles.authorities("tls.ca", tls.ca!), checkAnyTime(now)))
+    : undefined
+  const issues = PemFiles.problemsOf(cert, key, ca)
   if (issues.length > 0) return yield* new TlsError({ issues })
 
-  const certificates = Result.getOrThrow(chain)
-  if (!certificates[0]!.checkPrivateKey(Result.getOrThrow(privateKey))) {
-    return yield* new TlsError({ issues: [strangeKey(tls.key, tls.cert, certificates, Result.getOrThrow(privateKey))] })
-  }
+  const certFile = Result.getOrThrow(cert)
+  const keyFile = Result.getOrThrow(key)
+  const pair = PemFiles.checkPair(keyFile, certFile)
+  if (Result.isFailure(pair)) return yield* new TlsError({ issues: [pair.failure] })
   const options: Tls.TlsOptions = {
-    cert: Result.getOrThrow(cert),
-    key: Result.getOrThrow(key),
-    ...(ca !== undefined && { ca: Result.getOrThrow(ca) }),
+    cert: certFile.text,
+    key: keyFile.text,
+    ...(ca !== undefined && { ca: Result.getOrThrow(ca).text }),
     requestCert: tls.request_client_cert !== false,
     // Who may be without one is refused only for a wrong one, which is checked after the handshake.
     rejectUnauthorized: tls.request_client_cert === true,
@@ -79,11 +71,14 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
   }
   yield* Effect.try({
     try: () => Tls.createSecureContext(options),
-    catch: (cause) => new TlsError({ issues: [unusable(tls.cert!, cause)] })
+    catch: (cause) =>
+      new TlsError({
+        issues: [PemFiles.wrong(certFile, `which OpenSSL does not take (${PemFiles.reasonOf(cause)})`)]
+      })
   })
   return {
-    subject: subjectOf(certificates[0]!) ?? "?",
-    notAfter: new Date(Math.min(...certificates.map(expiryMillis))),
+    subject: subjectOf(certFile.content[0]!) ?? "?",
+    notAfter: new Date(Math.min(...certFile.content.map(expiryMillis))),
     options,
     requestClientCert: tls.request_client_cert
   }
@@ -160,78 +155,6 @@ export const subjectOf = (certificate: X509Certificate): string | undefined => {
 
 const MAX_SUBJECT_LENGTH = 256
 
-type FileKey = "tls.cert" | "tls.key" | "tls.ca"
-
-const EXPECTED: { readonly [key in FileKey]: string } = {
-  "tls.cert": "a certificate (PEM)",
-  "tls.key": "a private key (PEM) without a passphrase",
-  "tls.ca": "certificates of authorities (PEM)"
-}
-
-const wrong = (path: FileKey, found: string, hint = ""): Problem => ({ path, expected: EXPECTED[path], found, hint })
-
-const problemOf = <A>(result: Result.Result<A, Problem> | undefined): Problem | undefined =>
-  result !== undefined && Result.isFailure(result) ? result.failure : undefined
-
-const REASONS: Record<string, string> = {
-  ENOENT: "which does not exist",
-  EACCES: "which this user may not read"
-}
-
-/** All authorities of a public list take a quarter of it. */
-const MAX_FILE_BYTES = 1_048_576
-
-const readPem = Effect.fnUntraced(function* (path: FileKey, file: string): Effect.fn.Return<string, Problem> {
-  const attempt = <A>(read: () => Promise<A>) =>
-    Effect.tryPromise({
-      try: read,
-      catch: (cause) => {
-        const { code = "unknown error" } = cause as NodeJS.ErrnoException
-        return wrong(path, `${file}, ${REASONS[code] ?? "which cannot be read"} (${code})`)
-      }
-    })
-  const kind = yield* attempt(() => stat(file))
-  // Reading a pipe may never end, and it cannot be read again.
-  if (!kind.isFile()) return yield* Effect.fail(wrong(path, `${file}, which is no regular file`))
-  if (kind.size > MAX_FILE_BYTES) return yield* Effect.fail(wrong(path, `${file}, which has more than 1 MiB`))
-  const bytes = yield* attempt(() => readFile(file))
-  const text = bytes.toString("latin1")
-  if (text.includes("-----BEGIN ")) return text
-  // ASN.1 begins like that.
-  const hint = bytes[0] === 0x30 ? `it may be DER: openssl ${path === "tls.key" ? "pkey" : "x509"} -inform der` : ""
-  return yield* Effect.fail(wrong(path, `${file}, which is not PEM`, hint))
-})
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-
-const certificatesIn = (
-  path: FileKey,
-  file: string,
-  pem: string
-): Result.Result<ReadonlyArray<X509Certificate>, Problem> => {
-  const blocks = pem.match(CERTIFICATE)
-  if (blocks === null) return Result.fail(wrong(path, `${file}, which has none`))
-  return Result.try({
-    try: () => blocks.map((block) => new X509Certificate(block)),
-    catch: (cause) => wrong(path, `${file}, which is damaged (${reasonOf(cause)})`)
-  })
-}
-
-const privateKeyIn = (file: string, pem: string) => {
-  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) return Result.fail(wrong("tls.key", `${file}, which has none`))
-  return Result.try({
-    try: () => createPrivateKey(pem),
-    catch: (cause) => {
-      const isEncrypted = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pem)
-      return isEncrypted
-        ? wrong("tls.key", `${file}, which is encrypted`, `openssl pkey -in ${file} -out <file> removes the passphrase`)
-        : wrong("tls.key", `${file}, which is damaged (${reasonOf(cause)})`)
-    }
-  })
-}
-
-const reasonOf = (cause: unknown): string => escapeText(cause instanceof Error ? cause.message : String(cause))
-
 const expiryMillis = ({ validTo }: X509Certificate): number => Date.parse(validTo)
 
 const isoDate = (date: string): string => new Date(date).toISOString()
@@ -243,36 +166,25 @@ const untimely = ({ validFrom, validTo }: X509Certificate, now: number): string 
   return undefined
 }
 
-const checkValidity = (file: string, certificates: ReadonlyArray<X509Certificate>, now: number) => {
-  for (const [i, certificate] of certificates.entries()) {
-    const reason = untimely(certificate, now)
-    if (reason === undefined) continue
-    const which = i === 0 ? "which" : `whose certificate ${i + 1} (${subjectOf(certificate)})`
-    return Result.fail({ ...wrong("tls.cert", `${file}, ${which} ${reason}`), expected: "a certificate valid now" })
+const untimelyFile = (file: PemFiles.Named, which: string) =>
+  Effect.fail(PemFiles.wrong({ ...file, expected: "a certificate valid now" }, which))
+
+const checkTimes =
+  (now: number) =>
+  (file: PemFiles.PemFile<PemFiles.Certificates>): Effect.Effect<void, Problem> => {
+    for (const [i, certificate] of file.content.entries()) {
+      const reason = untimely(certificate, now)
+      if (reason === undefined) continue
+      const which = i === 0 ? "which" : `whose certificate ${i + 1} (${subjectOf(certificate)})`
+      return untimelyFile(file, `${which} ${reason}`)
+    }
+    return Effect.void
   }
-  return Result.succeed(certificates)
-}
 
 /** One that is valid is enough: the old one and its successor may be in the same file. */
-const checkAuthorities = (file: string, certificates: ReadonlyArray<X509Certificate>, now: number) => {
-  const reasons = certificates.map((certificate) => untimely(certificate, now))
-  if (reasons.includes(undefined)) return Result.succeed(certificates)
-  return Result.fail({ ...wrong("tls.ca", `${file}, which ${reasons[0]}`), expected: "a certificate valid now" })
-}
-
-const strangeKey = (
-  keyFile: string,
-  certFile: string,
-  certificates: ReadonlyArray<X509Certificate>,
-  privateKey: ReturnType<typeof createPrivateKey>
-): Problem => ({
-  path: "tls.key",
-  expected: `the private key of the first certificate in ${certFile}`,
-  found: `${keyFile}, which belongs to another`,
-  hint: certificates.some((certificate) => certificate.checkPrivateKey(privateKey))
-    ? `it belongs to a later one in ${certFile}: put that first`
-    : ""
-})
-
-const unusable = (file: string, cause: unknown): Problem =>
-  wrong("tls.cert", `${file}, which OpenSSL does not take (${reasonOf(cause)})`)
+const checkAnyTime =
+  (now: number) =>
+  (file: PemFiles.PemFile<PemFiles.Certificates>): Effect.Effect<void, Problem> => {
+    const reasons = file.content.map((certificate) => untimely(certificate, now))
+    return reasons.includes(undefined) ? Effect.void : untimelyFile(file, `which ${reasons[0]}`)
+  }

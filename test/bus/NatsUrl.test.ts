@@ -49,11 +49,15 @@ describe("cluster.nats.servers", () => {
     })
   )
 
-  it.effect("is not shown at all", () =>
+  it.effect("is shown only if it has no user and no token", () =>
     Effect.gen(function* () {
-      for (const servers of [["tls://u:secret@a:1", "b"], "u:secret@a,nats://u:secret@b"]) {
-        const { values } = yield* decode(servers)
-        assert.strictEqual(ServerConfig.withoutSecrets(values).cluster.nats.servers as unknown, "(hidden)")
+      const shown = (servers: unknown) =>
+        Effect.map(decode(servers), ({ values }) => ServerConfig.withoutSecrets(values).cluster.nats.servers as unknown)
+      for (const servers of [["tls://u:secret@a:1", "b"], "u:secret@a,nats://u:secret@b", "token@a"]) {
+        assert.strictEqual(yield* shown(servers), "(hidden)")
+      }
+      for (const servers of [null, "a:1", "nats://a,tls://b", ["a", "b"]]) {
+        assert.deepStrictEqual(yield* shown(servers), servers)
       }
     })
   )

@@ -545,20 +545,21 @@ describe("cluster.nats.connect", () => {
     })
   )
 
-  it.live("a file that cannot be read ends it, whatever the server does", () =>
+  it.live("files of no use end it, whatever the server does, and all of them are named", () =>
     Effect.gen(function* () {
-      const missing = { servers: "127.0.0.1:1", credentials: "missing.creds" }
-      const program = yield* start(missing)
+      const tls = { ca: "server.json", cert: null, key: null }
+      const nats = { servers: "127.0.0.1:1", credentials: "missing.creds", tls }
+      const problems = [
+        "cluster.nats.credentials: expected credentials of a NATS user (.creds), found missing.creds, which does not exist (ENOENT)",
+        "cluster.nats.tls.ca: expected certificates of authorities (PEM), found server.json, which is not PEM"
+      ]
+      const program = yield* start(nats)
       assert.strictEqual((yield* program.exit).code, 1)
-      assert.include(
-        program.output(),
-        "error: cluster.nats.credentials: expected a file that can be read, found missing.creds: ENOENT\n"
-      )
-      const check = yield* Cli.start(["check"], {
-        env: { SUMMONER_CLUSTER_NATS_SERVERS: "127.0.0.1:1", SUMMONER_CLUSTER_NATS_CREDENTIALS: "missing.creds" }
-      })
+      assert.include(program.output(), `error: ${problems.join("\n  ")}\n`)
+      const cwd = yield* Directory.make({ "server.json": { cluster: { nats } } })
+      const check = yield* Cli.start(["check"], { cwd })
       assert.strictEqual((yield* check.exit).code, 1)
-      assert.include(check.output(), "cluster.nats.credentials: expected a file that can be read, found missing.creds")
+      for (const problem of problems) assert.include(check.output(), `  ${problem}\n`)
     })
   )
 })

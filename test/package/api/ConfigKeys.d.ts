@@ -8,7 +8,8 @@ export interface Key {
     readonly description: string;
     readonly itemExpected: string | undefined;
     readonly isSecret: boolean;
+    readonly conceals: (value: unknown) => boolean;
 }
 export declare const keys: () => ReadonlyArray<Key>;
-export declare const shown: ({ isSecret }: Pick<Key, "isSecret">, value: unknown) => unknown;
+export declare const shown: ({ conceals }: Pick<Key, "conceals">, value: unknown) => unknown;
 export declare const withoutSecrets: (values: Values) => Values;

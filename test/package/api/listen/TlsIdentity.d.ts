@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
-import { X509Certificate } from "node:crypto";
+import { type X509Certificate } from "node:crypto";
 import * as Tls from "node:tls";
 import { ServerConfig, type Values } from "../ServerConfig.ts";
 declare const TlsError_base: Schema.Class<TlsError, Schema.TaggedStruct<"TlsError", {
