@@ -45,7 +45,7 @@ const hyper = (...names: ReadonlyArray<string>) => names.map((name) => `hyper_pa
 const log = (...names: ReadonlyArray<string>) => names.map((name) => `logger.${name}`)
 
 /** Which keys have no effect under which condition, and why. The first reason for a key is the one that is told. */
-const withoutEffect = ({ admin, cluster, hyper_parameters, logger, tls, version }: ServerConfig.Values) => {
+const withoutEffect = ({ admin, cluster, hyper_parameters, logger, tls, version, websocket }: ServerConfig.Values) => {
   const { backpressure_policy: policy } = hyper_parameters
   const rules: ReadonlyArray<readonly [applies: boolean, reason: string, paths: ReadonlyArray<string>]> = [
     [true, "nothing in this server needs it", hyper(...BUFFERS)],
@@ -79,6 +79,11 @@ const withoutEffect = ({ admin, cluster, hyper_parameters, logger, tls, version 
     ],
     [tls.cert === null, "tls.cert is null", ["tls.min_version", "tls.ca"]],
     [tls.request_client_cert === false, "request_client_cert is false", ["tls.ca"]],
+    [
+      websocket.port === null,
+      "websocket.port is null",
+      ["host", "path", "origins", "max_clients"].map((name) => `websocket.${name}`)
+    ],
     [admin.port === null, "admin.port is null", ["admin.host", "admin.token"]],
     [
       cluster.nats.servers === null,

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { ConfigReload } from "../ConfigReload.ts"
 import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
@@ -23,7 +24,7 @@ export const serve = Command.make(
   "summoner-server",
   configFlags,
   Effect.fnUntraced(function* (flags) {
-    const { description, values, warnings } = yield* loadConfig(flags)
+    const { description, file, values, warnings } = yield* loadConfig(flags)
     const { count, remark } = plan(values)
     const announce = Layer.effectDiscard(
       Effect.gen(function* () {
@@ -32,7 +33,8 @@ export const serve = Command.make(
         if (remark !== undefined) yield* Effect.logInfo(remark)
       })
     )
-    const reload = reloadOnHangup(loadConfig(flags))
+    // A file that is gone is a mistake now, also where none was named: defaults would open the room.
+    const reload = reloadOnHangup(loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
     const alone = Layer.merge(RelayServer.layerConfig, reload)
     const several = Layer.provide(reload, workers(count, flags.name))
     type Either = typeof alone | typeof several

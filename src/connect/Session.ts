@@ -36,6 +36,9 @@ const KEEP_ALIVE_MILLIS = 30_000
 /** Last words of a server that stops as it should. */
 const FAREWELLS = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
 
+/** First words of a server that speaks another protocol, on the port of WebSocket or of the admin server. */
+const HTTP = /^HTTP\/1\.[01] /
+
 /** Last words of a server that wants nothing from us: what we sent to it may not have been relayed. */
 const REFUSAL = /^Warning: (?:You have been disconnected|You are quarantined|Server is full)/
 
@@ -66,9 +69,11 @@ export const make = (options: Options): Effect.Effect<void, CannotConnect | Disc
 
   const receive = Effect.fnUntraced(function* (connection: TcpConnection) {
     const incoming = new IncomingLines.IncomingLines()
+    let isHttp: boolean | undefined
     let last = ""
     const show = Effect.fnUntraced(function* (lines: ReadonlyArray<IncomingLines.Line>) {
       if (lines.length === 0) return
+      isHttp ??= HTTP.test(IncomingLines.text(lines[0]!))
       last = IncomingLines.text(lines.at(-1)!)
       yield* output.write(Buffer.concat(lines.map((line) => toBytes(options.render(line)))))
       for (const { isCut } of lines) {
@@ -80,18 +85,22 @@ export const make = (options: Options): Effect.Effect<void, CannotConnect | Disc
       yield* show(incoming.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
     }
     yield* show(incoming.end())
-    return last
+    return { last, isHttp: isHttp === true }
   })
 
   return Effect.gen(function* () {
     const { connection, socket } = yield* open(target)
     yield* Effect.acquireRelease(options.onConnected, () => options.onDisconnected)
     const isDone = () => socket.writableEnded && socket.writableLength === 0
-    const last = yield* Effect.raceFirst(receive(connection), send(socket, connection)).pipe(
+    const { isHttp, last } = yield* Effect.raceFirst(receive(connection), send(socket, connection)).pipe(
       Effect.catchTag("ConnectionLost", (error) =>
         Effect.fail(new Disconnected({ address, reason: reason(error), isDone: isDone() }))
       )
     )
+    if (isHttp) {
+      const reason = "it speaks HTTP: is this the port of WebSocket, or of the admin server?"
+      return yield* new Disconnected({ address, reason, isDone: false })
+    }
     if (isDone() ? !REFUSAL.test(last) : FAREWELLS.has(last) && !retry) return
     return yield* new Disconnected({ address, reason: `the server closed it${because(last)}`, isDone: isDone() })
   }).pipe(Effect.scoped)

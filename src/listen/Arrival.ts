@@ -7,6 +7,7 @@ import type { Lobby } from "./Lobby.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import type { Peer } from "./TcpConnection.ts"
 import type { TlsHandshake } from "./TlsHandshake.ts"
+import { turnAway } from "./turnAway.ts"
 
 /** What stands before the door. */
 export interface Guards {
@@ -91,7 +92,7 @@ export const inLobby = <A>(
     Effect.match({
       onSuccess: proceed,
       onFailure: (reason) => {
-        socket.destroy()
+        turnAway(socket, reason)
         // Whoever leaves without a word has only looked whether somebody is there, as monitors do.
         if (reason !== "gone") door.refusedUnsafe(ip(), reason)
       }

@@ -20,6 +20,7 @@ import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts"
+import { turnAway } from "./turnAway.ts"
 
 export type { Peer } from "./TcpConnection.ts"
 
@@ -135,7 +136,7 @@ export const accept = Effect.fnUntraced(function* ({
 
   const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
     door.refusedUnsafe(ip, incident)
-    if (refusing >= REFUSALS_AT_ONCE) return void socket.destroy()
+    if (refusing >= REFUSALS_AT_ONCE) return turnAway(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
     const cut = setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
@@ -174,12 +175,12 @@ export const accept = Effect.fnUntraced(function* ({
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }
   server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
-  const turnAway = (socket: Net.Socket, ip: string, incident: Incident) => {
+  const reject = (socket: Net.Socket, ip: string, incident: Incident) => {
     door.refusedUnsafe(ip, incident)
-    socket.destroy()
+    turnAway(socket, incident)
   }
   const wait = (socket: Net.Socket, ip: string, arrival: Effect.Effect<void>) => {
-    if (isFull() && !lobby.displaceOldest()) return turnAway(socket, ip, FULL.incident)
+    if (isFull() && !lobby.displaceOldest()) return reject(socket, ip, FULL.incident)
     fork(arrival)
   }
   const reception: Reception = {
@@ -200,7 +201,7 @@ export const accept = Effect.fnUntraced(function* ({
     if (peer === undefined) return void socket.destroy()
     const standing = Arrival.standingOf(guards, peer.ip)
     if (standing === "client") return enter(socket, peer)
-    if (standing === "not allowed") return turnAway(socket, peer.ip, standing)
+    if (standing === "not allowed") return reject(socket, peer.ip, standing)
     wait(socket, peer.ip, Arrival.arrive(guards, socket, peer, enter))
   }
   const accepted = new AcceptQueue(meet)

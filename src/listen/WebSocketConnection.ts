@@ -52,7 +52,6 @@ export class WebSocketConnection implements Connection {
     this.ip = client.ip
     this.subject = client.subject
     this.#nextPingMillis = nowMillis + PING_MILLIS
-    this.#decoder.forgive()
     this.#tcp.onWritable = () => {
       this.#isAccepting = true
       this.#answerPing()
@@ -128,6 +127,7 @@ export class WebSocketConnection implements Connection {
   pingUnsafe(nowMillis: number): void {
     if (nowMillis < this.#nextPingMillis || this.#isEnded || this.isClosedUnsafe()) return
     this.#nextPingMillis = nowMillis + PING_MILLIS
+    this.#decoder.forgive()
     // An answer could not be heard while the session does not read; nor the question while the client does not: whether its
     // system still answers is for TCP to find out then.
     if (!this.#isPulled || this.unsentBytes() > 0) {

@@ -7,6 +7,7 @@ import { type Departure, IDLE } from "./Departure.ts"
 import type { Watched } from "./IdleTimeout.ts"
 import { Incidents, type Totals } from "./Incidents.ts"
 import type { LineFraming } from "./LineFraming.ts"
+import { Offences } from "./Offences.ts"
 import type { RateBudget } from "./RateLimiter.ts"
 import type { Member } from "./Room.ts"
 
@@ -69,10 +70,7 @@ export class Client implements Watched {
   gate: Gate | undefined
   linesIn = 0
   bytesIn = 0
-  /** Lines since the client was last told. */
-  overLimit = 0
-  oversized = 0
-  notUtf8 = 0
+  readonly offences = new Offences()
   departure: Departure | undefined
 
   readonly #fiber: Fiber.Fiber<unknown, unknown>
@@ -99,11 +97,6 @@ export class Client implements Watched {
     this.connectedMillis = options.connectedMillis
     this.span = options.span
     this.#fiber = options.fiber
-  }
-
-  /** Whether lines were not relayed since the client was last told. */
-  get hasOffended(): boolean {
-    return this.overLimit > 0 || this.oversized > 0 || this.notUtf8 > 0
   }
 
   get info(): ClientInfo {

@@ -55,13 +55,15 @@ export const TOO_SLOW: Departure = {
   notice: Notice.TOO_SLOW,
   severity: "Warn"
 }
-export const BACKPRESSURE: Departure = {
+
+/** The room is too large for what the client sends. */
+export const backpressure = (quarantine: boolean): Departure => ({
   kind: "backpressure",
-  reason: "force-disconnected and quarantined: backpressure",
+  reason: `force-disconnected${quarantine ? " and quarantined" : ""}: backpressure`,
   notice: Notice.BACKPRESSURE,
   severity: "Warn",
-  quarantine: true
-}
+  quarantine
+})
 
 /**
  * The peer vanished.

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ClientLimits } from "./ClientLimits.ts"
 import type { Connection } from "./Connection.ts"
+import { everySeconds } from "./everySeconds.ts"
 import * as Incidents from "./Incidents.ts"
 import { monotonicMillis } from "./monotonicMillis.ts"
 import * as Notice from "./Notice.ts"
@@ -18,6 +19,9 @@ export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FU
 
 /** The server takes nobody new. */
 const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
+
+/** How often what was counted meanwhile is told, in seconds. */
+const REPORT_SECONDS = 10
 
 /** Who may come in: what every listener asks before anything is allocated for a session. */
 export interface Door {
@@ -60,6 +64,12 @@ export const make = Effect.fnUntraced(function* (
       : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
   }
   yield* Effect.addFinalizer(() => Effect.suspend(() => report(Infinity)))
+  // What is counted is told also when nobody else is refused.
+  const reportNow = Effect.suspend(() => report(monotonicMillis(clock)))
+  yield* everySeconds(() => REPORT_SECONDS, reportNow).pipe(
+    Effect.tapCause((cause) => Effect.logError("how often somebody is refused is no longer logged", cause)),
+    Effect.forkScoped
+  )
 
   const refusalOf = (client: Suspect): Refusal | undefined => {
     if (isDraining()) return DRAINING

@@ -5,9 +5,9 @@ const CARRIAGE_RETURN = 13
 
 /**
  * What `LineFraming.next` found. `line`: see `bytes`, `start` and `end`. `oversized`: a line too long to hold was dropped.
- * `invalid`: a line that is not UTF-8 was dropped. `none`: there is no further complete line.
+ * `not UTF-8`: a line that is not UTF-8 was dropped. `none`: there is no further complete line.
  */
-export type Frame = "line" | "oversized" | "invalid" | "none"
+export type Frame = "line" | "oversized" | "not UTF-8" | "none"
 
 /**
  * Cuts one client's byte stream into lines: ended by `\n`, one `\r` before it stripped (contract, section 1).
@@ -79,7 +79,7 @@ export class LineFraming {
   #found(bytes: Uint8Array, start: number, newline: number, isValid: boolean): Frame {
     const end = newline > start && bytes[newline - 1] === CARRIAGE_RETURN ? newline - 1 : newline
     if (end - start > this.#maxBytes) return "oversized"
-    if (!isValid && !isUtf8(bytes.subarray(start, end))) return "invalid"
+    if (!isValid && !isUtf8(bytes.subarray(start, end))) return "not UTF-8"
     this.bytes = bytes
     this.start = start
     this.end = end

@@ -176,6 +176,10 @@ export const make = Effect.fnUntraced(function* (
           const detail = "nobody can be quarantined: this profile has no quarantine"
           return yield* new QuarantineRejected({ reason: "disabled", detail })
         }
+        if (quarantine.cooldownMillisUnsafe() === 0) {
+          const detail = "nobody can be quarantined: quarantine_cooldown_secs is 0"
+          return yield* new QuarantineRejected({ reason: "disabled", detail })
+        }
         const known = keyOf(key)
         if (known === undefined) {
           const expected = quarantine.scope === "ip" ? "an IP address" : "ip:port"

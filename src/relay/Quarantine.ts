@@ -48,6 +48,8 @@ export class Quarantine extends Context.Service<
     readonly liftUnsafe: (key: string) => boolean
     /** Who is kept out, and for how much longer, in milliseconds. */
     readonly listUnsafe: () => ReadonlyArray<Entry>
+    /** For how long whoever is sent away now is kept out, in milliseconds. 0: not at all. */
+    readonly cooldownMillisUnsafe: () => number
     /** What a key is: an IP address, or `ip:port`. `undefined`: nobody is ever kept out. */
     readonly scope: "ip" | "address" | undefined
     /** How many are kept out, and how many were released early because there were too many. */
@@ -82,8 +84,11 @@ export class Quarantine extends Context.Service<
         Effect.forkScoped
       )
 
-      const addKeyUnsafe = (key: string, millis = hyper_parameters.quarantine_cooldown_secs * 1000) => {
+      const cooldownMillisUnsafe = () => hyper_parameters.quarantine_cooldown_secs * 1000
+
+      const addKeyUnsafe = (key: string, millis = cooldownMillisUnsafe()) => {
         releases.delete(key)
+        if (millis <= 0) return
         releases.set(key, monotonicMillis(clock) + millis)
         if (releases.size > MAX_ENTRIES) {
           releases.delete(releases.keys().next().value!)
@@ -91,25 +96,35 @@ export class Quarantine extends Context.Service<
         }
       }
 
+      const listUnsafe = () => {
+        const now = monotonicMillis(clock)
+        return Array.from(releases, ([key, release]) => ({ key, remainingMillis: release - now })).filter(
+          ({ remainingMillis }) => remainingMillis > 0
+        )
+      }
+
+      const entriesUnsafe = () => {
+        const now = monotonicMillis(clock)
+        let entries = 0
+        for (const release of releases.values()) if (release > now) entries++
+        return entries
+      }
+
       return Quarantine.of({
         addUnsafe: (client) => addKeyUnsafe(keyOf(client)),
         addKeyUnsafe,
+        cooldownMillisUnsafe,
         liftUnsafe: (key) => {
           const remaining = (releases.get(key) ?? 0) - monotonicMillis(clock)
           return releases.delete(key) && remaining > 0
         },
-        listUnsafe: () => {
-          const now = monotonicMillis(clock)
-          return Array.from(releases, ([key, release]) => ({ key, remainingMillis: release - now })).filter(
-            ({ remainingMillis }) => remainingMillis > 0
-          )
-        },
+        listUnsafe,
         scope: quarantine_scope,
         remainingMillisUnsafe: (client) => {
           if (releases.size === 0) return 0
           return Math.max(0, (releases.get(keyOf(client)) ?? 0) - monotonicMillis(clock))
         },
-        statsUnsafe: () => ({ entries: releases.size, releasedEarly })
+        statsUnsafe: () => ({ entries: entriesUnsafe(), releasedEarly })
       })
     })
   )
@@ -118,6 +133,7 @@ export class Quarantine extends Context.Service<
   static readonly layerDisabled = Layer.succeed(Quarantine, {
     addUnsafe: () => {},
     addKeyUnsafe: () => {},
+    cooldownMillisUnsafe: () => 0,
     liftUnsafe: () => false,
     listUnsafe: () => [],
     scope: undefined,

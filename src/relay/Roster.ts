@@ -53,7 +53,7 @@ export interface Stats {
   readonly latencyMicros: Distribution
   /** Keys in quarantine. */
   readonly quarantined: number
-  /** Events that consumers of `messages` and `changes` have lost because they fell behind. */
+  /** Events that consumers of `changes`, `messages` and `events` have lost because they fell behind. */
   readonly missedByConsumers: number
 }
 

@@ -18,6 +18,7 @@ import type { Incident } from "./Incidents.ts"
 import { LineFraming } from "./LineFraming.ts"
 import { monotonicMillis } from "./monotonicMillis.ts"
 import * as Notice from "./Notice.ts"
+import type { Offence } from "./Offences.ts"
 import { Quarantine } from "./Quarantine.ts"
 import { RateLimiter } from "./RateLimiter.ts"
 import type { Member } from "./Room.ts"
@@ -43,7 +44,11 @@ export const make = Effect.gen(function* () {
   const config = yield* ServerConfig
   const { max_line_bytes } = config.hyper_parameters
   const farewellToAll = profileOf(config.version) === "python" ? Notice.SERVER_DISCONNECTED : undefined
-  const oversizedNotice = Notice.oversized(max_line_bytes)
+  const offenceNotices: { readonly [offence in Offence]: string } = {
+    "rate limited": Notice.RATE_LIMITED,
+    oversized: Notice.oversized(max_line_bytes),
+    "not UTF-8": Notice.NOT_UTF8
+  }
   const broadcaster = yield* Broadcaster
   const rateLimiter = yield* RateLimiter
   const backpressure = yield* Backpressure
@@ -93,39 +98,31 @@ export const make = Effect.gen(function* () {
 
   /** The hot path: relays the lines at hand until there are none, or the sender has to wait. Tells why it stopped. */
   const relayLines = (client: Client): Stop => {
-    const { budget, framing, gate, member } = client
+    const { budget, framing, gate, member, offences } = client
     const now = monotonicMillis(clock)
     while (!broadcaster.isCongestedUnsafe()) {
-      switch (framing.next()) {
-        case "none":
-          return "drained"
-        case "oversized":
-          client.linesIn++
-          client.oversized++
-          break
-        case "invalid":
-          client.linesIn++
-          client.notUtf8++
-          break
-        case "line": {
-          client.lastLine = now
-          client.linesIn++
-          if (!budget.spendUnsafe(now)) {
-            client.overLimit++
-            break
-          }
-          if (gate !== undefined) return "admission"
-          const verdict = backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1)
-          if (verdict === "disconnect") return verdict
-          const { bytes, end, start } = framing
-          if (!broadcaster.publishUnsafe(member, bytes, start, end)) {
-            client.oversized++
-            break
-          }
-          noteRelayed(member.address, bytes, start, end)
-          if (verdict !== "pass") return verdict
-        }
+      const frame = framing.next()
+      if (frame === "none") return "drained"
+      client.lastLine = now
+      client.linesIn++
+      if (frame !== "line") {
+        offences.count(frame)
+        continue
       }
+      if (!budget.spendUnsafe(now)) {
+        offences.count("rate limited")
+        continue
+      }
+      if (gate !== undefined) return "admission"
+      const verdict = backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1)
+      if (verdict === "disconnect") return verdict
+      const { bytes, end, start } = framing
+      if (!broadcaster.publishUnsafe(member, bytes, start, end)) {
+        offences.count("oversized")
+        continue
+      }
+      noteRelayed(member.address, bytes, start, end)
+      if (verdict !== "pass") return verdict
     }
     return "congested"
   }
@@ -141,9 +138,11 @@ export const make = Effect.gen(function* () {
     )
   }
 
+  const isKeepingOut = () => quarantine.cooldownMillisUnsafe() > 0
+
   /** The end of a client that the host program does not want any more. */
   const dismissal = ({ notice, quarantine: isWanted = false }: Dismissal): Departure.Departure =>
-    Departure.dismissal(notice, isWanted && quarantine.scope !== undefined)
+    Departure.dismissal(notice, isWanted && isKeepingOut())
 
   const checkNotice = (text: string): string => {
     const problem = Notice.problemOf(text, max_line_bytes)
@@ -164,13 +163,13 @@ export const make = Effect.gen(function* () {
         const recipients =
           to && Array.from(broadcaster.members).filter((other) => other !== member && to(other.address))
         const verdict = backpressure.decideUnsafe(recipients?.length ?? broadcaster.sizeUnsafe() - 1)
-        if (verdict === "disconnect") return Departure.BACKPRESSURE
+        if (verdict === "disconnect") return Departure.backpressure(isKeepingOut())
         const isRelayed =
           recipients === undefined
             ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
             : broadcaster.publishToUnsafe(recipients, member, bytes, 0, bytes.length)
         if (isRelayed) noteRelayed(member.address, bytes, 0, bytes.length, recipients)
-        else client.oversized++
+        else client.offences.count("oversized")
         return isRelayed ? verdict : "pass"
       }
       case "Refuse":
@@ -184,21 +183,10 @@ export const make = Effect.gen(function* () {
 
   /** Tells the client, and the log, what became of lines that were not relayed. */
   const settle = (client: Client): Effect.Effect<void> => {
-    if (client.overLimit > 0) {
-      client.incidents.count("rate limited", client.overLimit)
-      client.tell(Notice.RATE_LIMITED, client.overLimit)
-      client.overLimit = 0
-    }
-    if (client.oversized > 0) {
-      client.incidents.count("oversized", client.oversized)
-      client.tell(oversizedNotice, client.oversized)
-      client.oversized = 0
-    }
-    if (client.notUtf8 > 0) {
-      client.incidents.count("not UTF-8", client.notUtf8)
-      client.tell(Notice.NOT_UTF8, client.notUtf8)
-      client.notUtf8 = 0
-    }
+    client.offences.settle((offence, lines) => {
+      client.incidents.count(offence, lines)
+      client.tell(offenceNotices[offence], lines)
+    })
     return report(client, monotonicMillis(clock))
   }
 
@@ -266,7 +254,7 @@ export const make = Effect.gen(function* () {
       while (true) {
         if (isLongGone(client)) return Departure.LEFT
         const reason = relayLines(client)
-        if (client.hasOffended) {
+        if (!client.offences.isEmpty) {
           yield* settle(client)
           // Whose lines are thrown away is read no faster than once a turn of the event loop: a flood must not crowd out
           // the others.
@@ -299,7 +287,7 @@ export const make = Effect.gen(function* () {
             yield* obey(client, reason)
             break
           case "disconnect":
-            return Departure.BACKPRESSURE
+            return Departure.backpressure(isKeepingOut())
         }
       }
     },

@@ -12,6 +12,7 @@ export const layer = (keys: Iterable<string> = []): Layer.Layer<Quarantine> =>
     return Quarantine.of({
       addUnsafe: ({ ip }) => void kept.add(ip),
       addKeyUnsafe: (key) => void kept.add(key),
+      cooldownMillisUnsafe: () => REMAINING_MILLIS,
       liftUnsafe: (key) => kept.delete(key),
       listUnsafe: () => Array.from(kept, (key) => ({ key, remainingMillis: REMAINING_MILLIS })),
       remainingMillisUnsafe: ({ ip }) => (kept.has(ip) ? REMAINING_MILLIS : 0),

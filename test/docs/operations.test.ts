@@ -98,6 +98,18 @@ describe("configurations", () => {
   })
 })
 
+describe("tables", () => {
+  it.each(Docs.PAGES)("of %s are tables", (path) => {
+    const lines = Docs.page(path)
+      .replace(/^```[^]*?^```/gm, "")
+      .split("\n")
+    for (const [i, line] of lines.entries()) {
+      if (!line.startsWith("|") || lines[i - 1]?.startsWith("|")) continue
+      assert.match(lines[i + 1]!, /^\|(?: ?:?-+:? ?\|)+$/, `${path}: ${line}`)
+    }
+  })
+})
+
 describe("links", () => {
   it.each(Docs.PAGES)("of %s lead somewhere", (path) => {
     const text = Docs.page(path).replace(/^```[^]*?^```/gm, "")

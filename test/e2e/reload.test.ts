@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
@@ -47,6 +47,20 @@ describe.skipIf(process.platform === "win32")("SIGHUP", () => {
       assert.strictEqual(yield* b.line, TcpClient.envelope(a, "as before"))
       reload("{")
       yield* server.printed(/configuration not reloaded: .*line 1, column 2/)
+    })
+  )
+
+  it.live("changes nothing when the file is gone, which was not even named", () =>
+    Effect.gen(function* () {
+      const config = { hyper_parameters: { allow: ["127.0.0.1"], rate_limit_msgs_per_minute: 5 } }
+      const cwd = yield* Directory.make({ "server.json": config })
+      const server = yield* Cli.listening([], { cwd })
+      rmSync(join(cwd, "server.json"))
+      server.process.kill("SIGHUP")
+      yield* server.printed(/ERROR - configuration not reloaded: server\.json: cannot be read: .*\n/)
+      writeFileSync(join(cwd, "server.json"), JSON.stringify(config))
+      server.process.kill("SIGHUP")
+      yield* server.printed(/INFO - configuration: no key has changed\n/)
     })
   )
 

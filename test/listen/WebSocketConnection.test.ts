@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { once } from "node:events"
 import * as Net from "node:net"
+import { setImmediate as endOfTurn } from "node:timers/promises"
 import { PING_MILLIS, UNANSWERED_PINGS, WebSocketConnection } from "../../src/listen/WebSocketConnection.ts"
+import { MAX_EMPTY_FRAMES } from "../../src/listen/WebSocketFrames.ts"
 import { CLOSE, frame, frames, PING, PONG, TEXT } from "../support/WebSocketClient.ts"
 
 /** The two ends of a connection whose handshake is done: that of the server, and the client's socket. */
@@ -23,6 +25,10 @@ const pair = Effect.gen(function* () {
   const next = Effect.promise(async () => cut((await once(client, "data"))[0] as Buffer))
   return { client, connection, next }
 })
+
+const until = async (isSo: () => boolean) => {
+  while (!isSo()) await endOfTurn()
+}
 
 const pull = ({ pull }: WebSocketConnection) => Effect.map(pull, (bytes) => bytes && Buffer.from(bytes).toString())
 
@@ -59,6 +65,36 @@ describe("WebSocketConnection", () => {
         else yield* Fiber.interrupt(pulling)
       }
       assert.isFalse(connection.isClosedUnsafe())
+    })
+  )
+
+  it.live("keeps a client for years that only listens, and answers", () =>
+    Effect.gen(function* () {
+      const { client, connection } = yield* pair
+      const lines: Array<string | undefined> = []
+      yield* Effect.forkChild(
+        pull(connection).pipe(
+          Effect.tap((line) => Effect.sync(() => lines.push(line))),
+          Effect.forever
+        )
+      )
+      const pings = frames()
+      let answered = 0
+      client.on("data", (bytes: Buffer) => {
+        for (const _ of pings(bytes)) {
+          answered++
+          client.write(frame(PONG, ""))
+        }
+      })
+      for (let i = 1; i <= MAX_EMPTY_FRAMES + 10; i++) {
+        // It is not asked while the session does not read, which it does again after the last answer.
+        for (let turn = 0; turn < 4; turn++) yield* Effect.promise(() => endOfTurn())
+        connection.pingUnsafe(i * PING_MILLIS)
+        yield* Effect.promise(() => until(() => answered === i || connection.isClosedUnsafe()))
+      }
+      client.write(frame(TEXT, "still there"))
+      yield* Effect.promise(() => until(() => lines.length > 0))
+      assert.deepStrictEqual(lines, ["still there\n"])
     })
   )
 

@@ -85,6 +85,24 @@ describe("Broadcaster", () => {
     }).pipe(provided())
   )
 
+  it.effect("lets no sender go on in the middle of what ends its wait", () =>
+    Effect.gen(function* () {
+      const [sender, slow] = [yield* enter, yield* enter]
+      slow.connection.stopReading()
+      sender.publish(SOFT_LIMIT + 1)
+      const { uncongested } = yield* Broadcaster
+      const events: Array<string> = []
+      const waiting = yield* uncongested.pipe(
+        Effect.andThen(Effect.sync(() => events.push("goes on"))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      slow.leave()
+      events.push("left")
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(events, ["left", "goes on"])
+    }).pipe(provided())
+  )
+
   it.effect("makes nobody wait longer than the grace, and says who has stalled", () =>
     Effect.gen(function* () {
       const [sender, slow] = [yield* enter, yield* enter]

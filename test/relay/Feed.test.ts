@@ -93,6 +93,19 @@ describe("Feed", () => {
     })
   )
 
+  it.effect("loses nothing of a consumer that keeps up, however much passes", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.make<Event>()
+      const quick = yield* consume(feed.stream())
+      for (let n = 0; n < 100; n++) {
+        feed.publish({ n }, FEED_CHARACTERS / 4)
+        while (quick.seen.length <= n) yield* Effect.yieldNow
+      }
+      assert.strictEqual(feed.missed, 0)
+      yield* Fiber.interrupt(quick.fiber)
+    })
+  )
+
   it.effect("that has ended gives streams that end", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

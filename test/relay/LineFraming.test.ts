@@ -51,7 +51,7 @@ const expected = (stream: Buffer, maxBytes: number) => {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line)
     } catch {
-      return "<invalid>"
+      return "<not UTF-8>"
     }
   })
 }
@@ -140,9 +140,9 @@ describe("LineFraming", () => {
 
   it("drops only the line that is not UTF-8", () => {
     const bad = Buffer.from([0x61, 0xc3, 0x0a])
-    assert.deepStrictEqual(frame([Buffer.concat([...text("é\n"), bad, ...text("ü\n")])]), ["é", "<invalid>", "ü"])
+    assert.deepStrictEqual(frame([Buffer.concat([...text("é\n"), bad, ...text("ü\n")])]), ["é", "<not UTF-8>", "ü"])
     // Both halves of a character, in two lines.
-    assert.deepStrictEqual(frame([Buffer.from([0xc3, 0x0a, 0xa9, 0x0a])]), ["<invalid>", "<invalid>"])
+    assert.deepStrictEqual(frame([Buffer.from([0xc3, 0x0a, 0xa9, 0x0a])]), ["<not UTF-8>", "<not UTF-8>"])
     // A surrogate, an overlong slash, and a code point too large, each in the first and in a later line of a chunk.
     for (const bytes of [
       [0xed, 0xa0, 0x80],
@@ -150,9 +150,9 @@ describe("LineFraming", () => {
       [0xf4, 0x90, 0x80, 0x80]
     ]) {
       assert.deepStrictEqual(frame([Buffer.from([...bytes, 0x0a, 0x61, 0x0a, ...bytes, 0x0a])]), [
-        "<invalid>",
+        "<not UTF-8>",
         "a",
-        "<invalid>"
+        "<not UTF-8>"
       ])
     }
     assert.deepStrictEqual(frame([Buffer.from([0xf0, 0x9f]), Buffer.from([0x99, 0x82, 0x0a])]), ["🙂"])
@@ -163,7 +163,7 @@ describe("LineFraming", () => {
     assert.deepStrictEqual(frame(text("a\nb", "c")), ["a", "bc"])
     assert.deepStrictEqual(frame(text("a\n")), ["a"])
     assert.deepStrictEqual(frame([]), [])
-    assert.deepStrictEqual(frame([Buffer.from([0xc3])]), ["<invalid>"])
+    assert.deepStrictEqual(frame([Buffer.from([0xc3])]), ["<not UTF-8>"])
   })
 
   it("hands out lines of the chunk itself, without a copy", () => {

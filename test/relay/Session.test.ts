@@ -81,6 +81,8 @@ const roundTrip = Effect.fnUntraced(function* (sender: Client, listener: Client)
   return listener.connection.lines.filter((line) => line !== envelope(sender, "marker"))
 })
 
+const LINE_FEED = Buffer.from("\n")
+
 const without = (notice: string) => notice.slice(0, -1)
 
 /** How often the log says that something happened. */
@@ -245,6 +247,36 @@ describe("Session", () => {
       })
     )
 
+    it.effect("takes a line for a sign of life, whatever becomes of it", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start({
+          client_timeout_secs: 10,
+          timeout_check_interval_secs: 1,
+          max_line_bytes: 1024,
+          rate_limit_msgs_per_minute: 1
+        })
+        const clients = yield* Effect.forEach(["x".repeat(2000), Buffer.from([0xc3, 0x28]), "too many"], (line) =>
+          Effect.map(connect(), ({ connection }) => ({
+            connection,
+            line: Buffer.concat([Buffer.from(line), LINE_FEED])
+          }))
+        )
+        for (let i = 0; i < 30; i++) {
+          for (const { connection, line } of clients) connection.send(line)
+          yield* TestClock.adjust("1 second")
+        }
+        assert.deepStrictEqual(
+          clients.map(({ connection }) => connection.isClosed),
+          [false, false, false]
+        )
+        yield* TestClock.adjust("12 seconds")
+        assert.deepStrictEqual(
+          clients.map(({ connection }) => connection.isClosed),
+          [true, true, true]
+        )
+      })
+    )
+
     it.effect("does not take a step of the time of day for silence", () => {
       let step = 0
       const steppedClock = Effect.map(Clock.Clock, (clock): Clock.Clock =>
@@ -273,6 +305,23 @@ describe("Session", () => {
         a.connection.send("1\n2\n")
         yield* TestClock.adjust(59_999)
         assert.deepStrictEqual([a.connection.isClosed, b.connection.isClosed], [false, true])
+      })
+    )
+
+    it.effect("measures a client's silence anew after a delay of the server's", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start({
+          client_timeout_secs: 10,
+          timeout_check_interval_secs: 1,
+          flow_control_delay_ms: 30_000,
+          backpressure_policy: { flow_control_threshold: 1 }
+        })
+        const [a] = [yield* connect(), yield* connect()]
+        a.connection.send("1\n")
+        yield* TestClock.adjust(39_000)
+        assert.isFalse(a.connection.isClosed)
+        yield* TestClock.adjust(2_000)
+        assert.isTrue(a.connection.isClosed)
       })
     )
   })
@@ -319,6 +368,22 @@ describe("Session", () => {
         const [a, b] = [yield* connect(), yield* connect()]
         a.connection.send("1\n2\n3\n")
         assert.strictEqual((yield* b.connection.readLines(3)).length, 3)
+      })
+    )
+
+    it.effect("says nothing of a quarantine where there is none", () =>
+      Effect.gen(function* () {
+        const { connect, quarantine, warnings } = yield* start({
+          quarantine_cooldown_secs: 0,
+          backpressure_policy: { disconnect_threshold: 1 }
+        })
+        const [a] = [yield* connect(), yield* connect()]
+        a.connection.send("too many of you\n")
+        yield* Fiber.join(a.fiber)
+        assert.deepStrictEqual(warnings(), [
+          "WARNING 10.0.0.1:1 disconnected: force-disconnected: backpressure (1 client)"
+        ])
+        assert.deepStrictEqual(quarantine.listUnsafe(), [])
       })
     )
 

@@ -14,7 +14,7 @@ const reference = (stream: Buffer, maxBytes: number): ReadonlyArray<string> => {
       new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(line, "latin1"))
       return `line ${line}`
     } catch {
-      return "invalid"
+      return "not UTF-8"
     }
   })
 }

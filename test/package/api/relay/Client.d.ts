@@ -7,6 +7,7 @@ import { type Departure } from "./Departure.ts";
 import type { Watched } from "./IdleTimeout.ts";
 import { Incidents, type Totals } from "./Incidents.ts";
 import type { LineFraming } from "./LineFraming.ts";
+import { Offences } from "./Offences.ts";
 import type { RateBudget } from "./RateLimiter.ts";
 import type { Member } from "./Room.ts";
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">;
@@ -40,9 +41,7 @@ export declare class Client implements Watched {
     gate: Gate | undefined;
     linesIn: number;
     bytesIn: number;
-    overLimit: number;
-    oversized: number;
-    notUtf8: number;
+    readonly offences: Offences;
     departure: Departure | undefined;
     constructor(options: {
         readonly connection: Connection;
@@ -53,7 +52,6 @@ export declare class Client implements Watched {
         readonly span: ConnectionSpan | undefined;
         readonly fiber: Fiber.Fiber<unknown, unknown>;
     });
-    get hasOffended(): boolean;
     get info(): ClientInfo;
     lastLineMillis(): number | undefined;
     onIdle(): void;

@@ -17,7 +17,7 @@ export declare const SHUTDOWN: Departure;
 export declare const FAILED: Departure;
 export declare const IDLE: Departure;
 export declare const TOO_SLOW: Departure;
-export declare const BACKPRESSURE: Departure;
+export declare const backpressure: (quarantine: boolean) => Departure;
 export declare const lost: (code: string) => Departure;
 export declare const dismissal: (notice: string | undefined, quarantine: boolean) => Departure;
 export declare const ofExit: (exit: Exit.Exit<Departure>) => Departure;

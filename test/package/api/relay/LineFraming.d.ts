@@ -1,4 +1,4 @@
-export type Frame = "line" | "oversized" | "invalid" | "none";
+export type Frame = "line" | "oversized" | "not UTF-8" | "none";
 export declare class LineFraming {
     #private;
     bytes: Uint8Array;

@@ -16,6 +16,7 @@ declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server
     readonly addKeyUnsafe: (key: string, millis?: number) => void;
     readonly liftUnsafe: (key: string) => boolean;
     readonly listUnsafe: () => ReadonlyArray<Entry>;
+    readonly cooldownMillisUnsafe: () => number;
     readonly scope: "ip" | "address" | undefined;
     readonly statsUnsafe: () => {
         readonly entries: number;
