@@ -41,6 +41,22 @@ const sortable = [
   "bytes_waiting"
 ] as const
 
+export const Clients = Schema.Struct({
+  total: described(Schema.Finite, "Clients in the room"),
+  matching: described(Schema.Finite, "Those that match `search`"),
+  clients: described(Schema.Array(Client), "The first `limit` of them (100) by `sort` (connected_at)"),
+  silent: described(Schema.Array(Schema.String), "Processes of the room that did not answer within a second"),
+  omitted: described(Schema.Finite, "Clients that these processes left out, because they list 10,000 each")
+})
+
+export const Quarantined = Schema.Struct({
+  total: described(Schema.Finite, "Addresses in quarantine"),
+  entries: described(
+    Schema.Array(Schema.Struct({ key: Schema.String, remaining_secs: Schema.Finite })),
+    "The last `limit` of them (100), the newest first"
+  )
+})
+
 const Distribution = Schema.Struct({
   buckets: described(
     Schema.Array(Schema.Tuple([Schema.Finite, Schema.Finite])),
@@ -141,23 +157,11 @@ class Observe extends HttpApiGroup.make("observe")
         ),
         limit: Limit
       },
-      success: Schema.Struct({
-        total: described(Schema.Finite, "Clients in the room"),
-        matching: described(Schema.Finite, "Those that match `search`"),
-        clients: described(Schema.Array(Client), "The first `limit` of them (100) by `sort` (connected_at)"),
-        silent: described(Schema.Array(Schema.String), "Processes of the room that did not answer within a second"),
-        omitted: described(Schema.Finite, "Clients that these processes left out, because they list 10,000 each")
-      })
+      success: Clients
     }),
     HttpApiEndpoint.get("quarantined", "/api/quarantine", {
       query: { limit: Limit },
-      success: Schema.Struct({
-        total: described(Schema.Finite, "Addresses in quarantine"),
-        entries: described(
-          Schema.Array(Schema.Struct({ key: Schema.String, remaining_secs: Schema.Finite })),
-          "The last `limit` of them (100), the newest first"
-        )
-      })
+      success: Quarantined
     })
   )
   .annotateMerge(OpenApi.annotations({ title: "Observe", description: "What there is to know." })) {}

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import { readFile } from "node:fs/promises"
+import { readdir, readFile } from "node:fs/promises"
 
 /** The page of the dashboard, and the policy under which a browser may show it. */
 export interface Dashboard {
@@ -8,21 +8,58 @@ export interface Dashboard {
   readonly contentSecurityPolicy: string
 }
 
-const hashesOf = (html: string, element: "script" | "style"): string =>
-  Array.from(html.matchAll(new RegExp(`<${element}>([\\s\\S]*?)</${element}>`, "g")), ([, content]) => {
-    const hash = createHash("sha256").update(content!).digest("base64")
-    return `'sha256-${hash}'`
-  }).join(" ")
+/** A tag of the page that stands for a file beside it. */
+const TAG = /<link rel="stylesheet" href="(?<style>[^"]+)" \/>|<script src="(?<script>[^"]+)"><\/script>/g
 
-/** Reads the page, which is one file without anything from elsewhere: its own script and style, and no others, are allowed. */
-export const load: Effect.Effect<Dashboard> = Effect.promise(async () => {
-  const html = await readFile(new URL("./dashboard.html", import.meta.url), "utf8")
+/** A tag that would leave the browser something to fetch, or something that it is not allowed to run. */
+const FOREIGN = /<link\s[^>]*stylesheet[^>]*>|<(?:script|style)\b[^>]*>/i
+
+/** What would end an element before its content ends, or later. */
+const BREAKS_OUT = /<\/(?:script|style)|<!--/i
+
+/**
+ * Makes one file of `page.html` and the style sheet and scripts that it has tags for, and a policy that allows these, and no others.
+ *
+ * @param files what there is, by name; each style sheet and each script must have its tag
+ * @throws an `Error` that says which file or tag is wrong
+ */
+export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
+  const contentOf = (name: string) => {
+    const content = files.get(name)
+    if (content === undefined) throw new Error(`the dashboard has no file ${name}`)
+    return content
+  }
+  const page = contentOf("page.html")
+  const foreign = FOREIGN.exec(page.replaceAll(TAG, ""))
+  if (foreign !== null) {
+    throw new Error(
+      `page.html has ${foreign[0]}: expected <link rel="stylesheet" href="…" /> or <script src="…"></script>`
+    )
+  }
+
+  const inlined = new Set(["page.html"])
+  const hashes = { script: [] as Array<string>, style: [] as Array<string> }
+  const element = (kind: "script" | "style", name: string) => {
+    const content = contentOf(name)
+    const end = BREAKS_OUT.exec(content)
+    if (end !== null) throw new Error(`${name} cannot be within a page: it has ${end[0]}`)
+    inlined.add(name)
+    hashes[kind].push(`'sha256-${createHash("sha256").update(content).digest("base64")}'`)
+    return `<${kind}>${content}</${kind}>`
+  }
+  const html = page.replaceAll(TAG, (...match) => {
+    const { script, style } = match.at(-1) as { readonly script?: string; readonly style?: string }
+    return script === undefined ? element("style", style!) : element("script", script)
+  })
+  const forgotten = [...files.keys()].filter((name) => !inlined.has(name))
+  if (forgotten.length > 0) throw new Error(`page.html has no tag for ${forgotten.join(", ")}`)
+
   return {
     html,
     contentSecurityPolicy: [
       "default-src 'none'",
-      `script-src ${hashesOf(html, "script")}`,
-      `style-src ${hashesOf(html, "style")}`,
+      `script-src ${hashes.script.join(" ")}`,
+      `style-src ${hashes.style.join(" ")}`,
       "connect-src 'self'",
       "img-src data:",
       "base-uri 'none'",
@@ -30,4 +67,12 @@ export const load: Effect.Effect<Dashboard> = Effect.promise(async () => {
       "frame-ancestors 'none'"
     ].join("; ")
   }
+}
+
+/** Reads the page and makes one file of it, without anything from elsewhere. That it is there and in order is for the package to see to. */
+export const load: Effect.Effect<Dashboard> = Effect.promise(async () => {
+  const folder = new URL("./dashboard/", import.meta.url)
+  const names = (await readdir(folder)).filter((name) => /\.(?:css|html|js)$/.test(name))
+  const read = async (name: string) => [name, await readFile(new URL(name, folder), "utf8")] as const
+  return inline(new Map(await Promise.all(names.map(read))))
 })

@@ -4,12 +4,9 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
 import * as Net from "node:net"
 import { RelayServer } from "../../src/RelayServer.ts"
 import * as Admin from "../support/Admin.ts"
-import { ROOT } from "../support/Package.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 interface Event {
@@ -186,45 +183,4 @@ describe("the event stream", () => {
       yield* Effect.all(closed, { concurrency: "unbounded" })
     })
   )
-})
-
-describe("the page of the dashboard", () => {
-  it.live("allows its own style and script, and nothing else", () =>
-    Effect.gen(function* () {
-      const server = yield* Admin.listening()
-      const response = yield* Admin.open(server.url)
-      assert.strictEqual(response.status, 200)
-      assert.match(response.headers.get("content-type")!, /^text\/html/)
-      assert.strictEqual(response.headers.get("cache-control"), "no-store")
-      assert.strictEqual(response.headers.get("referrer-policy"), "no-referrer")
-      assert.strictEqual(response.headers.get("x-content-type-options"), "nosniff")
-      const html = yield* Effect.promise(() => response.text())
-      const hashOf = (element: string) => {
-        const [, content] = html.split(new RegExp(`</?${element}>`))
-        return `'sha256-${createHash("sha256").update(content!).digest("base64")}'`
-      }
-      const policy = response.headers.get("content-security-policy")!.split("; ")
-      assert.include(policy, "default-src 'none'")
-      assert.include(policy, `script-src ${hashOf("script")}`)
-      assert.include(policy, `style-src ${hashOf("style")}`)
-      for (const directive of [
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'"
-      ]) {
-        assert.include(policy, directive)
-      }
-      assert.notMatch(policy.join(), /unsafe|\*|http/)
-    })
-  )
-
-  it("is one file that asks nobody else for anything, and makes no markup of texts", () => {
-    const html = readFileSync(`${ROOT}/src/admin/dashboard.html`, "utf8")
-    assert.deepStrictEqual(html.match(/https?:\/\/(?!www\.w3\.org\/2000\/svg)[^"' ]*/g), null)
-    assert.notMatch(
-      html,
-      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|<[^>]* on[a-z]+=/
-    )
-  })
 })

@@ -1,9 +1,9 @@
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
 import { rolldown } from "rolldown"
-import { entries, manifest, Package, RESOLUTIONS } from "../support/Package.ts"
+import { entries, manifest, Package, RESOLUTIONS, ROOT } from "../support/Package.ts"
 
 const KIB = 1024
 
@@ -33,8 +33,9 @@ layer(Package.layer, { timeout: 60_000 })("the package", (it) => {
           root,
           entries.map((entry) => entry.default)
         )
-        const parts = packed.files.map(({ path }) => path).filter((path) => path.startsWith("dist/cli/"))
+        const parts = packed.files.map(({ path }) => path).filter((path) => /^dist\/cli\/[^/]+$/.test(path))
         const program = ["dist/cli.js", ...parts].map((path) => readFileSync(join(root, path), "utf8")).join("\n")
+        const page = readdirSync(join(ROOT, "src/admin/dashboard")).filter((name) => name !== "tsconfig.json")
         for (const part of parts) assert.include(program, part.slice(part.lastIndexOf("/")), `nobody asks for ${part}`)
         const expected = [
           "CHANGELOG.md",
@@ -42,9 +43,9 @@ layer(Package.layer, { timeout: 60_000 })("the package", (it) => {
           "README.md",
           "SECURITY.md",
           "dist/THIRD-PARTY-LICENSES.txt",
-          "dist/admin/dashboard.html",
           "dist/cli.js",
           ...parts,
+          ...["dist/admin", "dist/cli"].flatMap((to) => page.map((name) => `${to}/dashboard/${name}`)),
           "package.json",
           "server.json",
           "server.schema.json",

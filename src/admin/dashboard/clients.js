@@ -1,0 +1,134 @@
+// The table of clients: sorted, searched, and with a button to disconnect each.
+"use strict"
+
+/**
+ * @typedef {object} Column
+ * @property {Exclude<keyof Client, "relay">} key
+ * @property {string} title
+ * @property {(client: Client) => string} text
+ * @property {string} [className] of its cells
+ * @property {boolean} [isOptional] there only when a client has it
+ */
+
+/** @type {Readonly<Record<Client["state"], string>>} */
+const STATE_CLASSES = { active: "good", throttled: "warn", paused: "warn", waiting: "warn", slow: "bad" }
+
+/** @param {Client} client */
+const age = ({ connected_at }) => {
+  const now = readings.at(-1)?.time ?? Date.now()
+  return duration((now - Date.parse(connected_at)) / 1000)
+}
+
+/** @type {ReadonlyArray<Column>} */
+const COLUMNS = [
+  { key: "address", title: "Client", text: ({ address }) => address, className: "mono" },
+  { key: "subject", title: "Certificate", text: ({ subject }) => subject ?? "", isOptional: true },
+  { key: "state", title: "State", text: ({ state }) => state },
+  { key: "connected_at", title: "Connected", text: age, className: "number" },
+  { key: "lines_in", title: "Lines in", text: (client) => count(client.lines_in), className: "number" },
+  { key: "lines_out", title: "Lines out", text: (client) => count(client.lines_out), className: "number" },
+  { key: "bytes_in", title: "In", text: (client) => bytes(client.bytes_in), className: "number" },
+  { key: "bytes_out", title: "Out", text: (client) => bytes(client.bytes_out), className: "number" },
+  { key: "bytes_waiting", title: "Backlog", text: (client) => bytes(client.bytes_waiting), className: "number" }
+]
+
+/** @type {{ key: Column["key"], order: "asc" | "desc" }} */
+const sorting = { key: "connected_at", order: "desc" }
+
+const heads = COLUMNS.map(({ className = "", isOptional = false, key, title }) => {
+  const isNumber = className === "number"
+  const arrow = element("span", { "aria-hidden": "true" })
+  const button = element("button", { type: "button" }, title, arrow)
+  const head = element("th", { scope: "col", class: isNumber ? "number" : "" }, button)
+  head.hidden = isOptional
+  button.addEventListener("click", () => {
+    // Of numbers, the greatest are of interest.
+    if (sorting.key !== key) sorting.order = isNumber ? "desc" : "asc"
+    else sorting.order = sorting.order === "asc" ? "desc" : "asc"
+    sorting.key = key
+    showSorting()
+    clientsPoll.now()
+  })
+  return { arrow, head, isOptional, key }
+})
+$("#clients-head").append(
+  ...heads.map(({ head }) => head),
+  element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, "Action"))
+)
+
+const showSorting = () => {
+  for (const { arrow, head, key } of heads) {
+    const order = key === sorting.key ? sorting.order : undefined
+    if (order === undefined) head.removeAttribute("aria-sort")
+    else head.setAttribute("aria-sort", order === "asc" ? "ascending" : "descending")
+    setText(arrow, order === undefined ? "" : order === "asc" ? " ↑" : " ↓")
+  }
+}
+showSorting()
+
+/** @param {Clients} answer */
+const showClients = ({ clients, matching, total }) => {
+  const hasSubjects = clients.some(({ subject }) => subject !== undefined)
+  for (const { head, isOptional } of heads) if (isOptional) head.hidden = !hasSubjects
+  updateRows($("#clients", HTMLTableSectionElement), clients, {
+    key: ({ address }) => address,
+    make: ({ address }) => {
+      const button = rowButton("Disconnect …", `Disconnect ${address}`, () => askDisconnect(address))
+      const cells = COLUMNS.map(({ className = "" }) => element("td", { class: className }))
+      return element("tr", {}, ...cells, element("td", { class: "number" }, button))
+    },
+    update: ({ cells }, client) => {
+      for (const [i, { isOptional, key, text }] of COLUMNS.entries()) {
+        const cell = cells[i]
+        setText(cell, text(client))
+        if (key === "state") cell.className = STATE_CLASSES[client.state] ?? ""
+        if (isOptional) cell.hidden = !hasSubjects
+      }
+    }
+  })
+  const listed = whole.format(clients.length)
+  const found = clients.length < matching ? `${listed} of ${whole.format(matching)}` : whole.format(matching)
+  setText($("#clients-shown"), matching === total ? found : `${found} found among ${whole.format(total)}`)
+  $("#clients-empty").hidden = clients.length > 0
+  setText($("#clients-empty"), total === 0 ? "Nobody is connected." : "No client matches the search.")
+}
+
+const search = $("#search", HTMLInputElement)
+const clientsPoll = poll((signal) => {
+  const query = { search: search.value.trim(), sort: sorting.key, order: sorting.order, limit: "100" }
+  return /** @type {Promise<Clients>} */ (get(`/api/clients?${new URLSearchParams(query)}`, signal))
+}, showClients)
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let searchTimer
+search.addEventListener("input", () => {
+  clearTimeout(searchTimer)
+  searchTimer = setTimeout(clientsPoll.now, 200)
+})
+$("#search-form").addEventListener("submit", (event) => {
+  event.preventDefault()
+  clientsPoll.now()
+})
+
+/** @param {string} address */
+const askDisconnect = (address) => {
+  const noticeInput = $("#disconnect-notice", HTMLInputElement)
+  const quarantineInput = $("#disconnect-quarantine", HTMLInputElement)
+  $("#disconnect-title").textContent = `Disconnect ${address}`
+  noticeInput.value = ""
+  quarantineInput.checked = false
+  ask($("#disconnect-dialog", HTMLDialogElement), {
+    submit: async () => {
+      const notice = noticeInput.value.trim()
+      const quarantine = quarantineInput.checked
+      await act("/api/disconnect", {
+        address,
+        ...(notice === "" ? {} : { notice }),
+        ...(quarantine ? { quarantine } : {})
+      })
+      say(`${address} is disconnected${quarantine ? " and quarantined" : ""}.`)
+      clientsPoll.now()
+      quarantinePoll.now()
+    }
+  })
+}

@@ -1,0 +1,47 @@
+// The state of the server, at the top of the page, and the button that drains it.
+"use strict"
+
+/** @type {Readonly<Record<string, string>>} */
+const SERVER_CLASSES = { ready: "good", draining: "warn" }
+
+const drainButton = $("#drain", HTMLButtonElement)
+
+/** @param {Reading} now */
+const showServer = (now) => {
+  const state = $("#state")
+  state.hidden = false
+  state.className = `badge ${SERVER_CLASSES[now.state] ?? "bad"}`
+  setText(state, now.state)
+  setText($("#about"), `${now.version}, up ${duration((now.time - Date.parse(now.started_at)) / 1000)}`)
+  drainButton.disabled = now.state !== "ready" && now.state !== "draining"
+  setText(drainButton, now.state === "draining" ? "Take new clients …" : "Drain …")
+  document.title = `${count(now.clients)} clients, ${now.state} – summoner-server`
+}
+
+const DRAIN = {
+  path: "/api/drain",
+  title: "Drain this server",
+  text: "The server says that it is not ready, and takes nobody new. Who is connected stays.",
+  name: "Drain",
+  done: "The server is draining."
+}
+const UNDRAIN = {
+  path: "/api/undrain",
+  title: "Take new clients again",
+  text: "The server says that it is ready, and lets clients in.",
+  name: "Take new clients",
+  done: "New clients are taken again."
+}
+
+drainButton.addEventListener("click", () => {
+  const { done, name, path, text, title } = readings.at(-1)?.state === "draining" ? UNDRAIN : DRAIN
+  $("#drain-title").textContent = title
+  $("#drain-text").textContent = text
+  $("#drain-submit").textContent = name
+  ask($("#drain-dialog", HTMLDialogElement), {
+    submit: async () => {
+      await act(path)
+      say(done)
+    }
+  })
+})

@@ -1,0 +1,52 @@
+// Tables that are brought up to date.
+"use strict"
+
+/**
+ * Brings the rows of a table up to date. A row stays the same element as long as its key is there, so that the focus and a click
+ * under way are not lost.
+ *
+ * @template Item
+ * @param {HTMLTableSectionElement} body
+ * @param {ReadonlyArray<Item>} items
+ * @param {object} how
+ * @param {(item: Item) => string} how.key
+ * @param {(item: Item) => HTMLTableRowElement} how.make an empty row
+ * @param {(row: HTMLTableRowElement, item: Item) => void} how.update
+ */
+const updateRows = (body, items, { key, make, update }) => {
+  const focused = body.contains(document.activeElement) ? document.activeElement : null
+  const wanted = new Set(items.map(key))
+  /** @type {Map<string | undefined, HTMLTableRowElement>} */
+  const rows = new Map()
+  for (const row of Array.from(body.rows)) {
+    if (wanted.has(row.dataset.key ?? "")) rows.set(row.dataset.key, row)
+    else row.remove()
+  }
+  let next = body.firstElementChild
+  for (const item of items) {
+    const row = rows.get(key(item)) ?? make(item)
+    row.dataset.key = key(item)
+    update(row, item)
+    if (row === next) next = row.nextElementSibling
+    else body.insertBefore(row, next)
+  }
+  if (focused instanceof HTMLElement && focused !== document.activeElement) {
+    /** @type {HTMLElement | null} */
+    const scroll = body.closest("[tabindex]")
+    const target = focused.isConnected ? focused : scroll
+    target?.focus({ preventScroll: true })
+  }
+}
+
+/**
+ * A button at the end of a row.
+ *
+ * @param {string} text
+ * @param {string} label what it does, to which row
+ * @param {() => void} onClick
+ */
+const rowButton = (text, label, onClick) => {
+  const button = element("button", { type: "button", class: "small", "aria-label": label }, text)
+  button.addEventListener("click", onClick)
+  return button
+}
