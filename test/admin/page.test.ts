@@ -13,9 +13,9 @@ const contentsOf = (html: string, element: "script" | "style") =>
 const PAGE = `<head><link rel="stylesheet" href="style.css" /></head>
 <body><script src="one.js"></script>
 <script src="two.js"></script></body>`
-const STYLE = "p { color: red }"
+const STYLE = "p {\n  color: red\n}\n"
 const ONE = 'const texts = ["$&", "$1", "$<script>", "$`", "$$"]'
-const TWO = "texts.push()"
+const TWO = "texts.push()\n"
 
 const inline = (files: Readonly<Record<string, string | undefined>>) =>
   Dashboard.inline(

@@ -50,7 +50,7 @@ const topOf = ({ base, key, least = 1 }) =>
 const scaleOf = (width, now, series, decades) => {
   const right = width - (decades === undefined ? 58 : 12)
   const bottom = HEIGHT - MARGIN.bottom
-  const perMilli = (right - MARGIN.left) / SHOWN_MILLIS
+  const span = right - MARGIN.left
   const axes = series.map((of) => {
     if (decades === undefined) {
       const top = topOf(of)
@@ -67,9 +67,9 @@ const scaleOf = (width, now, series, decades) => {
     /** The axes that are shown, the second at the right. */
     axes: decades === undefined ? axes : axes.slice(0, 1),
     /** @param {number} time */
-    x: (time) => right - (now - time) * perMilli,
+    x: (time) => right - ((now - time) / SHOWN_MILLIS) * span,
     /** @param {number} x */
-    timeAt: (x) => now - (right - x) / perMilli,
+    timeAt: (x) => now - ((right - x) / span) * SHOWN_MILLIS,
     /**
      * @param {number} value
      * @param {number} i which of the series it is of
