@@ -28,7 +28,8 @@ export const Client = Schema.Struct({
   )
 })
 
-const sortable = [
+/** What clients can be listed by. */
+export const sortable = [
   "address",
   "ip",
   "transport",

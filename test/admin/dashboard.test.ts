@@ -176,6 +176,35 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
     })
   )
 
+  live("offers to sort by what the server can sort by", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      yield* TcpClient.connect(server.port)
+      const page = yield* open(server.url)
+      yield* steps(async () => {
+        await page.route("**/api/clients?*", async (route) => {
+          const response = await route.fetch()
+          const answer: { clients?: ReadonlyArray<object> } = await response.json()
+          const clients = answer.clients?.map((client) => ({ ...client, subject: "CN=a" }))
+          await route.fulfill({ response, json: { ...answer, clients } })
+        })
+        const answers = (isOther: (url: string) => boolean) =>
+          page.waitForResponse((response) => response.url().includes("/api/clients?") && isOther(response.url()))
+        let last = await answers(() => true)
+        await page.getByRole("columnheader", { name: "Certificate" }).waitFor()
+        const heads = await page.locator("#clients-head button").all()
+        assert.isAbove(heads.length, 5)
+        for (const head of heads) {
+          const before = last.url()
+          const [answer] = await Promise.all([answers((url) => url !== before), head.click()])
+          assert.strictEqual(answer.status(), 200, (await head.textContent())!)
+          last = answer
+        }
+        await page.unrouteAll({ behavior: "wait" })
+      })
+    })
+  )
+
   live("disconnects a client, with the token, which it can forget", () =>
     Effect.gen(function* () {
       const server = yield* Admin.listening()

@@ -1,12 +1,15 @@
 // The table of clients: sorted, searched, and with a button to disconnect each.
 "use strict"
 
+/** @typedef {typeof import("../AdminApi.ts").sortable[number]} Sort */
+
 /**
  * @typedef {object} Column
- * @property {Exclude<keyof Client, "relay">} key
  * @property {string} title
  * @property {(client: Client) => string} text
+ * @property {Sort} [sort] what the server sorts by for it, if it can
  * @property {string} [className] of its cells
+ * @property {(client: Client) => string} [classOf] of the cell of a client
  * @property {boolean} [isOptional] there only when a client has it
  */
 
@@ -21,35 +24,39 @@ const age = ({ connected_at }) => {
 
 /** @type {ReadonlyArray<Column>} */
 const COLUMNS = [
-  { key: "address", title: "Client", text: ({ address }) => address, className: "mono" },
-  { key: "subject", title: "Certificate", text: ({ subject }) => subject ?? "", isOptional: true },
-  { key: "state", title: "State", text: ({ state }) => state },
-  { key: "connected_at", title: "Connected", text: age, className: "number" },
-  { key: "lines_in", title: "Lines in", text: (client) => count(client.lines_in), className: "number" },
-  { key: "lines_out", title: "Lines out", text: (client) => count(client.lines_out), className: "number" },
-  { key: "bytes_in", title: "In", text: (client) => bytes(client.bytes_in), className: "number" },
-  { key: "bytes_out", title: "Out", text: (client) => bytes(client.bytes_out), className: "number" },
-  { key: "bytes_waiting", title: "Backlog", text: (client) => bytes(client.bytes_waiting), className: "number" }
+  { title: "Client", text: ({ address }) => address, sort: "address", className: "mono" },
+  { title: "Certificate", text: ({ subject }) => subject ?? "", isOptional: true },
+  { title: "State", text: ({ state }) => state, sort: "state", classOf: ({ state }) => STATE_CLASSES[state] ?? "" },
+  { title: "Connected", text: age, sort: "connected_at", className: "number" },
+  { title: "Lines in", text: (client) => count(client.lines_in), sort: "lines_in", className: "number" },
+  { title: "Lines out", text: (client) => count(client.lines_out), sort: "lines_out", className: "number" },
+  { title: "In", text: (client) => bytes(client.bytes_in), sort: "bytes_in", className: "number" },
+  { title: "Out", text: (client) => bytes(client.bytes_out), sort: "bytes_out", className: "number" },
+  { title: "Backlog", text: (client) => bytes(client.bytes_waiting), sort: "bytes_waiting", className: "number" }
 ]
 
-/** @type {{ key: Column["key"], order: "asc" | "desc" }} */
-const sorting = { key: "connected_at", order: "desc" }
+/** @type {{ by: Sort, order: "asc" | "desc" }} */
+const sorting = { by: "connected_at", order: "desc" }
 
-const heads = COLUMNS.map(({ className = "", isOptional = false, key, title }) => {
+const heads = COLUMNS.map(({ className = "", isOptional = false, sort, title }) => {
   const isNumber = className === "number"
-  const arrow = element("span", { "aria-hidden": "true" })
-  const button = element("button", { type: "button" }, title, arrow)
-  const head = element("th", { scope: "col", class: isNumber ? "number" : "" }, button)
+  const head = element("th", { scope: "col", class: isNumber ? className : "" })
   head.hidden = isOptional
-  button.addEventListener("click", () => {
-    // Of numbers, the greatest are of interest.
-    if (sorting.key !== key) sorting.order = isNumber ? "desc" : "asc"
-    else sorting.order = sorting.order === "asc" ? "desc" : "asc"
-    sorting.key = key
-    showSorting()
-    clientsPoll.now()
-  })
-  return { arrow, head, isOptional, key }
+  const arrow = element("span", { "aria-hidden": "true" })
+  if (sort === undefined) head.append(title)
+  else {
+    const button = element("button", { type: "button" }, title, arrow)
+    button.addEventListener("click", () => {
+      // Of numbers, the greatest are of interest.
+      if (sorting.by !== sort) sorting.order = isNumber ? "desc" : "asc"
+      else sorting.order = sorting.order === "asc" ? "desc" : "asc"
+      sorting.by = sort
+      showSorting()
+      clientsPoll.now()
+    })
+    head.append(button)
+  }
+  return { arrow, head, isOptional, sort }
 })
 $("#clients-head").append(
   ...heads.map(({ head }) => head),
@@ -57,8 +64,8 @@ $("#clients-head").append(
 )
 
 const showSorting = () => {
-  for (const { arrow, head, key } of heads) {
-    const order = key === sorting.key ? sorting.order : undefined
+  for (const { arrow, head, sort } of heads) {
+    const order = sort === sorting.by ? sorting.order : undefined
     if (order === undefined) head.removeAttribute("aria-sort")
     else head.setAttribute("aria-sort", order === "asc" ? "ascending" : "descending")
     setText(arrow, order === undefined ? "" : order === "asc" ? " ↑" : " ↓")
@@ -78,10 +85,10 @@ const showClients = ({ clients, matching, total }) => {
       return element("tr", {}, ...cells, element("td", { class: "number" }, button))
     },
     update: ({ cells }, client) => {
-      for (const [i, { isOptional, key, text }] of COLUMNS.entries()) {
+      for (const [i, { classOf, isOptional, text }] of COLUMNS.entries()) {
         const cell = cells[i]
         setText(cell, text(client))
-        if (key === "state") cell.className = STATE_CLASSES[client.state] ?? ""
+        if (classOf !== undefined) cell.className = classOf(client)
         if (isOptional) cell.hidden = !hasSubjects
       }
     }
@@ -95,7 +102,7 @@ const showClients = ({ clients, matching, total }) => {
 
 const search = $("#search", HTMLInputElement)
 const clientsPoll = poll((signal) => {
-  const query = { search: search.value.trim(), sort: sorting.key, order: sorting.order, limit: "100" }
+  const query = { search: search.value.trim(), sort: sorting.by, order: sorting.order, limit: "100" }
   return /** @type {Promise<Clients>} */ (get(`/api/clients?${new URLSearchParams(query)}`, signal))
 }, showClients)
 
