@@ -40,7 +40,7 @@ const sorting = { by: "connected_at", order: "desc" }
 
 const heads = COLUMNS.map(({ className = "", isOptional = false, sort, title }) => {
   const isNumber = className === "number"
-  const head = element("th", { scope: "col", class: isNumber ? className : "" })
+  const head = element("th", { scope: "col", class: isNumber ? "number" : "" })
   head.hidden = isOptional
   const arrow = element("span", { "aria-hidden": "true" })
   if (sort === undefined) head.append(title)

@@ -19,7 +19,15 @@ const describe = ({ client, reason, type }) => {
   return type === "disconnected" ? [`left: ${reason}`, ""] : [type, type === "connected" ? "good" : ""]
 }
 
-/** @param {{ readonly changes: ReadonlyArray<Change>, readonly missed: number }} batch */
+/**
+ * What has happened within a second.
+ *
+ * @typedef {object} Changes
+ * @property {ReadonlyArray<Change>} changes
+ * @property {number} missed how many more there were
+ */
+
+/** @param {Changes} batch */
 const showChanges = (batch) => {
   const list = $("#events")
   for (const change of batch.changes) {

@@ -8,7 +8,7 @@ const TABULATED = 15
  * @param {string} title
  * @param {ReadonlyArray<Series>} series
  */
-const plotCard = (title, series) => {
+const addCard = (title, series) => {
   const image = svg("svg", { role: "img" })
   const when = element("span", { class: "soft" })
   const values = series.map(() => element("span"))
@@ -42,10 +42,10 @@ const plotCard = (title, series) => {
  * @param {ReadonlyArray<Series>} series two of them
  * @param {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both, where small values matter beside large ones; else
  *   each has its own
- * @returns draws it
+ * @returns what draws it, as often as it is called
  */
 const makePlot = (title, series, decades) => {
-  const { details, image, rows, values, when } = plotCard(title, series)
+  const { details, image, rows, values, when } = addCard(title, series)
 
   /**
    * Where the pointer is, in pixels from the left.

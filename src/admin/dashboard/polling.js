@@ -1,6 +1,7 @@
 // What the page asks for again and again.
 "use strict"
 
+/** Between an answer and the next question. */
 const LEAST_PAUSE_MILLIS = 2000
 const MAX_PAUSE_MILLIS = 60_000
 

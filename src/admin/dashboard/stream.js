@@ -7,13 +7,14 @@ const MAX_EVENT = 1_000_000
 /** The server says something every second. */
 const SILENCE_MILLIS = 10_000
 
-const FIRST_PAUSE_MILLIS = 1000
-const MAX_RECONNECT_MILLIS = 15_000
+/** Between attempts to reach the server. */
+const FIRST_WAIT_MILLIS = 1000
+const MAX_WAIT_MILLIS = 15_000
 
 /** Ends the stream that there is. */
 let stream = new AbortController()
 
-/** Ends the pause before the next attempt. */
+/** Ends the wait before the next attempt. */
 let wake = () => {}
 
 /**
@@ -67,7 +68,7 @@ const showEvent = (name, data) => {
   if (name === "stats") {
     remember(/** @type {Stats} */ (data))
     if (!document.hidden) render()
-  } else if (name === "changes") showChanges(/** @type {Parameters<typeof showChanges>[0]} */ (data))
+  } else if (name === "changes") showChanges(/** @type {Changes} */ (data))
 }
 
 /**
@@ -82,11 +83,11 @@ const showConnection = (text, className) => {
 
 /** Follows the events. After each failure it waits longer, up to a quarter of a minute. */
 const follow = async () => {
-  let pause = FIRST_PAUSE_MILLIS
+  let wait = FIRST_WAIT_MILLIS
   while (true) {
     let problem = "connection lost, trying again"
     await readEvents((name, data) => {
-      pause = FIRST_PAUSE_MILLIS
+      wait = FIRST_WAIT_MILLIS
       try {
         showEvent(name, data)
       } catch (error) {
@@ -100,8 +101,8 @@ const follow = async () => {
     showConnection(problem, "bad")
     await new Promise((/** @type {(_: void) => void} */ resolve) => {
       wake = resolve
-      setTimeout(resolve, pause)
+      setTimeout(resolve, wait)
     })
-    pause = Math.min(2 * pause, MAX_RECONNECT_MILLIS)
+    wait = Math.min(2 * wait, MAX_WAIT_MILLIS)
   }
 }
