@@ -29,10 +29,12 @@ const poll = (read, show) => {
     const answer = await read(AbortSignal.any([signal, AbortSignal.timeout(60_000)])).catch((error) => error)
     // Another one was begun meanwhile.
     if (signal.aborted) return
-    const pause = Math.max(LEAST_PAUSE_MILLIS, 10 * (performance.now() - from))
-    timer = setTimeout(now, Math.min(MAX_PAUSE_MILLIS, pause))
+    const isTokenMissing = answer instanceof Refused && answer.status === 401
+    // How long somebody was asked for a token is not how long the server has worked.
+    const took = isTokenMissing ? 0 : performance.now() - from
+    timer = setTimeout(now, Math.min(MAX_PAUSE_MILLIS, Math.max(LEAST_PAUSE_MILLIS, 10 * took)))
     // That the server is out of reach, or wants a token, is said at the top of the page.
-    const problem = answer instanceof Refused && answer.status !== 401 ? explain(answer) : ""
+    const problem = answer instanceof Refused && !isTokenMissing ? explain(answer) : ""
     if (problem !== "" && problem !== told) say(problem, true)
     told = problem
     if (!(answer instanceof Error)) show(answer)
