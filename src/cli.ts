@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
@@ -48,6 +49,8 @@ const commands = serve.pipe(Command.withSubcommands([init, check, schema, connec
 const program = Command.run(commands, { version }).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
+  // Not for a person to put right; but they must know of it, and where it was.
+  Effect.tapDefect((defect) => Console.error(`error: ${Cause.pretty(Cause.die(defect))}`)),
   Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output))
 )
 

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { existsSync, readFileSync } from "node:fs"
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import * as Net from "node:net"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import { ROOT } from "../support/Package.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 describe("the quick start", () => {
@@ -167,6 +168,22 @@ describe("the command line", () => {
       for (const flag of ["--config", "--host", "--port", "--name", "--log-level"]) assert.include(help.output(), flag)
       for (const value of ["127.0.0.1", "8888", "MyServer", "DEBUG"])
         assert.include(help.output(), `(default: ${value})`)
+    })
+  )
+
+  it.live("says what is broken in it", () =>
+    Effect.gen(function* () {
+      const copy = yield* Directory.make()
+      for (const path of ["dist/cli.js", "dist/cli", "package.json", "server.schema.json"]) {
+        cpSync(join(ROOT, path), join(copy, basename(path)), { recursive: true })
+      }
+      rmSync(join(copy, "cli/dashboard/plots.js"))
+      const program = yield* Cli.start(["--port", "0"], {
+        program: join(copy, "cli.js"),
+        env: { SUMMONER_ADMIN_PORT: "0" }
+      })
+      assert.deepStrictEqual(yield* program.exit, { code: 1, signal: null })
+      assert.match(program.output(), /^error: Error: the dashboard has no file plots\.js\n {4}at /m)
     })
   )
 
