@@ -1,20 +1,19 @@
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { closeSync, openSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import * as Net from "node:net"
-import { devNull } from "node:os"
 import { type Door, FULL, type Refusal } from "../relay/Door.ts"
 import type { Incident } from "../relay/Incidents.ts"
-import { formatAddress } from "../relay/ipAddress.ts"
-import { ADMIN_CONNECTIONS, type BoundAddress, ListenError, Listener } from "../relay/Listener.ts"
+import { ADMIN_CONNECTIONS, type BoundAddress, type ListenError, Listener } from "../relay/Listener.ts"
+import { Supervised } from "../relay/Supervised.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import * as Arrival from "./Arrival.ts"
+import { keep, SERVER_OPTIONS } from "./listening.ts"
 import { Lobby } from "./Lobby.ts"
 import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
@@ -24,12 +23,6 @@ import { turnAway } from "./turnAway.ts"
 
 export type { Peer } from "./TcpConnection.ts"
 
-/** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
-const HIGH_WATER_MARK = 65_536
-
-/** Idle time after which the kernel asks whether the peer is still there, in milliseconds. */
-const KEEP_ALIVE_MILLIS = 60_000
-
 /** Refused connections that are told so at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
 
@@ -38,12 +31,6 @@ const REFUSAL_LINGER_MILLIS = 250
 
 /** File descriptors that clients may not take: for log files, the event loop, and whatever the host program has open. */
 const RESERVED_DESCRIPTORS = 32
-
-/** Time between two looks at whether there are descriptors left, in milliseconds. */
-const DESCRIPTOR_CHECK_MILLIS = 1000
-
-/** Descriptors that must be free before listening again: it takes one itself, and each client one. */
-const SPARE_DESCRIPTORS = 8
 
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
@@ -69,8 +56,8 @@ const listenOn = Effect.fnUntraced(function* (
     if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
     fork(door.session(new TcpConnection(socket, client, onTls)))
   }
-  const bound = yield* accept({ config, tls, door, at: config, isShakingHands: false, receive })
-  if (!(yield* SharedPort)) yield* announceCapacity(config, door.maxClientsUnsafe())
+  const bound = yield* accept({ config, tls, door, at: config, key: "port", isShakingHands: false, receive })
+  if (!(yield* Supervised)) yield* announceCapacity(config, door.maxClientsUnsafe())
   return bound
 })
 
@@ -96,6 +83,8 @@ export interface Options {
   readonly door: Door
   /** Where. */
   readonly at: BoundAddress
+  /** What configures the port: `port`, `websocket.port`. */
+  readonly key: string
   /** Whether the transport lets connections wait for a handshake of its own. */
   readonly isShakingHands: boolean
   /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
@@ -125,13 +114,12 @@ export const accept = Effect.fnUntraced(function* ({
   config,
   door,
   isShakingHands,
+  key,
   receive,
   tls
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const { listen_backlog } = config.hyper_parameters
-  const isShared = yield* SharedPort
+  const shared = yield* SharedPort
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   let refusing = 0
 
   const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
@@ -149,16 +137,6 @@ export const accept = Effect.fnUntraced(function* ({
     socket.resume().end(farewell)
   }
 
-  const server = Net.createServer({
-    allowHalfOpen: true,
-    pauseOnConnect: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
-    highWaterMark: HIGH_WATER_MARK
-  })
-  // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
-  // the one that keeps descriptors free for the clients that are connected.
   const { clientPlaces, places, refusalPlaces } = capacity(config)
   const lobby = new Lobby(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
   const isFull = () => door.clientsUnsafe() + Lobby.sizeOfAll() >= clientPlaces
@@ -166,15 +144,8 @@ export const accept = Effect.fnUntraced(function* ({
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? lobby.capacity
       : 0
-  // A connection that a process of several does not take is handed to the next one, and on, for ever: there, the door refuses it.
-  if (!isShared) {
-    Object.defineProperty(server, "maxConnections", {
-      get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
-    })
-  }
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }
-  server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
   const reject = (socket: Net.Socket, ip: string, incident: Incident) => {
     door.refusedUnsafe(ip, incident)
     turnAway(socket, incident)
@@ -205,82 +176,18 @@ export const accept = Effect.fnUntraced(function* ({
     wait(socket, peer.ip, Arrival.arrive(guards, socket, peer, enter))
   }
   const accepted = new AcceptQueue(meet)
-  server.on("connection", (socket) => accepted.push(socket))
+  yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
+  if (shared !== undefined) return yield* shared.listen(at, key, (socket) => accepted.push(socket))
 
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      accepted.drain()
-      server.close()
-    })
-  )
-  const bound = yield* listen(server, at, listen_backlog, isShared)
-  server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
-
-  // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
-  const recover = Effect.fnUntraced(function* () {
-    while (true) {
-      const error = yield* Queue.take(acceptErrors)
-      const { accept_error_backoff_ms } = config.hyper_parameters
-      yield* Effect.logWarning(
-        `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
-      )
-      server.close()
-      yield* Effect.sleep(accept_error_backoff_ms).pipe(
-        Effect.andThen(
-          Effect.suspend(() => {
-            const error = outOfDescriptors(SPARE_DESCRIPTORS)
-            return error === undefined ? listen(server, bound, listen_backlog, isShared) : Effect.fail(error)
-          })
-        ),
-        Effect.eventually
-      )
-      yield* Queue.clear(acceptErrors)
-      yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
-    }
+  const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket))
+  // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
+  // the one that keeps descriptors free for the clients that are connected.
+  Object.defineProperty(server, "maxConnections", {
+    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
   })
-  // libuv keeps a failed accept to itself and tries again at once, on a whole core, for as long as there is somebody to
-  // accept and no descriptor for it. So ask.
-  const watchDescriptors = Effect.sync(() => {
-    const error = server.listening ? outOfDescriptors(1) : undefined
-    if (error !== undefined) Queue.offerUnsafe(acceptErrors, error)
-  }).pipe(Effect.delay(DESCRIPTOR_CHECK_MILLIS), Effect.forever)
-  for (const watch of [recover(), watchDescriptors]) {
-    yield* watch.pipe(
-      Effect.tapCause((cause) => Effect.logError("the listener no longer watches itself", cause)),
-      Effect.forkScoped
-    )
-  }
-  return bound
+  server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
+  return yield* keep(server, at, key, config.hyper_parameters)
 })
-
-const listen = (server: Net.Server, { host, port }: BoundAddress, backlog: number, isShared: boolean) =>
-  Effect.callback<BoundAddress, ListenError>((resume) => {
-    const onError = (error: NodeJS.ErrnoException) => {
-      server.off("listening", onListening)
-      resume(Effect.fail(new ListenError({ host, port, code: error.code ?? error.message })))
-    }
-    const onListening = () => {
-      server.off("error", onError)
-      const bound = server.address() as Net.AddressInfo
-      resume(Effect.succeed({ host: bound.address, port: bound.port }))
-    }
-    server.once("error", onError).once("listening", onListening)
-    server.listen({ host, port, backlog, exclusive: !isShared })
-  })
-
-/** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */
-const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {
-  const opened: Array<number> = []
-  try {
-    while (opened.length < count) opened.push(openSync(devNull, "r"))
-    return undefined
-  } catch (cause) {
-    const error = cause as NodeJS.ErrnoException
-    return error.code === "EMFILE" || error.code === "ENFILE" ? error : undefined
-  } finally {
-    for (const descriptor of opened) closeSync(descriptor)
-  }
-}
 
 /** For how many connections this process has file descriptors. */
 const capacity = ({ admin, websocket }: ServerConfig["Service"]) => {

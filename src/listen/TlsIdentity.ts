@@ -11,8 +11,8 @@ import { formatProblem, Problem } from "../ConfigReport.ts"
 import { escapeText } from "../logging/LogFormat.ts"
 import * as PemFiles from "../PemFiles.ts"
 import { Reloads } from "../Reloads.ts"
+import { Supervised } from "../relay/Supervised.ts"
 import { ServerConfig, type Values } from "../ServerConfig.ts"
-import { SharedPort } from "./SharedPort.ts"
 
 /** TLS cannot be used as it is configured. */
 export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
@@ -97,8 +97,8 @@ export class TlsIdentity extends Context.Service<
     TlsIdentity,
     Effect.gen(function* () {
       const { tls } = yield* ServerConfig
-      const isShared = yield* SharedPort
-      const aloud = (effect: Effect.Effect<void>) => (isShared ? Effect.void : effect)
+      const isSupervised = yield* Supervised
+      const aloud = (effect: Effect.Effect<void>) => (isSupervised ? Effect.void : effect)
       let current = yield* load(tls)
       if (current !== undefined) {
         yield* aloud(announce(current, tls))

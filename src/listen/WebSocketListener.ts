@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { type Door, FULL } from "../relay/Door.ts"
 import { everySeconds } from "../relay/everySeconds.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
-import { ListenError } from "../relay/Listener.ts"
+import type { ListenError } from "../relay/Listener.ts"
 import { monotonicMillis } from "../relay/monotonicMillis.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import { accept, type Options } from "./TcpListener.ts"
@@ -77,9 +77,7 @@ const listenOn = Effect.fnUntraced(function* (
       fork(Effect.ensuring(door.session(connection), leave))
     })
   const at = { host: websocket.host ?? config.host, port }
-  const bound = yield* accept({ config, tls, door, at, isShakingHands: true, receive }).pipe(
-    Effect.mapError(({ code, host, port }) => new ListenError({ host, port, code, key: "websocket.port" }))
-  )
+  const bound = yield* accept({ config, tls, door, at, key: "websocket.port", isShakingHands: true, receive })
 
   const ping = Effect.sync(() => {
     const now = monotonicMillis(clock)

@@ -81,6 +81,7 @@ export class Broadcaster extends Context.Service<
 
       const waitFor = (member: Member | string, onStalled: () => void) => {
         if (slow_consumer.stall_grace_ms === 0) return onStalled()
+        awaited.get(member)?.interruptUnsafe()
         goOn.closeUnsafe()
         const grace = Effect.andThen(
           Effect.sleep(slow_consumer.stall_grace_ms),
@@ -97,10 +98,20 @@ export class Broadcaster extends Context.Service<
       }
       const giveUpOn = (member: Member | string) => {
         // Not at once: that would run senders in the middle of a flush, or of a shutdown between two readers that leave.
-        if (awaited.delete(member) && awaited.size === 0) setImmediate(letGoOn)
+        if (awaited.delete(member) && (awaited.size === 0 || !hasSlowClients())) setImmediate(letGoOn)
       }
+      const hasSlowClients = () => {
+        for (const key of awaited.keys()) if (typeof key !== "string") return true
+        return false
+      }
+      /** Processes of which senders wait for clients of this one. */
+      let waitingElsewhere: Array<() => void> = []
       const letGoOn = () => {
         if (awaited.size === 0) goOn.openUnsafe()
+        if (waitingElsewhere.length === 0 || hasSlowClients()) return
+        const waiting = waitingElsewhere
+        waitingElsewhere = []
+        for (const go of waiting) go()
       }
 
       return Broadcaster.of({
@@ -140,7 +151,11 @@ export class Broadcaster extends Context.Service<
                 Effect.andThen(
                   bus.joinRoom({
                     onBatch: (batch) => room.receive(batch),
-                    hasSlowClients: () => Array.from(awaited.keys()).some((key) => typeof key !== "string"),
+                    hasSlowClients,
+                    onceClientsCaughtUp: (go) => {
+                      waitingElsewhere.push(go)
+                      if (!hasSlowClients()) setImmediate(letGoOn)
+                    },
                     onSlow: (what) => waitFor(what, () => {}),
                     onCaughtUp: stopWaitingFor
                   }),

@@ -104,8 +104,10 @@ export interface BusRoom {
   readonly onBatch: (batch: Parcel) => void
   /** Whether senders here wait for a client. Then those of other processes should, too. */
   readonly hasSlowClients: () => boolean
+  /** Calls `go` once that is not so any more. */
+  readonly onceClientsCaughtUp: (go: () => void) => void
   /**
-   * Senders should wait.
+   * Senders should wait, for the grace from now on.
    *
    * @param what is slow, by any name: the engine, or a process
    */

@@ -1,12 +1,10 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ClientLimits } from "./ClientLimits.ts"
 import type { Connection } from "./Connection.ts"
-import { everySeconds } from "./everySeconds.ts"
-import * as Incidents from "./Incidents.ts"
-import { monotonicMillis } from "./monotonicMillis.ts"
+import type * as Incidents from "./Incidents.ts"
 import * as Notice from "./Notice.ts"
 import { Quarantine, type Suspect } from "./Quarantine.ts"
+import * as Refusals from "./Refusals.ts"
 
 /** Why a client may not come in, and what it is told. */
 export interface Refusal {
@@ -19,9 +17,6 @@ export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FU
 
 /** The server takes nobody new. */
 const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
-
-/** How often what was counted meanwhile is told, in seconds. */
-const REPORT_SECONDS = 10
 
 /** Who may come in: what every listener asks before anything is allocated for a session. */
 export interface Door {
@@ -51,25 +46,8 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const quarantine = yield* Quarantine
   const limits = yield* ClientLimits
-  const clock = yield* Clock.Clock
-  const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const refusals = new Incidents.Incidents(totals)
-  let lastRefused = ""
+  const { refusedUnsafe } = yield* Refusals.make(totals)
   let clients = 0
-
-  const report = (nowMillis: number): Effect.Effect<void> => {
-    const lines = refusals.report(nowMillis)
-    return lines.length === 0
-      ? Effect.void
-      : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
-  }
-  yield* Effect.addFinalizer(() => Effect.suspend(() => report(Infinity)))
-  // What is counted is told also when nobody else is refused.
-  const reportNow = Effect.suspend(() => report(monotonicMillis(clock)))
-  yield* everySeconds(() => REPORT_SECONDS, reportNow).pipe(
-    Effect.tapCause((cause) => Effect.logError("how often somebody is refused is no longer logged", cause)),
-    Effect.forkScoped
-  )
 
   const refusalOf = (client: Suspect): Refusal | undefined => {
     if (isDraining()) return DRAINING
@@ -97,12 +75,7 @@ export const make = Effect.fnUntraced(function* (
           limits.leaveUnsafe(connection.ip)
         })
       ),
-    refusedUnsafe: (ip, incident) => {
-      lastRefused = ip
-      refusals.count(incident)
-      const logged = report(monotonicMillis(clock))
-      if (logged !== Effect.void) runFork(logged)
-    },
+    refusedUnsafe,
     clientsUnsafe: () => clients,
     maxClientsUnsafe: limits.maxClientsUnsafe
   }

@@ -6,7 +6,7 @@
  * | 0–3   | length of what follows the header                             |
  * | 4     | kind                                                          |
  * | 5–8   | lines in a batch                                              |
- * | 9–14  | number of a batch among those of its worker; of `HELLO`, that of the last one before the link |
+ * | 9–14  | number of a batch among those of its worker; of `HELLO`, that of the last one before the link; of `CREDIT`, bytes of batches since then |
  *
  * Numbers are unsigned, the most significant byte first. All workers are of one version, because one primary starts them.
  */
@@ -18,6 +18,10 @@ export const HELLO = 0
 export const BATCH = 1
 export const CONTROL = 2
 export const PLACES = 3
+/** How much of the batches has reached the clients: so much more may be sent. */
+export const CREDIT = 4
+/** There is no credit because clients are slow; said again and again while it is so. */
+export const HOLD = 5
 
 /** More than any batch, or any list of addresses. */
 export const MAX_CONTENT_BYTES = 64 * 1024 * 1024

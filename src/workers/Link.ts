@@ -4,8 +4,11 @@ import type { Batch } from "../bus/Frame.ts"
 import type { Parcel } from "../relay/Outbox.ts"
 import * as Frames from "./Frames.ts"
 
-/** What is given to the socket. More waits here, where it can be counted and dropped. */
-const WINDOW_BYTES = 256 * 1024
+/**
+ * What is given to the other worker before its clients have taken it. More waits here, where it can be counted, dropped, and make senders
+ * wait: a client there is as far behind as one here, and this much.
+ */
+const WINDOW_BYTES = 512 * 1024
 
 /** What else may wait in the socket. Above it, nothing but batches is sent: the other worker is stuck. */
 const MAX_TOLD_BYTES = 4 * 1024 * 1024
@@ -22,7 +25,7 @@ export interface LinkEvents {
   /** Batches that the other worker has dropped. */
   readonly onLost: (batches: number) => void
   readonly onTold: (kind: number, content: string, link: Link) => void
-  /** More than the soft limit waits, or has waited and does not any more. */
+  /** More than the soft limit waits, or still does because clients there are slow; or does not any more. */
   readonly onSlow: (link: Link) => void
   readonly onCaughtUp: (link: Link) => void
 }
@@ -39,8 +42,13 @@ export class Link {
   readonly #events: LinkEvents
   readonly #backlog: Backlog
   #onEmpty: (() => void) | undefined
-  /** Number of the last batch that has arrived. */
   #sequence: number
+  /** Bytes of batches that were sent, and those of them that the other worker has credited. */
+  #sentBytes = 0
+  #creditedBytes = 0
+  /** The same the other way round. */
+  #arrivedBytes = 0
+  #grantedBytes = 0
 
   /** @param sequence of the other worker's last batch before the link */
   constructor(id: number, sequence: number, socket: Net.Socket, limits: LinkLimits, events: LinkEvents) {
@@ -51,6 +59,11 @@ export class Link {
     this.#events = events
     this.#backlog = new Backlog(limits.hard_limit_bytes)
     socket.on("drain", () => this.#pump())
+  }
+
+  /** Number of the last batch that has arrived. */
+  get sequence(): number {
+    return this.#sequence
   }
 
   /** What the other worker has not taken yet. */
@@ -72,11 +85,29 @@ export class Link {
   }
 
   take({ content, kind, lines, sequence }: Frames.Arrived): void {
-    if (kind !== Frames.BATCH) return this.#events.onTold(kind, content.toString(), this)
+    switch (kind) {
+      case Frames.BATCH:
+        break
+      case Frames.CREDIT:
+        this.#creditedBytes = sequence
+        return this.#pump()
+      case Frames.HOLD:
+        return this.isSlow ? this.#events.onSlow(this) : undefined
+      default:
+        return this.#events.onTold(kind, content.toString(), this)
+    }
     const lost = sequence - this.#sequence - 1
     this.#sequence = sequence
+    this.#arrivedBytes += content.length
     if (lost > 0) this.#events.onLost(lost)
     this.#events.onBatch({ bytes: content, messages: lines }, this)
+  }
+
+  /** What has arrived so far has reached the clients: there may come more. */
+  grant(): void {
+    if (this.#arrivedBytes - this.#grantedBytes < WINDOW_BYTES / 4) return
+    this.#grantedBytes = this.#arrivedBytes
+    this.#socket.write(Frames.encode(Frames.CREDIT, "", this.#arrivedBytes))
   }
 
   /** Calls `onEmpty` once nothing waits. */
@@ -92,11 +123,12 @@ export class Link {
 
   #pump(): void {
     const socket = this.#socket
-    while (socket.writableLength < WINDOW_BYTES) {
+    while (this.#sentBytes - this.#creditedBytes < WINDOW_BYTES) {
       const batch = this.#backlog.take()
       if (batch === undefined) break
       // A stream needs no confirmation: it arrives, or the worker is gone.
       this.#backlog.confirm(batch.sequence)
+      this.#sentBytes += batch.bytes
       const { parts } = batch
       if (parts.length === 1) {
         socket.write(parts[0]!.bytes)

@@ -1,9 +1,9 @@
-/** What the primary and its workers tell each other, over the channel of `node:cluster`. */
+/** What the primary and its workers tell each other, over their channel. */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ClientInfo } from "../relay/Client.ts"
 import type { BusStats, Peer, RoomClients } from "../relay/Bus.ts"
-import type { BoundAddress } from "../relay/Listener.ts"
+import type { BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations, ServerState } from "../relay/Operations.ts"
 import type { Entry } from "../relay/Quarantine.ts"
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "../relay/Rejections.ts"
@@ -52,8 +52,13 @@ export interface Start {
 
 export type ToWorker =
   | Start
-  /** The workers that are there already. */
-  | { readonly _tag: "Dial"; readonly ids: ReadonlyArray<number> }
+  /** The workers that others can reach, as they are from now on. */
+  | { readonly _tag: "Workers"; readonly ids: ReadonlyArray<number> }
+  /** What has become of a `Listen`. */
+  | { readonly _tag: "Bound"; readonly key: string; readonly bound: BoundAddress }
+  | { readonly _tag: "NotBound"; readonly key: string; readonly error: typeof ListenError.Encoded }
+  /** Comes with a socket, unless its client has gone again. */
+  | { readonly _tag: "Connection"; readonly key: string; readonly number: number }
   | { readonly _tag: "Reload"; readonly values: Values }
   | {
       readonly _tag: "Ask"
@@ -96,6 +101,10 @@ export type ToPrimary =
   | { readonly _tag: "Online" }
   /** Other workers may dial it. */
   | { readonly _tag: "Reachable" }
+  /** It wants connections of a port; it gets them after its first report. */
+  | { readonly _tag: "Listen"; readonly key: string; readonly at: BoundAddress }
+  /** It has the connection. */
+  | { readonly _tag: "Taken"; readonly number: number }
   | { readonly _tag: "Listening"; readonly where: Where }
   /** It cannot start; it ends by itself. */
   | { readonly _tag: "Failed"; readonly detail: string }

@@ -8,6 +8,9 @@ import { Mesh } from "./Mesh.ts"
 /** What senders wait for. */
 const OTHERS = "another worker"
 
+/** How often others are told that they should still wait, in milliseconds. */
+const HOLD_MILLIS = 25
+
 /** Time between two log lines about what was lost or dropped, in milliseconds. */
 const REPORT_MILLIS = 5000
 
@@ -22,6 +25,25 @@ export const layer = Layer.effect(
     const room = new Slot<BusRoom>()
     const control = new Slot<BusControl>()
     const counts = { batchesIn: 0, bytesIn: 0 }
+    let isGranting = false
+    let holding: NodeJS.Timeout | undefined
+
+    /** Lets others send more, once clients here have what they have sent: senders elsewhere wait for them as those here do. */
+    const grant = () => {
+      isGranting = false
+      if (room.current?.hasSlowClients() !== true) return mesh.grantUnsafe()
+      if (holding !== undefined) return
+      const hold = () => void mesh.tellUnsafe(Frames.HOLD, "")
+      hold()
+      holding = setInterval(hold, HOLD_MILLIS)
+      room.current.onceClientsCaughtUp(release)
+    }
+    const release = () => {
+      clearInterval(holding)
+      holding = undefined
+      grant()
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(holding)))
 
     mesh.observeUnsafe({
       onUp: () => control.current?.onUp(),
@@ -29,6 +51,10 @@ export const layer = Layer.effect(
         counts.batchesIn++
         counts.bytesIn += batch.bytes.length
         room.current?.onBatch(batch)
+        if (isGranting) return
+        isGranting = true
+        // After this turn's lines are with the clients.
+        setImmediate(grant)
       },
       onTold: (kind, content, from) => {
         if (kind === Frames.CONTROL) control.current?.onMessage(content, String(from))
@@ -40,7 +66,17 @@ export const layer = Layer.effect(
     })
 
     const told = { dropped: 0, lost: 0 }
+    let missing = ""
     const report = Effect.gen(function* () {
+      const missingNow = mesh.missingUnsafe().join(", ")
+      if (missingNow !== missing) {
+        missing = missingNow
+        yield* missing === ""
+          ? Effect.logInfo("workers: all reach each other again")
+          : Effect.logWarning(
+              `workers: worker ${mesh.id} does not reach ${missing}: their clients do not hear each other`
+            )
+      }
       const { dropped, lost } = mesh.statsUnsafe()
       const news = { dropped: dropped - told.dropped, lost: lost - told.lost }
       Object.assign(told, { dropped, lost })
@@ -64,7 +100,13 @@ export const layer = Layer.effect(
       tellUnsafe: (message, to) =>
         void mesh.tellUnsafe(Frames.CONTROL, message, to === undefined ? undefined : Number(to)),
       listen: (listener) => Effect.andThen(control.hold(listener), Effect.sync(listener.onUp)),
-      statsUnsafe: () => ({ state: "up", ...mesh.statsUnsafe(), ...counts, duplicates: 0, reconnects: 0 })
+      statsUnsafe: () => ({
+        state: mesh.missingUnsafe().length === 0 ? "up" : "down",
+        ...mesh.statsUnsafe(),
+        ...counts,
+        duplicates: 0,
+        reconnects: 0
+      })
     })
   })
 )

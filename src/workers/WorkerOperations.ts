@@ -11,7 +11,7 @@ import type { Operations, ServerState } from "../relay/Operations.ts"
 import { ClientNotFound } from "../relay/Rejections.ts"
 import type { Stats } from "../relay/Roster.ts"
 import type * as Messages from "./Messages.ts"
-import { busOf, statsOf } from "./totals.ts"
+import { busOf, statsOf, sumOf } from "./totals.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 import type { Workers } from "./Workers.ts"
 
@@ -44,45 +44,52 @@ const nothing = (startedAt: Date): Stats => {
 }
 
 /** What workers that answer have answered. Who has crashed, or is stuck, has nothing to say. */
-const ofAll = Effect.fnUntraced(function* <A, E>(
-  workers: Workers,
+const ofAll = <A, E>(
+  workers: ReadonlyArray<WorkerProcess>,
   ask: (worker: WorkerProcess) => Effect.Effect<A, E>
-) {
-  const ready = workers.liveUnsafe().filter(({ isListening }) => isListening)
-  const exits = yield* Effect.forEach(ready, (worker) => Effect.exit(ask(worker)), { concurrency: "unbounded" })
-  return exits
-})
+): Effect.Effect<ReadonlyArray<Exit.Exit<A, E>>> =>
+  Effect.forEach(workers, (worker) => Effect.exit(ask(worker)), { concurrency: "unbounded" })
+
+const listening = (workers: Workers): ReadonlyArray<WorkerProcess> =>
+  workers.liveUnsafe().filter(({ isListening }) => isListening)
 
 const successes = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): ReadonlyArray<A> =>
   exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))
 
 /** Waits until statistics are those of now, as far as the workers answer. */
 export const refresh = (workers: Workers): Effect.Effect<void> =>
-  Effect.asVoid(ofAll(workers, (worker) => worker.call("report")))
+  Effect.asVoid(Effect.suspend(() => ofAll(listening(workers), (worker) => worker.call("report"))))
 
 /**
  * The operations of a server of several workers. Statistics are as old as the last report of each worker, a second at most.
  */
 export const make = (workers: Workers, status: Status, startedAt: Date): Operations => {
-  const all = <A, E>(ask: (worker: WorkerProcess) => Effect.Effect<A, E>) => Effect.map(ofAll(workers, ask), successes)
+  const all = <A, E>(ask: (worker: WorkerProcess) => Effect.Effect<A, E>) =>
+    Effect.map(
+      Effect.suspend(() => ofAll(listening(workers), ask)),
+      successes
+    )
 
   /** The one worker that does it; the failure of one, if none does. */
   const oneOf = <E>(ask: (worker: WorkerProcess) => Effect.Effect<void, E>, none: () => Effect.Effect<void, E>) =>
-    Effect.flatMap(ofAll(workers, ask), (exits) => {
-      if (exits.some(Exit.isSuccess)) return Effect.void
-      const failures = exits.filter(Exit.isFailure)
-      const known = failures.find(({ cause }) => {
-        const error = Cause.squash(cause)
-        return !(error instanceof ClientNotFound)
-      })
-      const failure = known ?? failures[0]
-      return failure === undefined ? none() : Effect.failCause(failure.cause)
-    })
+    Effect.flatMap(
+      Effect.suspend(() => ofAll(listening(workers), ask)),
+      (exits) => {
+        if (exits.some(Exit.isSuccess)) return Effect.void
+        const failures = exits.filter(Exit.isFailure)
+        const known = failures.find(({ cause }) => {
+          const error = Cause.squash(cause)
+          return !(error instanceof ClientNotFound)
+        })
+        const failure = known ?? failures[0]
+        return failure === undefined ? none() : Effect.failCause(failure.cause)
+      }
+    )
 
-  /** What one worker says for all. */
+  /** What one worker says for all: the one that was heard last, which is not stuck. */
   const first = <A, E>(ask: (worker: WorkerProcess) => Effect.Effect<A, E>, otherwise: A): Effect.Effect<A, E> =>
     Effect.suspend(() => {
-      const worker = workers.liveUnsafe().find(({ isListening }) => isListening)
+      const worker = listening(workers).toSorted((a, b) => b.heardMillis - a.heardMillis)[0]
       return worker === undefined ? Effect.succeed(otherwise) : ask(worker)
     })
 
@@ -108,8 +115,9 @@ export const make = (workers: Workers, status: Status, startedAt: Date): Operati
       if (status.state !== from) return Effect.void
       status.state = to
       workers.drainUnsafe(call === "drain")
+      // Those that are about to listen, too.
       return Effect.andThen(
-        all((worker) => worker.call(call)),
+        ofAll(workers.liveUnsafe(), (worker) => worker.call(call)),
         Effect.logInfo(message)
       )
     })
@@ -157,11 +165,18 @@ export const make = (workers: Workers, status: Status, startedAt: Date): Operati
     },
     stats: Effect.sync(() => {
       const reported = workers.liveUnsafe().flatMap(({ report }) => report?.stats ?? [])
-      const [some, ...others] = [...reported, ...(workers.pastUnsafe() === undefined ? [] : [workers.pastUnsafe()!])]
-      return some === undefined ? nothing(startedAt) : statsOf([some, ...others], startedAt)
+      const past = workers.pastUnsafe()
+      const [some, ...others] = [...reported, ...(past === undefined ? [] : [past])]
+      const stats = some === undefined ? nothing(startedAt) : statsOf([some, ...others], startedAt)
+      return { ...stats, incidents: sumOf(stats.incidents, workers.refusedUnsafe()) }
     }),
     cluster: {
-      stats: Effect.sync((): BusStats => busOf(workers.liveUnsafe().flatMap(({ report }) => report?.bus ?? []))),
+      stats: Effect.sync((): BusStats =>
+        busOf(
+          workers.liveUnsafe().flatMap(({ report }) => report?.bus ?? []),
+          workers.pastBusUnsafe()
+        )
+      ),
       peers: Effect.sync(() => workers.liveUnsafe().find(({ report }) => report !== undefined)?.report?.peers ?? []),
       clients: first((worker) => worker.call("room"), { clients: [], silent: [], omitted: 0 })
     }

@@ -2,7 +2,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
-import type { Worker } from "node:cluster"
+import type { ChildProcess } from "node:child_process"
+import type { Socket } from "node:net"
 import {
   type Answer,
   type Calls,
@@ -45,8 +46,12 @@ export class WorkerProcess {
   isListening = false
   hasEnded = false
   report: Report | undefined
+  /** When it has reported last, in milliseconds. */
+  heardMillis = 0
+  /** Whose connections it wants. */
+  readonly ports: Array<string> = []
 
-  readonly #worker: Worker
+  readonly #child: ChildProcess
   readonly #calls = new Map<number, Deferred.Deferred<Answer>>()
   #requests = 0
   #detail: string | undefined
@@ -55,13 +60,13 @@ export class WorkerProcess {
   constructor(
     id: number,
     number: number,
-    worker: Worker,
+    child: ChildProcess,
     onMessage: (message: ToPrimary, from: WorkerProcess) => void
   ) {
     this.id = id
     this.number = number
-    this.#worker = worker
-    worker.on("message", (message: ToPrimary) => {
+    this.#child = child
+    child.on("message", (message: ToPrimary) => {
       switch (message._tag) {
         case "Listening":
           this.isListening = true
@@ -75,45 +80,41 @@ export class WorkerProcess {
           return
         }
         case "Report":
+          if (this.report === undefined) onMessage(message, this)
           this.report = message
+          this.heardMillis = performance.now()
           return
         default:
           onMessage(message, this)
       }
     })
-    let code: number | null = null
-    let signal: string | null = null
-    let isOver = false
-    /** What it has said last arrives between its end and that of its channel. */
-    const over = () => {
-      if (!isOver) {
-        isOver = true
-        return
-      }
-      this.hasEnded = true
-      for (const call of this.#calls.values()) Deferred.doneUnsafe(call, Exit.succeed(GONE))
-      Deferred.doneUnsafe(this.ended, Exit.succeed({ code, signal, detail: this.#detail }))
-    }
     // A message that cannot be sent: its end tells the rest.
-    worker.on("error", () => {})
-    worker.process.on("exit", (exitCode, exitSignal) => {
-      code = exitCode
-      signal = exitSignal
-      over()
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) this.#end({ code: null, signal: null, detail: `cannot be started: ${error.code}` })
     })
-    worker.process.on("disconnect", over)
+    // After it has ended, and everything that it has said has arrived.
+    child.once("close", (code: number | null, signal: string | null) =>
+      this.#end({ code, signal, detail: this.#detail })
+    )
   }
 
   get pid(): number | undefined {
-    return this.#worker.process.pid
+    return this.#child.pid
   }
 
-  send(message: ToWorker): void {
-    if (this.#worker.isConnected()) this.#worker.process.send(message, () => {})
+  /** @param socket stays open here as well */
+  send(message: ToWorker, socket?: Socket): void {
+    if (this.#child.connected) this.#child.send(message, socket, { keepOpen: true }, () => {})
   }
 
   kill(): void {
-    this.#worker.process.kill("SIGKILL")
+    this.#child.kill("SIGKILL")
+  }
+
+  #end(end: End): void {
+    this.hasEnded = true
+    for (const call of this.#calls.values()) Deferred.doneUnsafe(call, Exit.succeed(GONE))
+    Deferred.doneUnsafe(this.ended, Exit.succeed(end))
   }
 
   /** Has the worker do something. Dies if it does not answer in time. */

@@ -1,19 +1,24 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import cluster from "node:cluster"
+import * as ChildProcess from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { noTotals } from "../relay/Incidents.ts"
+import { type BoundAddress, ListenError } from "../relay/Listener.ts"
 import { LogIntake, type WireLine } from "../logging/RelayLogger.ts"
+import type { BusStats } from "../relay/Bus.ts"
 import type { Stats } from "../relay/Roster.ts"
 import { ServerConfig, type Values } from "../ServerConfig.ts"
 import type { Feed, ToPrimary, Where } from "./Messages.ts"
 import { WORKER } from "./plan.ts"
-import { pastOf, statsOf } from "./totals.ts"
+import { busOf, pastBusOf, pastOf, statsOf } from "./totals.ts"
+import * as Handover from "./Handover.ts"
 import { describeEnd, WorkerProcess } from "./WorkerProcess.ts"
 
 /** The pause before a worker that has crashed is started again, in milliseconds; it doubles with every crash. */
@@ -50,14 +55,15 @@ export interface Options {
   readonly count: number
   /** Of the server. */
   readonly name: string
-  /** Where all of them listen; not 0. */
-  readonly port: number
 }
 
 /** The worker processes of this server: started, started again when they crash, and ended with the scope. */
-export const make = Effect.fnUntraced(function* ({ count, name, port }: Options) {
+export const make = Effect.fnUntraced(function* ({ count, name }: Options) {
   const config = yield* ServerConfig
   const intake = yield* LogIntake
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const refused = noTotals()
+  const handover = yield* Handover.make(config.hyper_parameters, refused)
   const live = new Set<WorkerProcess>()
   /** Those that others can dial. */
   const reachable = new Set<number>()
@@ -68,6 +74,7 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
   let watches = 0
   let restarts = 0
   let past: Stats | undefined
+  let pastBus: BusStats | undefined
   let dropped = 0
   let hasStarted = false
   let isStopping = false
@@ -84,26 +91,23 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
     (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
   )
 
-  cluster.schedulingPolicy = cluster.SCHED_RR
-  cluster.setupPrimary({ exec: process.argv[1]!, args: [WORKER], serialization: "advanced" })
-
   const onMessage = (message: ToPrimary, from: WorkerProcess) => {
     switch (message._tag) {
       case "Online":
-        from.send({
-          _tag: "Start",
-          id: from.id,
-          name,
-          values: { ...config, port },
-          directory,
-          secret,
-          isDraining
-        })
+        if (isStopping) return from.send({ _tag: "Stop" })
+        from.send({ _tag: "Start", id: from.id, name, values: config, directory, secret, isDraining })
         for (const [watch, { feed }] of watchers) from.send({ _tag: "Watch", watch, feed })
         return
       case "Reachable":
-        from.send({ _tag: "Dial", ids: Array.from(reachable) })
-        return void reachable.add(from.id)
+        reachable.add(from.id)
+        return tellWhoIsThere()
+      case "Listen":
+        return void fork(listen(from, message.key, message.at))
+      case "Report":
+        for (const key of from.ports) handover.enterUnsafe(from, key)
+        return
+      case "Taken":
+        return handover.takenUnsafe(message.number)
       case "Log":
         return takeLines(message.lines, intake)
       case "Observed":
@@ -111,8 +115,23 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
     }
   }
 
+  const tellWhoIsThere = () => {
+    const ids = Array.from(reachable)
+    for (const worker of live) worker.send({ _tag: "Workers", ids })
+  }
+
+  const listen = (worker: WorkerProcess, key: string, at: BoundAddress) =>
+    Effect.match(handover.listen(at, key), {
+      onSuccess: (bound) => {
+        worker.ports.push(key)
+        worker.send({ _tag: "Bound", key, bound })
+      },
+      onFailure: (error) => worker.send({ _tag: "NotBound", key, error: Schema.encodeSync(ListenError)(error) })
+    })
+
   const spawn = (number: number) => {
-    const worker = new WorkerProcess(++ids, number, cluster.fork(), onMessage)
+    const child = ChildProcess.fork(process.argv[1]!, [WORKER], { serialization: "advanced" })
+    const worker = new WorkerProcess(++ids, number, child, onMessage)
     live.add(worker)
     return worker
   }
@@ -136,7 +155,8 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
       const ended = Deferred.await(worker.ended)
       const end = yield* Effect.raceFirst(ended, Effect.andThen(killOnceStuck(worker), ended))
       live.delete(worker)
-      reachable.delete(worker.id)
+      handover.leaveUnsafe(worker)
+      if (reachable.delete(worker.id)) tellWhoIsThere()
       if (isStopping) return
       const why = describeEnd(end)
       if (!hasStarted) {
@@ -146,6 +166,7 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
       if (worker.report !== undefined) {
         const left = pastOf(worker.report.stats)
         past = past === undefined ? left : statsOf([past, left], left.startedAt)
+        pastBus = busOf([pastBusOf(worker.report.bus)], pastBus)
         dropped += worker.report.logLinesDropped
       }
       if (performance.now() - worker.startedMillis >= STABLE_MILLIS) pause = FIRST_PAUSE_MILLIS
@@ -160,6 +181,7 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
 
   const end = Effect.gen(function* () {
     isStopping = true
+    yield* handover.close
     for (const worker of live) worker.send({ _tag: "Stop" })
     const { shutdown_grace_ms } = config.hyper_parameters
     yield* Effect.forEach(live, ({ ended }) => Deferred.await(ended), { concurrency: "unbounded", discard: true }).pipe(
@@ -196,8 +218,14 @@ export const make = Effect.fnUntraced(function* ({ count, name, port }: Options)
     restartsUnsafe: () => restarts,
     /** What workers have done that have ended. */
     pastUnsafe: () => past,
+    /** The same of their bus. */
+    pastBusUnsafe: () => pastBus,
     /** Log lines that they have dropped. */
     droppedUnsafe: () => dropped,
+    /** What has happened to connections that no worker got. */
+    refusedUnsafe: () => refused,
+    /** Nobody comes in any more. */
+    close: handover.close,
     drainUnsafe: (drain: boolean) => {
       isDraining = drain
     },

@@ -3,14 +3,12 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Net from "node:net"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { ConfigReload } from "../ConfigReload.ts"
 import * as TcpListener from "../listen/TcpListener.ts"
 import { TlsIdentity } from "../listen/TlsIdentity.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { Lifecycle } from "../relay/Lifecycle.ts"
-import { type BoundAddress, ListenError } from "../relay/Listener.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
 import * as WorkerMetrics from "./WorkerMetrics.ts"
@@ -28,8 +26,8 @@ export interface Options {
 }
 
 /**
- * A server of several workers, which listens once the layer is built. Its `ConfigReload` reaches them all. Fails with `ListenError` or
- * `TlsError`, and with `WorkersError` if they do not start.
+ * A server of several workers, which listens once the layer is built. Its `ConfigReload` reaches them all. Fails with `TlsError`,
+ * and with `WorkersError` if they do not start.
  */
 export const layer = (options: Options) =>
   Layer.effect(
@@ -38,10 +36,9 @@ export const layer = (options: Options) =>
       const config = yield* ServerConfig
       const reload = yield* ConfigReload
       const lifecycle = yield* Lifecycle
-      const port = yield* freePort(config)
       const status: WorkerOperations.Status = { state: "starting" }
       yield* Effect.addFinalizer(() => (status.state === "starting" ? Effect.void : lifecycle.stopped))
-      const workers = yield* Workers.make({ ...options, port })
+      const workers = yield* Workers.make(options)
       const operations = WorkerOperations.make(workers, status, yield* DateTime.nowAsDate)
       yield* observe(workers, operations)
       const { address, webSocketUrl } = yield* workers.start
@@ -51,7 +48,8 @@ export const layer = (options: Options) =>
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           status.state = "stopping"
-          return WorkerOperations.refresh(workers).pipe(
+          return workers.close.pipe(
+            Effect.andThen(WorkerOperations.refresh(workers)),
             Effect.timeoutOption(REFRESH_MILLIS),
             Effect.andThen(operations.stats),
             Effect.flatMap(({ clients }) => lifecycle.stopping(clients))
@@ -93,17 +91,3 @@ const observe = Effect.fnUntraced(
     Effect.sync(() => new Map())
   )
 )
-
-/** A port that is free now, for 0: a worker that is started later has to find the one that the others listen on. */
-const freePort = ({ host, port }: BoundAddress) =>
-  Effect.callback<number, ListenError>((resume) => {
-    if (port !== 0) return resume(Effect.succeed(port))
-    const server = Net.createServer()
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      resume(Effect.fail(new ListenError({ host, port, code: error.code ?? error.message })))
-    )
-    server.listen({ host, port, exclusive: true }, () => {
-      const { port } = server.address() as Net.AddressInfo
-      server.close(() => resume(Effect.succeed(port)))
-    })
-  })

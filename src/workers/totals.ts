@@ -1,13 +1,14 @@
 /** What several workers have done, as one server. */
-import type { BusStats } from "../relay/Bus.ts"
+import { type BusStats, NOTHING_EXCHANGED } from "../relay/Bus.ts"
 import type { Distribution } from "../relay/Histogram.ts"
 import type { Stats } from "../relay/Roster.ts"
 
 type Counts = { readonly [name: string]: number }
 
-const sumOf = <C extends Counts>(all: ReadonlyArray<C>, first: C): C =>
+/** Counts of the same things, added up. */
+export const sumOf = <C extends Counts>(first: C, ...others: ReadonlyArray<C>): C =>
   Object.fromEntries(
-    Object.keys(first).map((name) => [name, all.reduce((sum, counts) => sum + (counts[name] ?? 0), 0)])
+    Object.entries(first).map(([name, count]) => [name, others.reduce((sum, counts) => sum + counts[name]!, count)])
   ) as unknown as C
 
 const distributionOf = (all: ReadonlyArray<Distribution>, first: Distribution): Distribution => {
@@ -27,7 +28,7 @@ const distributionOf = (all: ReadonlyArray<Distribution>, first: Distribution): 
  * @param all one, at least
  */
 export const statsOf = (all: readonly [Stats, ...Array<Stats>], startedAt: Date): Stats => {
-  const [first] = all
+  const [first, ...others] = all
   const sum = (of: (stats: Stats) => number) => all.reduce((total, stats) => total + of(stats), 0)
   const most = (of: (stats: Stats) => number) => all.reduce((most, stats) => Math.max(most, of(stats)), 0)
   return {
@@ -41,14 +42,8 @@ export const statsOf = (all: readonly [Stats, ...Array<Stats>], startedAt: Date)
     bytesOut: sum(({ bytesOut }) => bytesOut),
     bytesWaiting: sum(({ bytesWaiting }) => bytesWaiting),
     bytesWaitingMax: most(({ bytesWaitingMax }) => bytesWaitingMax),
-    incidents: sumOf(
-      all.map(({ incidents }) => incidents),
-      first.incidents
-    ),
-    departures: sumOf(
-      all.map(({ departures }) => departures),
-      first.departures
-    ),
+    incidents: sumOf(first.incidents, ...others.map(({ incidents }) => incidents)),
+    departures: sumOf(first.departures, ...others.map(({ departures }) => departures)),
     fanOut: distributionOf(
       all.map(({ fanOut }) => fanOut),
       first.fanOut
@@ -72,11 +67,20 @@ export const pastOf = (stats: Stats): Stats => ({
   departures: { ...stats.departures, failed: stats.departures.failed + stats.clients }
 })
 
-/** A room of several processes always has a bus; it is down as long as none of them has reported. */
-export const busOf = (all: ReadonlyArray<BusStats>): BusStats => {
+/** What remains of the bus of a worker that has ended. */
+export const pastBusOf = (stats: BusStats): BusStats => ({ ...stats, bytesWaiting: 0 })
+
+/**
+ * A room of several processes always has a bus; it is down as long as none of them has reported.
+ *
+ * @param live of those that are there
+ * @param past of those that have ended
+ */
+export const busOf = (live: ReadonlyArray<BusStats>, past: BusStats = NOTHING_EXCHANGED): BusStats => {
+  const all = [...live, past]
   const sum = (of: (stats: BusStats) => number) => all.reduce((total, stats) => total + of(stats), 0)
   return {
-    state: all.length > 0 && all.every(({ state }) => state === "up") ? "up" : "down",
+    state: live.length > 0 && live.every(({ state }) => state === "up") ? "up" : "down",
     batchesOut: sum(({ batchesOut }) => batchesOut),
     bytesOut: sum(({ bytesOut }) => bytesOut),
     batchesIn: sum(({ batchesIn }) => batchesIn),

@@ -1,6 +1,5 @@
 /** One of several relay processes of a server: what `serve` runs behind the port that they share. */
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -10,22 +9,27 @@ import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import cluster from "node:cluster"
 import { rmSync } from "node:fs"
+import type { Socket } from "node:net"
+import { setDefaultHighWaterMark } from "node:stream"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { ConfigReload } from "../ConfigReload.ts"
+import { HIGH_WATER_MARK } from "../listen/listening.ts"
 import { SharedPort } from "../listen/SharedPort.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { Bus } from "../relay/Bus.ts"
 import { everySeconds } from "../relay/everySeconds.ts"
 import { Lifecycle } from "../relay/Lifecycle.ts"
 import type { Operations } from "../relay/Operations.ts"
+import { Supervised } from "../relay/Supervised.ts"
 import { RelayServer } from "../RelayServer.ts"
 import type { Values } from "../ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
+import { HandedPorts } from "./HandedPorts.ts"
 import { Mesh } from "./Mesh.ts"
 import { type Answer, type Calls, Rejection, type Start, type ToPrimary, type ToWorker } from "./Messages.ts"
+import { Roll } from "./Roll.ts"
 import * as SharedPlaces from "./SharedPlaces.ts"
 import * as WorkerBus from "./WorkerBus.ts"
 
@@ -40,12 +44,13 @@ const MAX_LISTED = 10_000
 export const run = (): void => {
   // Signals of a terminal or of a service manager reach the whole group: the primary decides what they mean.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {})
-  // Else Node ends a worker at once when its primary is gone, and no client would be told.
-  cluster.worker!.exitedAfterDisconnect = true
+  // As `SERVER_OPTIONS` have it, for sockets that another process has accepted.
+  setDefaultHighWaterMark(false, HIGH_WATER_MARK)
 
   // As long as what the primary asks at once, which waits for each answer.
   const inbox = Effect.runSync(Queue.unbounded<ToWorker>())
-  const dialled = Deferred.makeUnsafe<ReadonlyArray<number>>()
+  const others = new Roll()
+  const ports = new HandedPorts(send)
   let main: Fiber.Fiber<unknown, unknown> | undefined
   let directory = ""
   let isStopping = false
@@ -62,15 +67,19 @@ export const run = (): void => {
     rmSync(directory, { recursive: true, force: true })
     stop()
   })
-  process.on("message", (message: ToWorker) => {
+  process.on("message", (message: ToWorker, socket?: Socket) => {
     switch (message._tag) {
       case "Start":
         directory = message.directory
-        main = Effect.runFork(Layer.launch(layer(message, inbox, Deferred.await(dialled))))
+        main = Effect.runFork(Layer.launch(layer(message, { inbox, others, ports })))
         main.addObserver(end)
         return
-      case "Dial":
-        return void Deferred.doneUnsafe(dialled, Exit.succeed(message.ids))
+      case "Workers":
+        return others.call(message.ids)
+      case "Bound":
+      case "NotBound":
+      case "Connection":
+        return ports.take(message, socket)
       case "Stop":
         return stop()
       default:
@@ -95,7 +104,14 @@ const end = (exit: Exit.Exit<unknown, unknown>): void => {
   send({ _tag: "Failed", detail: isKnown ? reason.message : Cause.pretty(exit.cause) }, leave)
 }
 
-const layer = (start: Start, inbox: Queue.Dequeue<ToWorker>, dialled: Effect.Effect<ReadonlyArray<number>>) => {
+/** What comes from the primary. */
+interface Incoming {
+  readonly inbox: Queue.Dequeue<ToWorker>
+  readonly others: Roll
+  readonly ports: HandedPorts
+}
+
+const layer = (start: Start, { inbox, others, ports }: Incoming) => {
   const { directory, id, isDraining, name, secret } = start
   const values = named(start.values, id)
   let isMuted = false
@@ -105,10 +121,8 @@ const layer = (start: Start, inbox: Queue.Dequeue<ToWorker>, dialled: Effect.Eff
     directory,
     secret,
     limits: values.hyper_parameters.slow_consumer,
-    announce: Effect.andThen(
-      Effect.sync(() => send({ _tag: "Reachable" })),
-      dialled
-    )
+    announce: Effect.sync(() => send({ _tag: "Reachable" })),
+    others
   })
   const { enable_console_log, enable_file_log, log_level } = values.logger
   const wire = RelayLogger.layerWire({
@@ -212,7 +226,9 @@ const layer = (start: Start, inbox: Queue.Dequeue<ToWorker>, dialled: Effect.Eff
 
   return Layer.effectDiscard(obey).pipe(
     Layer.provide(server),
-    Layer.provide(Layer.mergeAll(mesh, lifecycle, Layer.succeed(SharedPort, true))),
+    Layer.provide(
+      Layer.mergeAll(mesh, lifecycle, Layer.succeed(SharedPort, ports.service), Layer.succeed(Supervised, true))
+    ),
     Layer.provide(Telemetry.layer({ name, endpoint: values.otlp.endpoint })),
     Layer.provide(ConfigReload.layer(values)),
     Layer.provide(logger)

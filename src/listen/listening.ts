@@ -1,0 +1,120 @@
+/** What a server of this machine's sockets does to listen, and to go on listening whatever happens. */
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import { closeSync, openSync } from "node:fs"
+import type * as Net from "node:net"
+import { devNull } from "node:os"
+import { formatAddress } from "../relay/ipAddress.ts"
+import { type BoundAddress, ListenError } from "../relay/Listener.ts"
+import type { Values } from "../ServerConfig.ts"
+
+/** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
+export const HIGH_WATER_MARK = 65_536
+
+/** Idle time after which the kernel asks whether the peer is still there, in milliseconds. */
+const KEEP_ALIVE_MILLIS = 60_000
+
+/** How connections of clients are accepted. */
+export const SERVER_OPTIONS: Net.ServerOpts = {
+  allowHalfOpen: true,
+  pauseOnConnect: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
+  highWaterMark: HIGH_WATER_MARK
+}
+
+/** Time between two looks at whether there are descriptors left, in milliseconds. */
+const DESCRIPTOR_CHECK_MILLIS = 1000
+
+/** Descriptors that must be free before listening again: it takes one itself, and each client one. */
+const SPARE_DESCRIPTORS = 8
+
+type Parameters = Pick<Values["hyper_parameters"], "listen_backlog" | "accept_error_backoff_ms">
+
+/**
+ * Listens until the scope ends. Where accepting fails, for a lack of file descriptors, it pauses and listens again.
+ *
+ * @param at where; port 0 takes a free one
+ * @param key what configures it: `port`, `websocket.port`
+ * @param parameters as they are now, whenever they are needed
+ */
+export const keep = Effect.fnUntraced(function* (
+  server: Net.Server,
+  at: BoundAddress,
+  key: string,
+  parameters: Parameters
+): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
+  const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  const bound = yield* listen(server, at, key, parameters.listen_backlog)
+  server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
+
+  // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
+  const recover = Effect.fnUntraced(function* () {
+    while (true) {
+      const error = yield* Queue.take(acceptErrors)
+      const { accept_error_backoff_ms } = parameters
+      yield* Effect.logWarning(
+        `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
+      )
+      server.close()
+      yield* Effect.sleep(accept_error_backoff_ms).pipe(
+        Effect.andThen(
+          Effect.suspend(() => {
+            const error = outOfDescriptors(SPARE_DESCRIPTORS)
+            return error === undefined ? listen(server, bound, key, parameters.listen_backlog) : Effect.fail(error)
+          })
+        ),
+        Effect.eventually
+      )
+      yield* Queue.clear(acceptErrors)
+      yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
+    }
+  })
+  // libuv keeps a failed accept to itself and tries again at once, on a whole core, for as long as there is somebody to
+  // accept and no descriptor for it. So ask.
+  const watchDescriptors = Effect.sync(() => {
+    const error = server.listening ? outOfDescriptors(1) : undefined
+    if (error !== undefined) Queue.offerUnsafe(acceptErrors, error)
+  }).pipe(Effect.delay(DESCRIPTOR_CHECK_MILLIS), Effect.forever)
+  for (const watch of [recover(), watchDescriptors]) {
+    yield* watch.pipe(
+      Effect.tapCause((cause) => Effect.logError("the listener no longer watches itself", cause)),
+      Effect.forkScoped
+    )
+  }
+  return bound
+})
+
+const listen = (server: Net.Server, { host, port }: BoundAddress, key: string, backlog: number) =>
+  Effect.callback<BoundAddress, ListenError>((resume) => {
+    const onError = (error: NodeJS.ErrnoException) => {
+      server.off("listening", onListening)
+      resume(
+        Effect.fail(new ListenError({ host, port, code: error.code ?? error.message, ...(key !== "port" && { key }) }))
+      )
+    }
+    const onListening = () => {
+      server.off("error", onError)
+      const bound = server.address() as Net.AddressInfo
+      resume(Effect.succeed({ host: bound.address, port: bound.port }))
+    }
+    server.once("error", onError).once("listening", onListening)
+    server.listen({ host, port, backlog })
+  })
+
+/** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */
+const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {
+  const opened: Array<number> = []
+  try {
+    while (opened.length < count) opened.push(openSync(devNull, "r"))
+    return undefined
+  } catch (cause) {
+    const error = cause as NodeJS.ErrnoException
+    return error.code === "EMFILE" || error.code === "ENFILE" ? error : undefined
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor)
+  }
+}
