@@ -224,8 +224,8 @@ describe("each protection", () => {
         unwatchUnsafe: () => void asked.push("unwatch")
       }),
       Layer.succeed(ClientLimits, {
-        enterUnsafe: (ip) => asked.push(`enter ${ip}`) <= 1_000,
-        leaveUnsafe: (ip) => void asked.push(`leave ${ip}`),
+        enterUnsafe: ({ ip }) => asked.push(`enter ${ip}`) <= 1_000,
+        leaveUnsafe: ({ ip }) => void asked.push(`leave ${ip}`),
         maxClientsUnsafe: () => Infinity
       })
     )

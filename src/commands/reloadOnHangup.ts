@@ -5,25 +5,34 @@ import type { ConfigError } from "../ConfigReport.ts"
 import { ConfigReload } from "../ConfigReload.ts"
 import type { Values } from "../ServerConfig.ts"
 
+/** `SIGHUP`s from now on, of which one at most waits; those that come while the scope ends mean nothing. */
+export const hangups = Effect.gen(function* () {
+  const waiting = yield* Queue.sliding<void>(1)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const onHangup = () => void Queue.offerUnsafe(waiting, undefined)
+      process.on("SIGHUP", onHangup)
+      return onHangup
+    }),
+    // Its default, the end of the process, would cut the shutdown short.
+    (onHangup) => Effect.sync(() => process.on("SIGHUP", () => {}).off("SIGHUP", onHangup))
+  )
+  return waiting
+})
+
 /**
  * Loads the configuration again on every `SIGHUP` and gives it to the running server. One with a mistake changes nothing.
  *
+ * @param waiting the signals
  * @param load loads it from the same sources as at the start
  */
-export const reloadOnHangup = (load: Effect.Effect<{ readonly values: Values }, ConfigError>) =>
+export const reloadOnHangup = (
+  waiting: Queue.Dequeue<void>,
+  load: Effect.Effect<{ readonly values: Values }, ConfigError>
+) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const { apply } = yield* ConfigReload
-      const hangups = yield* Queue.sliding<void>(1)
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          const onHangup = () => void Queue.offerUnsafe(hangups, undefined)
-          process.on("SIGHUP", onHangup)
-          return onHangup
-        }),
-        // From now on it means nothing: its default, the end of the process, would cut the shutdown short.
-        (onHangup) => Effect.sync(() => process.on("SIGHUP", () => {}).off("SIGHUP", onHangup))
-      )
       const reload = load.pipe(
         Effect.flatMap(({ values }) => apply(values)),
         Effect.catchTag("ConfigError", ({ message }) =>
@@ -33,7 +42,7 @@ export const reloadOnHangup = (load: Effect.Effect<{ readonly values: Values }, 
         ),
         Effect.withSpan("reload")
       )
-      yield* Queue.take(hangups).pipe(
+      yield* Queue.take(waiting).pipe(
         Effect.andThen(reload),
         Effect.forever,
         Effect.tapCause((cause) => Effect.logError("SIGHUP no longer reloads the configuration", cause)),

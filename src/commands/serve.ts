@@ -8,7 +8,7 @@ import { RelayServer } from "../RelayServer.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
 import { plan } from "../workers/plan.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
-import { reloadOnHangup } from "./reloadOnHangup.ts"
+import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 
 /** A server of several processes, loaded only where there are some. */
 const workers = (count: number, name: string) =>
@@ -24,6 +24,8 @@ export const serve = Command.make(
   "summoner-server",
   configFlags,
   Effect.fnUntraced(function* (flags) {
+    // From the beginning on: a signal that nobody waits for would end the process.
+    const waiting = yield* hangups
     const { description, file, values, warnings } = yield* loadConfig(flags)
     const { count, remark } = plan(values)
     const announce = Layer.effectDiscard(
@@ -34,7 +36,7 @@ export const serve = Command.make(
       })
     )
     // A file that is gone is a mistake now, also where none was named: defaults would open the room.
-    const reload = reloadOnHangup(loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
+    const reload = reloadOnHangup(waiting, loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
     const alone = Layer.merge(RelayServer.layerConfig, reload)
     const several = Layer.provide(reload, workers(count, flags.name))
     type Either = typeof alone | typeof several
@@ -46,7 +48,7 @@ export const serve = Command.make(
       Layer.provide(RelayLogger.RelayLogger.layer({ name: flags.name, ...values.logger })),
       Layer.launch
     )
-  })
+  }, Effect.scoped)
 ).pipe(
   Command.withDescription(
     "A TCP broadcast relay: each line a client sends goes to all the others, in a JSON envelope."

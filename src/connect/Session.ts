@@ -139,7 +139,7 @@ const open = Effect.fnUntraced(function* (target: Target.Target): Effect.fn.Retu
         keepAliveInitialDelay: KEEP_ALIVE_MILLIS
       })
       // Listens to the socket from now on, so that no error of it is ever missed.
-      return { socket, connection: new TcpConnection(socket.pause(), { address, ip: target.host }) }
+      return { socket, connection: new TcpConnection(socket.pause(), { address, ip: target.host, transport: "tcp" }) }
     }),
     ({ socket }) => Effect.sync(() => socket.destroy())
   )

@@ -51,15 +51,16 @@ export const arrive = (
   let client = peer
   const arrival = Effect.gen(function* () {
     if (filter.isTrustedProxy(peer.ip)) {
-      client = (yield* ProxyHeader.read(socket)) ?? peer
-      if (client !== peer && !filter.isAllowed(client.ip)) return yield* Effect.fail<Incident>("not allowed")
+      client = { ...peer, ...(yield* ProxyHeader.read(socket)) }
+      if (client.address !== peer.address && !filter.isAllowed(client.ip))
+        return yield* Effect.fail<Incident>("not allowed")
     }
     const tls = handshake()
     if (tls === undefined) return socket
     const refusal = door.checkUnsafe(client)
     if (refusal !== undefined) return yield* Effect.fail(refusal.incident)
     const secured = yield* tls.begin(socket)
-    client = { address: client.address, ip: client.ip, subject: secured.subject }
+    client = { ...client, subject: secured.subject }
     return secured.socket
   })
   return inLobby(

@@ -9,6 +9,8 @@ type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
 export interface Peer {
   readonly address: string
   readonly ip: string
+  /** How it comes: `tcp`, `websocket`. */
+  readonly transport: string
   readonly subject?: string | undefined
 }
 
@@ -21,7 +23,7 @@ export interface Peer {
 export class TcpConnection implements Connection {
   readonly address: string
   readonly ip: string
-  readonly transport = "tcp"
+  readonly transport: string
   readonly subject: string | undefined
   onWritable: () => void = () => {}
 
@@ -40,6 +42,7 @@ export class TcpConnection implements Connection {
     this.#socket = socket
     this.address = peer.address
     this.ip = peer.ip
+    this.transport = peer.transport
     this.subject = peer.subject
     socket.on("data", (chunk: Buffer) => {
       if (this.#state === "silent") {

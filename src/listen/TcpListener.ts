@@ -56,7 +56,16 @@ const listenOn = Effect.fnUntraced(function* (
     if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
     fork(door.session(new TcpConnection(socket, client, onTls)))
   }
-  const bound = yield* accept({ config, tls, door, at: config, key: "port", isShakingHands: false, receive })
+  const bound = yield* accept({
+    config,
+    tls,
+    door,
+    at: config,
+    key: "port",
+    transport: "tcp",
+    isShakingHands: false,
+    receive
+  })
   if (!(yield* Supervised)) yield* announceCapacity(config, door.maxClientsUnsafe())
   return bound
 })
@@ -85,6 +94,8 @@ export interface Options {
   readonly at: BoundAddress
   /** What configures the port: `port`, `websocket.port`. */
   readonly key: string
+  /** `tcp`, `websocket` */
+  readonly transport: string
   /** Whether the transport lets connections wait for a handshake of its own. */
   readonly isShakingHands: boolean
   /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
@@ -116,7 +127,8 @@ export const accept = Effect.fnUntraced(function* ({
   isShakingHands,
   key,
   receive,
-  tls
+  tls,
+  transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const shared = yield* SharedPort
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
@@ -167,9 +179,10 @@ export const accept = Effect.fnUntraced(function* ({
   }
   const enter = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
   const meet = (socket: Net.Socket) => {
-    const peer = Address.ofPeer(socket)
+    const address = Address.ofPeer(socket)
     // Gone already.
-    if (peer === undefined) return void socket.destroy()
+    if (address === undefined) return void socket.destroy()
+    const peer: Peer = { ...address, transport }
     const standing = Arrival.standingOf(guards, peer.ip)
     if (standing === "client") return enter(socket, peer)
     if (standing === "not allowed") return reject(socket, peer.ip, standing)

@@ -31,7 +31,7 @@ const CLOSE_CODES: { readonly [kind in DepartureKind]: number } = {
 export class WebSocketConnection implements Connection {
   readonly address: string
   readonly ip: string
-  readonly transport = "websocket"
+  readonly transport: string
   readonly subject: string | undefined
   onWritable: () => void = () => {}
 
@@ -50,6 +50,7 @@ export class WebSocketConnection implements Connection {
     this.#tcp = new TcpConnection(socket, client)
     this.address = client.address
     this.ip = client.ip
+    this.transport = client.transport
     this.subject = client.subject
     this.#nextPingMillis = nowMillis + PING_MILLIS
     this.#tcp.onWritable = () => {

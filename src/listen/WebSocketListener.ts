@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Door, FULL } from "../relay/Door.ts"
+import type { Door } from "../relay/Door.ts"
 import { everySeconds } from "../relay/everySeconds.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
 import type { ListenError } from "../relay/Listener.ts"
@@ -62,7 +62,7 @@ const listenOn = Effect.fnUntraced(function* (
         return refuse(socket, client.ip, rejection.incident, Handshake.refusal(rejection))
       }
       const acceptance = Handshake.acceptance(request!)
-      const refusal = connections.size >= (websocket.max_clients ?? Infinity) ? FULL : enter(client)
+      const refusal = enter(client)
       if (refusal !== undefined) {
         // Browsers do not show a page the answer to a handshake that fails: so this one does not.
         const notice = Frames.ofLines(Buffer.from(refusal.notice))
@@ -77,7 +77,16 @@ const listenOn = Effect.fnUntraced(function* (
       fork(Effect.ensuring(door.session(connection), leave))
     })
   const at = { host: websocket.host ?? config.host, port }
-  const bound = yield* accept({ config, tls, door, at, key: "websocket.port", isShakingHands: true, receive })
+  const bound = yield* accept({
+    config,
+    tls,
+    door,
+    at,
+    key: "websocket.port",
+    transport: "websocket",
+    isShakingHands: true,
+    receive
+  })
 
   const ping = Effect.sync(() => {
     const now = monotonicMillis(clock)

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { ClientLimits } from "./ClientLimits.ts"
+import { type Arriving, ClientLimits } from "./ClientLimits.ts"
 import type { Connection } from "./Connection.ts"
 import type * as Incidents from "./Incidents.ts"
 import * as Notice from "./Notice.ts"
@@ -21,9 +21,9 @@ const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
 /** Who may come in: what every listener asks before anything is allocated for a session. */
 export interface Door {
   /** Why a client could not come in now, if it could not. It gets no place: for those who do not deserve a handshake. */
-  readonly checkUnsafe: (client: Suspect) => Refusal | undefined
+  readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined
   /** Gives a client a place, which its session gives back; or says why not. */
-  readonly enterUnsafe: (client: Suspect) => Refusal | undefined
+  readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined
   /** The session of a client that has a place, to the end. Never fails. */
   readonly session: (connection: Connection) => Effect.Effect<void>
   /** Counts, and tells the log, that somebody was refused. */
@@ -49,17 +49,17 @@ export const make = Effect.fnUntraced(function* (
   const { refusedUnsafe } = yield* Refusals.make(totals)
   let clients = 0
 
-  const refusalOf = (client: Suspect): Refusal | undefined => {
+  const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
     if (isDraining()) return DRAINING
     const remaining = quarantine.remainingMillisUnsafe(client)
     if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
-    return limits.enterUnsafe(client.ip) ? undefined : FULL
+    return limits.enterUnsafe(client) ? undefined : FULL
   }
 
   const door: Door = {
     checkUnsafe: (client) => {
       const refusal = refusalOf(client)
-      if (refusal === undefined) limits.leaveUnsafe(client.ip)
+      if (refusal === undefined) limits.leaveUnsafe(client)
       return refusal
     },
     enterUnsafe: (client) => {
@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
         session(connection),
         Effect.sync(() => {
           clients--
-          limits.leaveUnsafe(connection.ip)
+          limits.leaveUnsafe(connection)
         })
       ),
     refusedUnsafe,

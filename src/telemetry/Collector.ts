@@ -22,6 +22,7 @@ import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
 import { monotonicMillis } from "../relay/monotonicMillis.ts"
+import { Supervised } from "../relay/Supervised.ts"
 import type { Lost } from "./Telemetry.ts"
 
 /** As the last part of its path. */
@@ -74,7 +75,8 @@ interface Problem {
 /** A client for one collector, which logs where its maker does. */
 export const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
-  const loggers = yield* References.CurrentLoggers
+  // A collector that takes nothing is one line, however many processes export to it.
+  const loggers = (yield* Supervised) ? new Set<never>() : yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
   const http = Context.get(yield* Layer.build(FetchHttpClient.layer), HttpClient.HttpClient)
   const json = Context.get(yield* Layer.build(OtlpSerialization.layerJson), OtlpSerialization.OtlpSerialization)

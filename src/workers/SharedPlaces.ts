@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Broadcaster } from "../relay/Broadcaster.ts"
-import { ClientLimits } from "../relay/ClientLimits.ts"
+import { type Arriving, ClientLimits, isRoomFor, Places } from "../relay/ClientLimits.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import * as Frames from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
@@ -10,36 +10,30 @@ import { Mesh } from "./Mesh.ts"
 /** What a worker tells of its clients: how many there are, and how many of each IP address that has changed. */
 interface Told {
   readonly clients: number
+  readonly webSockets: number
   readonly ips: ReadonlyArray<readonly [ip: string, clients: number]>
 }
 
-/** The clients of one other worker. */
-interface Others {
-  clients: number
-  readonly ips: Map<string, number>
-}
-
 /**
- * The places of all workers together: `max_clients` and `max_clients_per_ip` hold for the server. Workers tell each other of every client
+ * The places of all workers together: the limits on clients hold for the server. Workers tell each other of every client
  * that comes or goes; what comes at two of them within the same millisecond may be a few more than the limit.
  */
-class Places extends Context.Service<
-  Places,
+class SharedPlaces extends Context.Service<
+  SharedPlaces,
   {
     readonly limits: ClientLimits["Service"]
     /** Clients of the other workers. */
     readonly othersUnsafe: () => number
   }
->()("summoner-server/Places") {
+>()("summoner-server/SharedPlaces") {
   static readonly layer = Layer.effect(
-    Places,
+    SharedPlaces,
     Effect.gen(function* () {
       const mesh = yield* Mesh
-      const { hyper_parameters } = yield* ServerConfig
-      const own: Others = { clients: 0, ips: new Map() }
-      const others = new Map<number, Others>()
+      const { hyper_parameters, websocket } = yield* ServerConfig
+      const own = new Places()
+      const others = new Map<number, Places>()
       let othersClients = 0
-      const othersIps = new Map<string, number>()
       /** Of whom the others do not know yet. */
       const changed = new Set<string>()
       /** Workers that were stuck and are to be told everything. */
@@ -48,6 +42,7 @@ class Places extends Context.Service<
       const told = (ips: Iterable<string>) =>
         JSON.stringify({
           clients: own.clients,
+          webSockets: own.webSockets,
           ips: Array.from(ips, (ip) => [ip, own.ips.get(ip) ?? 0] as const)
         } satisfies Told)
       const tellAll = (id: number) => {
@@ -59,28 +54,25 @@ class Places extends Context.Service<
         changed.clear()
         for (const stuck of mesh.tellUnsafe(Frames.PLACES, message)) behind.add(stuck)
       }
-      const change = (ip: string, by: number) => {
-        own.clients += by
-        add(own.ips, ip, by)
+      const change = (client: Arriving, by: number) => {
+        own.change(client, by)
         if (changed.size === 0) setImmediate(tellChanged)
-        changed.add(ip)
+        changed.add(client.ip)
       }
-      const learn = (from: number, { clients, ips }: Told) => {
-        const known = others.get(from) ?? { clients: 0, ips: new Map() }
+      const learn = (from: number, { clients, ips, webSockets }: Told) => {
+        const known = others.get(from) ?? new Places()
         others.set(from, known)
         othersClients += clients - known.clients
         known.clients = clients
+        known.webSockets = webSockets
         for (const [ip, count] of ips) {
-          const by = count - (known.ips.get(ip) ?? 0)
-          add(known.ips, ip, by)
-          add(othersIps, ip, by)
+          if (count === 0) known.ips.delete(ip)
+          else known.ips.set(ip, count)
         }
       }
       const forget = (id: number) => {
         behind.delete(id)
-        const known = others.get(id)
-        if (known === undefined) return
-        learn(id, { clients: 0, ips: Array.from(known.ips.keys(), (ip) => [ip, 0] as const) })
+        othersClients -= others.get(id)?.clients ?? 0
         others.delete(id)
       }
 
@@ -96,17 +88,14 @@ class Places extends Context.Service<
       })
       for (const { id } of mesh.linksUnsafe()) tellAll(id)
 
-      return Places.of({
+      return SharedPlaces.of({
         limits: {
-          enterUnsafe: (ip) => {
-            const { max_clients, max_clients_per_ip } = hyper_parameters
-            if (own.clients + othersClients >= max_clients) return false
-            const fromIp = (own.ips.get(ip) ?? 0) + (othersIps.get(ip) ?? 0)
-            if (max_clients_per_ip !== null && fromIp >= max_clients_per_ip) return false
-            change(ip, 1)
+          enterUnsafe: (client) => {
+            if (!isRoomFor(client, [own, ...others.values()], hyper_parameters, websocket)) return false
+            change(client, 1)
             return true
           },
-          leaveUnsafe: (ip) => change(ip, -1),
+          leaveUnsafe: (client) => change(client, -1),
           maxClientsUnsafe: () => hyper_parameters.max_clients
         },
         othersUnsafe: () => othersClients
@@ -115,17 +104,11 @@ class Places extends Context.Service<
   )
 }
 
-const add = (counts: Map<string, number>, ip: string, by: number): void => {
-  const count = (counts.get(ip) ?? 0) + by
-  if (count === 0) counts.delete(ip)
-  else counts.set(ip, count)
-}
-
 /** A room whose size is that of all workers: what the log counts, and what backpressure goes by. */
 const wholeRoom = Layer.effect(
   Broadcaster,
   Effect.gen(function* () {
-    const { othersUnsafe } = yield* Places
+    const { othersUnsafe } = yield* SharedPlaces
     const broadcaster = yield* Broadcaster
     return Broadcaster.of({ ...broadcaster, sizeUnsafe: () => broadcaster.sizeUnsafe() + othersUnsafe() })
   })
@@ -135,7 +118,7 @@ const wholeRoom = Layer.effect(
 export const layer = Layer.mergeAll(
   Layer.effect(
     ClientLimits,
-    Effect.map(Places, ({ limits }) => limits)
+    Effect.map(SharedPlaces, ({ limits }) => limits)
   ),
   wholeRoom
-).pipe(Layer.provide(Places.layer))
+).pipe(Layer.provide(SharedPlaces.layer))

@@ -226,12 +226,10 @@ const layer = (start: Start, { inbox, others, ports }: Incoming) => {
 
   return Layer.effectDiscard(obey).pipe(
     Layer.provide(server),
-    Layer.provide(
-      Layer.mergeAll(mesh, lifecycle, Layer.succeed(SharedPort, ports.service), Layer.succeed(Supervised, true))
-    ),
+    Layer.provide(Layer.mergeAll(mesh, lifecycle, Layer.succeed(SharedPort, ports.service))),
     Layer.provide(Telemetry.layer({ name, endpoint: values.otlp.endpoint })),
     Layer.provide(ConfigReload.layer(values)),
-    Layer.provide(logger)
+    Layer.provide(Layer.merge(logger, Layer.succeed(Supervised, true)))
   )
 }
 

@@ -19,7 +19,11 @@ const pair = Effect.gen(function* () {
   const [socket] = yield* Effect.promise(() => accepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
   client.on("error", () => {})
-  const connection = new WebSocketConnection(socket, { address: "127.0.0.1:1", ip: "127.0.0.1" }, 0)
+  const connection = new WebSocketConnection(
+    socket,
+    { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "websocket" },
+    0
+  )
   const cut = frames()
   /** Waits for the next frame that the server sends, and those that come with it. */
   const next = Effect.promise(async () => cut((await once(client, "data"))[0] as Buffer))

@@ -272,25 +272,25 @@ describe("places", () => {
       const limits = { max_clients: 5, max_clients_per_ip: 2 }
       const a = yield* join(1)
       const ofA = yield* limitsOf(a.mesh, limits)
-      assert.isTrue(ofA.enterUnsafe("10.0.0.1"))
+      assert.isTrue(ofA.enterUnsafe({ ip: "10.0.0.1", transport: "tcp" }))
       const b = yield* join(2)
       const ofB = yield* limitsOf(b.mesh, limits)
       const admits = (of: ClientLimits["Service"], ip: string) => () => {
-        const isAdmitted = of.enterUnsafe(ip)
-        if (isAdmitted) of.leaveUnsafe(ip)
+        const isAdmitted = of.enterUnsafe({ ip, transport: "tcp" })
+        if (isAdmitted) of.leaveUnsafe({ ip, transport: "tcp" })
         return isAdmitted
       }
-      assert.isTrue(ofB.enterUnsafe("10.0.0.1"))
+      assert.isTrue(ofB.enterUnsafe({ ip: "10.0.0.1", transport: "tcp" }))
       yield* until(() => !admits(ofB, "10.0.0.1")())
       yield* until(() => !admits(ofA, "10.0.0.1")())
-      ofB.leaveUnsafe("10.0.0.1")
+      ofB.leaveUnsafe({ ip: "10.0.0.1", transport: "tcp" })
       yield* until(admits(ofA, "10.0.0.1"))
-      for (let i = 0; i < 4; i++) assert.isTrue(ofB.enterUnsafe(`10.0.1.${i}`))
+      for (let i = 0; i < 4; i++) assert.isTrue(ofB.enterUnsafe({ ip: `10.0.1.${i}`, transport: "tcp" }))
       yield* until(() => !admits(ofA, "10.0.2.1")())
       yield* until(() => !admits(ofB, "10.0.2.1")())
       yield* b.leave
       yield* until(admits(ofA, "10.0.2.1"))
-      assert.isTrue(ofA.enterUnsafe("10.0.1.1"))
+      assert.isTrue(ofA.enterUnsafe({ ip: "10.0.1.1", transport: "tcp" }))
     })
   )
 })
