@@ -18,8 +18,8 @@ export interface Denial {
   readonly error: string
 }
 
-/** For probes, and a page without data. */
-const OPEN = new Set(["/", "/healthz", "/readyz"])
+/** What everybody may read: for probes, and a page without data. */
+export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
 
 /**
  * Decides who may do what. Where only this machine can reach the server, reading is free; elsewhere it needs the token. Actions

@@ -2,6 +2,7 @@
  * The admin server: Effect's HTTP server over what `Operations` offers. Loaded only where it is wanted.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
@@ -17,17 +18,19 @@ import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { createServer } from "node:http"
+import { createServer, type RequestListener } from "node:http"
 import type * as Net from "node:net"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../relay/ipAddress.ts"
-import { ADMIN_CONNECTIONS, type BoundAddress, ListenError } from "../relay/Listener.ts"
+import { type BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations } from "../relay/Operations.ts"
 import type { ServerConfig } from "../ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
+import * as Registrations from "../telemetry/Registrations.ts"
 import * as Access from "./Access.ts"
 import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
+import { Callers } from "./Callers.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Views from "./Views.ts"
@@ -83,9 +86,14 @@ export const serve = Effect.fnUntraced(function* ({
     headersTimeout: REQUEST_TIMEOUT_MILLIS,
     connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
   })
-  // Above it, the next ones are dropped.
-  server.maxConnections = ADMIN_CONNECTIONS
   server.timeout = SILENCE_MILLIS
+  const callers = new Callers()
+  server.on("connection", (socket) => callers.enter(socket))
+  const { counter } = yield* Registrations.make
+  for (const reason of ["displaced", "pipelined"] as const) {
+    const description = "Connections to the admin server that were cut, by reason."
+    counter("summoner_admin_callers_cut_total", description, () => callers.cutUnsafe(reason), { reason })
+  }
   const routes = Layer.mergeAll(
     probes(operations),
     PrometheusMetrics.layerHttp(),
@@ -95,7 +103,7 @@ export const serve = Effect.fnUntraced(function* ({
     HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
       Layer.provide([observe(operations, stats), act(operations)])
     ),
-    guard(Access.make(admin), dashboard.contentSecurityPolicy)
+    guard(Access.make(admin), callers, dashboard.contentSecurityPolicy)
   )
   yield* Layer.build(
     HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
@@ -113,6 +121,13 @@ export const serve = Effect.fnUntraced(function* ({
   // Whoever has asked for an upgrade is out of sight of every timeout, and of `closeAllConnections`. Without a listener, Node takes
   // what they ask for as an ordinary request.
   server.removeAllListeners("upgrade")
+  for (const event of ["request", "checkContinue"]) {
+    const [answer] = server.listeners(event) as [RequestListener]
+    server.removeAllListeners(event)
+    server.on(event, ((request, response) => {
+      if (callers.ask(request.socket, response)) answer(request, response)
+    }) satisfies RequestListener)
+  }
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       // First, so that nobody connects in between who would then be waited for.
@@ -212,13 +227,17 @@ const audit = (action: string) =>
 const problem = (status: number, error: string) => HttpServerResponse.jsonUnsafe({ error }, { status })
 
 /** Lets through who may, and sees to it that every answer says what is wrong, and that browsers are careful with it. */
-const guard = (decide: ReturnType<typeof Access.make>, contentSecurityPolicy: string) =>
+const guard = (decide: ReturnType<typeof Access.make>, callers: Callers, contentSecurityPolicy: string) =>
   HttpRouter.middleware(
     (served) =>
       Effect.gen(function* () {
-        const { headers, method, url } = yield* HttpServerRequest.HttpServerRequest
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const { headers, method, url } = request
         const path = url.replace(/[?#].*$/s, "")
         const denial = decide({ method, path, host: headers["host"], authorization: headers["authorization"] })
+        if (denial === undefined && !Access.OPEN.has(path)) {
+          callers.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
+        }
         const response =
           denial === undefined ? yield* explained(served, `${method} ${path}`) : problem(denial.status, denial.error)
         return HttpServerResponse.setHeaders(response, {

@@ -1,0 +1,148 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { ServerResponse } from "node:http"
+import * as Net from "node:net"
+import { Callers } from "../../src/admin/Callers.ts"
+import { ADMIN_CONNECTIONS } from "../../src/relay/Listener.ts"
+import * as Admin from "../support/Admin.ts"
+
+const answer = (writableFinished: boolean) => ({ writableFinished }) as ServerResponse
+
+/** As many callers as there may be. */
+const full = () => {
+  const callers = new Callers()
+  const sockets = Array.from({ length: ADMIN_CONNECTIONS }, () => new Net.Socket())
+  for (const socket of sockets) callers.enter(socket)
+  return { callers, sockets }
+}
+
+/** Which of them have been cut. */
+const cut = (sockets: ReadonlyArray<Net.Socket>) => sockets.flatMap(({ destroyed }, i) => (destroyed ? [i] : []))
+
+describe("when there are too many callers", () => {
+  it("the stranger goes that came first, however often it has asked", () => {
+    const { callers, sockets } = full()
+    for (const socket of [sockets[0]!, sockets[2]!]) callers.trust(socket)
+    assert.isTrue(callers.ask(sockets[1]!, answer(true)))
+    callers.enter(new Net.Socket())
+    assert.deepStrictEqual(cut(sockets), [1])
+    callers.enter(new Net.Socket())
+    assert.deepStrictEqual(cut(sockets), [1, 3])
+    assert.strictEqual(callers.cutUnsafe("displaced"), 2)
+  })
+
+  it("among those who may ask for everything, that one goes which has not asked for longest, and no event stream", () => {
+    const { callers, sockets } = full()
+    for (const socket of sockets) callers.trust(socket)
+    callers.ask(sockets[0]!, answer(false))
+    callers.trust(sockets[1]!)
+    callers.enter(new Net.Socket())
+    assert.deepStrictEqual(cut(sockets), [2])
+  })
+
+  it("if everybody is busy, the first one goes", () => {
+    const { callers, sockets } = full()
+    for (const socket of sockets) {
+      callers.trust(socket)
+      callers.ask(socket, answer(false))
+    }
+    callers.enter(new Net.Socket())
+    assert.deepStrictEqual(cut(sockets), [0])
+  })
+
+  it.effect("one that leaves makes room", () =>
+    Effect.gen(function* () {
+      const { callers, sockets } = full()
+      yield* Effect.callback<void>((resume) => {
+        sockets[5]!.once("close", () => resume(Effect.void)).destroy()
+      })
+      callers.enter(new Net.Socket())
+      assert.deepStrictEqual(cut(sockets), [5])
+    })
+  )
+})
+
+describe("a caller", () => {
+  it("is cut when it does not wait for its answer, and nothing more of what it has sent is done", () => {
+    const callers = new Callers()
+    const [socket, other] = [new Net.Socket(), new Net.Socket()]
+    callers.enter(socket)
+    callers.enter(other)
+    assert.isTrue(callers.ask(socket, answer(true)))
+    assert.isTrue(callers.ask(socket, answer(false)))
+    for (let i = 0; i < 3; i++) assert.isFalse(callers.ask(socket, answer(false)))
+    assert.isTrue(socket.destroyed)
+    assert.strictEqual(callers.cutUnsafe("pipelined"), 1)
+    assert.isTrue(callers.ask(other, answer(false)))
+  })
+})
+
+/** A connection to the admin server, and all that has come by it. */
+const dial = (port: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = Net.connect({ port, host: "127.0.0.1" })
+      let text = ""
+      socket.on("error", () => {}).on("data", (chunk) => (text += chunk))
+      const closed = Effect.callback<void>((resume) => {
+        if (socket.closed) resume(Effect.void)
+        else socket.once("close", () => resume(Effect.void))
+      })
+      return {
+        socket,
+        closed,
+        ask: (path: string, headers = "") =>
+          Effect.callback<string>((resume) => {
+            text = ""
+            const check = () => {
+              if (/\r\n\r\n./s.test(text)) resume(Effect.succeed(text.slice(9, 12)))
+            }
+            socket.on("data", check)
+            socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`)
+            return Effect.sync(() => socket.off("data", check))
+          }),
+        textUnsafe: () => text
+      }
+    }),
+    ({ socket }) => Effect.sync(() => socket.destroy())
+  )
+
+const AUTHORIZED = `Authorization: Bearer ${Admin.TOKEN}\r\n`
+
+describe("a public admin port", () => {
+  it.live("answers probes, and whoever has the token, while strangers take all its connections", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Admin.listening({ SUMMONER_ADMIN_HOST: "0.0.0.0" })
+      const port = Number(new URL(url).port)
+      const [dashboard, prometheus] = [yield* dial(port), yield* dial(port)]
+      assert.strictEqual(yield* dashboard.ask("/api/events", AUTHORIZED), "200")
+      assert.strictEqual(yield* prometheus.ask("/api/stats", AUTHORIZED), "200")
+      const strangers = yield* Effect.all(Array.from({ length: ADMIN_CONNECTIONS - 2 }, () => dial(port)))
+      for (const stranger of strangers) assert.strictEqual(yield* stranger.ask("/healthz"), "200")
+      // One more, and the first has to go, although it has asked last.
+      assert.strictEqual(yield* strangers[0]!.ask("/healthz"), "200")
+      const probe = yield* dial(port)
+      assert.strictEqual(yield* probe.ask("/healthz"), "200")
+      yield* strangers[0]!.closed
+      for (const others of [strangers[1]!, probe]) assert.strictEqual(yield* others.ask("/healthz"), "200")
+      assert.strictEqual(yield* prometheus.ask("/metrics", AUTHORIZED), "200")
+      assert.isFalse(dashboard.socket.destroyed)
+      yield* Effect.callback<void>((resume) => void dashboard.socket.once("data", () => resume(Effect.void)))
+    })
+  )
+
+  it.live("cuts who sends requests without waiting for answers, and says so", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Admin.listening()
+      const port = Number(new URL(url).port)
+      const impatient = yield* dial(port)
+      impatient.socket.write("GET /api/stats HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20))
+      // Served, it would end like this too.
+      impatient.socket.write("GET /api/stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      yield* impatient.closed
+      assert.isBelow(impatient.textUnsafe().split("HTTP/1.1 200").length, 20)
+      const metrics = yield* Effect.promise(async () => (await fetch(`${url}/metrics`)).text())
+      assert.match(metrics, /^summoner_admin_callers_cut_total\{reason="pipelined"\} 1$/m)
+    })
+  )
+})
