@@ -21,6 +21,7 @@ import * as Layer from "effect/Layer"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../relay/monotonicMillis.ts"
 import { Supervised } from "../relay/Supervised.ts"
 import type { Lost } from "./Telemetry.ts"
@@ -41,6 +42,9 @@ const PAUSE_MILLIS = 5000
 const MAX_PAUSE_MILLIS = 60_000
 
 const TIMEOUT_MILLIS = 10_000
+
+/** What is read of an answer, in bytes. A collector's is short; whoever says more is none. */
+const MAX_ANSWER_BYTES = 65_536
 
 /** For so long nothing must have failed before the log says that all is well again: a collector that comes and goes is one outage. */
 const HEALTHY_MILLIS = 30_000
@@ -151,8 +155,10 @@ export const make = Effect.gen(function* () {
 
   const post = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Problem | undefined> =>
     Effect.flatMap(http.execute(request), (response) =>
-      // Read, so that the connection can be used again.
-      Effect.as(Effect.ignore(response.arrayBuffer), problemOf(response, clock.currentTimeMillisUnsafe()))
+      Effect.map(
+        isShort(response),
+        (short) => problemOf(response, clock.currentTimeMillisUnsafe()) ?? (short ? undefined : TOO_LONG)
+      )
     ).pipe(
       Effect.timeoutOrElse({
         duration: TIMEOUT_MILLIS,
@@ -240,6 +246,23 @@ const sum = <A>(items: ReadonlyArray<A>, of: (item: A) => number): number =>
   items.reduce((total, item) => total + of(item), 0)
 
 const unreachable = (reason: string): Problem => ({ reason, isTransient: true, retryAfterMillis: 0 })
+
+const TOO_LONG: Problem = {
+  reason: `answers with more than ${MAX_ANSWER_BYTES / 1024} KiB`,
+  isTransient: false,
+  retryAfterMillis: 0
+}
+
+/** Reads an answer, so that the connection can be used again, or, when there is too much of it, that is cut. */
+const isShort = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    let bytes = 0
+    return stream.pipe(
+      Stream.runForEachWhile((chunk) => Effect.succeed((bytes += chunk.length) <= MAX_ANSWER_BYTES)),
+      Effect.ignore,
+      Effect.map(() => bytes <= MAX_ANSWER_BYTES)
+    )
+  })
 
 /** @param nowMillis the time of day, which a collector may refer to */
 const problemOf = (

@@ -26,12 +26,16 @@ export interface Request {
   readonly text: string
 }
 
-/** What a collector does with a request: a status, or nothing at all. */
-export type Answer = { readonly status: number; readonly headers?: Record<string, string> } | "hang"
+/** What a collector does with a request: a status, whose text may never end, or nothing at all. */
+export type Answer =
+  | { readonly status: number; readonly headers?: Record<string, string>; readonly isEndless?: boolean }
+  | "hang"
 
 /** An OpenTelemetry collector: OTLP/HTTP in JSON. */
 export interface Collector {
   readonly endpoint: string
+  /** Bytes of the endless answers that were cut. */
+  readonly cut: ReadonlyArray<number>
   /** How it answers from now on. */
   answer: (request: Request) => Answer
   /** Everything it was sent, whatever the answer. */
@@ -90,6 +94,7 @@ const attributesOf = (list: List): Attributes => Object.fromEntries(list.map(({ 
 /** Starts a collector; it is gone when the scope closes. */
 export const start = Effect.fnUntraced(function* (port = 0) {
   const requests: Array<Request> = []
+  const cut: Array<number> = []
   const logs: Array<LogRecord> = []
   const spans: Array<Span> = []
   const metrics = new Map<string, unknown>()
@@ -127,7 +132,20 @@ export const start = Effect.fnUntraced(function* (port = 0) {
       const answer = collector.answer(request)
       if (answer !== "hang") {
         if (answer.status < 300) take(request)
-        outgoing.writeHead(answer.status, { "content-type": "application/json", ...answer.headers }).end("{}")
+        outgoing.writeHead(answer.status, { "content-type": "application/json", ...answer.headers })
+        if (answer.isEndless === true) {
+          let bytes = 0
+          const chunk = Buffer.alloc(16_384, " ")
+          const more = () => {
+            do bytes += chunk.length
+            while (outgoing.write(chunk))
+          }
+          more()
+          outgoing.on("drain", more).on("close", () => {
+            cut.push(bytes)
+            for (const look of watchers) look()
+          })
+        } else outgoing.end("{}")
       }
       for (const look of watchers) look()
     })
@@ -149,6 +167,7 @@ export const start = Effect.fnUntraced(function* (port = 0) {
   const collector: Collector = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     answer: () => ({ status: 200 }),
+    cut,
     requests,
     logs,
     spans,

@@ -30,6 +30,9 @@ const run = Effect.fnUntraced(function* (endpoint: string) {
   }
 })
 
+/** A header of answers that never end. */
+const ENDLESS = "x-endless"
+
 /** Requests without an answer so far. */
 let unanswered = 0
 
@@ -39,6 +42,8 @@ const countedFetch: typeof fetch = async (input, init) => {
   try {
     const response = await fetch(input, init)
     const { headers, status } = response
+    // There is nothing to wait for.
+    if (headers.has(ENDLESS)) return response
     return new Response(await response.arrayBuffer(), { status, headers })
   } finally {
     unanswered--
@@ -183,6 +188,26 @@ describe("a collector that accepts and never answers", () => {
       assert.match(complaints()[0]!, /\/v1\/logs does not answer within 10 seconds; /)
       assert.deepStrictEqual(lost(), { logRecords: flood, spans: 0 })
       yield* stop
+    })
+  )
+})
+
+describe("a collector whose answer never ends", () => {
+  it.effect("is read no further than that of a collector would be, and costs one warning", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.start()
+      collector.answer = () => ({ status: 200, headers: { [ENDLESS]: "" }, isEndless: true })
+      const { complaints, log, lost } = yield* run(collector.endpoint)
+      yield* log("hello")
+      yield* pass(1)
+      yield* collector.until("the end of the connection", () => collector.cut.length > 0)
+      // What the kernel and the HTTP client have taken beyond it.
+      assert.isBelow(collector.cut[0]!, 16 * 1024 * 1024)
+      while (complaints().length === 0) yield* settle()
+      assert.match(complaints()[0]!, /\/v1\/logs answers with more than 64 KiB; /)
+      yield* pass(4)
+      assert.strictEqual(collector.requests.length, 1)
+      assert.strictEqual(lost().logRecords, 1)
     })
   )
 })
