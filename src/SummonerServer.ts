@@ -195,7 +195,8 @@ export class SummonerServer implements AsyncDisposable {
    *
    * @param address `ip:port`
    * @param options `notice`: what it is told; `quarantine`: whether it has to stay out for `quarantine_cooldown_secs`
-   * @returns rejects if no such client is connected, or the notice is too long
+   * @returns rejects if no such client is connected, the notice is too long, or nobody can be quarantined as asked: the client
+   *   stays then
    */
   async disconnect(
     address: string,

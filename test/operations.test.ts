@@ -348,18 +348,33 @@ describe("disconnect", () => {
     })
   )
 
-  it.effect("quarantines if told to, where there is a quarantine", () =>
+  it.effect("quarantines if told to", () =>
     Effect.gen(function* () {
-      for (const version of ["rust", "python"] as const) {
-        const { connect, relay } = yield* start({ version })
-        const a = yield* connect({ ip: "10.0.0.1" })
-        yield* relay.disconnect(a.address, { notice: "Out.", quarantine: true })
-        yield* a.until((self) => self.isClosed)
-        const again = yield* connect({ ip: "10.0.0.1" })
-        assert.strictEqual(again.isEnded, version === "rust")
-        assert.strictEqual((yield* relay.quarantine.list).length, version === "rust" ? 1 : 0)
-        assert.deepStrictEqual(a.lines, ["Warning: Out."])
-      }
+      const { connect, relay } = yield* start()
+      const a = yield* connect({ ip: "10.0.0.1" })
+      yield* relay.disconnect(a.address, { notice: "Out.", quarantine: true })
+      yield* a.until((self) => self.isClosed)
+      assert.isTrue((yield* connect({ ip: "10.0.0.1" })).isEnded)
+      assert.strictEqual((yield* relay.quarantine.list).length, 1)
+      assert.deepStrictEqual(a.lines, ["Warning: Out."])
+    })
+  )
+
+  it.effect.each([
+    ["this profile has no quarantine", { version: "python" }],
+    ["quarantine_cooldown_secs is 0", { hyper_parameters: { quarantine_cooldown_secs: 0 } }]
+  ] as const)("does nothing where nobody can be quarantined as asked: %s", ([why, options]) =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start(options)
+      const a = yield* connect({ ip: "10.0.0.1" })
+      const error = yield* Effect.flip(relay.disconnect(a.address, { notice: "Out.", quarantine: true }))
+      assert.strictEqual(error.message, `nobody can be quarantined: ${why}`)
+      assert.strictEqual((yield* Effect.flip(relay.quarantine.add("10.0.0.1"))).message, error.message)
+      const b = yield* connect()
+      b.send("still there?\n")
+      assert.deepStrictEqual(yield* a.readLines(1), [envelope(b.address, "still there?")])
+      yield* relay.disconnect(a.address, { notice: "Out." })
+      yield* a.until((self) => self.isClosed)
     })
   )
 })

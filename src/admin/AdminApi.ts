@@ -175,7 +175,12 @@ class Act extends HttpApiGroup.make("act")
       payload: Schema.Struct({
         address: Address,
         notice: Schema.optionalKey(described(Schema.String, "The last line that it gets")),
-        quarantine: Schema.optionalKey(described(Schema.Boolean, "Whether it has to stay out for a while"))
+        quarantine: Schema.optionalKey(
+          described(
+            Schema.Boolean,
+            "Whether it has to stay out for a while. Where nobody can be quarantined, 422, and it stays"
+          )
+        )
       }),
       success: Done,
       error: [NotFound, Impossible]

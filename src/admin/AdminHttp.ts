@@ -197,7 +197,8 @@ const act = (operations: Operations) =>
         operations.disconnect(address, options).pipe(
           Effect.catchTags({
             ClientNotFound: ({ message }) => Effect.fail(new NotFound({ error: message })),
-            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
+            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message })),
+            QuarantineRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
           }),
           Effect.andThen(audit(`disconnect ${address}${options.quarantine === true ? " and quarantine it" : ""}`))
         ),

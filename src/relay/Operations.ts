@@ -70,12 +70,12 @@ export interface Operations {
    *
    * @param address `ip:port`
    * @param options `notice`: what it is told, as with `send`; `quarantine`: whether it has to stay out for
-   *   `quarantine_cooldown_secs`, in profiles with a quarantine
+   *   `quarantine_cooldown_secs`. Where nobody can be quarantined, it stays, and that fails with `QuarantineRejected`
    */
   readonly disconnect: (
     address: string,
     options?: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined }
-  ) => Effect.Effect<void, ClientNotFound | MessageRejected>
+  ) => Effect.Effect<void, ClientNotFound | MessageRejected | QuarantineRejected>
 
   /** Who has to stay out. Clients that are connected stay. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
   readonly quarantine: {
@@ -121,6 +121,11 @@ export const make = Effect.fnUntraced(function* (
     const problem = Notice.problemOf(text, max_line_bytes)
     return problem === undefined ? Effect.void : Effect.fail(new MessageRejected(problem))
   }
+  const checkQuarantine = Effect.suspend(() => {
+    if (quarantine.cooldownMillisUnsafe() > 0) return Effect.void
+    const why = quarantine.scope === undefined ? "this profile has no quarantine" : "quarantine_cooldown_secs is 0"
+    return Effect.fail(new QuarantineRejected({ reason: "disabled", detail: `nobody can be quarantined: ${why}` }))
+  })
   /** The key of a client in the form in which the quarantine has it. */
   const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
   const present = () => roster.clients.map((client) => ({ _tag: "Connected" as const, client }))
@@ -164,6 +169,7 @@ export const make = Effect.fnUntraced(function* (
     }),
     disconnect: Effect.fnUntraced(function* (address, options = {}) {
       if (options.notice !== undefined) yield* checkNotice(options.notice)
+      if (options.quarantine === true) yield* checkQuarantine
       const client = yield* find(address)
       // Also when it is leaving already, for another reason.
       if (options.quarantine === true) quarantine.addUnsafe(client.connection)
@@ -172,14 +178,7 @@ export const make = Effect.fnUntraced(function* (
     quarantine: {
       list: Effect.sync(quarantine.listUnsafe),
       add: Effect.fnUntraced(function* (key) {
-        if (quarantine.scope === undefined) {
-          const detail = "nobody can be quarantined: this profile has no quarantine"
-          return yield* new QuarantineRejected({ reason: "disabled", detail })
-        }
-        if (quarantine.cooldownMillisUnsafe() === 0) {
-          const detail = "nobody can be quarantined: quarantine_cooldown_secs is 0"
-          return yield* new QuarantineRejected({ reason: "disabled", detail })
-        }
+        yield* checkQuarantine
         const known = keyOf(key)
         if (known === undefined) {
           const expected = quarantine.scope === "ip" ? "an IP address" : "ip:port"

@@ -234,6 +234,25 @@ describe("the room", () => {
     })
   )
 
+  it.live("keeps a client that should be quarantined where nobody can be", () =>
+    Effect.gen(function* () {
+      const { act, connect, relay } = yield* start({ version: "python" })
+      const [client, other] = [yield* connect, yield* connect]
+      yield* TcpClient.settled(client, other)
+      for (const [path, body] of [
+        ["/api/disconnect", { address: client.address, quarantine: true }],
+        ["/api/quarantine", { key: "127.0.0.1" }]
+      ] as const) {
+        const { json, status } = yield* act(path, body)
+        assert.deepStrictEqual(
+          [status, json()],
+          [422, { _tag: "Impossible", error: "nobody can be quarantined: this profile has no quarantine" }]
+        )
+      }
+      assert.strictEqual((yield* relay.clients).length, 2)
+    })
+  )
+
   it.live("is described by schemas", () =>
     Effect.gen(function* () {
       const { ask } = yield* start()
