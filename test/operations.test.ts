@@ -426,6 +426,13 @@ describe("quarantine", () => {
         wrong.message,
         '"10.0.0.1:5000" cannot be quarantined: expected an IP address (quarantine_scope is "ip")'
       )
+      for (const key of ["::1%lo", "2001:db8::1%eth0", "::ffff:10.0.0.1%eth0"]) {
+        assert.match(
+          (yield* Effect.flip(relay.quarantine.add(key))).message,
+          /expected an IP address, with a zone \(%\) only if it is link-local/
+        )
+      }
+      assert.deepStrictEqual(yield* relay.quarantine.list, [])
       const python = yield* start({ version: "python" })
       assert.strictEqual((yield* Effect.flip(python.relay.quarantine.add("10.0.0.1"))).reason, "disabled")
       const byAddress = yield* start({ hyper_parameters: { quarantine_scope: "address" } })

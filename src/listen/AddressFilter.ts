@@ -53,7 +53,7 @@ class Ranges {
     this.#ipv6 = new BlockList()
     for (const item of list) {
       const [written, length] = item.split("/")
-      const address = withoutZone(canonicalIp(written!)!)
+      const address = canonicalIp(withoutZone(written!))!
       const isMapped = isIPv6(written!) && !isIPv6(address)
       const prefix = length === undefined ? undefined : Number(length) - (isMapped ? 96 : 0)
       const [family, longest, ranges] = isIPv6(address)

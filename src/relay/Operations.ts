@@ -181,7 +181,8 @@ export const make = Effect.fnUntraced(function* (
         yield* checkQuarantine
         const known = keyOf(key)
         if (known === undefined) {
-          const expected = quarantine.scope === "ip" ? "an IP address" : "ip:port"
+          const form = quarantine.scope === "ip" ? "an IP address" : "ip:port"
+          const expected = key.includes("%") ? `${form}, with a zone (%) only if it is link-local` : form
           const detail = `${JSON.stringify(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
           return yield* new QuarantineRejected({ reason: "not an address", detail })
         }

@@ -27,6 +27,7 @@ describe("allow and deny", () => {
     ["::ffff:0:0/96", ["10.1.2.3"], ["::1"]],
     ["0:0:0:0:0:FFFF:10.1.2.3", ["10.1.2.3"], ["10.1.2.4"]],
     ["fe80::1%eth0", ["fe80::1", "fe80::1%eth1"], ["fe80::2%eth0"]],
+    ["::1%lo", ["::1"], ["::2"]],
     ["fe80::/10", ["fe80::1%eth0"], ["fec0::1"]]
   ])("%s has %j, and not %j", (range, within, without) => {
     for (const ip of within) {
