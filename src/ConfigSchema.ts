@@ -5,9 +5,11 @@
  * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
  */
 import * as Schema from "effect/Schema"
+import { isIPv6 } from "node:net"
 import * as NatsUrl from "./bus/NatsUrl.ts"
 import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./ConfigForms.ts"
 import { isLoopback, isNetwork } from "./ipNetwork.ts"
+import { canonicalIp } from "./relay/ipAddress.ts"
 
 /** Python's names, the least severe first. */
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
@@ -335,6 +337,16 @@ const Nats = Schema.Struct({
 
 const Cluster = Schema.Struct({ nats: group(Nats, "One room over several processes, by NATS.") })
 
+/** Whether who listens on one host takes the port from who listens on the other. Names are what they are: nobody is asked. */
+const overlap = (a: string, b: string): boolean => {
+  const [one, other] = [canonicalIp(a) ?? a.toLowerCase(), canonicalIp(b) ?? b.toLowerCase()]
+  return one === other || covers(one, other) || covers(other, one)
+}
+
+/** `::` has the addresses of IPv4 too. */
+const covers = (wildcard: string, host: string): boolean =>
+  wildcard === "::" || (wildcard === "0.0.0.0" && !isIPv6(host))
+
 /** A complete configuration: what a `server.json` means once every default is filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}
 
@@ -361,7 +373,24 @@ export const Values = Schema.Struct({
   admin: group(Admin, "Health, metrics, dashboard and actions for operators."),
   otlp: group(Otlp, "Export to OpenTelemetry."),
   cluster: group(Cluster, "Other processes of the same room.")
-})
+}).check(
+  Schema.makeFilter(({ admin, host, port, websocket }) => {
+    const listeners = [
+      { path: ["port"], host, port },
+      { path: ["websocket", "port"], host: websocket.host ?? host, port: websocket.port },
+      { path: ["admin", "port"], host: admin.host, port: admin.port }
+    ]
+    for (const [i, { host, path, port }] of listeners.entries()) {
+      // Free ones are never the same.
+      if (port === null || port === 0) continue
+      const taken = listeners.slice(0, i).find((other) => other.port === port && overlap(other.host, host))
+      if (taken !== undefined) {
+        return { path, issue: `another one than ${taken.path.join(".")} on the same host` }
+      }
+    }
+    return undefined
+  })
+)
 
 /** The same as one writes it: what is left out has its default. */
 export interface Written extends Schema.Codec.Encoded<typeof Values> {}

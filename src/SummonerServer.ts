@@ -286,23 +286,33 @@ const checkObject = (configDict: unknown): void => {
 const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, port }: RunOptions) {
   const source = configDict !== undefined ? "configDict" : (configPath ?? "arguments")
   const written = configDict ?? (configPath === undefined ? {} : yield* ServerConfig.read(configPath))
-  const loaded = yield* ServerConfig.decode(written, source)
-  const isPython = ServerConfig.profileOf(loaded.values.version) === "python"
-  const present = ServerConfig.examine(written).input as { readonly host?: unknown; readonly port?: unknown }
+  const examined = ServerConfig.examine(written)
+  const problems = problemsOf(examined)
+  // Keys that only disagree with a port may not disagree with the one that counts.
+  if (problems.some(({ comparesKeys }) => !comparesKeys)) return yield* invalid(source, problems)
+  const present = examined.input as Pick<ServerConfig.Written, "host" | "port" | "version">
+  const isPython = ServerConfig.profileOf(present.version ?? ServerConfig.defaults.version) === "python"
   const bind = isPython
     ? { host: host ?? "127.0.0.1", port: port ?? 8888 }
     : { host: present.host ?? host, port: present.port ?? port }
   const checked = ServerConfig.examine({ ...present, ...bind })
   if (Result.isFailure(checked.values)) {
-    return yield* ConfigReport.invalid(
-      "arguments",
-      checked.values.failure.map(({ problem }) => problem)
-    )
+    const disagree = checked.values.failure.every(({ comparesKeys }) => comparesKeys)
+    return yield* invalid(disagree ? source : "arguments", checked.values.failure)
   }
   const values = checked.values.success
+  const warnings = examined.warnings.map((warning) => `${source}: ${warning}`)
   const remark = remarkOnOne(values)
-  return { values, warnings: remark === undefined ? loaded.warnings : [...loaded.warnings, remark] }
+  return { values, warnings: remark === undefined ? warnings : [...warnings, remark] }
 })
+
+const problemsOf = ({ values }: ServerConfig.Examined) => (Result.isFailure(values) ? values.failure : [])
+
+const invalid = (source: string, problems: ReadonlyArray<ServerConfig.KeyProblem>) =>
+  ConfigReport.invalid(
+    source,
+    problems.map(({ problem }) => problem)
+  )
 
 const TYPES = {
   Relayed: "message",

@@ -535,6 +535,30 @@ describe("problems", () => {
     })
   )
 
+  it.effect.each([
+    [{ admin: { port: 8888 } }, "admin.port", "port"],
+    [{ port: 9000, websocket: { port: 9000 } }, "websocket.port", "port"],
+    [
+      { port: 9000, websocket: { port: 9001, host: "0:0::1" }, admin: { port: 9001, host: "::1" } },
+      "admin.port",
+      "websocket.port"
+    ],
+    [{ host: "0.0.0.0", admin: { port: 8888 } }, "admin.port", "port"],
+    [{ admin: { port: 8888, host: "0.0.0.0", token: "t" } }, "admin.port", "port"],
+    [{ host: "::", admin: { port: 8888 } }, "admin.port", "port"],
+    [{ host: "0.0.0.0", websocket: { host: "::", port: 8888 } }, "websocket.port", "port"],
+    [{ host: "localhost", websocket: { host: "LOCALHOST", port: 8888 } }, "websocket.port", "port"]
+  ] as const)("include a port that another key has: %j", ([input, path, other]) =>
+    assertOnlyIssue(input, { path, expected: `another one than ${other} on the same host` })
+  )
+
+  it.effect.each([
+    { port: 0, websocket: { port: 0 }, admin: { port: 0 } },
+    { port: 8888, admin: { port: 8889 } },
+    { host: "127.0.0.2", admin: { port: 8888 } },
+    { host: "0.0.0.0", websocket: { host: "::1", port: 8888 } }
+  ])("do not include ports that do not meet: %j", (input) => values(input))
+
   it.effect("show at most 60 characters of what was found", () =>
     Effect.gen(function* () {
       const [issue] = yield* issues({ port: "8".repeat(1000) })

@@ -174,7 +174,11 @@ describe("SummonerServer", () => {
           [{ configPath: `${directory}/server.json` }, /server\.json: [^]*line 2/],
           [{ configPath: `${directory}/none.json` }, /none\.json/],
           [{ port: 70_000, configDict: quiet }, /^arguments: 1 problem\n {2}port: expected .*, found 70000/],
-          [{ host: 7 as never, configDict: quiet }, /^arguments: 1 problem\n {2}host: expected .*, found 7/]
+          [{ host: 7 as never, configDict: quiet }, /^arguments: 1 problem\n {2}host: expected .*, found 7/],
+          [
+            { port: 9000, configDict: { ...quiet, admin: { port: 9000 } } },
+            /^configDict: 1 problem\n {2}admin.port: expected another one than port on the same host, found 9000/
+          ]
         ]
         for (const [options, message] of cases) {
           const server = new SummonerServer()
@@ -186,6 +190,15 @@ describe("SummonerServer", () => {
           yield* Effect.promise(() => server.start(QUIET))
           yield* Effect.promise(() => server.shutdown())
         }
+      })
+    )
+
+    it.live("compares others with the port that counts", () =>
+      Effect.gen(function* () {
+        const { port } = (yield* start()).address
+        const configDict = { ...quiet, version: "python", port, admin: { port } }
+        const error = yield* rejection(new SummonerServer().run({ configDict, port: 0 }))
+        assert.match(error.message, /^cannot listen on \S+ \(admin\.port\): the port is already in use/)
       })
     )
 
