@@ -174,9 +174,11 @@ export class SummonerServer implements AsyncDisposable {
    * Sends a message to every client.
    *
    * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
-   * @returns rejects if it is longer than `max_line_bytes`
+   * @returns rejects if it is longer than `max_line_bytes`, and with a `TypeError` for what is no string, as does all that follows
    */
   async broadcast(content: string, options: { readonly from?: string | undefined } = {}): Promise<void> {
+    const { from = "" } = options
+    checkStrings({ content, from })
     await run(this.#relay.broadcast(content, options))
   }
 
@@ -187,6 +189,7 @@ export class SummonerServer implements AsyncDisposable {
    * @returns rejects if no such client is connected, or it does not read
    */
   async send(address: string, notice: string): Promise<void> {
+    checkStrings({ address, notice })
     await run(this.#relay.send(address, notice))
   }
 
@@ -202,6 +205,8 @@ export class SummonerServer implements AsyncDisposable {
     address: string,
     options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
   ): Promise<void> {
+    const { notice = "" } = options
+    checkStrings({ address, notice })
     await run(this.#relay.disconnect(address, options))
   }
 
@@ -217,8 +222,14 @@ export class SummonerServer implements AsyncDisposable {
     const { quarantine } = this.#relay
     return {
       list: () => Effect.runSync(quarantine.list),
-      add: (key) => unwrap(Effect.runSyncExit(quarantine.add(key))),
-      lift: (key) => Effect.runSync(quarantine.lift(key))
+      add: (key) => {
+        checkStrings({ key })
+        unwrap(Effect.runSyncExit(quarantine.add(key)))
+      },
+      lift: (key) => {
+        checkStrings({ key })
+        return Effect.runSync(quarantine.lift(key))
+      }
     }
   }
 
@@ -280,6 +291,14 @@ const checkObject = (configDict: unknown): void => {
     [Object.prototype, null].includes(Object.getPrototypeOf(configDict))
   if (!isPlain)
     throw new TypeError(`configDict must be an object, as in a server.json; found ${inspect(configDict, { depth: 0 })}`)
+}
+
+/** @param values arguments, by their names */
+const checkStrings = (values: { readonly [name: string]: unknown }): void => {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== "string")
+      throw new TypeError(`${name} must be a string; found ${inspect(value, { depth: 0 })}`)
+  }
 }
 
 /** The configuration, with host and port by the precedence of the profile (seed, "Host/port precedence"). */

@@ -250,6 +250,33 @@ describe("SummonerServer", () => {
     })
   )
 
+  it.live("says which argument is no string, and does nothing", () =>
+    Effect.gen(function* () {
+      const server = yield* start()
+      const client = yield* TcpClient.connect(server.address.port)
+      yield* TcpClient.settled(yield* TcpClient.connect(server.address.port), client)
+      // Of a program in plain JavaScript.
+      const wrong = 5 as never
+      for (const [call, argument] of [
+        [() => server.broadcast(wrong), "content"],
+        [() => server.broadcast("hi", { from: wrong }), "from"],
+        [() => server.send(wrong, "hi"), "address"],
+        [() => server.send(client.address, wrong), "notice"],
+        [() => server.disconnect(wrong), "address"],
+        [() => server.disconnect(client.address, { notice: wrong }), "notice"]
+      ] as const) {
+        const error = yield* rejection(call())
+        assert.instanceOf(error, TypeError)
+        assert.strictEqual(error.message, `${argument} must be a string; found 5`)
+      }
+      for (const call of [server.quarantine.add, server.quarantine.lift]) {
+        assert.throws(() => call(wrong), TypeError, "key must be a string; found 5")
+      }
+      yield* Effect.promise(() => server.broadcast("all is well", { from: "host" }))
+      assert.strictEqual(yield* client.line, '{"remote_addr":"host","content":"all is well"}')
+    })
+  )
+
   it.live("does what the service does", () =>
     Effect.gen(function* () {
       const server = yield* start()
