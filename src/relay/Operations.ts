@@ -194,7 +194,7 @@ export const make = Effect.fnUntraced(function* (
     stats: Effect.sync(() => ({
       ...roster.stats,
       ...broadcaster.distributionsUnsafe(),
-      quarantined: quarantine.statsUnsafe().entries
+      quarantined: quarantine.sizeUnsafe()
     })),
     cluster
   }

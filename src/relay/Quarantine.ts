@@ -52,8 +52,8 @@ export class Quarantine extends Context.Service<
     readonly cooldownMillisUnsafe: () => number
     /** What a key is: an IP address, or `ip:port`. `undefined`: nobody is ever kept out. */
     readonly scope: "ip" | "address" | undefined
-    /** How many are kept out, and how many were released early because there were too many. */
-    readonly statsUnsafe: () => { readonly entries: number; readonly releasedEarly: number }
+    /** How many are kept out. */
+    readonly sizeUnsafe: () => number
   }
 >()("summoner-server/Quarantine") {
   /** Remembers whoever was sent away, for `quarantine_cooldown_secs`. */
@@ -66,18 +66,22 @@ export class Quarantine extends Context.Service<
       const keyOf = (client: Suspect) => (quarantine_scope === "ip" ? client.ip : client.address)
       /** When each may come back, in milliseconds. Who was added last comes last. */
       const releases = new Map<string, number>()
+      /** Since the last sweep. */
       let releasedEarly = 0
 
-      const sweep = Effect.suspend(() => {
+      const sweep = Effect.gen(function* () {
+        if (releasedEarly > 0) {
+          const early = releasedEarly
+          releasedEarly = 0
+          yield* Effect.logWarning(`quarantine full (${MAX_ENTRIES}): ${early} released early`)
+        }
         const now = monotonicMillis(clock)
         const before = releases.size
         for (const [key, release] of releases) {
           if (release <= now) releases.delete(key)
         }
         const released = before - releases.size
-        return released === 0
-          ? Effect.void
-          : Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
+        if (released > 0) yield* Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
       })
       yield* everySeconds(() => hyper_parameters.quarantine_cleanup_interval_secs, sweep).pipe(
         Effect.tapCause((cause) => Effect.logError("the quarantine is no longer swept", cause)),
@@ -89,10 +93,12 @@ export class Quarantine extends Context.Service<
       const addKeyUnsafe = (key: string, millis = cooldownMillisUnsafe()) => {
         releases.delete(key)
         if (millis <= 0) return
-        releases.set(key, monotonicMillis(clock) + millis)
+        const now = monotonicMillis(clock)
+        releases.set(key, now + millis)
         if (releases.size > MAX_ENTRIES) {
-          releases.delete(releases.keys().next().value!)
-          releasedEarly++
+          const [oldest, release] = releases.entries().next().value!
+          releases.delete(oldest)
+          if (release > now) releasedEarly++
         }
       }
 
@@ -103,11 +109,11 @@ export class Quarantine extends Context.Service<
         )
       }
 
-      const entriesUnsafe = () => {
+      const sizeUnsafe = () => {
         const now = monotonicMillis(clock)
-        let entries = 0
-        for (const release of releases.values()) if (release > now) entries++
-        return entries
+        let size = 0
+        for (const release of releases.values()) if (release > now) size++
+        return size
       }
 
       return Quarantine.of({
@@ -124,7 +130,7 @@ export class Quarantine extends Context.Service<
           if (releases.size === 0) return 0
           return Math.max(0, (releases.get(keyOf(client)) ?? 0) - monotonicMillis(clock))
         },
-        statsUnsafe: () => ({ entries: entriesUnsafe(), releasedEarly })
+        sizeUnsafe
       })
     })
   )
@@ -138,6 +144,6 @@ export class Quarantine extends Context.Service<
     listUnsafe: () => [],
     scope: undefined,
     remainingMillisUnsafe: () => 0,
-    statsUnsafe: () => ({ entries: 0, releasedEarly: 0 })
+    sizeUnsafe: () => 0
   })
 }

@@ -17,7 +17,7 @@ export const layer = (keys: Iterable<string> = []): Layer.Layer<Quarantine> =>
       listUnsafe: () => Array.from(kept, (key) => ({ key, remainingMillis: REMAINING_MILLIS })),
       remainingMillisUnsafe: ({ ip }) => (kept.has(ip) ? REMAINING_MILLIS : 0),
       scope: "ip",
-      statsUnsafe: () => ({ entries: kept.size, releasedEarly: 0 })
+      sizeUnsafe: () => kept.size
     })
   })
 

@@ -55,7 +55,7 @@ describe("Quarantine", () => {
       yield* TestClock.adjust("6 seconds")
       assert.strictEqual(quarantine.remainingMillisUnsafe(client("a")), 4_000)
       // The one before it in time is swept although it came later.
-      assert.strictEqual(quarantine.statsUnsafe().entries, 1)
+      assert.strictEqual(quarantine.sizeUnsafe(), 1)
     }).pipe(provided())
   )
 
@@ -78,33 +78,42 @@ describe("Quarantine", () => {
       quarantine.addUnsafe(client("c"))
       yield* TestClock.adjust(8_999)
       // Who may come back counts no more, swept or not.
-      assert.deepStrictEqual([quarantine.statsUnsafe().entries, log], [1, []])
+      assert.deepStrictEqual([quarantine.sizeUnsafe(), log], [1, []])
       yield* TestClock.adjust(1)
       assert.deepStrictEqual(log, ["INFO quarantine swept: 2 released, 1 left"])
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(log.slice(1), ["INFO quarantine swept: 1 released, 0 left"])
-      assert.deepStrictEqual(quarantine.statsUnsafe(), { entries: 0, releasedEarly: 0 })
+      assert.strictEqual(quarantine.sizeUnsafe(), 0)
     }).pipe(provided({}, log))
   })
 
-  it.effect("releases the oldest early when there are too many, and counts it", () =>
-    Effect.gen(function* () {
+  it.effect("releases the oldest early when there are too many, and says so at the next sweep", () => {
+    const log: Array<string> = []
+    return Effect.gen(function* () {
       const quarantine = yield* Quarantine
       for (let i = 0; i < MAX_ENTRIES + 2; i++) quarantine.addUnsafe(client(`ip ${i}`))
-      assert.deepStrictEqual(quarantine.statsUnsafe(), { entries: MAX_ENTRIES, releasedEarly: 2 })
+      assert.strictEqual(quarantine.sizeUnsafe(), MAX_ENTRIES)
       assert.deepStrictEqual(
         [0, 1, 2, MAX_ENTRIES + 1].map((i) => quarantine.remainingMillisUnsafe(client(`ip ${i}`))),
         [0, 0, 10_000, 10_000]
       )
-    }).pipe(provided())
-  )
+      assert.deepStrictEqual(log, [])
+      yield* TestClock.adjust("8 seconds")
+      assert.deepStrictEqual(log, [`WARNING quarantine full (${MAX_ENTRIES}): 2 released early`])
+      // Its time is up, and it has not been swept yet.
+      yield* TestClock.adjust("2 seconds")
+      quarantine.addUnsafe(client("late"))
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(log.slice(1), [`INFO quarantine swept: ${MAX_ENTRIES - 1} released, 1 left`])
+    }).pipe(provided({}, log))
+  })
 
   it.effect("disabled keeps nobody out", () =>
     Effect.gen(function* () {
       const quarantine = yield* Quarantine
       quarantine.addUnsafe(client("a"))
       assert.strictEqual(quarantine.remainingMillisUnsafe(client("a")), 0)
-      assert.strictEqual(quarantine.statsUnsafe().entries, 0)
+      assert.strictEqual(quarantine.sizeUnsafe(), 0)
     }).pipe(Effect.provide(Quarantine.layerDisabled))
   )
 })
