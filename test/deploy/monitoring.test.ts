@@ -216,7 +216,14 @@ const HEALTHY: Series = {
   process_cpu_seconds_total: "0+30x45",
   process_resident_memory_bytes: "100000000x45",
   process_open_fds: "130x45",
-  process_max_fds: "65536x45"
+  process_max_fds: "65536x45",
+  summoner_worker_restarts_total: "1x45",
+  'summoner_worker_cpu_seconds_total{worker="1"}': "0+40x45",
+  'summoner_worker_cpu_seconds_total{worker="2"}': "0+40x45",
+  'summoner_worker_resident_memory_bytes{worker="1"}': "100000000x45",
+  'summoner_worker_resident_memory_bytes{worker="2"}': "100000000x45",
+  'summoner_worker_event_loop_lag_seconds{worker="1", stat="p99"}': "0.01x45",
+  'summoner_worker_event_loop_lag_seconds{worker="1", stat="max"}': "0.3x45"
 }
 
 /** What is different when something is wrong, and the one alert that says so. */
@@ -225,6 +232,7 @@ const ILL: Readonly<Record<string, Series>> = {
   SummonerNotReady: { summoner_ready: "0x45" },
   SummonerFull: { 'summoner_connections_refused_total{reason="server_full"}': "0+1x45" },
   SummonerRestarts: { process_start_time_seconds: "1700000000+300x45" },
+  SummonerWorkerRestarts: { summoner_worker_restarts_total: "1x30 2x15" },
   SummonerFailedSessions: { 'summoner_disconnects_total{reason="failed"}': "0+1x45" },
   SummonerClientsGone: { summoner_clients: "100x30 20x15" },
   SummonerForcedDisconnects: { 'summoner_backpressure_total{action="disconnected"}': "0+1x45" },
@@ -243,6 +251,13 @@ const ILL: Readonly<Record<string, Series>> = {
   SummonerMemory: { process_resident_memory_bytes: "450000000x45" },
   SummonerOpenFiles: { process_open_fds: "60000x45" },
   SummonerLogLinesLost: { summoner_log_lines_dropped_total: "0+1x45" }
+}
+
+/** The same where the process that supervises is well, and one of the others is not. */
+const ILL_WORKER: Readonly<Record<string, Series>> = {
+  SummonerEventLoopLag: { 'summoner_worker_event_loop_lag_seconds{worker="1", stat="p99"}': "0.2x45" },
+  SummonerProcessor: { 'summoner_worker_cpu_seconds_total{worker="2"}': "0+58x45" },
+  SummonerMemory: { 'summoner_worker_resident_memory_bytes{worker="2"}': "250000000x45" }
 }
 
 const withJob = (series: string) =>
@@ -294,7 +309,9 @@ describe("Prometheus", () => {
             evaluation_interval: "1m",
             tests: [
               ruleTest("healthy", {}, []),
-              ...Object.entries(ILL).map(([alert, ill]) => ruleTest(alert, ill, [alert]))
+              ...[...Object.entries(ILL), ...Object.entries(ILL_WORKER)].map(([alert, ill]) =>
+                ruleTest(alert, ill, [alert])
+              )
             ]
           })
         })
