@@ -27,6 +27,6 @@ USER 65532:65532
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
   CMD ["/nodejs/bin/node", "-e", "fetch('http://127.0.0.1:' + process.env.SUMMONER_ADMIN_PORT + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 
-# No shell in between: the server is process 1 and gets SIGTERM itself. It starts no processes, so there is nothing to reap.
+# No shell in between: the server is process 1 and gets SIGTERM itself. What it starts with worker_threads above 1 it reaps itself.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/nodejs/bin/node", "/app/cli.js"]

@@ -18,7 +18,7 @@ const documents = (file: string): ReadonlyArray<Yaml> =>
     return document.toJS()
   })
 
-const [config, deployment, service, admin] = documents("kubernetes.yaml")
+const [config, deployment, service, admin, policy] = documents("kubernetes.yaml")
 const [monitor] = documents("servicemonitor.yaml")
 const pod = deployment.spec.template.spec
 const [container] = pod.containers
@@ -33,13 +33,18 @@ describe("the Kubernetes manifests", () => {
   it("are what they should be, by kind", () => {
     assert.deepStrictEqual(
       documents("kubernetes.yaml").map(({ apiVersion, kind }) => `${apiVersion} ${kind}`),
-      ["v1 ConfigMap", "apps/v1 Deployment", "v1 Service", "v1 Service"]
+      ["v1 ConfigMap", "apps/v1 Deployment", "v1 Service", "v1 Service", "networking.k8s.io/v1 NetworkPolicy"]
     )
   })
 
   it("find each other", () => {
     const { labels } = deployment.spec.template.metadata
-    for (const selector of [deployment.spec.selector.matchLabels, service.spec.selector, admin.spec.selector]) {
+    for (const selector of [
+      deployment.spec.selector.matchLabels,
+      service.spec.selector,
+      admin.spec.selector,
+      policy.spec.podSelector.matchLabels
+    ]) {
       assert.include(labels, selector)
     }
     assert.include(admin.metadata.labels, monitor.spec.selector.matchLabels)
@@ -51,9 +56,10 @@ describe("the Kubernetes manifests", () => {
     }
     assert.strictEqual(monitor.spec.endpoints[0].port, admin.spec.ports[0].name)
     assert.deepStrictEqual(
-      [container.volumeMounts[0].name, pod.volumes[0].configMap.name],
-      [pod.volumes[0].name, config.metadata.name]
+      container.volumeMounts.map(({ name }: Yaml) => name),
+      pod.volumes.map(({ name }: Yaml) => name)
     )
+    assert.strictEqual(pod.volumes[0].configMap.name, config.metadata.name)
     const { valueFrom } = container.env.find(({ name }: Yaml) => name === "SUMMONER_ADMIN_TOKEN")
     assert.deepStrictEqual(monitor.spec.endpoints[0].authorization.credentials, valueFrom.secretKeyRef)
   })
@@ -116,6 +122,32 @@ describe("the Kubernetes manifests", () => {
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env: gone }), { code: 0, stdout: "", stderr: "" })
     })
   )
+
+  it("let everybody be a client, and only some reach the admin port", () => {
+    assert.deepStrictEqual(policy.spec.policyTypes, ["Ingress"])
+    const rules = policy.spec.ingress.map(({ from, ports }: Yaml) => ({
+      isOpen: from === undefined,
+      ports: ports.map(({ port }: Yaml) => port)
+    }))
+    assert.deepStrictEqual(rules, [
+      { isOpen: true, ports: ["relay"] },
+      { isOpen: false, ports: ["admin"] }
+    ])
+    assert.deepStrictEqual(
+      container.ports.map(({ name }: Yaml) => name),
+      ["relay", "admin"]
+    )
+  })
+
+  it("have one directory to write to, for the sockets of several processes", () => {
+    const writable = container.volumeMounts.filter(({ readOnly }: Yaml) => readOnly !== true)
+    assert.deepStrictEqual(
+      writable.map(({ mountPath }: Yaml) => mountPath),
+      ["/tmp"]
+    )
+    assert.isDefined(pod.volumes.find(({ name }: Yaml) => name === writable[0].name).emptyDir)
+    assert.notProperty(environment, "TMPDIR")
+  })
 
   it("give the server no rights, and the user of the image", () => {
     assert.deepStrictEqual(container.securityContext, {
