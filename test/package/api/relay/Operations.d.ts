@@ -30,7 +30,7 @@ export interface Operations {
     readonly disconnect: (address: string, options?: {
         readonly notice?: string | undefined;
         readonly quarantine?: boolean | undefined;
-    }) => Effect.Effect<void, ClientNotFound | MessageRejected>;
+    }) => Effect.Effect<void, ClientNotFound | MessageRejected | QuarantineRejected>;
     readonly quarantine: {
         readonly list: Effect.Effect<ReadonlyArray<Entry>>;
         readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>;

@@ -18,10 +18,7 @@ declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server
     readonly listUnsafe: () => ReadonlyArray<Entry>;
     readonly cooldownMillisUnsafe: () => number;
     readonly scope: "ip" | "address" | undefined;
-    readonly statsUnsafe: () => {
-        readonly entries: number;
-        readonly releasedEarly: number;
-    };
+    readonly sizeUnsafe: () => number;
 }>;
 export declare class Quarantine extends Quarantine_base {
     static readonly layer: Layer.Layer<Quarantine, never, ServerConfig>;
