@@ -12,6 +12,7 @@ import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import * as WebSocketClient from "../support/WebSocketClient.ts"
 
 /** Limits that no test should meet by chance. */
 const OPEN = {
@@ -410,6 +411,161 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
       clients[0]!.socket.destroy()
       yield* server.printed(/disconnected: .* \(2 clients\)/)
       yield* TcpClient.settled(yield* TcpClient.connect(server.port), clients[1]!)
+    })
+  )
+
+  it.live("loses nobody who connects while a worker crashes, again and again", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start(ADMIN)
+      const { metric } = yield* admin(server)
+      const clients: Array<TcpClient.TcpClient> = []
+      for (let i = 0; i < 8; i++) {
+        yield* Effect.gen(function* () {
+          clients[i] = yield* TcpClient.connect(server.port)
+          const { socket } = clients[i]!
+          yield* Effect.callback<void>(
+            (resume) => void socket.once("end", () => resume(Effect.void)).once("close", () => resume(Effect.void))
+          )
+        }).pipe(Effect.forever, Effect.forkScoped({ startImmediately: true }))
+      }
+      const isComplete = () => clients.length === 8 && clients.every((client) => !hasEnded(client))
+      for (let round = 0; round < 3; round++) {
+        yield* until(
+          async () => isComplete() && (await metric("summoner_workers")) === 2,
+          (isSo) => isSo
+        )
+        yield* settle(clients)
+        const victim = workersOf(server)[0]!
+        process.kill(victim, "SIGKILL")
+        yield* server.printed(new RegExp(`process ${victim}\\) has ended: killed by SIGKILL`))
+      }
+      yield* until(isComplete, (isSo) => isSo)
+      yield* settle(clients)
+      yield* until(
+        () => metric("summoner_clients"),
+        (count) => count === 8
+      )
+    })
+  )
+
+  it.live("finds a worker again that was stuck when another one crashed", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start(ADMIN)
+      const { get } = yield* admin(server)
+      const [stuck, victim] = workersOf(server)
+      process.kill(stuck!, "SIGSTOP")
+      yield* Effect.addFinalizer(() => Effect.sync(() => isAlive(stuck!) && process.kill(stuck!, "SIGCONT")))
+      process.kill(victim!, "SIGKILL")
+      // The new one does not reach it, and does not say that all is well.
+      yield* until(
+        () => get("/readyz"),
+        (text) => text.includes("alone")
+      )
+      process.kill(stuck!, "SIGCONT")
+      yield* until(
+        () => get("/readyz"),
+        (text) => text.includes("ready")
+      )
+      yield* room(server.port, 6)
+    })
+  )
+
+  it.live("waits for a reader at another worker as for one of its own", () =>
+    Effect.gen(function* () {
+      // Both are on one thread with the test, which may be busy for longer than the usual grace.
+      const { server } = yield* start({ hyper_parameters: { slow_consumer: { stall_grace_ms: 10_000 } } })
+      const sender = yield* TcpClient.connect(server.port)
+      const reader = yield* TcpClient.connect(server.port)
+      yield* TcpClient.settled(sender, reader)
+      const line = Buffer.from(`${"x".repeat(999)}\n`)
+      const total = 40_000
+      // Reads 30 MB a second, and is sent as much as its connection takes.
+      let bytes = 0
+      let since = performance.now()
+      reader.socket.removeAllListeners("data")
+      reader.socket.on("data", (text: string) => {
+        bytes += text.length
+        reader.socket.pause()
+        setTimeout(() => reader.socket.resume(), Math.max(0, bytes / 30_000 - (performance.now() - since)))
+      })
+      since = performance.now()
+      for (let i = 0; i < total; i += 500) {
+        if (sender.socket.write(Buffer.concat(Array.from({ length: 500 }, () => line)))) continue
+        yield* Effect.callback<void>((resume) => void sender.socket.once("drain", () => resume(Effect.void)))
+      }
+      const expected = total * (TcpClient.envelope(sender, "x".repeat(999)).length + 1)
+      yield* until(
+        () => bytes,
+        (bytes) => bytes === expected || hasEnded(reader)
+      )
+      assert.strictEqual(bytes, expected)
+    })
+  )
+
+  it.live("ends in order while a worker is being started again, and nobody comes in any more", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start()
+      const victim = workersOf(server)[0]!
+      process.kill(victim, "SIGKILL")
+      yield* until(
+        () => workersOf(server),
+        (pids) => pids.length === 2 && !pids.includes(victim)
+      )
+      server.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+      assert.notMatch(server.output(), /did not end/)
+    })
+  )
+
+  it.live("is drained also by a worker that is being started again, and its counters do not go back", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start(ADMIN)
+      const { json, metric, post } = yield* admin(server)
+      yield* assertAllHearAll(yield* room(server.port, 4))
+      const sent = () => metric('summoner_bus_batches_total{direction="sent"}')
+      const before = yield* until(sent, (batches) => batches > 10)
+      const victim = workersOf(server)[0]!
+      process.kill(victim, "SIGKILL")
+      yield* server.printed(/has ended: killed by SIGKILL/)
+      assert.isAtLeast(yield* Effect.promise(sent), before)
+      assert.strictEqual(yield* Effect.promise(() => post("/api/drain")), 200)
+      yield* until(
+        () => metric("summoner_workers"),
+        (workers) => workers === 2
+      )
+      for (let i = 0; i < 6; i++) {
+        assert.match(yield* Effect.promise(() => firstLine(server.port)), /^Warning: Server is shutting down/)
+      }
+      assert.strictEqual((yield* Effect.promise(() => json("/api/stats"))).state, "draining")
+    })
+  )
+
+  it.live("takes a SIGHUP during its start for a reload", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make({ "server.json": { port: 0, hyper_parameters: { worker_threads: 2 } } })
+      const server = yield* Cli.start([], { cwd })
+      yield* server.printed(/configuration: server\.json\n/)
+      server.process.kill("SIGHUP")
+      yield* server.printed(/listening on/)
+      yield* server.printed(/configuration: no key has changed\n/)
+    })
+  )
+
+  it.live("holds websocket.max_clients over all workers", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start({ websocket: { port: 0, max_clients: 2 } })
+      const [url] = yield* server.printed(/ws:\/\/\S+/)
+      const first = yield* WebSocketClient.connect(url)
+      const second = yield* WebSocketClient.connect(url)
+      yield* server.printed(new RegExp(`${second.address} \\(websocket\\) connected`))
+      for (let i = 0; i < 2; i++) {
+        const refused = yield* WebSocketClient.connect(url)
+        assert.match(yield* refused.line, /^Warning: Server is full/)
+      }
+      first.send("hello")
+      assert.match(yield* second.line, /"hello"/)
+      // Others are not concerned.
+      yield* room(server.port, 2)
     })
   )
 
