@@ -2,7 +2,6 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { readFileSync } from "node:fs"
 import * as Net from "node:net"
 import { type Door, FULL, type Refusal } from "../relay/Door.ts"
 import type { Incident } from "../relay/Incidents.ts"
@@ -13,7 +12,7 @@ import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import * as Arrival from "./Arrival.ts"
-import { keep, SERVER_OPTIONS } from "./listening.ts"
+import { descriptorLimit, keep, SERVER_OPTIONS } from "./listening.ts"
 import { Lobby } from "./Lobby.ts"
 import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
@@ -211,14 +210,4 @@ const capacity = ({ admin, websocket }: ServerConfig["Service"]) => {
   // Each transport refuses for itself.
   const refusing = websocket.port === null ? refusalPlaces : 2 * refusalPlaces
   return { descriptors, places, refusalPlaces, clientPlaces: places - refusing }
-}
-
-/** How many files this process may have open, where the system tells. */
-const descriptorLimit = (): number => {
-  try {
-    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
-    return limit === null ? Infinity : Number(limit[1])
-  } catch {
-    return Infinity
-  }
 }

@@ -3,15 +3,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import { keep, SERVER_OPTIONS } from "../listen/listening.ts"
+import { descriptorLimit, keep, SERVER_OPTIONS } from "../listen/listening.ts"
 import type { Totals } from "../relay/Incidents.ts"
 import type { BoundAddress, ListenError } from "../relay/Listener.ts"
 import * as Refusals from "../relay/Refusals.ts"
 import type { Values } from "../ServerConfig.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 
-/** Connections that are accepted and have no worker yet. In a flood, more are dropped. */
-const WAITING_AT_ONCE = 1024
+/** Connections that are accepted and have no worker yet, as all may be that come back after a crash. More are dropped. */
+const WAITING_AT_ONCE = 16_384
 
 /** A port that the workers share. */
 interface Port {
@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
       port.waiting.push(socket.on("error", () => {}))
       handOut(port)
     })
-    server.maxConnections = WAITING_AT_ONCE
+    server.maxConnections = Math.min(WAITING_AT_ONCE, descriptorLimit() / 2)
     server.on("drop", (connection) => refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
     return yield* keep(server, at, port.key, parameters)
   })

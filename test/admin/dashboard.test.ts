@@ -185,7 +185,7 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
         await page.route("**/api/clients?*", async (route) => {
           const response = await route.fetch()
           const answer: { clients?: ReadonlyArray<object> } = await response.json()
-          const clients = answer.clients?.map((client) => ({ ...client, subject: "CN=a" }))
+          const clients = answer.clients?.map((client) => ({ ...client, subject: "CN=a", transport: "websocket" }))
           await route.fulfill({ response, json: { ...answer, clients } })
         })
         const answers = (isOther: (url: string) => boolean) =>
@@ -480,6 +480,7 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
           ...(await ask<{ readonly clients: ReadonlyArray<typeof AdminApi.Client.Type> }>("/api/clients")).clients[0],
           address: MARKUP,
           subject: MARKUP,
+          transport: MARKUP,
           state: MARKUP
         }
         const change = { type: "disconnected", at: stats.at, client, reason: MARKUP }
@@ -514,8 +515,9 @@ layer(Browser.layer, { excludeTestServices: true })(`the dashboard in a browser$
         await text(page, "#state", MARKUP)
         await text(page, "#events", `left: ${MARKUP}`)
         await text(page, "#events-missed", "3 not shown")
-        // Certificates have a column where there are some.
+        // Certificates have a column where there are some, and so has how clients came.
         await page.getByRole("columnheader", { name: "Certificate" }).waitFor()
+        await page.getByRole("columnheader", { name: "By" }).waitFor()
         await page.getByRole("button", { name: `Disconnect ${MARKUP}` }).click()
         await text(page, "dialog h2", MARKUP)
         assert.strictEqual(await page.locator("img, :not(body) > script").count(), 0)

@@ -10,7 +10,7 @@
  * @property {Sort} [sort] what the server sorts by for it, if it can
  * @property {string} [className] of its cells
  * @property {(client: Client) => string} [classOf] of the cell of a client
- * @property {boolean} [isOptional] there only when a client has it
+ * @property {(client: Client) => boolean} [tells] there only when it tells something of a client
  */
 
 /** @type {Readonly<Record<Client["state"], string>>} */
@@ -25,7 +25,8 @@ const age = ({ connected_at }) => {
 /** @type {ReadonlyArray<Column>} */
 const COLUMNS = [
   { title: "Client", text: ({ address }) => address, sort: "address", className: "mono" },
-  { title: "Certificate", text: ({ subject }) => subject ?? "", isOptional: true },
+  { title: "Certificate", text: ({ subject }) => subject ?? "", tells: ({ subject }) => subject !== undefined },
+  { title: "By", text: ({ transport }) => transport, sort: "transport", tells: ({ transport }) => transport !== "tcp" },
   { title: "State", text: ({ state }) => state, sort: "state", classOf: ({ state }) => STATE_CLASSES[state] ?? "" },
   { title: "Connected", text: age, sort: "connected_at", className: "number" },
   { title: "Lines in", text: (client) => count(client.lines_in), sort: "lines_in", className: "number" },
@@ -38,10 +39,10 @@ const COLUMNS = [
 /** @type {{ by: Sort, order: "asc" | "desc" }} */
 const sorting = { by: "connected_at", order: "desc" }
 
-const heads = COLUMNS.map(({ className = "", isOptional = false, sort, title }) => {
+const heads = COLUMNS.map(({ className = "", sort, tells, title }) => {
   const isNumber = className === "number"
   const head = element("th", { scope: "col", class: isNumber ? "number" : "" })
-  head.hidden = isOptional
+  head.hidden = tells !== undefined
   const arrow = element("span", { "aria-hidden": "true" })
   if (sort === undefined) head.append(title)
   else {
@@ -56,7 +57,7 @@ const heads = COLUMNS.map(({ className = "", isOptional = false, sort, title }) 
     })
     head.append(button)
   }
-  return { arrow, head, isOptional, sort }
+  return { arrow, head, sort }
 })
 $("#clients-head").append(
   ...heads.map(({ head }) => head),
@@ -75,8 +76,8 @@ showSorting()
 
 /** @param {Clients} answer */
 const showClients = ({ clients, matching, total }) => {
-  const hasSubjects = clients.some(({ subject }) => subject !== undefined)
-  for (const { head, isOptional } of heads) if (isOptional) head.hidden = !hasSubjects
+  const hidden = COLUMNS.map(({ tells }) => tells !== undefined && !clients.some(tells))
+  for (const [i, { head }] of heads.entries()) head.hidden = hidden[i]
   updateRows($("#clients", HTMLTableSectionElement), clients, {
     key: ({ address }) => address,
     make: ({ address }) => {
@@ -85,11 +86,11 @@ const showClients = ({ clients, matching, total }) => {
       return element("tr", {}, ...cells, element("td", { class: "number" }, button))
     },
     update: ({ cells }, client) => {
-      for (const [i, { classOf, isOptional, text }] of COLUMNS.entries()) {
+      for (const [i, { classOf, text }] of COLUMNS.entries()) {
         const cell = cells[i]
         setText(cell, text(client))
         if (classOf !== undefined) cell.className = classOf(client)
-        if (isOptional) cell.hidden = !hasSubjects
+        cell.hidden = hidden[i]
       }
     }
   })

@@ -5,13 +5,14 @@ type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>;
 export interface Peer {
     readonly address: string;
     readonly ip: string;
+    readonly transport: string;
     readonly subject?: string | undefined;
 }
 export declare class TcpConnection implements Connection {
     #private;
     readonly address: string;
     readonly ip: string;
-    readonly transport = "tcp";
+    readonly transport: string;
     readonly subject: string | undefined;
     onWritable: () => void;
     constructor(socket: Net.Socket, peer: Peer, onTls?: (ip: string) => void);

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope";
 import * as Net from "node:net";
 import { type Door, type Refusal } from "../relay/Door.ts";
 import type { Incident } from "../relay/Incidents.ts";
-import { type BoundAddress, ListenError, Listener } from "../relay/Listener.ts";
+import { type BoundAddress, type ListenError, Listener } from "../relay/Listener.ts";
 import { ServerConfig } from "../ServerConfig.ts";
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts";
@@ -16,6 +16,8 @@ export interface Options {
     readonly tls: TlsIdentity["Service"];
     readonly door: Door;
     readonly at: BoundAddress;
+    readonly key: string;
+    readonly transport: string;
     readonly isShakingHands: boolean;
     readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void;
 }

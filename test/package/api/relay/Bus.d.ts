@@ -51,6 +51,7 @@ export interface WholeRoom {
 export interface BusRoom {
     readonly onBatch: (batch: Parcel) => void;
     readonly hasSlowClients: () => boolean;
+    readonly onceClientsCaughtUp: (go: () => void) => void;
     readonly onSlow: (what: string) => void;
     readonly onCaughtUp: (what: string) => void;
 }

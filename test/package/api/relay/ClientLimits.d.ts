@@ -1,9 +1,13 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../ServerConfig.ts";
+export interface Arriving {
+    readonly ip: string;
+    readonly transport: string;
+}
 declare const ClientLimits_base: Context.ServiceClass<ClientLimits, "summoner-server/ClientLimits", {
-    readonly enterUnsafe: (ip: string) => boolean;
-    readonly leaveUnsafe: (ip: string) => void;
+    readonly enterUnsafe: (client: Arriving) => boolean;
+    readonly leaveUnsafe: (client: Arriving) => void;
     readonly maxClientsUnsafe: () => number;
 }>;
 export declare class ClientLimits extends ClientLimits_base {

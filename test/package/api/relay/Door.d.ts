@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect";
-import { ClientLimits } from "./ClientLimits.ts";
+import { type Arriving, ClientLimits } from "./ClientLimits.ts";
 import type { Connection } from "./Connection.ts";
-import * as Incidents from "./Incidents.ts";
+import type * as Incidents from "./Incidents.ts";
 import { Quarantine, type Suspect } from "./Quarantine.ts";
 export interface Refusal {
     readonly incident: Incidents.Incident;
@@ -9,8 +9,8 @@ export interface Refusal {
 }
 export declare const FULL: Refusal;
 export interface Door {
-    readonly checkUnsafe: (client: Suspect) => Refusal | undefined;
-    readonly enterUnsafe: (client: Suspect) => Refusal | undefined;
+    readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined;
+    readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined;
     readonly session: (connection: Connection) => Effect.Effect<void>;
     readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void;
     readonly clientsUnsafe: () => number;
