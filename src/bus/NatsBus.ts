@@ -1,9 +1,11 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { randomBytes } from "node:crypto"
-import { Bus, type BusControl, type BusRoom, type BusStats } from "../relay/Bus.ts"
+import { setImmediate as endOfTurn } from "node:timers/promises"
+import { Bus, BusError, type BusControl, type BusRoom, type BusStats } from "../relay/Bus.ts"
 import { ServerConfig } from "../ServerConfig.ts"
 import * as Frame from "./Frame.ts"
 import { Inbound } from "./Inbound.ts"
@@ -33,6 +35,12 @@ const CLOSE_MILLIS = 500
 /** Time between two log lines about what was lost or dropped, in milliseconds. */
 const REPORT_MILLIS = 5000
 
+/** The most of what the server complains about that is told while one connection lasts. */
+const MAX_COMPLAINTS = 32
+
+/** What is published to see whether that is allowed. Nobody makes anything of it. */
+const PROBE = new Uint8Array()
+
 /** What processes tell each other begins with its kind, which is its version, too, and the origin. Then comes a text, or a number. */
 const TEXT = 1
 const ACKNOWLEDGEMENT = 2
@@ -47,6 +55,12 @@ interface Peer {
   acknowledged: number
 }
 
+/** A connection on which everything is allowed that a relay does. */
+interface Followed {
+  /** Done when it is closed. */
+  readonly ended: () => Promise<void>
+}
+
 /**
  * The processes of a room, connected by NATS (docs/cluster.md).
  *
@@ -54,7 +68,11 @@ interface Peer {
  * that a lost connection costs as little as possible, batches are numbered, kept until the server has confirmed them, and sent again on the
  * next connection, and every receiver drops what it has and counts what is missing.
  *
- * Fails with `BusError`: a file cannot be read, the client library is missing, or, with `connect: "fail"`, no server answers.
+ * A connection counts only if its server lets this process publish and subscribe to all of these; else it is closed and made anew, as one
+ * that is lost. NATS says no only to whoever tries, and never that it would say yes by now.
+ *
+ * Fails with `BusError`: a file cannot be read, the client library is missing, or, with `connect: "fail"`, no server answers, or it does
+ * not allow what a relay does.
  */
 export const layer = Layer.effect(
   Bus,
@@ -78,13 +96,14 @@ export const layer = Layer.effect(
     const peers = new Map<string, Peer>()
     let acknowledgeTimer: NodeJS.Timeout | undefined
     const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
+    const subjects = [subject, `${subject}.control`, `${subject}.control.${self.id}`]
     let isConnected = false
-    /** Connected, but not allowed to hear the others. */
-    let isDeaf = false
     /** The connection, also while it is trying to come back. */
     let connection: Nats.NatsConnection | undefined
     let lostMillis: number | undefined
     let isClosing = false
+    /** What the log has said since there was a connection. */
+    const complaints = new Set<string>()
     /** Open once it is known whether there is a server. */
     const mayStart = yield* Latch.make(false)
 
@@ -103,7 +122,19 @@ export const layer = Layer.effect(
       return peer
     }
 
+    /** Logs it unless it was said, or too much else was: an attempt a second must not fill a log. */
+    const complain = (about: string, warning: Effect.Effect<void>) => {
+      if (complaints.has(about) || complaints.size === MAX_COMPLAINTS) return
+      complaints.add(about)
+      log(warning)
+    }
+    const complainOfNoConnection = (cause: unknown) => {
+      const reason = Nats.reasonOf(cause)
+      complain(reason, Effect.logWarning(`bus: ${reason}; lines reach the clients of this process only, trying again`))
+    }
+
     const receive = (bytes: Uint8Array) => {
+      if (bytes.length === PROBE.length) return
       const frame = Frame.decode(bytes)
       if (frame === undefined) return void counts.malformed++
       if (frame.origin === self.id) return
@@ -145,6 +176,7 @@ export const layer = Layer.effect(
     }
 
     const receiveControl = (bytes: Uint8Array) => {
+      if (bytes.length === PROBE.length) return
       const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
       const isWhole = message.length >= CONTROL_HEADER_BYTES + (message[0] === ACKNOWLEDGEMENT ? END_BYTES : 0)
       if (!isWhole || (message[0] !== TEXT && message[0] !== ACKNOWLEDGEMENT)) return void counts.malformed++
@@ -167,10 +199,8 @@ export const layer = Layer.effect(
     const subscribe = (to: Nats.NatsConnection, name: string, take: (bytes: Uint8Array) => void) =>
       to.subscribe(name, {
         callback: (error, message) => {
-          if (error !== null) {
-            isDeaf = true
-            return log(Effect.logError(`bus: cannot listen on ${name}: ${Nats.reasonOf(error)}`))
-          }
+          // Refused, of which there is a status, too.
+          if (error !== null) return
           try {
             take(message.data)
           } catch (defect) {
@@ -182,7 +212,7 @@ export const layer = Layer.effect(
 
     const up = (by: Nats.NatsConnection) => {
       isConnected = true
-      isDeaf = false
+      complaints.clear()
       const where = `NATS at ${by.getServer()}`
       if (lostMillis === undefined) {
         log(Effect.logInfo(`bus: connected to ${where}, subject ${subject}, as ${self.name}`))
@@ -215,65 +245,108 @@ export const layer = Layer.effect(
       log(Effect.logWarning(`bus: ${why}; lines reach the clients of this process only, trying to connect again`))
     }
 
-    /** Follows a connection to its end. */
-    const follow = (followed: Nats.NatsConnection) =>
-      Effect.promise(async () => {
-        const statuses = followed.status()
-        subscribe(followed, subject, receive)
-        subscribe(followed, `${subject}.control`, receiveControl)
-        subscribe(followed, `${subject}.control.${self.id}`, receiveControl)
+    /** Listens on a connection, and follows it to its end. Fails if it is not `up` at first; after that it is whenever it has come back. */
+    const follow = async (followed: Nats.NatsConnection): Promise<Followed> => {
+      /** What the server does not allow. */
+      const denied = new Set<string>()
+      const refusal = () => `NATS at ${followed.getServer()} does not let this relay ${[...denied].join(", ")}`
+      let losses = 0
+      const lose = (why: string) => {
+        losses++
+        down(why)
+      }
+
+      /** It is `up`, unless it is lost meanwhile, or the server does not allow what a relay does. */
+      const examine = async () => {
+        const lossesBefore = losses
+        for (const name of subjects) followed.publish(name, PROBE)
+        await followed.flush()
+        // What the server has said before its answer is among the statuses, which are told later in this turn.
+        await endOfTurn()
+        if (losses !== lossesBefore) throw new BusError({ detail: "connection to NATS lost" })
+        if (denied.size > 0) {
+          void followed.close()
+          throw new BusError({ detail: refusal() })
+        }
+        connection = followed
         up(followed)
-        let lastError = ""
-        for await (const status of statuses) {
+      }
+
+      const ended = (async () => {
+        for await (const status of followed.status()) {
           switch (status.type) {
             case "disconnect":
-              down(`connection to NATS at ${status.server} lost`)
+              lose(`connection to NATS at ${status.server} lost`)
               break
             case "reconnect":
-              up(followed)
+              // Lost again, it comes back again; of no use, it is closed.
+              void examine().catch(complainOfNoConnection)
               break
             case "staleConnection":
-              down("NATS does not answer any more")
+              lose("NATS does not answer any more")
               // Left to itself, the client library waits until the dead connection has taken what was written to it.
               void followed.close()
               break
             case "error": {
-              const reason = Nats.reasonOf(status.error)
-              // The same one is told with every attempt to connect.
-              if (reason !== lastError) log(Effect.logWarning(`bus: NATS says: ${reason}`))
-              lastError = reason
+              const denial = Nats.denialOf(status.error)
+              if (denial === undefined) {
+                const reason = Nats.reasonOf(status.error)
+                complain(reason, Effect.logWarning(`bus: NATS says: ${reason}`))
+                break
+              }
+              denied.add(denial)
+              // A permission was taken away: another connection will tell when it is back.
+              if (isConnected) {
+                lose(refusal())
+                void followed.close()
+              }
               break
             }
           }
         }
-        down("connection to NATS closed")
-      })
+        lose("connection to NATS closed")
+      })()
+
+      const [batches, ...controls] = subjects
+      subscribe(followed, batches!, receive)
+      for (const name of controls) subscribe(followed, name, receiveControl)
+      await examine()
+      return { ended: () => ended }
+    }
+
+    /** One attempt at a connection. Fails with the reason if there is none, or none of use. */
+    const attempt = Effect.flatMap(nats.attempt, (made) =>
+      Effect.tryPromise({
+        try: () => follow(made),
+        catch: (cause) => new BusError({ detail: Nats.reasonOf(cause) })
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: Nats.CONNECT_MILLIS,
+          orElse: () => Effect.fail(new BusError({ detail: `NATS at ${made.getServer()} does not answer` }))
+        }),
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? Effect.sync(() => void made.close()) : Effect.void))
+      )
+    )
 
     /** Tries until there is a connection. The log says why there is none, each reason once. */
     const connect = Effect.fnUntraced(function* () {
       const since = performance.now()
-      let reason = ""
       while (true) {
-        const attempt = yield* Effect.result(nats.attempt)
-        if (Result.isSuccess(attempt)) return attempt.success
-        if (attempt.failure.detail !== reason) {
-          reason = attempt.failure.detail
-          yield* Effect.logWarning(
-            `bus: ${reason}; lines reach the clients of this process only, trying again until it answers`
-          )
-        }
+        const tried = yield* Effect.result(attempt)
+        if (Result.isSuccess(tried)) return tried.success
+        complainOfNoConnection(tried.failure)
         mayStart.openUnsafe()
         yield* Effect.sleep(Nats.pauseMillis(performance.now() - since))
       }
     })
 
-    const established = startsWithout === "fail" ? yield* nats.attempt : undefined
+    const established = startsWithout === "fail" ? yield* attempt : undefined
     const run = Effect.gen(function* () {
-      connection = established ?? (yield* connect())
+      let followed = established ?? (yield* connect())
       while (true) {
-        yield* follow(connection)
+        yield* Effect.promise(followed.ended)
         if (isClosing) return
-        connection = yield* connect()
+        followed = yield* connect()
       }
     })
 
@@ -349,7 +422,7 @@ export const layer = Layer.effect(
           })
         ),
       statsUnsafe: (): BusStats => ({
-        state: isConnected && !isDeaf ? "up" : "down",
+        state: isConnected ? "up" : "down",
         batchesOut: outbound.batches,
         bytesOut: outbound.bytes,
         bytesWaiting: outbound.waitingBytes,

@@ -1,4 +1,4 @@
-import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
+import type { ConnectionOptions, NatsConnection, PermissionViolationError } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { formatProblem } from "../ConfigReport.ts"
@@ -12,8 +12,8 @@ export type { NatsConnection } from "@nats-io/transport-node"
 /** `cluster.nats` */
 export type Options = ServerConfig["Service"]["cluster"]["nats"]
 
-/** How long a server may take to accept a connection, in milliseconds. */
-const CONNECT_MILLIS = 2000
+/** How long a server may take to accept a connection, and then to say what it allows, in milliseconds. */
+export const CONNECT_MILLIS = 2000
 
 /** Time between two questions whether the server is still there, in milliseconds, and how many may be unanswered. */
 const PING_MILLIS = 2000
@@ -117,4 +117,13 @@ export const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "connection closed"
   const { code } = cause as NodeJS.ErrnoException
   return cause.message !== "" ? cause.message : (code ?? cause.name)
+}
+
+/** What the server does not let this process do, if that is what it says. */
+export const denialOf = (error: Error): string | undefined => {
+  // Of a class of the client library, which is not loaded where this is.
+  if (error.name !== "PermissionViolationError") return undefined
+  const { operation, subject } = error as PermissionViolationError
+  // Permissions cannot name the subject of one process, which is another one with every start.
+  return `${operation === "publish" ? "publish" : "subscribe"} to ${subject.replace(/\.[0-9a-f]{16}$/, ".*")}`
 }

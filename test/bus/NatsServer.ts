@@ -17,6 +17,8 @@ export interface NatsServer {
   /** Stops it where it is: its connections stay, and nothing moves on them. */
   readonly freeze: Effect.Effect<void>
   readonly thaw: Effect.Effect<void>
+  /** Makes it read its configuration again. */
+  readonly reload: Effect.Effect<void>
 }
 
 export interface Options {
@@ -72,7 +74,15 @@ export const make = Effect.fnUntraced(function* (
   })
   const signal = (name: NodeJS.Signals) => Effect.sync(() => void process?.kill(name))
   yield* Effect.addFinalizer(() => kill)
-  return { port, url: `nats://${host}:${port}`, kill, start, freeze: signal("SIGSTOP"), thaw: signal("SIGCONT") }
+  return {
+    port,
+    url: `nats://${host}:${port}`,
+    kill,
+    start,
+    freeze: signal("SIGSTOP"),
+    thaw: signal("SIGCONT"),
+    reload: signal("SIGHUP")
+  }
 })
 
 /** A server on a free port. */

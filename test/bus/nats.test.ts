@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { execFileSync, spawnSync } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
@@ -17,6 +18,7 @@ import { eventually, measured } from "../faults/Relay.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import * as FakeNats from "./FakeNats.ts"
 import * as NatsCredentials from "./NatsCredentials.ts"
 import * as NatsServer from "./NatsServer.ts"
 
@@ -347,6 +349,76 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    const ALL = '["summoner.room", "summoner.room.>"]'
+
+    /** Accounts of which the first has these permissions, the second all that the documentation asks for. */
+    const permitted = (publish: string, subscribe: string) =>
+      `authorization { users = [
+        { user: some, password: "pw", permissions: { publish: ${publish}, subscribe: ${subscribe} } }
+        { user: all, password: "pw", permissions: { publish: ${ALL}, subscribe: ${ALL} } }
+      ] }`
+
+    it.live.each([
+      { what: "publish", publish: '["other.>"]', subscribe: ALL, denied: "publish to summoner.room" },
+      { what: "publish lines", publish: '["summoner.room.>"]', subscribe: ALL, denied: "publish to summoner.room" },
+      {
+        what: "answer",
+        publish: '["summoner.room", "summoner.room.control"]',
+        subscribe: ALL,
+        denied: "publish to summoner.room.control.*"
+      },
+      { what: "listen", publish: ALL, subscribe: '["other.>"]', denied: "subscribe to summoner.room" }
+    ])("is not connected to a server that does not let it $what, and is as soon as it does", (given) =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": permitted(given.publish, given.subscribe) })
+        const file = join(directory, "nats.conf")
+        const nats = yield* NatsServer.started(["-c", file])
+        const some = yield* relay("some", nats.url.replace("//", "//some:pw@"))
+        const all = yield* relay("all", nats.url.replace("//", "//all:pw@"))
+        assert.deepStrictEqual([some.stats().state, all.stats().state], ["down", "up"])
+        const sender = yield* TcpClient.connect(some.port)
+        const near = yield* TcpClient.connect(some.port)
+        const far = yield* TcpClient.connect(all.port)
+        sender.send("early\n")
+        assert.strictEqual(yield* near.line, TcpClient.envelope(sender, "early"))
+        // Long enough for several attempts.
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(some.stats().state, "down")
+        const said = some.log.filter((line) => line.includes("WARNING"))
+        assert.strictEqual(said.length, 1, said.join("\n"))
+        assert.include(said[0], `WARNING bus: NATS at 127.0.0.1:${nats.port} does not let this relay ${given.denied}`)
+
+        writeFileSync(file, permitted(ALL, ALL))
+        yield* nats.reload
+        yield* isUp([some])
+        assert.strictEqual(yield* far.line, TcpClient.envelope(sender, "early"))
+        assert.strictEqual(all.stats().malformed, 0)
+      })
+    )
+
+    it.live.each([
+      { what: "publish", publish: '["other.>"]', subscribe: ALL },
+      { what: "listen", publish: ALL, subscribe: '["other.>"]' }
+    ])("is not connected any more to a server that does not let it $what any more", ({ publish, subscribe }) =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": permitted(ALL, ALL) })
+        const file = join(directory, "nats.conf")
+        const nats = yield* NatsServer.started(["-c", file])
+        const some = yield* relay("some", nats.url.replace("//", "//some:pw@"))
+        yield* isUp([some])
+        writeFileSync(file, permitted(publish, subscribe))
+        yield* nats.reload
+        yield* eventually(
+          () => some.stats().state === "down",
+          () => some.log.join("\n")
+        )
+        assert.match(
+          some.log.join("\n"),
+          /WARNING bus: NATS at \S+ does not let this relay .*, trying to connect again/
+        )
+      })
+    )
+
     it.live("knows a user and a password, a token, and an authority", () =>
       Effect.gen(function* () {
         const directory = yield* Directory.make({
@@ -542,6 +614,39 @@ describe("cluster.nats.connect", () => {
       assert.strictEqual((yield* program.exit).code, 1)
       assert.include(program.output(), `error: cannot connect to NATS at 127.0.0.1:${port}: connection refused\n`)
       assert.notMatch(program.output(), /listening|secret|\n\s+at /)
+    })
+  )
+
+  it.live('"fail" ends a start with a server that does not allow what a relay does', () =>
+    Effect.gen(function* () {
+      const nats = yield* FakeNats.make
+      nats.answers.set("PUB summoner.room.control ", 'Permissions Violation for Publish to "summoner.room.control"')
+      const program = yield* start({ servers: `127.0.0.1:${nats.port}`, connect: "fail" })
+      assert.strictEqual((yield* program.exit).code, 1)
+      const why = `NATS at 127.0.0.1:${nats.port} does not let this relay publish to summoner.room.control`
+      assert.include(program.output(), `error: ${why}\n`)
+      assert.notInclude(program.output(), "listening")
+    })
+  )
+
+  it.live("says each complaint of the server once, and of very many only the first", () =>
+    Effect.gen(function* () {
+      const nats = yield* FakeNats.make
+      const a = yield* relay("a", `127.0.0.1:${nats.port}`)
+      yield* isUp([a])
+      const complaints = () => a.log.filter((line) => line.includes("NATS says: "))
+      for (let round = 0; round < 3; round++) {
+        nats.complain("this")
+        nats.complain("that")
+      }
+      yield* nats.settled
+      assert.deepStrictEqual(
+        complaints().map((line) => line.replace(/^.*NATS says: /, "")),
+        ["this", "that"]
+      )
+      for (let i = 0; i < 100; i++) nats.complain(`problem ${i}`)
+      yield* nats.settled
+      assert.strictEqual(complaints().length, 32)
     })
   )
 
