@@ -10,12 +10,7 @@ import type { ClientInfo } from "../relay/Client.ts"
 import { everySeconds } from "../relay/everySeconds.ts"
 import { monotonicMillis } from "../relay/monotonicMillis.ts"
 import type { Quarantine, Suspect } from "../relay/Quarantine.ts"
-
-/** A process that has not been heard for so long is not counted any more, in milliseconds: three signs of life, and some patience. */
-const SILENCE_MILLIS = 3500
-
-/** The most other processes that are told apart. */
-const MAX_PEERS = 1024
+import { Presence } from "./Presence.ts"
 
 /** How long `clients` waits for the answers of the others, in milliseconds. */
 const ANSWER_MILLIS = 1000
@@ -90,8 +85,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const now = () => monotonicMillis(clock)
-  /** Who was heard last comes last. */
-  const peers = new Map<string, Peer & { readonly heardMillis: number }>()
+  const peers = new Presence<Peer>()
   let present: () => ReadonlyArray<ClientInfo> = () => []
   const questions = new Map<number, Question>()
   const turns = yield* Semaphore.make(QUESTIONS_AT_ONCE)
@@ -119,20 +113,24 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
   }
 
   const heard = (id: string, { clients, name }: { readonly name: string; readonly clients: number }) => {
-    const isNew = !peers.delete(id)
-    peers.set(id, { id, name, clients, heardMillis: now() })
-    if (peers.size > MAX_PEERS) peers.delete(peers.keys().next().value!)
-    if (isNew && !isSupervised) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
+    const isNew = peers.get(id) === undefined
+    peers.heard(id, { id, name, clients }, now())
+    if (!isNew) return
+    if (!isSupervised) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
+    runFork(forgetGone)
   }
 
   const forget = (id: string, why: string) => {
-    const peer = peers.get(id)
+    const peer = peers.leave(id)
     if (peer === undefined) return Effect.void
-    peers.delete(id)
     for (const question of questions.values()) settle(question, id)
     if (isSupervised) return Effect.void
     return Effect.logInfo(`relay ${peer.name} ${why} (${others(peers.size)})`)
   }
+
+  const forgetGone = Effect.suspend(() =>
+    Effect.forEach(peers.gone(now()), (id) => forget(id, "is not heard any more"), { discard: true })
+  )
 
   /** Nothing more comes from this one. */
   const settle = ({ answered, silent }: Question, id: string) => {
@@ -190,10 +188,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
 
   const announce = Effect.gen(function* () {
     tell({ _tag: "Alive", ...sign() })
-    const silentSince = now() - SILENCE_MILLIS
-    for (const { heardMillis, id } of Array.from(peers.values())) {
-      if (heardMillis < silentSince) yield* forget(id, "is not heard any more")
-    }
+    yield* forgetGone
   })
 
   if (bus.self !== undefined) {
@@ -218,7 +213,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
 
   const ask = Effect.fnUntraced(function* () {
     const request = ++requests
-    const silent = new Map(Array.from(peers.keys(), (id) => [id, 0]))
+    const silent = new Map(Array.from(peers.entries(), ([id]) => [id, 0]))
     const question: Question = { silent, clients: [], omitted: 0, answered: Deferred.makeUnsafe() }
     if (silent.size > 0) {
       questions.set(request, question)
@@ -236,7 +231,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
 
   return {
     /** The other processes, at this moment. */
-    peersUnsafe: () => Array.from(peers.values(), ({ clients, id, name }): Peer => ({ id, name, clients })),
+    peersUnsafe: () => Array.from(peers.entries(), ([, peer]) => peer),
     /** From now on `clients` and the others know who is connected here. */
     listsUnsafe: (clients: () => ReadonlyArray<ClientInfo>): void => {
       present = clients

@@ -11,16 +11,11 @@ import * as Frame from "./Frame.ts"
 import { Inbound } from "./Inbound.ts"
 import * as Nats from "./NatsConnection.ts"
 import { Outbound } from "./Outbound.ts"
+import { Presence } from "./Presence.ts"
 import { Slot } from "./Slot.ts"
 
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
 const RECENT_MILLIS = 3000
-
-/** A process that has not been heard for so long is gone, in milliseconds: it gives a sign of life every second. */
-const SILENCE_MILLIS = 3500
-
-/** The most processes that are told apart. */
-const MAX_PEERS = 1024
 
 /** A process is told what has been handled of its bytes after so many; while a client here is slow, it is looked again every so often. */
 const ACKNOWLEDGED_BYTES = 128 * 1024
@@ -49,7 +44,6 @@ const END_BYTES = 6
 
 /** Another process. */
 interface Peer {
-  heardMillis: number
   /** Of its bytes: how many have arrived here, and of how many it knows that. */
   arrived: number
   acknowledged: number
@@ -92,8 +86,7 @@ export const layer = Layer.effect(
       onCaughtUp: (what) => room.current?.onCaughtUp(what)
     })
     const inbound = new Inbound()
-    /** Who was heard last comes last. */
-    const peers = new Map<string, Peer>()
+    const peers = new Presence<Peer>()
     let acknowledgeTimer: NodeJS.Timeout | undefined
     const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
     const subjects = [subject, `${subject}.control`, `${subject}.control.${self.id}`]
@@ -109,14 +102,11 @@ export const layer = Layer.effect(
 
     const noteHeard = (from: string): Peer => {
       const now = performance.now()
-      const peer = peers.get(from) ?? { heardMillis: now, arrived: 0, acknowledged: 0 }
-      peer.heardMillis = now
-      peers.delete(from)
-      peers.set(from, peer)
-      const [longestAgo, { heardMillis }] = peers.entries().next().value!
-      if (peers.size > MAX_PEERS || now - heardMillis > SILENCE_MILLIS) {
-        peers.delete(longestAgo)
-        outbound.forget(longestAgo)
+      const peer = peers.get(from) ?? { arrived: 0, acknowledged: 0 }
+      peers.heard(from, peer, now)
+      for (const id of peers.gone(now)) {
+        peers.leave(id)
+        outbound.forget(id)
       }
       outbound.heard(from)
       return peer
@@ -159,7 +149,7 @@ export const layer = Layer.effect(
       }
       acknowledgeTimer = undefined
       if (connection === undefined || !isConnected) return
-      for (const [id, peer] of peers) {
+      for (const [id, peer] of peers.entries()) {
         if (peer.arrived - peer.acknowledged < ACKNOWLEDGED_BYTES) continue
         peer.acknowledged = peer.arrived
         const message = controlMessage(ACKNOWLEDGEMENT, END_BYTES)
@@ -224,14 +214,12 @@ export const layer = Layer.effect(
         )
       }
       control.current?.onUp()
-      const lost = lostMillis ?? Infinity
-      const awaited = Array.from(peers.keys()).filter((id) => lost - peers.get(id)!.heardMillis < RECENT_MILLIS)
       const link = {
         maxMessageBytes: by.info!.max_payload,
         send: (message: Uint8Array) => publish(by, subject, message),
         confirmed: () => by.flush()
       }
-      outbound.up(link, awaited)
+      outbound.up(link, lostMillis === undefined ? [] : peers.heardAfter(lostMillis - RECENT_MILLIS))
       mayStart.openUnsafe()
     }
 

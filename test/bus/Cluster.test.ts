@@ -211,6 +211,22 @@ describe("peers", () => {
     })
   )
 
+  it.effect("are 1024 at most: of more, who was heard longest ago is not counted any more", () =>
+    Effect.gen(function* () {
+      const bus = new TestBus()
+      const a = yield* start(bus, "a")
+      for (let i = 0; i <= 1024; i++) {
+        const { tell } = yield* stranger(bus, `x${i}`)
+        tell({ _tag: "Alive", name: `x${i}`, clients: 0 }, "a")
+      }
+      yield* arrived
+      const there = names(yield* a.relay.cluster.peers)
+      assert.strictEqual(there.length, 1024)
+      assert.notInclude(there, "x0")
+      assert.include(a.log, "INFO relay x0 is not heard any more (1024 others)")
+    })
+  )
+
   it.effect("may tell what is not understood", () =>
     Effect.gen(function* () {
       const bus = new TestBus()

@@ -1,0 +1,55 @@
+import { assert, describe, it } from "@effect/vitest"
+import { MAX_PEERS, Presence, SILENCE_MILLIS } from "../../src/bus/Presence.ts"
+
+describe("Presence", () => {
+  it("knows of each process what was known when it was last heard", () => {
+    const peers = new Presence<string>()
+    peers.heard("a", "early", 0)
+    peers.heard("b", "only", 1)
+    peers.heard("a", "late", 2)
+    assert.strictEqual(peers.size, 2)
+    assert.strictEqual(peers.get("a"), "late")
+    assert.deepStrictEqual(Array.from(peers.entries()), [
+      ["b", "only"],
+      ["a", "late"]
+    ])
+  })
+
+  it("tells who was heard after a moment", () => {
+    const peers = new Presence<undefined>()
+    for (const [at, id] of ["a", "b", "c"].entries()) peers.heard(id, undefined, at)
+    peers.heard("a", undefined, 3)
+    assert.deepStrictEqual(peers.heardAfter(1), ["c", "a"])
+  })
+
+  it("counts as gone who has been silent for too long, and nobody else", () => {
+    const peers = new Presence<undefined>()
+    peers.heard("a", undefined, 0)
+    peers.heard("b", undefined, 1)
+    peers.heard("c", undefined, 2)
+    peers.heard("a", undefined, 3)
+    assert.deepStrictEqual(peers.gone(SILENCE_MILLIS + 1), [])
+    assert.deepStrictEqual(peers.gone(SILENCE_MILLIS + 3), ["b", "c"])
+    // They are there until somebody has done what there is to do about it.
+    assert.strictEqual(peers.size, 3)
+  })
+
+  it("counts as gone, of too many, who was heard longest ago", () => {
+    const peers = new Presence<number>()
+    for (let i = 0; i < MAX_PEERS; i++) peers.heard(`${i}`, i, 0)
+    assert.deepStrictEqual(peers.gone(0), [])
+    peers.heard("0", 0, 0)
+    peers.heard("one more", -1, 0)
+    peers.heard("and another", -2, 0)
+    assert.deepStrictEqual(peers.gone(0), ["1", "2"])
+  })
+
+  it("forgets who leaves", () => {
+    const peers = new Presence<string>()
+    peers.heard("a", "something", 0)
+    assert.strictEqual(peers.leave("a"), "something")
+    assert.strictEqual(peers.leave("a"), undefined)
+    assert.strictEqual(peers.get("a"), undefined)
+    assert.deepStrictEqual(peers.gone(Infinity), [])
+  })
+})
