@@ -15,8 +15,8 @@ import { Presence } from "./Presence.ts"
 /** How long `clients` waits for the answers of the others, in milliseconds. */
 const ANSWER_MILLIS = 1000
 
-/** The most clients that a process lists for another. */
-const MAX_LISTED = 10_000
+/** The most clients that a process lists for another, by whatever way. */
+export const MAX_LISTED = 10_000
 
 /** The most quarantined addresses that a process tells another that has just come, the newest of them. */
 const MAX_TOLD = 10_000
