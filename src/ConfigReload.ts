@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RelayLogger } from "./logging/RelayLogger.ts"
 import { keys, shown } from "./ConfigKeys.ts"
+import * as ConfigPath from "./ConfigPath.ts"
 import { LOG_LEVELS, type Values } from "./ConfigSchema.ts"
 import * as Reloads from "./Reloads.ts"
 import { ServerConfig } from "./ServerConfig.ts"
@@ -58,13 +59,13 @@ export class ConfigReload extends Context.Service<
           const before = values.logger.log_level
           const changes = keys().flatMap((key): ReadonlyArray<Change> => {
             const { isGroup, path } = key
-            const [from, to] = [read(values, path), read(next, path)]
+            const [from, to] = [ConfigPath.valueAt(values, path), ConfigPath.valueAt(next, path)]
             if (isGroup || path === "$schema" || isSame(from, to)) return []
             return [{ path, from: shown(key, from), to: shown(key, to) }]
           })
           const applied = changes.filter(({ path }) => isLive(path))
           const restart = changes.filter(({ path }) => !isLive(path))
-          for (const { path } of applied) write(values, path, read(next, path))
+          for (const { path } of applied) ConfigPath.setAt(values, path, ConfigPath.valueAt(next, path))
           // What is logged about the change is logged by the more talkative of the two levels.
           const levels = [before, values.logger.log_level].map((level) => LOG_LEVELS.indexOf(level))
           logger.setLevelUnsafe(LOG_LEVELS[Math.min(...levels)]!)
@@ -88,21 +89,3 @@ export class ConfigReload extends Context.Service<
 const describe = ({ from, path, to }: Change): string => `${path}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
-
-type Group = { [name: string]: unknown }
-
-const groupOf = (values: Values, path: string): [group: Group, name: string] => {
-  const names = path.split(".")
-  const name = names.pop()!
-  return [names.reduce((group, inner) => group[inner] as Group, values as unknown as Group), name]
-}
-
-const read = (values: Values, path: string): unknown => {
-  const [group, name] = groupOf(values, path)
-  return group[name]
-}
-
-const write = (values: Values, path: string, value: unknown): void => {
-  const [group, name] = groupOf(values, path)
-  group[name] = value
-}

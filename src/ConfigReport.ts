@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
+import * as ConfigPath from "./ConfigPath.ts"
 import { escapeJson } from "./logging/LogFormat.ts"
 
 /** One thing that is wrong with a configuration. */
@@ -124,9 +125,6 @@ const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
     return text === "" ? name : `${text}.${name}`
   }, "")
 
-const valueAt = (input: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
-  path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], input)
-
 interface Finding {
   readonly path: ReadonlyArray<PropertyKey>
   readonly unknown: boolean
@@ -183,11 +181,6 @@ const nameDistance = (given: string, known: string): number => {
   return a.length >= 4 && b.includes(a) ? Math.min(edits, 1.5) : edits
 }
 
-const split = (path: string): readonly [group: string, name: string] => {
-  const dot = path.lastIndexOf(".")
-  return [path.slice(0, Math.max(dot, 0)), path.slice(dot + 1)]
-}
-
 /**
  * The known key nearest to an unknown one, if any is near. The same name in another group is nearer than another name in
  * this group.
@@ -198,8 +191,8 @@ export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<K
   let best: string | undefined
   let shortest = Math.max(2.5, bare(name).length * 0.4)
   for (const candidate of known) {
-    const [candidateGroup, candidateName] = split(candidate.path)
-    const distance = nameDistance(name, candidateName) + (candidateGroup === group ? 0 : 0.5)
+    const distance =
+      nameDistance(name, ConfigPath.nameOf(candidate.path)) + (ConfigPath.groupOf(candidate.path) === group ? 0 : 0.5)
     if (distance < shortest) {
       best = candidate.path
       shortest = distance
@@ -258,7 +251,7 @@ export const problems = (options: {
             }
           : {
               expected: expected ?? expectedAt(path, knownKeys),
-              found: showFound(valueAt(options.input, path), path, knownKeys),
+              found: showFound(ConfigPath.valueAt(options.input, path), path, knownKeys),
               hint: ""
             })
       }

@@ -5,7 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { existsSync } from "node:fs"
+import * as ConfigPath from "./ConfigPath.ts"
 import * as ConfigReport from "./ConfigReport.ts"
+import { isJsonObject } from "./JsonObject.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
 /** The file that is read when none is named, if there is one. */
@@ -97,16 +99,16 @@ interface Source {
   readonly problems: ReadonlyArray<ConfigReport.Problem>
 }
 
-const nested = (path: string, value: unknown): object =>
-  path.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object
-
 const sourceOf = (
   label: string,
   settings: ReadonlyArray<GivenFlag>,
   problems: ReadonlyArray<ConfigReport.Problem> = []
 ): Source => ({
   label,
-  input: settings.reduce<object>((input, { path, value }) => ServerConfig.merge(input, nested(path, value)), {}),
+  input: settings.reduce<object>(
+    (input, { path, value }) => ServerConfig.merge(input, ConfigPath.only(path, value)),
+    {}
+  ),
   names: new Map(settings.map(({ name, path }) => [path, name])),
   problems
 })
@@ -124,26 +126,12 @@ const environmentSource = (environment: Sources["environment"]): Source => {
   return sourceOf("environment", settings, problems)
 }
 
-const isObject = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** The path of the group that a key is in; empty at the top level. */
-export const groupOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("."), 0))
-
-/** What a configuration has at a path, if anything. */
-export const valueAt = (values: unknown, path: string): unknown =>
-  path === ""
-    ? values
-    : path
-        .split(".")
-        .reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], values)
-
 const originsOf = (values: ServerConfig.Values, file: unknown, names: ReadonlyMap<string, string>) =>
   new Map(
     settableKeys().map(({ path }) => {
-      const inFile = valueAt(file, path)
+      const inFile = ConfigPath.valueAt(file, path)
       // `null` for a key that cannot be null means the default.
-      const isSet = inFile !== undefined && (inFile !== null || valueAt(values, path) === null)
+      const isSet = inFile !== undefined && (inFile !== null || ConfigPath.valueAt(values, path) === null)
       return [path, names.get(path) ?? (isSet ? "file" : "default")] as const
     })
   )
@@ -168,7 +156,7 @@ const combine = Effect.fnUntraced(function* (
   const whole = ServerConfig.examine(
     examined
       .map(({ found }) => found.input)
-      .filter(isObject)
+      .filter(isJsonObject)
       .reduce((base, input) => ServerConfig.merge(base, input), {}),
     names
   )
@@ -179,7 +167,9 @@ const combine = Effect.fnUntraced(function* (
   for (const { found, source } of examined) {
     const wrong = problemsOf(found.values).filter(({ comparesKeys }) => !comparesKeys)
     problems.push(...wrong.map(({ problem }) => problem), ...source.problems)
-    const takesPart = disagreements.some(({ key }) => isObject(valueAt(found.input, groupOf(key))))
+    const takesPart = disagreements.some(({ key }) =>
+      isJsonObject(ConfigPath.valueAt(found.input, ConfigPath.groupOf(key)))
+    )
     if (wrong.length + source.problems.length > 0 || takesPart) blamed.add(source.label)
   }
   problems.push(...disagreements.map(({ problem }) => problem))

@@ -11,6 +11,7 @@ import { readFile } from "node:fs/promises"
 import * as ConfigReport from "./ConfigReport.ts"
 import { keys } from "./ConfigKeys.ts"
 import { defaults, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
+import { isJsonObject } from "./JsonObject.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
 export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts"
@@ -26,17 +27,12 @@ export interface Loaded {
 /** The options of a server in a program: a `server.json` without those of its log. */
 export interface Options extends Omit<Written, "logger" | "$schema"> {}
 
-type JsonObject = { [name: string]: unknown }
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** Groups within groups; what is nested more deeply is a mistake, and shown as one, however deep it is. */
 const MAX_DEPTH = 4
 
 /** Options that a program sets to `undefined` are options that it leaves out. */
 const withoutUndefined = (value: unknown, depth = 0): unknown =>
-  isObject(value) && depth < MAX_DEPTH
+  isJsonObject(value) && depth < MAX_DEPTH
     ? Object.fromEntries(
         Object.entries(value).flatMap(([name, inner]) =>
           inner === undefined ? [] : [[name, withoutUndefined(inner, depth + 1)]]
@@ -55,10 +51,10 @@ const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
   const warnings: Array<string> = []
   const origins = new Map(names)
   const nameOf = (path: string) => names.get(path) ?? path
-  if (!isObject(value)) return { value, warnings, origins }
+  if (!isJsonObject(value)) return { value, warnings, origins }
 
   const { hyper_parameters: hyperParameters, logger } = value
-  if (isObject(hyperParameters)) {
+  if (isJsonObject(hyperParameters)) {
     for (const name of ["host", "port"]) {
       if (!Object.hasOwn(hyperParameters, name)) continue
       const path = `hyper_parameters.${name}`
@@ -72,7 +68,7 @@ const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
       delete hyperParameters[name]
     }
   }
-  if (isObject(logger)) {
+  if (isJsonObject(logger)) {
     if (logger["log_keys"] === "") {
       logger["log_keys"] = null
       warnings.push(`${nameOf("logger.log_keys")}: "" is an older form: write null`)
@@ -178,7 +174,7 @@ export const merge = (base: object, overrides: object): object => {
   const merged = new Map<string, unknown>(Object.entries(base))
   for (const [name, value] of Object.entries(overrides)) {
     const given = merged.get(name)
-    merged.set(name, isObject(given) && isObject(value) ? merge(given, value) : value)
+    merged.set(name, isJsonObject(given) && isJsonObject(value) ? merge(given, value) : value)
   }
   return Object.fromEntries(merged)
 }

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { valueAt } from "../src/ConfigPath.ts"
 import * as ConfigSources from "../src/ConfigSources.ts"
 import * as ServerConfig from "../src/ServerConfig.ts"
 import * as Directory from "./support/Directory.ts"
@@ -110,7 +111,7 @@ describe("an environment variable", () => {
     ({ config, given, moved }) =>
       Effect.gen(function* () {
         const entries = leaves
-          .map(({ path }) => [path, ConfigSources.valueAt(config, path)] as const)
+          .map(({ path }) => [path, valueAt(config, path)] as const)
           .filter((_, index) => given[index])
         // An empty text cannot be told from a variable that is not set.
         const inEnvironment = entries.filter(([, value], index) => moved[index] === true && value !== "")

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { only, valueAt } from "../src/ConfigPath.ts"
 import { isLive } from "../src/ConfigReload.ts"
 import {
   ConfigError,
@@ -23,13 +24,6 @@ const SOURCE = "server.json"
 
 /** Keys that go together only in some ways: most of what is made of them at random is no configuration. */
 const MANY_DISCARDS = { arbitrary: { maxDiscards: 100_000 } }
-
-/** A configuration with one key set, whatever its depth. */
-const withKey = (path: string, value: unknown): unknown =>
-  path.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
-
-const valueAt = (values: unknown, path: string): unknown =>
-  path.split(".").reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], values)
 
 const values = (input: unknown) => Effect.map(decode(input, SOURCE), (loaded) => loaded.values)
 
@@ -269,7 +263,7 @@ describe("values", () => {
           ? {
               hyper_parameters: { slow_consumer: { soft_limit_bytes: 4_294_967_295, hard_limit_bytes: 4_294_967_295 } }
             }
-          : withKey(path, 4_294_967_295)
+          : only(path, 4_294_967_295)
         assert.strictEqual(valueAt(yield* values(huge), path), 4_294_967_295, path)
       }
     })
@@ -385,7 +379,7 @@ describe("problems", () => {
       for (const key of leaves) {
         for (const wrong of wrongFor(key)) {
           const found = key.isSecret ? "(hidden)" : JSON.stringify(wrong)
-          yield* assertOnlyIssue(withKey(key.path, wrong), {
+          yield* assertOnlyIssue(only(key.path, wrong), {
             path: key.path,
             expected: key.expected,
             found,
@@ -400,7 +394,7 @@ describe("problems", () => {
     Effect.gen(function* () {
       for (const { path } of keys().filter(({ isGroup }) => isGroup)) {
         for (const [wrong, found] of NO_OBJECTS) {
-          yield* assertOnlyIssue(withKey(path, wrong), { path, expected: "an object", found })
+          yield* assertOnlyIssue(only(path, wrong), { path, expected: "an object", found })
         }
       }
     })
@@ -425,7 +419,7 @@ describe("problems", () => {
         ...leaves.flatMap(({ default: value, path }) => (value === null ? [path] : []))
       ])
       for (const { path } of leaves.filter(({ path }) => !nullable.has(path))) {
-        yield* assertOnlyIssue(withKey(path, null), { path, found: "null" })
+        yield* assertOnlyIssue(only(path, null), { path, found: "null" })
       }
     })
   )
@@ -445,9 +439,9 @@ describe("problems", () => {
       ])
       for (const { path, expected } of leaves.filter(({ expected }) => expected.includes("whole number"))) {
         if (sensible.has(path)) {
-          assert.strictEqual(valueAt(yield* values(withKey(path, 0)), path), 0)
+          assert.strictEqual(valueAt(yield* values(only(path, 0)), path), 0)
         } else {
-          yield* assertOnlyIssue(withKey(path, 0), { path, expected, found: "0" })
+          yield* assertOnlyIssue(only(path, 0), { path, expected, found: "0" })
         }
       }
     })
@@ -460,9 +454,9 @@ describe("problems", () => {
         ["hyper_parameters.deny", ["192.168.0.1"]],
         ["hyper_parameters.trusted_proxies", []]
       ] as const) {
-        yield* values(withKey(path, right))
+        yield* values(only(path, right))
         for (const wrong of ["10.0.0.0/33", "10.0.0.1/8", "example.org", "10.0.0.0/", ""]) {
-          yield* assertOnlyIssue(withKey(path, [...right, wrong]), {
+          yield* assertOnlyIssue(only(path, [...right, wrong]), {
             path: `${path}[${right.length}]`,
             expected: 'an IP address or a CIDR range such as "10.0.0.0/8"',
             found: JSON.stringify(wrong)
@@ -511,10 +505,10 @@ describe("problems", () => {
       ]
       for (const [path, minimum, maximum] of bounds) {
         for (const inside of [minimum, maximum]) {
-          assert.strictEqual(valueAt(yield* values(withKey(path, inside)), path), inside)
+          assert.strictEqual(valueAt(yield* values(only(path, inside)), path), inside)
         }
         for (const outside of [minimum - 1, maximum + 1]) {
-          yield* assertOnlyIssue(withKey(path, outside), {
+          yield* assertOnlyIssue(only(path, outside), {
             path,
             expected: `a whole number from ${minimum} to ${maximum}`,
             found: String(outside)
@@ -594,7 +588,7 @@ describe("unknown keys", () => {
     ["a key of a group below", "throttle_threshold", "hyper_parameters.backpressure_policy.throttle_threshold"],
     ["a typo beside its right group", "throttle_delay", "hyper_parameters.throttle_delay_ms"]
   ])("lead to the nearest known one: %s", ([, path, nearest]) =>
-    assertOnlyIssue(withKey(path, 1), {
+    assertOnlyIssue(only(path, 1), {
       path,
       expected: "a known key",
       found: `unknown key "${path.split(".").at(-1)}"`,

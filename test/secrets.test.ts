@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { chmodSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { groupOf, nameOf, only } from "../src/ConfigPath.ts"
 import { ConfigReload } from "../src/ConfigReload.ts"
 import { HIDDEN, notJson, withoutCredentials } from "../src/ConfigReport.ts"
 import * as ConfigSources from "../src/ConfigSources.ts"
@@ -20,14 +21,9 @@ const secretPaths = keys()
   .filter(({ isSecret }) => isSecret)
   .map(({ path }) => path)
 
-const nested = (path: string, value: unknown): object =>
-  path.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object
-
 /** A value with a secret in it that the key takes. */
 const valid = (path: string, secret: string): string =>
   path === "cluster.nats.servers" ? `nats://${secret}@127.0.0.1:9` : secret
-
-const groupOf = (path: string) => ConfigSources.groupOf(path)
 
 const assertHidden = (text: string) => {
   for (const secret of [SECRET, OTHER, "hunter2", "slash"]) assert.notInclude(text, secret)
@@ -47,17 +43,17 @@ const saidOf = (sources: Partial<ConfigSources.Sources>) =>
 const written = (path: string) => {
   const group = groupOf(path)
   return {
-    good: nested(path, valid(path, SECRET)),
-    "with spaces": nested(path, `${SECRET} ${OTHER}`),
-    "in a list": nested(path, [valid(path, SECRET)]),
-    "in an object": nested(path, { value: SECRET, [path]: OTHER }),
-    "under a name nearly right": nested(`${path}x`, SECRET),
-    "under another name": nested(`${group}.password`, SECRET),
-    "outside its group": { [path.slice(group.length + 1)]: SECRET },
-    "instead of its group": nested(group, SECRET),
-    "in a list instead of its group": nested(group, [nested("token", SECRET)]),
-    "in a list instead of everything": [nested(path, valid(path, SECRET))],
-    "beside another mistake": merge(nested(path, valid(path, SECRET)), { port: "x", admin: { host: "", port: -1 } })
+    good: only(path, valid(path, SECRET)),
+    "with spaces": only(path, `${SECRET} ${OTHER}`),
+    "in a list": only(path, [valid(path, SECRET)]),
+    "in an object": only(path, { value: SECRET, [path]: OTHER }),
+    "under a name nearly right": only(`${path}x`, SECRET),
+    "under another name": only(`${group}.password`, SECRET),
+    "outside its group": { [nameOf(path)]: SECRET },
+    "instead of its group": only(group, SECRET),
+    "in a list instead of its group": only(group, [only("token", SECRET)]),
+    "in a list instead of everything": [only(path, valid(path, SECRET))],
+    "beside another mistake": merge(only(path, valid(path, SECRET)), { port: "x", admin: { host: "", port: -1 } })
   }
 }
 
@@ -109,7 +105,7 @@ describe.each(secretPaths)("%s is not shown", (path) => {
   )
 
   it("in a text that is no JSON because of it", () => {
-    const [group, name] = [groupOf(path), path.slice(groupOf(path).length + 1)]
+    const [group, name] = [groupOf(path), nameOf(path)]
     const before = `{${JSON.stringify(group)}: {${JSON.stringify(name)}`
     for (const rest of [
       `: ${SECRET}}}`,
@@ -133,11 +129,11 @@ describe.each(secretPaths)("%s is not shown", (path) => {
   it.effect("when it is changed by a reload", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
-      const initial = (yield* decode(nested(path, valid(path, SECRET)), "test")).values
+      const initial = (yield* decode(only(path, valid(path, SECRET)), "test")).values
       const { changes } = yield* Effect.gen(function* () {
         const { apply } = yield* ConfigReload
         const changes = []
-        for (const next of [nested(path, valid(path, OTHER)), {}, nested(path, valid(path, SECRET))]) {
+        for (const next of [only(path, valid(path, OTHER)), {}, only(path, valid(path, SECRET))]) {
           changes.push(yield* apply((yield* decode(next, "test")).values))
         }
         return { changes }
@@ -150,7 +146,7 @@ describe.each(secretPaths)("%s is not shown", (path) => {
 
   it.live("by check, as text and as JSON", () =>
     Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": nested(path, valid(path, SECRET)) })
+      const cwd = yield* Directory.make({ "server.json": only(path, valid(path, SECRET)) })
       for (const args of [["check"], ["check", "--json"]]) {
         const program = yield* Cli.start(args, { cwd, env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } })
         assert.deepInclude(yield* program.exit, { code: 0 })
@@ -162,12 +158,12 @@ describe.each(secretPaths)("%s is not shown", (path) => {
 
   it.live("by a server that starts at DEBUG, is reloaded with mistakes, and stops", () =>
     Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": nested(path, valid(path, SECRET)) })
+      const cwd = yield* Directory.make({ "server.json": only(path, valid(path, SECRET)) })
       const server = yield* Cli.listening([], { cwd })
       for (const next of [
-        nested(path, valid(path, OTHER)),
-        nested(path, `${SECRET} ${OTHER}`),
-        nested(groupOf(path), SECRET)
+        only(path, valid(path, OTHER)),
+        only(path, `${SECRET} ${OTHER}`),
+        only(groupOf(path), SECRET)
       ]) {
         const before = server.output().length
         writeFileSync(join(cwd, "server.json"), JSON.stringify(next))

@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { statSync } from "node:fs"
 import * as NatsFiles from "../bus/NatsFiles.ts"
+import * as ConfigPath from "../ConfigPath.ts"
 import * as ConfigReport from "../ConfigReport.ts"
 import * as ConfigSources from "../ConfigSources.ts"
 import * as TlsIdentity from "../listen/TlsIdentity.ts"
@@ -121,7 +122,7 @@ const OTHERS_MAY_READ = 0o004
 const exposed = ({ file, origins, values }: ConfigSources.Effective): ReadonlyArray<string> => {
   if (file === undefined || process.platform === "win32" || (statSync(file).mode & OTHERS_MAY_READ) === 0) return []
   const secrets = ServerConfig.keys().filter((key) => {
-    const value = ConfigSources.valueAt(values, key.path)
+    const value = ConfigPath.valueAt(values, key.path)
     return !key.isGroup && origins.get(key.path) === "file" && isConcealed(key, value)
   })
   return secrets.map(({ path }) => `${file}: every user of this machine can read ${path} in it: chmod o-r ${file}`)
@@ -134,10 +135,10 @@ const MAX_VALUE_WIDTH = 32
 const table = ({ file, origins, values }: ConfigSources.Effective): string => {
   const rows = [...origins].map(([path, origin]) => ({
     path,
-    value: ConfigReport.show(ConfigSources.valueAt(values, path)),
+    value: ConfigReport.show(ConfigPath.valueAt(values, path)),
     origin: origin === "file" ? file! : origin
   }))
-  return Object.values(Arr.groupBy(rows, ({ path }) => ConfigSources.groupOf(path)))
+  return Object.values(Arr.groupBy(rows, ({ path }) => ConfigPath.groupOf(path)))
     .map((group) => {
       const pathWidth = Math.max(...group.map(({ path }) => path.length))
       const valueWidth = Math.min(Math.max(...group.map(({ value }) => value.length)), MAX_VALUE_WIDTH)

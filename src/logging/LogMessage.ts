@@ -5,6 +5,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
+import { isJsonObject, type JsonObject } from "../JsonObject.ts"
 
 /** The content of a relayed message as it may be logged. */
 export interface LoggedContent {
@@ -34,17 +35,12 @@ export const readContent = (content: string, keys: ReadonlySet<string> | null): 
   }
 }
 
-type JsonObject = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const parseObject = (content: string): JsonObject | undefined => {
   // Parsing, and failing to, is dear; most content that is no object shows it in its first character.
   if (!/^[ \t\r\n]*\{/.test(content)) return undefined
   try {
     const parsed: unknown = JSON.parse(content)
-    return isObject(parsed) ? parsed : undefined
+    return isJsonObject(parsed) ? parsed : undefined
   } catch {
     return undefined
   }
@@ -55,7 +51,7 @@ const prune = (content: JsonObject, keys: ReadonlySet<string>): JsonObject => {
   if ("_version" in content) kept["_version"] = content["_version"]
   for (const group of ["_payload", "_type"]) {
     const values = content[group]
-    if (isObject(values)) kept[group] = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)))
+    if (isJsonObject(values)) kept[group] = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)))
   }
   return kept
 }

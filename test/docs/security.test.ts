@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { decode, defaults, keys } from "../../src/ServerConfig.ts"
 import { ROOT } from "../support/Package.ts"
-import { valueAt } from "../../src/ConfigSources.ts"
+import { valueAt } from "../../src/ConfigPath.ts"
 
 const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
 
