@@ -1,10 +1,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { levels } from "./logging/LogFormat.ts"
 import { RelayLogger } from "./logging/RelayLogger.ts"
 import { keys, shown } from "./ConfigKeys.ts"
 import * as ConfigPath from "./ConfigPath.ts"
-import { LOG_LEVELS, type Values } from "./ConfigSchema.ts"
+import type { Values } from "./ConfigSchema.ts"
 import * as Reloads from "./Reloads.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
@@ -67,8 +68,8 @@ export class ConfigReload extends Context.Service<
           const restart = changes.filter(({ path }) => !isLive(path))
           for (const { path } of applied) ConfigPath.setAt(values, path, ConfigPath.valueAt(next, path))
           // What is logged about the change is logged by the more talkative of the two levels.
-          const levels = [before, values.logger.log_level].map((level) => LOG_LEVELS.indexOf(level))
-          logger.setLevelUnsafe(LOG_LEVELS[Math.min(...levels)]!)
+          const both = [before, values.logger.log_level].map((level) => levels.indexOf(level))
+          logger.setLevelUnsafe(levels[Math.min(...both)]!)
           for (const change of applied) yield* Effect.logInfo(`configuration: ${describe(change)}`)
           for (const change of restart) {
             yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)

@@ -9,26 +9,24 @@ import { isIPv6 } from "node:net"
 import * as NatsUrl from "./bus/NatsUrl.ts"
 import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./ConfigForms.ts"
 import { isLoopback, isNetwork } from "./ipNetwork.ts"
+import * as LogFormat from "./logging/LogFormat.ts"
 import { canonicalIp } from "./relay/ipAddress.ts"
 
-/** Python's names, the least severe first. */
-export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
-
 const Logger = Schema.Struct({
-  log_level: key(oneOf(LOG_LEVELS), "DEBUG", "Least severe level that is logged."),
+  log_level: key(oneOf(LogFormat.levels), "DEBUG", "Least severe level that is logged."),
   enable_console_log: key(flag, true, "Log to standard output."),
   console_log_format: key(
     text,
-    "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
+    LogFormat.defaultConsoleFormat,
     "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only."
   ),
   enable_file_log: key(flag, false, "Log to a file, named after the server."),
   log_file_path: key(text, "", "Directory of the log file, created when missing. Empty is the working directory."),
   enable_json_log: key(flag, false, "Write each line of the log file as a JSON object."),
-  log_format: key(text, "%(asctime)s - %(name)s - %(levelname)s - %(message)s", "Line of the log file."),
+  log_format: key(text, LogFormat.defaultFileFormat, "Line of the log file."),
   date_format: key(
     text,
-    "%Y-%m-%d %H:%M:%S.%3f",
+    LogFormat.defaultDateFormat,
     "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction."
   ),
   max_file_size: key(whole(1), 1_000_000, "Bytes after which the log file is rotated."),

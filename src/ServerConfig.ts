@@ -10,8 +10,9 @@ import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import * as ConfigReport from "./ConfigReport.ts"
 import { keys } from "./ConfigKeys.ts"
-import { defaults, LOG_LEVELS, Values, type Written } from "./ConfigSchema.ts"
+import { defaults, Values, type Written } from "./ConfigSchema.ts"
 import { isJsonObject } from "./JsonObject.ts"
+import { levels } from "./logging/LogFormat.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
 export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts"
@@ -76,7 +77,7 @@ const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
     const given = logger["log_level"]
     if (typeof given === "string") {
       const level = given.toUpperCase() === "WARN" ? "WARNING" : given.toUpperCase()
-      if (level !== given && LOG_LEVELS.some((known) => known === level)) {
+      if (level !== given && levels.some((known) => known === level)) {
         logger["log_level"] = level
         warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "${level}"`)
       }

@@ -1,6 +1,7 @@
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as ConfigSources from "../ConfigSources.ts"
+import { levels } from "../logging/LogFormat.ts"
 
 /** The flags of every command that needs the configuration. */
 export const configFlags = {
@@ -28,7 +29,7 @@ export const configFlags = {
     Flag.withDescription("Name of the server in logs and of its log file (default: MyServer)"),
     Flag.withDefault("MyServer")
   ),
-  logLevel: Flag.Literals("log-level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]).pipe(
+  logLevel: Flag.Literals("log-level", levels).pipe(
     Flag.withDescription("Least severe level that is logged, instead of the configured one (default: DEBUG)"),
     Flag.optional
   )
