@@ -12,6 +12,7 @@ import * as ConfigReport from "./ConfigReport.ts"
 import { keys } from "./ConfigKeys.ts"
 import { defaults, Values, type Written } from "./ConfigSchema.ts"
 import { isJsonObject } from "./JsonObject.ts"
+import { notJson } from "./JsonMistake.ts"
 import { levels } from "./logging/LogFormat.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts"
@@ -146,7 +147,7 @@ export const read = Effect.fnUntraced(function* (path: string) {
   })
   return yield* Effect.try({
     try: (): unknown => JSON.parse(text),
-    catch: () => ConfigReport.notJson(path, text)
+    catch: () => notJson(path, text)
   })
 })
 

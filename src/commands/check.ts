@@ -10,6 +10,7 @@ import * as ConfigReport from "../ConfigReport.ts"
 import * as ConfigSources from "../ConfigSources.ts"
 import * as TlsIdentity from "../listen/TlsIdentity.ts"
 import { escapeJson } from "../logging/LogFormat.ts"
+import { show } from "../Secrets.ts"
 import * as ServerConfig from "../ServerConfig.ts"
 import { plan } from "../workers/plan.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
@@ -135,7 +136,7 @@ const MAX_VALUE_WIDTH = 32
 const table = ({ file, origins, values }: ConfigSources.Effective): string => {
   const rows = [...origins].map(([path, origin]) => ({
     path,
-    value: ConfigReport.show(ConfigPath.valueAt(values, path)),
+    value: show(ConfigPath.valueAt(values, path)),
     origin: origin === "file" ? file! : origin
   }))
   return Object.values(Arr.groupBy(rows, ({ path }) => ConfigPath.groupOf(path)))

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { ConfigError, notJson } from "../../../src/ConfigReport.ts"
+import { ConfigError } from "../../../src/ConfigReport.ts"
+import { notJson } from "../../../src/JsonMistake.ts"
 import { decode, keys, withoutSecrets } from "../../../src/ServerConfig.ts"
 import * as assert from "node:assert/strict"
 import type { Random } from "../Random.ts"

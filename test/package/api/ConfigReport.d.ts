@@ -30,9 +30,6 @@ export interface KnownKey {
     readonly itemExpected?: string | undefined;
     readonly isSecret?: boolean;
 }
-export declare const HIDDEN = "(hidden)";
-export declare const withoutCredentials: (text: string) => string;
-export declare const show: (value: unknown) => string;
 export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;
 export declare const didYouMean: (name: string | undefined) => string;
 export interface KeyProblem {
@@ -47,6 +44,5 @@ export declare const problems: (options: {
     readonly origins: ReadonlyMap<string, string>;
 }) => ReadonlyArray<KeyProblem>;
 export declare const invalid: (source: string, issues: ReadonlyArray<Problem>) => ConfigError;
-export declare const notJson: (source: string, text: string) => ConfigError;
 export declare const unreadable: (source: string, cause: unknown) => ConfigError;
 export {};

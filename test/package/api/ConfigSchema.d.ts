@@ -1,5 +1,4 @@
 import * as Schema from "effect/Schema";
-export declare const LOG_LEVELS: readonly ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 export interface Values extends Schema.Schema.Type<typeof Values> {
 }
 export declare const Values: Schema.Struct<{

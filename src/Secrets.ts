@@ -1,0 +1,49 @@
+/** What may be shown to anybody of values that may have secrets in them. */
+import { escapeJson } from "./logging/LogFormat.ts"
+
+/** What is shown of a secret. */
+export const HIDDEN = "(hidden)"
+
+/**
+ * A text without what may be a password in it: what stands before the `@` of a URL or of `user:password@host`, and the query
+ * of a URL.
+ */
+export const withoutCredentials = (text: string): string => {
+  const scheme = text.indexOf("://")
+  if (scheme !== -1) return text.slice(0, scheme + 3) + withoutQuery(fromLastAt(text.slice(scheme + 3)))
+  const [user] = text.split("@", 1)
+  return user !== text && user!.includes(":") && !/\s/.test(user!) ? fromLastAt(text) : text
+}
+
+const fromLastAt = (text: string): string => {
+  const at = text.lastIndexOf("@")
+  return at === -1 ? text : HIDDEN + text.slice(at)
+}
+
+const withoutQuery = (text: string): string => {
+  const query = text.indexOf("?")
+  return query === -1 ? text : `${text.slice(0, query + 1)}${HIDDEN}`
+}
+
+/** A value of the configuration as JSON that anybody may see, on a terminal too. */
+export const show = (value: unknown): string => escapeJson(stringify(value))
+
+const MAX_FOUND_LENGTH = 60
+
+const shorten = (text: string): string =>
+  text.length <= MAX_FOUND_LENGTH ? text : `${text.slice(0, MAX_FOUND_LENGTH - 1)}…`
+
+const stringify = (value: unknown): string => {
+  if (typeof value === "number") return String(value)
+  try {
+    return (
+      JSON.stringify(value, (_, inner) => (typeof inner === "string" ? withoutCredentials(inner) : inner)) ??
+      String(value)
+    )
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}
+
+/** As `show`, but not longer than a report can do with. */
+export const showShort = (value: unknown): string => shorten(show(value))
