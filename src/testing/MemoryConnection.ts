@@ -31,7 +31,7 @@ export class MemoryConnection implements Connection {
   writes = 0
   /** How often the server has ended its side. */
   ends = 0
-  /** Why it has ended it. */
+  /** Why it has ended it, if it was a client's: one that was refused has not left. */
   endKind: DepartureKind | undefined
   /** The server has dropped the connection. */
   isDestroyed = false
@@ -211,8 +211,18 @@ export class MemoryConnection implements Connection {
   }
 
   endUnsafe(kind: DepartureKind): void {
-    this.ends++
     this.endKind ??= kind
+    this.#end()
+  }
+
+  /** Ends it before there is a session, which would say why a client leaves. */
+  refuseUnsafe(notice: string): void {
+    this.writeUnsafe(Buffer.from(notice))
+    this.#end()
+  }
+
+  #end(): void {
+    this.ends++
     if (this.isClosed) return
     this.#arriving = []
     this.#transfer()

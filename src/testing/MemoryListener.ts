@@ -38,8 +38,7 @@ export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> =
         const refusal = door.enterUnsafe(connection)
         if (refusal === undefined) return void fork(door.session(connection))
         door.refusedUnsafe(connection.ip, refusal.incident)
-        connection.writeUnsafe(Buffer.from(refusal.notice))
-        connection.endUnsafe("application")
+        connection.refuseUnsafe(refusal.notice)
       }
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {

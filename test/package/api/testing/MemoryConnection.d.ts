@@ -39,6 +39,7 @@ export declare class MemoryConnection implements Connection {
     uncorkUnsafe(): void;
     unsentBytes(): number;
     endUnsafe(kind: DepartureKind): void;
+    refuseUnsafe(notice: string): void;
     readonly ended: Effect.Effect<void>;
     readonly closed: Effect.Effect<void>;
     isClosedUnsafe(): boolean;
