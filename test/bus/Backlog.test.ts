@@ -60,6 +60,13 @@ describe("Backlog", () => {
     assert.strictEqual(backlog.take()?.sequence, 1)
   })
 
+  it("fills the limit to the last byte", () => {
+    const backlog = new Backlog(LIMIT)
+    backlog.push(batch(1, LIMIT - 40))
+    assert.strictEqual(backlog.push(batch(2, 40)), 0)
+    assert.strictEqual(backlog.push(batch(3, 1)), 1)
+  })
+
   it("takes a single batch that is larger than the limit", () => {
     const backlog = new Backlog(LIMIT)
     assert.strictEqual(backlog.push(batch(1, 500)), 0)

@@ -79,6 +79,18 @@ describe("Inbound", () => {
     assert.strictEqual(inbound.take(frames(1, 503, 1)[0]!).lost, 2)
   })
 
+  it("remembers 1024 processes, and of more those that were heard last", () => {
+    const inbound = new Inbound()
+    const take = (origin: string) =>
+      inbound.take({ origin, sequence: 1, piece: 0, isLast: true, lines: 1, end: 1, content: Buffer.from("x") })
+    for (let i = 0; i < 1024; i++) take(`${i}`)
+    assert.isTrue(take("0").isDuplicate)
+    take("one more")
+    assert.isTrue(take("0").isDuplicate)
+    assert.isTrue(take("2").isDuplicate)
+    assert.isFalse(take("1").isDuplicate)
+  })
+
   it("gives up a batch of which a piece is missing, and takes it whole when it is sent again", () => {
     const inbound = new Inbound()
     inbound.take(frames(1, 1, 1)[0]!)

@@ -54,6 +54,7 @@ describe("Outbound", () => {
     publish(100)
     publish(100)
     assert.deepStrictEqual(link.sent, [1, 2])
+    assert.deepInclude(outbound, { batches: 2, bytes: 200 })
     assert.strictEqual(link.asked, 0)
     vi.advanceTimersByTime(50)
     assert.strictEqual(link.asked, 1)
@@ -68,6 +69,15 @@ describe("Outbound", () => {
     assert.strictEqual(outbound.waiting, 0)
     vi.advanceTimersByTime(1000)
     assert.strictEqual(link.asked, 2)
+  })
+
+  it("asks once for all that was sent meanwhile", () => {
+    const { outbound, publish } = make()
+    const link = new TestLink()
+    outbound.up(link, [])
+    for (let i = 0; i < 5; i++) publish(100)
+    vi.advanceTimersByTime(1000)
+    assert.strictEqual(link.asked, 1)
   })
 
   it("asks at once after 256 KiB, and has no more than the window under way", async () => {

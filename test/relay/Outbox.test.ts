@@ -82,6 +82,19 @@ describe("Outbox", () => {
       assert.strictEqual(outbox.waitingBytes, 0)
     })
 
+    it("writes at once what waits, as far as the connection takes it", () => {
+      const { client, outbox } = make({}, { highWaterMark: 100 })
+      client.stopReading()
+      for (let i = 0; i < 15; i++) send(outbox, i % 10)
+      assert.strictEqual(outbox.sentMessages, 11)
+      assert.strictEqual(outbox.sentBytes, 110)
+      const { writes } = client
+      client.resumeReading()
+      assert.strictEqual(client.lines.length, 15)
+      assert.strictEqual(client.writes, writes + 1)
+      assert.strictEqual(outbox.sentMessages, 15)
+    })
+
     it("shares the bytes it holds", () => {
       const { client, outbox } = make()
       client.stopReading()
@@ -140,7 +153,7 @@ describe("Outbox", () => {
     it("disconnect: gives up what waited, once, and takes nothing more but the farewell", () => {
       const { client, events, outbox } = overflowing("disconnect")
       assert.deepStrictEqual(events, ["overflow"])
-      send(outbox, 8)
+      assert.isFalse(send(outbox, 8))
       assert.strictEqual(outbox.notify("note\n", 3), 3)
       outbox.end(Notice.TOO_SLOW, "shutdown")
       assert.strictEqual(client.ends, 0)
@@ -155,6 +168,28 @@ describe("Outbox", () => {
       const notice = "Warning: You are reading too slowly and 2 messages were dropped.\n"
       assert.strictEqual(client.received, [1, 2].map(message).join("") + notice + [5, 6, 7].map(message).join(""))
       assert.deepStrictEqual(events, ["dropped 1", "dropped 1"])
+    })
+
+    /** One message is with the kernel, one with the connection, three fit the outbox. */
+    const full = (policy: OutboxLimits["policy"]) => {
+      const made = make({ hard_limit_bytes: 40, policy }, { capacity: 10 })
+      made.client.stopReading()
+      for (let i = 1; i <= 5; i++) assert.isTrue(send(made.outbox, i))
+      return made
+    }
+
+    it.each(["disconnect", "drop_oldest", "drop_newest"] as const)("%s: fills the limit to the last byte", (policy) => {
+      const { events, outbox } = full(policy)
+      assert.strictEqual(outbox.waitingBytes, 40)
+      assert.deepStrictEqual(events, [])
+    })
+
+    it("drop_oldest: drops no more than it has to", () => {
+      const { events, outbox } = full("drop_oldest")
+      assert.isTrue(send(outbox, 6))
+      assert.deepStrictEqual(events, ["dropped 1"])
+      assert.isFalse(send(outbox, 7, 8, 9, 10))
+      assert.deepStrictEqual(events, ["dropped 1", "dropped 7"])
     })
 
     it("drop_newest: keeps what waits, and tells how many are missing", () => {

@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { afterEach, vi } from "vitest"
 import * as Envelope from "../../src/relay/Envelope.ts"
-import { Member, Room } from "../../src/relay/Room.ts"
+import { Member, Room, Sender } from "../../src/relay/Room.ts"
 import * as arbitraries from "../support/arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 
@@ -111,6 +111,16 @@ describe("Room", () => {
     )
   })
 
+  it("does nothing about a client that has said all there is", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [sender, listener] = [enter(room, 0), enter(room, 1)]
+    const corked = vi.spyOn(sender.connection, "corkUnsafe")
+    sender.publish("x")
+    room.flush()
+    assert.strictEqual(listener.connection.lines.length, 1)
+    assert.strictEqual(corked.mock.calls.length, 0)
+  })
+
   it("hands everyone the same bytes", () => {
     const room = new Room(MAX_LINE_BYTES)
     const sender = enter(room, 0)
@@ -213,10 +223,137 @@ describe("Room", () => {
     assert.strictEqual(listener.connection.lines.length, 3)
   })
 
+  it("asks for one turn of the event loop, however many lines come in this one", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const sender = enter(room, 0)
+    const scheduled = vi.spyOn(globalThis, "setImmediate").mockImplementation(() => undefined as never)
+    try {
+      for (let i = 0; i < 3; i++) sender.publish("x")
+      assert.strictEqual(scheduled.mock.calls.length, 1)
+    } finally {
+      scheduled.mockRestore()
+    }
+  })
+
+  describe("counts how many each line was handed to", () => {
+    const three = () => {
+      const room = new Room(MAX_LINE_BYTES)
+      const [a, b, c] = [enter(room, 0), enter(room, 1), enter(room, 2)]
+      const line = Buffer.from("x")
+      return { room, a, b, c, publishAs: (sender: Sender) => room.publish(sender, line, 0, 1), line }
+    }
+    const counted = ({ fanOut }: Room) => {
+      const { count, max, min, sum } = fanOut.distribution
+      return { count, max, min, sum }
+    }
+
+    it("of a member, all others", () => {
+      const { a, b, room } = three()
+      for (const sender of [a, b, a, a]) sender.publish("x")
+      room.flush()
+      assert.deepStrictEqual(counted(room), { count: 4, min: 2, max: 2, sum: 8 })
+    })
+
+    it("of the host program, which is no member, all", () => {
+      const { publishAs, room } = three()
+      publishAs(new Sender("Server"))
+      room.flush()
+      assert.deepStrictEqual(counted(room), { count: 1, min: 3, max: 3, sum: 3 })
+    })
+
+    it("of a member that has left since, all that are there", () => {
+      const { a, room } = three()
+      a.publish("bye")
+      room.leave(a.member)
+      room.flush()
+      assert.deepStrictEqual(counted(room), { count: 1, min: 2, max: 2, sum: 2 })
+    })
+
+    it("of some only, those", () => {
+      const { a, b, c, line, room } = three()
+      assert.isTrue(room.publishTo([b.member, c.member], a.member, line, 0, 1))
+      assert.deepStrictEqual(counted(room), { count: 1, min: 2, max: 2, sum: 2 })
+    })
+
+    it("of another process, none: they are counted there", () => {
+      const { a, room } = three()
+      a.publish("own")
+      room.receive({ bytes: Buffer.from("theirs\ntheirs\n"), messages: 2 })
+      room.flush()
+      assert.deepStrictEqual(counted(room), { count: 1, min: 2, max: 2, sum: 2 })
+      assert.strictEqual(room.latencyMicros.distribution.count, 1)
+    })
+  })
+
+  it("counts how long the first line of a batch took, for each line", () => {
+    vi.useFakeTimers({ toFake: ["performance"] })
+    try {
+      const room = new Room(MAX_LINE_BYTES)
+      const [a, b] = [enter(room, 0), enter(room, 1)]
+      vi.advanceTimersByTime(1000)
+      a.publish("one")
+      vi.advanceTimersByTime(3)
+      a.publish("two")
+      b.publish("three")
+      vi.advanceTimersByTime(4)
+      room.flush()
+      const { count, max, min } = room.latencyMicros.distribution
+      assert.deepStrictEqual({ count, max, min }, { count: 3, max: 7000, min: 7000 })
+      // What comes from others only is no line of this process.
+      room.receive({ bytes: Buffer.from("theirs\n"), messages: 1 })
+      vi.advanceTimersByTime(10)
+      room.flush()
+      assert.deepInclude(room.latencyMicros.distribution, { count: 3, max: 7000 })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it("takes what comes from other processes also when it does not fit into the batch at hand any more", () => {
+    const room = new Room(300)
+    const [sender, listener] = [enter(room, 0), enter(room, 1)]
+    const own = envelope(0, "x".repeat(200)).length + 1
+    const before = Math.floor((BATCH_BYTES - 1) / own)
+    for (let i = 0; i < before; i++) sender.publish("x".repeat(200))
+    room.receive({ bytes: Buffer.from(`${"y".repeat(20_000)}\n`), messages: 1 })
+    room.flush()
+    assert.strictEqual(listener.connection.lines.length, before + 1)
+    assert.strictEqual(listener.connection.lines.at(-1), "y".repeat(20_000))
+  })
+
+  it("hands other processes what they have not said themselves, and nothing when there is nothing", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const sender = enter(room, 0)
+    const handed: Array<ReadonlyArray<string>> = []
+    room.connect((parts) => handed.push(parts.map(({ bytes }) => Buffer.from(bytes).toString())))
+    const theirs = { bytes: Buffer.from("theirs\n"), messages: 1 }
+    room.receive(theirs)
+    room.flush()
+    assert.deepStrictEqual(handed, [])
+    room.receive(theirs)
+    sender.publish("one")
+    room.receive(theirs)
+    sender.publish("two")
+    room.receive(theirs)
+    room.flush()
+    assert.deepStrictEqual(handed, [[`${envelope(0, "one")}\n`, `${envelope(0, "two")}\n`]])
+  })
+
+  it("refuses a line for some only whose envelope would be too long", () => {
+    const room = new Room(300)
+    const [sender, listener] = [enter(room, 0), enter(room, 1)]
+    const line = Buffer.from("x".repeat(300))
+    assert.isFalse(room.publishTo([listener.member], sender.member, line, 0, line.length))
+    assert.strictEqual(listener.connection.received, "")
+    assert.strictEqual(room.fanOut.distribution.count, 0)
+  })
+
   describe("after a flush to a large room", () => {
     /** A room in which a flush takes `flushMillis`, by a clock of its own. */
     const crowd = (members: number, flushMillis: number) => {
       vi.useFakeTimers({ toFake: ["setTimeout", "performance"] })
+      // Not at the beginning of time, where a moment is as good as a duration.
+      vi.advanceTimersByTime(1000)
       const room = new Room(MAX_LINE_BYTES)
       const [speaker, listener] = [enter(room, 0), enter(room, 1)]
       for (let n = 2; n < members; n++) enter(room, n)
