@@ -7,7 +7,8 @@ export const make = Effect.gen(function* () {
   /** What it says to a command that begins so. */
   const answers = new Map<string, string>()
   const sockets = new Set<Net.Socket>()
-  let onPing = () => {}
+  /** What becomes of a question whether what was published has arrived. */
+  const self = { onQuestion: "answer" as "answer" | "silence" | "end" }
 
   const server = Net.createServer((socket) => {
     sockets.add(socket)
@@ -16,14 +17,17 @@ export const make = Effect.gen(function* () {
     socket.on("error", () => {})
     socket.write('INFO {"server_id":"fake","version":"2.9.0","proto":1,"max_payload":1048576}\r\n')
     let rest = ""
+    let hasPublished = false
     socket.setEncoding("latin1").on("data", (text: string) => {
       const lines = (rest + text).split("\r\n")
       rest = lines.pop()!
       for (const line of lines) {
         for (const [start, answer] of answers) if (line.startsWith(start)) socket.write(`-ERR '${answer}'\r\n`)
+        if (line.startsWith("PUB ")) hasPublished = true
         if (line !== "PING") continue
+        if (hasPublished && self.onQuestion === "silence") continue
+        if (hasPublished && self.onQuestion === "end") socket.destroy()
         socket.write("PONG\r\n")
-        onPing()
       }
     })
   })
@@ -40,19 +44,10 @@ export const make = Effect.gen(function* () {
   const toAll = (line: string) => {
     for (const socket of sockets) socket.write(`${line}\r\n`)
   }
-  return {
+  return Object.assign(self, {
+    connections: () => sockets.size,
     port: (server.address() as Net.AddressInfo).port,
     answers,
-    complain: (about: string) => toAll(`-ERR '${about}'`),
-    /** Done once what was said before has been read: the next question comes later than that. */
-    settled: Effect.callback<void>((resume) => {
-      let asked = 0
-      onPing = () => {
-        // The first one may have been on its way.
-        if (++asked < 2) return
-        onPing = () => {}
-        resume(Effect.void)
-      }
-    })
-  }
+    complain: (about: string) => toAll(`-ERR '${about}'`)
+  })
 })

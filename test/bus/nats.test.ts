@@ -629,24 +629,48 @@ describe("cluster.nats.connect", () => {
     })
   )
 
+  it.live.each([
+    { how: "says nothing any more", onQuestion: "silence", why: "does not answer" },
+    { how: "ends it", onQuestion: "end", why: "connection disconnected" }
+  ] as const)("is not connected to a server that takes a connection and then $how", ({ onQuestion, why }) =>
+    Effect.gen(function* () {
+      const nats = yield* FakeNats.make
+      nats.onQuestion = onQuestion
+      const a = yield* relay("a", `127.0.0.1:${nats.port}`)
+      yield* eventually(
+        () => a.log.some((line) => line.includes(`${why}; lines reach the clients of this process only`)),
+        () => a.log.join("\n")
+      )
+      assert.strictEqual(a.stats().state, "down")
+      nats.onQuestion = "answer"
+      yield* isUp([a])
+      // None of the attempts is left over.
+      yield* eventually(
+        () => nats.connections() === 1,
+        () => `${nats.connections()} connections`
+      )
+    })
+  )
+
   it.live("says each complaint of the server once, and of very many only the first", () =>
     Effect.gen(function* () {
       const nats = yield* FakeNats.make
       const a = yield* relay("a", `127.0.0.1:${nats.port}`)
       yield* isUp([a])
-      const complaints = () => a.log.filter((line) => line.includes("NATS says: "))
+      const said = () => a.log.flatMap((line) => /NATS says: (.*)/.exec(line)?.[1] ?? [])
       for (let round = 0; round < 3; round++) {
         nats.complain("this")
         nats.complain("that")
       }
-      yield* nats.settled
-      assert.deepStrictEqual(
-        complaints().map((line) => line.replace(/^.*NATS says: /, "")),
-        ["this", "that"]
-      )
       for (let i = 0; i < 100; i++) nats.complain(`problem ${i}`)
-      yield* nats.settled
-      assert.strictEqual(complaints().length, 32)
+      // What ends the connection is read last.
+      nats.complain('Permissions Violation for Publish to "summoner.room"')
+      yield* eventually(
+        () => a.log.some((line) => line.includes("does not let this relay")),
+        () => a.log.join("\n")
+      )
+      assert.deepStrictEqual(said().slice(0, 3), ["this", "that", "problem 0"])
+      assert.strictEqual(said().length, 32)
     })
   )
 
