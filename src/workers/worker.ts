@@ -13,6 +13,7 @@ import { rmSync } from "node:fs"
 import type { Socket } from "node:net"
 import { setDefaultHighWaterMark } from "node:stream"
 import { AdminServer } from "../admin/AdminServer.ts"
+import { MAX_LISTED } from "../bus/Cluster.ts"
 import { ConfigReload } from "../ConfigReload.ts"
 import { HIGH_WATER_MARK } from "../listen/listening.ts"
 import { SharedPort } from "../listen/SharedPort.ts"
@@ -36,9 +37,6 @@ import * as WorkerBus from "./WorkerBus.ts"
 /** Events of a stream that are sent together, and how long the first of them waits. */
 const EVENTS_TOGETHER = 256
 const EVENTS_MILLIS = 50
-
-/** The most clients that a worker lists. */
-const MAX_LISTED = 10_000
 
 /** Runs until the primary says so, or is gone. */
 export const run = (): void => {
