@@ -473,12 +473,18 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
   it.live("waits for a reader at another worker as for one of its own", () =>
     Effect.gen(function* () {
       // Both are on one thread with the test, which may be busy for longer than the usual grace.
-      const { server } = yield* start({ hyper_parameters: { slow_consumer: { stall_grace_ms: 10_000 } } })
+      const hyper_parameters = { worker_threads: 2, ...OPEN, slow_consumer: { stall_grace_ms: 10_000 } }
+      const { cwd, server } = yield* start({ hyper_parameters })
+      // Nor has it the time to read the log.
+      writeFileSync(join(cwd, "server.json"), JSON.stringify({ logger: { log_level: "WARNING" }, hyper_parameters }))
+      server.process.kill("SIGHUP")
+      yield* server.printed(/log_level: "DEBUG" -> "WARNING"\n/)
       const sender = yield* TcpClient.connect(server.port)
       const reader = yield* TcpClient.connect(server.port)
       yield* TcpClient.settled(sender, reader)
       const line = Buffer.from(`${"x".repeat(999)}\n`)
-      const total = 40_000
+      // More than the hard limit.
+      const total = 30_000
       // Reads 30 MB a second, and is sent as much as its connection takes.
       let bytes = 0
       let since = performance.now()
