@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import { AcceptQueue } from "../listen/AcceptQueue.ts"
 import { descriptorLimit, keep, SERVER_OPTIONS } from "../listen/listening.ts"
 import type { Totals } from "../relay/Incidents.ts"
 import type { BoundAddress, ListenError } from "../relay/Listener.ts"
@@ -13,13 +14,15 @@ import type { WorkerProcess } from "./WorkerProcess.ts"
 /** Connections that are accepted and have no worker yet, as all may be that come back after a crash. More are dropped. */
 const WAITING_AT_ONCE = 16_384
 
+/** Connections that a worker may have been given and not confirmed. One that is stuck gets no more. */
+const UNCONFIRMED = 16
+
 /** A port that the workers share. */
 interface Port {
   readonly key: string
   readonly bound: Deferred.Deferred<BoundAddress, ListenError>
   readonly waiting: Array<Net.Socket>
-  /** Workers that can take one, who has waited longest first. */
-  readonly idle: Array<WorkerProcess>
+  readonly workers: Set<WorkerProcess>
 }
 
 /** A connection that a worker was given and has not confirmed. */
@@ -30,8 +33,8 @@ interface UnderWay {
 }
 
 /**
- * Accepts the connections of all workers and hands them out in turn: each worker is given the next one when it has taken the last, so that
- * whoever is busy is passed over. A worker that ends has lost none: what it did not confirm goes to another one.
+ * Accepts the connections of all workers and gives each to the one with the fewest clients, unless it is stuck. A worker that ends has lost
+ * none: what it did not confirm goes to another one.
  *
  * @param parameters of listening, as they are now whenever they are needed
  * @param totals counts who is dropped
@@ -44,12 +47,23 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
   let number = 0
   let isClosed = false
 
+  const fewestClients = (workers: Iterable<WorkerProcess>): WorkerProcess | undefined => {
+    let best: WorkerProcess | undefined
+    for (const worker of workers) {
+      if (worker.unconfirmed < UNCONFIRMED && (best === undefined || worker.clients < best.clients)) best = worker
+    }
+    return best
+  }
+
   const handOut = (port: Port) => {
-    while (port.idle.length > 0 && port.waiting.length > 0) {
+    while (port.waiting.length > 0) {
+      const worker = fewestClients(port.workers)
+      if (worker === undefined) return
       const socket = port.waiting.shift()!
       if (socket.destroyed) continue
-      const worker = port.idle.shift()!
       underWay.set(++number, { socket, port, worker })
+      worker.unconfirmed++
+      worker.clients++
       worker.send({ _tag: "Connection", key: port.key, number }, socket)
     }
   }
@@ -62,11 +76,13 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
   yield* Effect.addFinalizer(() => close)
 
   const listen = Effect.fnUntraced(function* (port: Port, at: BoundAddress) {
-    const server = Net.createServer(SERVER_OPTIONS, (socket) => {
+    const accepted = new AcceptQueue<Net.Socket>((socket) => {
       if (isClosed) return void socket.destroy()
-      port.waiting.push(socket.on("error", () => {}))
+      port.waiting.push(socket)
       handOut(port)
     })
+    yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
+    const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket.on("error", () => {})))
     server.maxConnections = Math.min(WAITING_AT_ONCE, descriptorLimit() / 2)
     server.on("drop", (connection) => refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
     return yield* keep(server, at, port.key, parameters)
@@ -78,7 +94,7 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
       Effect.suspend(() => {
         const known = ports.get(key)
         if (known !== undefined) return Deferred.await(known.bound)
-        const port: Port = { key, bound: Deferred.makeUnsafe(), waiting: [], idle: [] }
+        const port: Port = { key, bound: Deferred.makeUnsafe(), waiting: [], workers: new Set() }
         ports.set(key, port)
         return listen(port, at).pipe(
           Effect.provideService(Scope.Scope, listening),
@@ -88,7 +104,7 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
     /** Gives a worker its share from now on. */
     enterUnsafe: (worker: WorkerProcess, key: string): void => {
       const port = ports.get(key)!
-      port.idle.push(worker)
+      port.workers.add(worker)
       handOut(port)
     },
     /** A worker has a connection, which is its own now. */
@@ -96,15 +112,12 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
       const { port, socket, worker } = underWay.get(taken)!
       underWay.delete(taken)
       socket.destroy()
-      port.idle.push(worker)
+      worker.unconfirmed--
       handOut(port)
     },
     /** A worker has ended. */
     leaveUnsafe: (worker: WorkerProcess): void => {
-      for (const port of ports.values()) {
-        const at = port.idle.indexOf(worker)
-        if (at !== -1) port.idle.splice(at, 1)
-      }
+      for (const { workers } of ports.values()) workers.delete(worker)
       for (const [number, { port, socket, worker: given }] of underWay) {
         if (given !== worker) continue
         underWay.delete(number)

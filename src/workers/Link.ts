@@ -8,7 +8,7 @@ import * as Frames from "./Frames.ts"
  * What is given to the other worker before its clients have taken it. More waits here, where it can be counted, dropped, and make senders
  * wait: a client there is as far behind as one here, and this much.
  */
-const WINDOW_BYTES = 512 * 1024
+const WINDOW_BYTES = 1024 * 1024
 
 /** What else may wait in the socket. Above it, nothing but batches is sent: the other worker is stuck. */
 const MAX_TOLD_BYTES = 4 * 1024 * 1024

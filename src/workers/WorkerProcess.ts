@@ -48,6 +48,10 @@ export class WorkerProcess {
   report: Report | undefined
   /** When it has reported last, in milliseconds. */
   heardMillis = 0
+  /** Its clients: as many as it has reported, and those that it was given since. */
+  clients = 0
+  /** Connections that it was given and has not confirmed. */
+  unconfirmed = 0
   /** Whose connections it wants. */
   readonly ports: Array<string> = []
 
@@ -82,6 +86,7 @@ export class WorkerProcess {
         case "Report":
           if (this.report === undefined) onMessage(message, this)
           this.report = message
+          this.clients = message.stats.clients + this.unconfirmed
           this.heardMillis = performance.now()
           return
         default:

@@ -199,7 +199,7 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2)("wor
         (workers) => workers === 2
       )
       assert.strictEqual(yield* Effect.promise(() => metric("summoner_worker_restarts_total")), 1)
-      // They come in turn, so that the new one has some.
+      // Who has the fewest clients gets the next, so that the new one has some.
       const others: Array<TcpClient.TcpClient> = []
       for (let i = 0; i < 4; i++) others.push(yield* TcpClient.connect(server.port))
       yield* until(
