@@ -40,7 +40,6 @@ export class WorkerProcess {
   readonly id: number
   /** Which of the workers it is, from 1 on; the one that takes its place has the same. */
   readonly number: number
-  readonly startedMillis = performance.now()
   readonly listening = Deferred.makeUnsafe<Where>()
   readonly ended = Deferred.makeUnsafe<End>()
   isListening = false

@@ -147,31 +147,46 @@ export const make = Effect.fnUntraced(function* ({ count, name }: Options) {
     worker.kill()
   })
 
+  /** Runs one worker to its end. */
+  const run = Effect.fnUntraced(function* (number: number) {
+    const worker = spawn(number)
+    const ended = Deferred.await(worker.ended)
+    const end = yield* Effect.raceFirst(ended, Effect.andThen(killOnceStuck(worker), ended))
+    live.delete(worker)
+    handover.leaveUnsafe(worker)
+    if (reachable.delete(worker.id)) tellWhoIsThere()
+    if (worker.report !== undefined) {
+      const left = pastOf(worker.report.stats)
+      past = past === undefined ? left : statsOf([past, left], left.startedAt)
+      pastBus = busOf([pastBusOf(worker.report.bus)], pastBus)
+      dropped += worker.report.logLinesDropped
+    }
+    return { ...end, who: worker.pid === undefined ? `worker ${number}` : `worker ${number} (process ${worker.pid})` }
+  })
+
   /** Keeps one worker running. */
   const keep = Effect.fnUntraced(function* (number: number) {
     let pause = FIRST_PAUSE_MILLIS
     while (true) {
-      const worker = spawn(number)
-      const ended = Deferred.await(worker.ended)
-      const end = yield* Effect.raceFirst(ended, Effect.andThen(killOnceStuck(worker), ended))
-      live.delete(worker)
-      handover.leaveUnsafe(worker)
-      if (reachable.delete(worker.id)) tellWhoIsThere()
+      const startedMillis = performance.now()
+      const end = yield* Effect.catchDefect(run(number), (cause) =>
+        // The system has no memory, or no room for another process.
+        Effect.succeed({
+          code: null,
+          signal: null,
+          detail: `cannot be started: ${String(cause)}`,
+          who: `worker ${number}`
+        })
+      )
       if (isStopping) return
       const why = describeEnd(end)
       if (!hasStarted) {
         const detail = end.detail ?? `worker ${number} has ended before it listened: ${why}`
         return void Deferred.doneUnsafe(failed, Exit.fail(new WorkersError({ detail })))
       }
-      if (worker.report !== undefined) {
-        const left = pastOf(worker.report.stats)
-        past = past === undefined ? left : statsOf([past, left], left.startedAt)
-        pastBus = busOf([pastBusOf(worker.report.bus)], pastBus)
-        dropped += worker.report.logLinesDropped
-      }
-      if (performance.now() - worker.startedMillis >= STABLE_MILLIS) pause = FIRST_PAUSE_MILLIS
+      if (performance.now() - startedMillis >= STABLE_MILLIS) pause = FIRST_PAUSE_MILLIS
       yield* Effect.logError(
-        `worker ${number} (process ${worker.pid}) has ended: ${why}; its clients have to connect again, a new one starts in ${pause} ms`
+        `${end.who} has ended: ${why}; its clients have to connect again, a new one starts in ${pause} ms`
       )
       restarts++
       yield* Effect.sleep(pause)
