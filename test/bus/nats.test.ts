@@ -568,7 +568,7 @@ const silentServer = Effect.acquireRelease(
   (server) => Effect.sync(() => void server.close())
 )
 
-describe("cluster.nats.connect", () => {
+describe.concurrent("cluster.nats.connect", () => {
   const start = Effect.fnUntraced(function* (nats: NatsOptions) {
     const cwd = yield* Directory.make({ "server.json": { cluster: { nats } } })
     return yield* Cli.start(["--port", "0"], { cwd })

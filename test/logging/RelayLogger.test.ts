@@ -271,7 +271,7 @@ describe("the layers for tests", () => {
   )
 })
 
-describe("the console", () => {
+describe.concurrent("the console", () => {
   it.live("is standard output, without colours when it is no terminal", () =>
     Effect.gen(function* () {
       const child = yield* start("chat")
