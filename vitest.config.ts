@@ -14,7 +14,7 @@ export default defineConfig({
           name: "most",
           include: ["test/**/*.test.ts"],
           exclude: ALONE,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 }
         }
       },
