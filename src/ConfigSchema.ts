@@ -5,12 +5,10 @@
  * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
  */
 import * as Schema from "effect/Schema"
-import { isIPv6 } from "node:net"
 import * as NatsUrl from "./bus/NatsUrl.ts"
 import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./ConfigForms.ts"
-import { isLoopback, isNetwork } from "./ipNetwork.ts"
+import { isLoopback, isNetwork, overlap } from "./ipNetwork.ts"
 import * as LogFormat from "./logging/LogFormat.ts"
-import { canonicalIp } from "./relay/ipAddress.ts"
 
 const Logger = Schema.Struct({
   log_level: key(oneOf(LogFormat.levels), "DEBUG", "Least severe level that is logged."),
@@ -334,16 +332,6 @@ const Nats = Schema.Struct({
 )
 
 const Cluster = Schema.Struct({ nats: group(Nats, "One room over several processes, by NATS.") })
-
-/** Whether who listens on one host takes the port from who listens on the other. Names are what they are: nobody is asked. */
-const overlap = (a: string, b: string): boolean => {
-  const [one, other] = [canonicalIp(a) ?? a.toLowerCase(), canonicalIp(b) ?? b.toLowerCase()]
-  return one === other || covers(one, other) || covers(other, one)
-}
-
-/** `::` has the addresses of IPv4 too. */
-const covers = (wildcard: string, host: string): boolean =>
-  wildcard === "::" || (wildcard === "0.0.0.0" && !isIPv6(host))
 
 /** A complete configuration: what a `server.json` means once every default is filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}

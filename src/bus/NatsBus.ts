@@ -17,9 +17,8 @@ import { Slot } from "./Slot.ts"
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
 const RECENT_MILLIS = 3000
 
-/** A process is told what has been handled of its bytes after so many; while a client here is slow, it is looked again every so often. */
+/** A process is told what has been handled of its bytes after so many. */
 const ACKNOWLEDGED_BYTES = 128 * 1024
-const ACKNOWLEDGE_MILLIS = 10
 
 /** How long a start waits for a server that does not answer at all, in milliseconds. */
 const START_MILLIS = 2000
@@ -87,7 +86,8 @@ export const layer = Layer.effect(
     })
     const inbound = new Inbound()
     const peers = new Presence<Peer>()
-    let acknowledgeTimer: NodeJS.Timeout | undefined
+    /** Others are told what has been handled once clients here are no longer slow. */
+    let isAcknowledging = false
     const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
     const subjects = [subject, `${subject}.control`, `${subject}.control.${self.id}`]
     let isConnected = false
@@ -138,16 +138,13 @@ export const layer = Layer.effect(
       room.current?.onBatch(batch)
       if (peer.arrived === 0) peer.acknowledged = frame.end - batch.bytes.length
       peer.arrived = frame.end
-      if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && acknowledgeTimer === undefined) acknowledge()
+      if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && !isAcknowledging) acknowledge()
     }
 
     /** Tells the others how far their batches have been handled, which is not before clients here are ready for more. */
     const acknowledge = () => {
-      if (room.current?.hasSlowClients() === true) {
-        acknowledgeTimer = setTimeout(acknowledge, ACKNOWLEDGE_MILLIS)
-        return
-      }
-      acknowledgeTimer = undefined
+      isAcknowledging = room.current?.hasSlowClients() === true
+      if (isAcknowledging) return room.current!.onceClientsCaughtUp(acknowledge)
       if (connection === undefined || !isConnected) return
       for (const [id, peer] of peers.entries()) {
         if (peer.arrived - peer.acknowledged < ACKNOWLEDGED_BYTES) continue
@@ -377,7 +374,6 @@ export const layer = Layer.effect(
       }
       yield* report
       outbound.close()
-      clearTimeout(acknowledgeTimer)
       const last = connection
       if (last === undefined) return
       // The flush is for a goodbye; without a connection it would wait for one.
