@@ -1,4 +1,5 @@
 /** What several workers have done, as one server. */
+import * as Struct from "effect/Struct"
 import { type BusStats, NOTHING_EXCHANGED } from "../relay/Bus.ts"
 import type { Distribution } from "../relay/Histogram.ts"
 import type { Stats } from "../relay/Roster.ts"
@@ -76,20 +77,9 @@ export const pastBusOf = (stats: BusStats): BusStats => ({ ...stats, bytesWaitin
  * @param live of those that are there
  * @param past of those that have ended
  */
-export const busOf = (live: ReadonlyArray<BusStats>, past: BusStats = NOTHING_EXCHANGED): BusStats => {
-  const all = [...live, past]
-  const sum = (of: (stats: BusStats) => number) => all.reduce((total, stats) => total + of(stats), 0)
-  return {
-    state: live.length > 0 && live.every(({ state }) => state === "up") ? "up" : "down",
-    batchesOut: sum(({ batchesOut }) => batchesOut),
-    bytesOut: sum(({ bytesOut }) => bytesOut),
-    batchesIn: sum(({ batchesIn }) => batchesIn),
-    bytesIn: sum(({ bytesIn }) => bytesIn),
-    bytesWaiting: sum(({ bytesWaiting }) => bytesWaiting),
-    dropped: sum(({ dropped }) => dropped),
-    lost: sum(({ lost }) => lost),
-    duplicates: sum(({ duplicates }) => duplicates),
-    malformed: sum(({ malformed }) => malformed),
-    reconnects: sum(({ reconnects }) => reconnects)
-  }
-}
+export const busOf = (live: ReadonlyArray<BusStats>, past: BusStats = NOTHING_EXCHANGED): BusStats => ({
+  ...sumOf(countsOf(past), ...live.map(countsOf)),
+  state: live.length > 0 && live.every(({ state }) => state === "up") ? "up" : "down"
+})
+
+const countsOf = (stats: BusStats) => Struct.omit(stats, ["state"])

@@ -69,6 +69,14 @@ const party = Effect.gen(function* () {
   return { directory, join }
 })
 
+/** A worker 9 that is only a socket, on its way to worker 1. */
+const dial = Effect.fnUntraced(function* (directory: string, sequence = 0) {
+  const socket = Net.connect(join(directory, "1.sock"))
+  yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+  socket.write(Frames.encode(Frames.HELLO, "secret 9", sequence))
+  return socket
+})
+
 const linksOf = (mesh: Mesh["Service"]) => Array.from(mesh.linksUnsafe(), ({ id }) => id).toSorted((a, b) => a - b)
 
 describe("Mesh", () => {
@@ -139,9 +147,7 @@ describe("Mesh", () => {
     Effect.gen(function* () {
       const { directory, join: enter } = yield* party
       const a = yield* enter(1)
-      const stuck = Net.connect(join(directory, "1.sock"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => stuck.destroy()))
-      stuck.write(Frames.encode(Frames.HELLO, "secret 9", 0))
+      const stuck = yield* dial(directory)
       stuck.pause()
       yield* until(() => linksOf(a.mesh).length === 1)
       const size = 100_000
@@ -211,14 +217,12 @@ describe("Mesh", () => {
       const { directory, join: enter } = yield* party
       const limits = { soft_limit_bytes: 65_536, hard_limit_bytes: 64 * 1_048_576 }
       const a = yield* enter(1, limits)
-      const other = Net.connect(join(directory, "1.sock"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => other.destroy()))
+      const other = yield* dial(directory)
       let bytes = 0
       const reader = new Frames.FrameReader(({ content, kind }) => {
         if (kind === Frames.BATCH) bytes += content.length
       })
       other.on("data", (chunk: Buffer) => reader.push(chunk))
-      other.write(Frames.encode(Frames.HELLO, "secret 9", 0))
       yield* until(() => linksOf(a.mesh).length === 1)
       const content = "x".repeat(9999)
       for (let i = 0; i < 1000; i++) a.publish(content)
@@ -243,9 +247,7 @@ describe("Mesh", () => {
     Effect.gen(function* () {
       const { directory, join: enter } = yield* party
       const a = yield* enter(1)
-      const other = Net.connect(join(directory, "1.sock"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => other.destroy()))
-      other.write(Frames.encode(Frames.HELLO, "secret 9", 3))
+      const other = yield* dial(directory, 3)
       for (const sequence of [4, 5, 9]) {
         for (const { bytes } of Frames.encodeBatch([{ bytes: Buffer.from("x\n"), messages: 1 }], 2, 1, sequence)) {
           other.write(bytes)
