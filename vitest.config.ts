@@ -1,24 +1,56 @@
-import { defineConfig } from "vitest/config"
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
+
+/** No test decides by time: only one that hangs meets the limit, on the slowest machine too. */
+const TIMEOUT_MILLIS = 180_000
+
+const BROWSER = ["test/admin/dashboard.test.ts", "test/e2e/browser.test.ts"]
+
+/** The package as it is installed, and what its documentation shows. */
+const PACKAGE = ["test/package/**/*.test.ts", "test/docs/snippets.test.ts", "test/docs/examples.test.ts"]
+
+/** Real components and built programs beside the relay. */
+const COMPONENTS = [
+  "test/bus/nats.test.ts",
+  "test/bus/NatsFiles.test.ts",
+  "test/deploy/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+  "test/scripts/**/*.test.ts"
+]
 
 /** They fill the machine, and look at what a process needs of it. */
 const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/workers.test.ts"]
 
-const common = { testTimeout: 20_000 }
+/**
+ * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
+ * longer than most tests.
+ */
+const project = (
+  name: string,
+  groupOrder: number,
+  maxWorkers: number,
+  include: Array<string>,
+  exclude: Array<string> = []
+): TestProjectInlineConfiguration => ({
+  test: {
+    name,
+    include,
+    exclude,
+    maxWorkers,
+    isolate: false,
+    testTimeout: TIMEOUT_MILLIS,
+    hookTimeout: TIMEOUT_MILLIS,
+    sequence: { groupOrder }
+  }
+})
 
 export default defineConfig({
   test: {
     projects: [
-      {
-        test: {
-          ...common,
-          name: "most",
-          include: ["test/**/*.test.ts"],
-          exclude: ALONE,
-          maxWorkers: 3,
-          sequence: { groupOrder: 0 }
-        }
-      },
-      { test: { ...common, name: "alone", include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } }
+      project("quick", 0, 3, ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS, ...ALONE]),
+      project("components", 1, 3, COMPONENTS, [...BROWSER, ...ALONE]),
+      project("package", 2, 1, PACKAGE),
+      project("browser", 3, 1, BROWSER),
+      project("alone", 4, 1, ALONE)
     ]
   }
 })

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { Request, Sample } from "./probe.ts"
 
 const HERE = import.meta.dirname
-const ROOT = join(HERE, "../..")
+const ROOT = join(HERE, "..")
 
 /** Where the C programs and the output of the servers go, unless `BUILD` names a directory; gone when the process ends. */
 export const scratch = process.env["BUILD"] ?? mkdtempSync(join(tmpdir(), "summoner-bench-"))

@@ -5,10 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import { statSync } from "node:fs"
-import * as Admin from "../support/Admin.ts"
-import * as Chromium from "../support/Chromium.ts"
-import { ROOT } from "../support/Package.ts"
-import * as TcpClient from "../support/TcpClient.ts"
+import * as Admin from "../test/support/Admin.ts"
+import * as Chromium from "../test/support/Chromium.ts"
+import { ROOT } from "../test/support/Package.ts"
+import * as TcpClient from "../test/support/TcpClient.ts"
 
 const SECONDS = Number(process.env["SECONDS"] ?? 315)
 const CLIENTS = 42

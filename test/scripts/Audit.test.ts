@@ -5,8 +5,8 @@ import { dirname, join } from "node:path"
 import { noticesOf } from "../../rolldown.licenses.ts"
 import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
-import { advisoriesOf } from "./advisories.ts"
-import { type Lock, type Manifest, problemsOf, shipped } from "./lock.ts"
+import { advisoriesOf } from "../../scripts/audit/advisories.ts"
+import { type Lock, type Manifest, problemsOf, shipped } from "../../scripts/audit/lock.ts"
 
 const read = (file: string) => JSON.parse(readFileSync(join(ROOT, file), "utf8"))
 const manifest: Manifest = read("package.json")

@@ -1,5 +1,5 @@
 /**
- * What it costs that the room is spread over processes: `node test/bench/bus.ts [--seconds 5] [--rounds 3]`, after a build; medians of the rounds. The same load runs against
+ * What it costs that the room is spread over processes: `node bench/bus.ts [--seconds 5] [--rounds 3]`, after a build; medians of the rounds. The same load runs against
  * one relay that has sender and receivers, and against two, with a server of NATS between the sender's and the receivers'.
  */
 import { readFileSync } from "node:fs"

@@ -66,7 +66,7 @@ describe.skipIf(!hasCompiler || process.platform !== "linux")("the load generato
   const directory = mkdtempSync(join(tmpdir(), "fanbench-"))
   const fanbench = join(directory, "fanbench")
   beforeAll(() => {
-    execFileSync("cc", ["-O1", "-pthread", "-o", fanbench, join(import.meta.dirname, "fanbench.c")])
+    execFileSync("cc", ["-O1", "-pthread", "-o", fanbench, join(import.meta.dirname, "../../bench/fanbench.c")])
   })
   afterAll(() => rmSync(directory, { recursive: true }))
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { corpusOf, Failure, fuzz, replay } from "./fuzz.ts"
-import type { Target } from "./Target.ts"
-import { targets } from "./targets/index.ts"
+import { corpusOf, Failure, fuzz, replay } from "../../scripts/fuzz/fuzz.ts"
+import type { Target } from "../../scripts/fuzz/Target.ts"
+import { targets } from "../../scripts/fuzz/targets/index.ts"
 
 const MUTATIONS = 3000
 
@@ -13,7 +13,7 @@ describe.each(targets)("$name", (target) => {
       try {
         replay(target, input)
       } catch (cause) {
-        throw new Error(`npm run fuzz -- ${target.name} --input test/fuzz/corpus/${target.name}/${file}`, { cause })
+        throw new Error(`npm run fuzz -- ${target.name} --input scripts/fuzz/corpus/${target.name}/${file}`, { cause })
       }
     }
   })

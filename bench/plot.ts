@@ -9,7 +9,7 @@ import * as Servers from "./servers.ts"
 import { table } from "./table.ts"
 
 const SECONDS = Number(process.env["D"] ?? 3)
-const FILE = join(import.meta.dirname, "../../docs/scaling.svg")
+const FILE = join(import.meta.dirname, "../docs/scaling.svg")
 
 const CLIENTS = [10, 100, 1000]
 const SENDERS = [1, 10, 100]

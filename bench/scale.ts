@@ -1,5 +1,5 @@
 /**
- * How large a room can be: `node test/bench/scale.ts` prints what the model says, `--check` measures rooms that fit on this machine and
+ * How large a room can be: `node bench/scale.ts` prints what the model says, `--check` measures rooms that fit on this machine and
  * prints both, after a build. docs/scaling.md explains the model.
  */
 import { parseArgs } from "node:util"
