@@ -2,9 +2,10 @@
 
 FROM node:26.10.0-slim AS build
 WORKDIR /build
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json .npmrc ./
 # Scripts of dependencies do nothing that the build needs; one would download a second Node.js.
 RUN npm ci --ignore-scripts
+COPY scripts/tsc.ts ./scripts/
 COPY tsconfig.json tsconfig.build.json rolldown.config.ts rolldown.licenses.ts server.schema.json ./
 COPY src ./src
 # package.json tells Node.js that the program is a module. What the program loads later, if there is any, is in dist/cli.

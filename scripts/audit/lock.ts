@@ -22,6 +22,7 @@ interface Entry extends Manifest {
   readonly optional?: boolean
   readonly hasInstallScript?: boolean
   readonly os?: ReadonlyArray<string>
+  readonly engines?: Names
 }
 
 type Names = Readonly<Record<string, string>>
@@ -49,7 +50,7 @@ const manifestProblems = (manifest: Manifest, lock: Lock): ReadonlyArray<string>
   return [
     ...(lock.lockfileVersion === 3 ? [] : [`lockfileVersion is ${lock.lockfileVersion}; expected 3`]),
     ...KINDS.filter((kind) => !same(manifest[kind], root[kind])).map(
-      (kind) => `${kind} of package.json and of the lockfile differ: run npm install`
+      (kind) => `${kind} of package.json and of the lockfile differ: run npm run lock`
     ),
     ...names(manifest, "devDependencies")
       .filter(([, version]) => !EXACT.test(version))
@@ -70,7 +71,9 @@ const entryProblems = (path: string, entry: Entry, { allowScripts = {} }: Manife
       `has the version ${JSON.stringify(entry.version)}; expected an exact one`,
     // Wherever it is from, what is installed is what has the checksum.
     entry.resolved !== undefined &&
-      `names where it is downloaded from (${entry.resolved}); expected a lockfile that works with any registry: run npm with --omit-lockfile-registry-resolved`,
+      `names where it is downloaded from (${entry.resolved}); expected a lockfile that works with any registry: run npm run lock`,
+    entry.engines !== undefined &&
+      "says which Node.js it needs, which npm compares with its own and not with ours: run npm run lock",
     entry.integrity === undefined
       ? !(entry.optional === true && entry.os !== undefined) && "has no checksum, and is not for other platforms only"
       : !/^sha512-[A-Za-z0-9+/]{86}==$/.test(entry.integrity) &&

@@ -25,7 +25,7 @@ const reachable = (root: string) => {
 it.live("the public types are those in api/", () =>
   Effect.gen(function* () {
     const root = yield* Directory.make()
-    const tsc = join(ROOT, "node_modules/@typescript/native/bin/tsc")
+    const tsc = join(ROOT, "scripts/tsc.ts")
     const options = ["--emitDeclarationOnly", "--sourceMap", "false", "--inlineSources", "false", "--removeComments"]
     execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options, "--outDir", root])
     const paths = reachable(root)

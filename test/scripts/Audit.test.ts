@@ -6,6 +6,7 @@ import { noticesOf } from "../../rolldown.licenses.ts"
 import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
 import { advisoriesOf } from "../../scripts/audit/advisories.ts"
+import { isInRange } from "../../scripts/audit/engines.ts"
 import { type Lock, type Manifest, problemsOf, shipped } from "../../scripts/audit/lock.ts"
 
 const read = (file: string) => JSON.parse(readFileSync(join(ROOT, file), "utf8"))
@@ -29,7 +30,7 @@ const problemsOfManifest = (changes: Manifest) => {
 }
 
 describe("the lockfile", () => {
-  it("has no problems", () => {
+  it("is without problems in this checkout", () => {
     assert.deepStrictEqual(problemsOf(manifest, lock), [])
     assert.deepStrictEqual(problemsWith({}), [])
   })
@@ -39,6 +40,7 @@ describe("the lockfile", () => {
     [{ version: "^1.0.0" }, /expected an exact one/],
     [{ link: true }, /is a link/],
     [{ resolved: "https://elsewhere/evil.tgz" }, /names where it is downloaded from/],
+    [{ engines: { node: ">=22" } }, /says which Node\.js it needs/],
     [{ integrity: undefined }, /has no checksum/],
     [{ integrity: undefined, optional: true }, /has no checksum/],
     [{ integrity: "sha1-abc=" }, /expected SHA-512/],
@@ -58,7 +60,7 @@ describe("the lockfile", () => {
     assert.lengthOf(problemsWith({}, "packages/local"), 1)
   })
 
-  it("must be that of package.json, whose versions are exact and whose users install little", () => {
+  it("must be that of package.json, whose versions are exact and which makes users install little", () => {
     const { devDependencies } = manifest
     assert.match(problemsOf({ ...manifest, devDependencies: {} }, lock).join(), /devDependencies .* differ/)
     assert.match(
@@ -74,7 +76,37 @@ describe("the lockfile", () => {
   })
 })
 
-describe("advisories", () => {
+describe("the range of Node.js versions that a package asks for", () => {
+  it.each([
+    "*",
+    "26",
+    "20 || >=22",
+    ">= 22.x",
+    ">=22.19.0",
+    ">= 20.0.0",
+    "10.* || >= 12.*",
+    "^20.19.0 || ^22.13.0 || >=23.5.0",
+    "^26.9.0",
+    "~26.10.0",
+    ">=20 <27",
+    "<=26.10.0"
+  ])("includes Node.js 26.10.0 when it is %j", (range) => assert.isTrue(isInRange("26.10.0", range)))
+
+  it.each([
+    "25",
+    "20 || 22.x",
+    ">=26.11.0",
+    ">26.10.0",
+    "<26.10.0",
+    ">=18 <26",
+    "^26.10.1",
+    "^25.0.0",
+    "~26.9.0",
+    "lts"
+  ])("excludes Node.js 26.10.0 when it is %j", (range) => assert.isFalse(isInRange("26.10.0", range)))
+})
+
+describe("advisories of the registry", () => {
   const report = (name: string, severity: string) =>
     JSON.stringify({
       auditReportVersion: 2,
@@ -104,7 +136,7 @@ describe("advisories", () => {
   })
 })
 
-describe("what is bundled", () => {
+describe("a package that is bundled", () => {
   const bundling = (license: string | undefined, files: Record<string, string>) =>
     Effect.map(Directory.make(), (root) => {
       const directory = join(root, "node_modules/@scope/other")

@@ -119,11 +119,7 @@ export class Package extends Context.Service<
             })
           ).pipe(
             Effect.andThen(
-              run(directory, process.execPath, [
-                join(ROOT, "node_modules/@typescript/native/bin/tsc"),
-                "-p",
-                `tsconfig.${resolution}.json`
-              ])
+              run(directory, process.execPath, [join(ROOT, "scripts/tsc.ts"), "-p", `tsconfig.${resolution}.json`])
             )
           )
       })
