@@ -137,9 +137,21 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         })
         clearInterval(talk)
         yield* steps(async () => {
-          await tile(page, "Lines in")
-            .filter({ hasText: /^0\/s$/ })
-            .waitFor()
+          // While the page still remembers the lines of the last minute.
+          assert.isTrue(
+            await page.evaluate(
+              `new Promise((resolve) => {
+                const value = [...document.querySelectorAll("#tiles > div")]
+                  .find((tile) => tile.querySelector("dt").textContent === "Lines in")
+                  .querySelector(".value")
+                const check = () => {
+                  if (value.textContent === "0/s") resolve(readings[0].lines_in < readings.at(-1).lines_in)
+                }
+                new MutationObserver(check).observe(value, { childList: true, characterData: true, subtree: true })
+                check()
+              })`
+            )
+          )
           assert.strictEqual(await page.locator("img, :not(body) > script").count(), 0)
           assert.match(await page.title(), /^2 clients, ready/)
         })
