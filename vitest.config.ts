@@ -3,7 +3,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 /** No test decides by time: only one that hangs meets the limit, on the slowest machine too. */
 const TIMEOUT_MILLIS = 180_000
 
-const BROWSER = ["test/admin/dashboard.test.ts", "test/e2e/browser.test.ts"]
+const BROWSER = ["test/admin/DashboardInBrowser.test.ts", "test/e2e/Browser.test.ts"]
 
 /** The package as it is installed, and what its documentation shows. */
 const PACKAGE = ["test/package/**/*.test.ts", "test/docs/snippets.test.ts", "test/docs/examples.test.ts"]
@@ -29,12 +29,14 @@ const project = (
   groupOrder: number,
   maxWorkers: number,
   include: Array<string>,
-  exclude: Array<string> = []
+  exclude: Array<string> = [],
+  globalSetup: Array<string> = []
 ): TestProjectInlineConfiguration => ({
   test: {
     name,
     include,
     exclude,
+    globalSetup,
     maxWorkers,
     isolate: false,
     testTimeout: TIMEOUT_MILLIS,
@@ -49,7 +51,7 @@ export default defineConfig({
       project("quick", 0, 3, ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS, ...ALONE]),
       project("components", 1, 3, COMPONENTS, [...BROWSER, ...ALONE]),
       project("package", 2, 1, PACKAGE),
-      project("browser", 3, 1, BROWSER),
+      project("browser", 3, 1, BROWSER, [], ["test/support/ChromiumServer.setup.ts"]),
       project("alone", 4, 1, ALONE)
     ]
   }

@@ -38,8 +38,9 @@ const program = Effect.gen(function* () {
     SUMMONER_HYPER_PARAMETERS_QUARANTINE_COOLDOWN_SECS: "3600",
     SUMMONER_HYPER_PARAMETERS_SLOW_CONSUMER_SOFT_LIMIT_BYTES: "65536"
   })
-  const browser = yield* Chromium.launch({ viewport: { width: 1280, height: 860 }, colorScheme: "light" })
-  const { complaints, page } = yield* Chromium.page(browser)
+  const viewport = { width: 1280, height: 860 }
+  const context = yield* Chromium.context(yield* Chromium.launch, { viewport, colorScheme: "light" })
+  const { complaints, page } = yield* Chromium.page(context)
   yield* Effect.promise(() => page.goto(server.url))
 
   const connect = (n: number) =>

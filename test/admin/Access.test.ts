@@ -9,15 +9,15 @@ const asked = (given: Partial<Access.Asked> = {}): Access.Asked => ({
   ...given
 })
 
-describe("on a loopback address", () => {
+describe("an admin port on a loopback address", () => {
   const decide = Access.make({ host: "127.0.0.1", token: "secret" })
 
-  it("reading needs nothing", () => {
+  it("lets everybody read", () => {
     for (const path of ["/", "/metrics", "/api/clients"]) assert.isUndefined(decide(asked({ path })))
     assert.isUndefined(decide(asked({ method: "HEAD" })))
   })
 
-  it("actions need the token", () => {
+  it("needs the token for actions", () => {
     const post = { method: "POST", path: "/api/drain" }
     assert.isUndefined(decide(asked({ ...post, authorization: "Bearer secret" })))
     assert.isUndefined(decide(asked({ ...post, authorization: "bearer  secret" })))
@@ -29,7 +29,7 @@ describe("on a loopback address", () => {
     }
   })
 
-  it("only its own names are served, so that no page of somebody else's can read", () => {
+  it("answers only to its own names, so that no page of another site can read", () => {
     for (const host of ["localhost:9090", "localhost", "127.0.0.1", "[::1]:9090", "x.localhost:1"]) {
       assert.isUndefined(decide(asked({ host })), host)
     }
@@ -47,8 +47,8 @@ describe("on a loopback address", () => {
   })
 })
 
-describe("without a token", () => {
-  it("there are no actions", () => {
+describe("an admin port without a token", () => {
+  it("has no actions", () => {
     const decide = Access.make({ host: "localhost", token: null })
     assert.isUndefined(decide(asked()))
     assert.deepStrictEqual(decide(asked({ method: "POST", authorization: "Bearer null" })), {
@@ -58,11 +58,11 @@ describe("without a token", () => {
   })
 })
 
-describe("on any other address", () => {
+describe("an admin port on any other address", () => {
   const admin = { host: "0.0.0.0", token: "secret" }
   const decide = Access.make(admin)
 
-  it("everything but probes and the empty page needs the token, whatever the host is called", () => {
+  it("needs the token for everything but probes and the empty page, whatever the host is called", () => {
     const host = "relay.example:9090"
     for (const path of ["/", "/healthz", "/readyz"]) assert.isUndefined(decide(asked({ host, path })))
     for (const path of ["/metrics", "/api/stats", "/api/events", "/api/openapi.json", "/healthz/", "//"]) {
@@ -72,7 +72,7 @@ describe("on any other address", () => {
     assert.strictEqual(decide(asked({ host, path: "/healthz", method: "POST" }))?.status, 401)
   })
 
-  it("a token that changes counts at once", () => {
+  it("takes a changed token at once, and the old one no longer", () => {
     admin.token = "another"
     assert.strictEqual(decide(asked({ authorization: "Bearer secret" }))?.status, 401)
     assert.isUndefined(decide(asked({ authorization: "Bearer another" })))

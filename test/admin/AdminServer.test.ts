@@ -74,7 +74,7 @@ describe("the admin server", () => {
     })
   )
 
-  it.live("says what there is not, and what is wrong with a question", () =>
+  it.live("says that a path does not exist, and what is wrong with a request", () =>
     Effect.gen(function* () {
       const { act, ask } = yield* start()
       const missing = yield* ask("/nope?x=1")
@@ -98,7 +98,7 @@ describe("the admin server", () => {
     })
   )
 
-  it.live("lets nobody act without the token, nor another site's page read", () =>
+  it.live("allows no action without the token, and no page of another site to read", () =>
     Effect.gen(function* () {
       const { act, ask } = yield* start()
       const wrong = yield* act("/api/drain", undefined, "wrong")
@@ -118,7 +118,7 @@ describe("the admin server", () => {
     })
   )
 
-  it.live("knows no upgrades: whoever asks for one is served, and timed, like everybody else", () =>
+  it.live("ignores requests to upgrade: their senders are served, and timed, like others", () =>
     Effect.gen(function* () {
       const { port } = yield* start()
       const asked = (headers: string) => `GET /healthz HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`
@@ -152,8 +152,8 @@ describe("the admin server", () => {
   )
 })
 
-describe("health", () => {
-  it.live("is ready until it drains, and again when it does not", () =>
+describe("the readiness of a server", () => {
+  it.live("ends when it drains, and comes back when it takes clients again", () =>
     Effect.gen(function* () {
       const { act, ask, connect } = yield* start()
       const [a, b] = [yield* connect, yield* connect]
@@ -178,8 +178,8 @@ describe("health", () => {
   )
 })
 
-describe("the room", () => {
-  it.live("is listed: who, since when, how much; sorted, searched, limited", () =>
+describe("the room, for operators,", () => {
+  it.live("is a list of clients, sorted, searched and limited", () =>
     Effect.gen(function* () {
       const { ask, connect } = yield* start()
       const clients = [yield* connect, yield* connect, yield* connect]
@@ -234,7 +234,7 @@ describe("the room", () => {
     })
   )
 
-  it.live("keeps a client that should be quarantined where nobody can be", () =>
+  it.live("keeps a client that should be quarantined where the profile has no quarantine", () =>
     Effect.gen(function* () {
       const { act, connect, relay } = yield* start({ version: "python" })
       const [client, other] = [yield* connect, yield* connect]
@@ -253,7 +253,7 @@ describe("the room", () => {
     })
   )
 
-  it.live("is described by schemas", () =>
+  it.live("is described by the schemas of an OpenAPI document", () =>
     Effect.gen(function* () {
       const { ask } = yield* start()
       const { openapi, paths } = (yield* ask("/api/openapi.json")).json()
@@ -273,7 +273,7 @@ describe("the room", () => {
   )
 })
 
-describe("metrics", () => {
+describe("the metrics of the admin server", () => {
   it.live("count what has happened", () =>
     Effect.gen(function* () {
       const { ask, connect } = yield* start({ hyper_parameters: { rate_limit_msgs_per_minute: 3, max_clients: 2 } })

@@ -19,8 +19,8 @@ const full = () => {
 /** Which of them have been cut. */
 const cut = (sockets: ReadonlyArray<Net.Socket>) => sockets.flatMap(({ destroyed }, i) => (destroyed ? [i] : []))
 
-describe("when there are too many callers", () => {
-  it("the stranger goes that came first, however often it has asked", () => {
+describe("an admin port with too many callers", () => {
+  it("cuts the stranger that came first, however often it has asked", () => {
     const { callers, sockets } = full()
     for (const socket of [sockets[0]!, sockets[2]!]) callers.trust(socket)
     assert.isTrue(callers.ask(sockets[1]!, answer(true)))
@@ -31,7 +31,7 @@ describe("when there are too many callers", () => {
     assert.strictEqual(callers.cutUnsafe("displaced"), 2)
   })
 
-  it("among those who may ask for everything, that one goes which has not asked for longest, and no event stream", () => {
+  it("cuts, if all may ask for everything, the one that has not asked for longest, and no event stream", () => {
     const { callers, sockets } = full()
     for (const socket of sockets) callers.trust(socket)
     callers.ask(sockets[0]!, answer(false))
@@ -40,7 +40,7 @@ describe("when there are too many callers", () => {
     assert.deepStrictEqual(cut(sockets), [2])
   })
 
-  it("if everybody is busy, the first one goes", () => {
+  it("cuts the first caller if all are busy", () => {
     const { callers, sockets } = full()
     for (const socket of sockets) {
       callers.trust(socket)
@@ -50,7 +50,7 @@ describe("when there are too many callers", () => {
     assert.deepStrictEqual(cut(sockets), [0])
   })
 
-  it.effect("one that leaves makes room", () =>
+  it.effect("has room again when a caller leaves", () =>
     Effect.gen(function* () {
       const { callers, sockets } = full()
       yield* Effect.callback<void>((resume) => {
@@ -62,7 +62,7 @@ describe("when there are too many callers", () => {
   )
 })
 
-describe("a caller", () => {
+describe("a caller of the admin port", () => {
   it("is cut when it does not wait for its answer, and nothing more of what it has sent is done", () => {
     const callers = new Callers()
     const [socket, other] = [new Net.Socket(), new Net.Socket()]
@@ -110,9 +110,9 @@ const dial = (port: number) =>
 const AUTHORIZED = `Authorization: Bearer ${Admin.TOKEN}\r\n`
 
 describe("a public admin port", () => {
-  it.live("answers probes, and whoever has the token, while strangers take all its connections", () =>
+  it.live("answers probes, and callers with the token, while strangers take all its connections", () =>
     Effect.gen(function* () {
-      const { url } = yield* Admin.listening({ SUMMONER_ADMIN_HOST: "0.0.0.0" })
+      const { url } = yield* Admin.start({ host: "0.0.0.0" })
       const port = Number(new URL(url).port)
       const [dashboard, prometheus] = [yield* dial(port), yield* dial(port)]
       assert.strictEqual(yield* dashboard.ask("/api/events", AUTHORIZED), "200")
@@ -131,9 +131,9 @@ describe("a public admin port", () => {
     })
   )
 
-  it.live("cuts who sends requests without waiting for answers, and says so", () =>
+  it.live("cuts a caller that sends requests without waiting for answers, and counts it", () =>
     Effect.gen(function* () {
-      const { url } = yield* Admin.listening()
+      const { url } = yield* Admin.start()
       const port = Number(new URL(url).port)
       const impatient = yield* dial(port)
       impatient.socket.write("GET /api/stats HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20))

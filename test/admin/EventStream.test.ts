@@ -25,9 +25,22 @@ const arrival = (n: number, missed = 0): Observed<ClientChange> => ({
   }
 })
 
-/** The `changes` events of a server to which this happens. */
+/** The `changes` events of a server to which the offered changes happen. */
 const follow = Effect.fnUntraced(function* () {
   const changes = yield* Queue.unbounded<Observed<ClientChange>>()
+  let [offered, counted] = [0, 0]
+  const offer = (change: Observed<ClientChange>) => {
+    const { missed } = change
+    offered++
+    Queue.offerUnsafe(changes, {
+      ...change,
+      // The last that a batch reads of a change.
+      get missed() {
+        counted++
+        return missed
+      }
+    })
+  }
   const told: Array<{ readonly addresses: ReadonlyArray<string>; readonly missed: number }> = []
   const operations = { changes: Stream.fromQueue(changes) } as unknown as Operations
   yield* EventStream.make(operations, Effect.succeed({} as never)).pipe(
@@ -43,29 +56,33 @@ const follow = Effect.fnUntraced(function* () {
     ),
     Effect.forkScoped
   )
-  return { changes, told }
+  /** Waits until each change is in a batch. */
+  const batched = until(() => counted === offered)
+  return { offer, batched, told }
 })
 
-/** Lets every fiber go as far as it can at this time. */
-const settle = Effect.repeat(Effect.yieldNow, { times: 500 })
+/** Lets other fibers run until that is so, at this time of the test's clock. */
+const until = (condition: () => boolean) => Effect.yieldNow.pipe(Effect.repeat({ until: condition }))
 
 const addresses = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => arrival(from + i).client.address)
 
 describe("the changes of an event stream", () => {
-  it.effect("are those of a second together, the newest if there are many", () =>
+  it.effect("tell once a second what has happened in it, the newest if there is much", () =>
     Effect.gen(function* () {
-      const { changes, told } = yield* follow()
-      for (let n = 0; n < 5000; n++) Queue.offerUnsafe(changes, arrival(n, n === 10 ? 7 : 0))
-      yield* settle
+      const { batched, offer, told } = yield* follow()
+      for (let n = 0; n < 5000; n++) offer(arrival(n, n === 10 ? 7 : 0))
+      yield* batched
       yield* TestClock.adjust("999 millis")
       assert.deepStrictEqual(told, [])
       yield* TestClock.adjust("2 millis")
+      yield* until(() => told.length > 0)
       assert.deepStrictEqual(told, [{ addresses: addresses(4980, 5000), missed: 4980 + 7 }])
 
-      Queue.offerUnsafe(changes, arrival(5000))
-      yield* settle
+      offer(arrival(5000))
+      yield* batched
       yield* TestClock.adjust("5 seconds")
+      yield* until(() => told.length > 1)
       assert.deepStrictEqual(told.slice(1), [{ addresses: addresses(5000, 5001), missed: 0 }])
     })
   )

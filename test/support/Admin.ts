@@ -1,6 +1,9 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Cli from "./Cli.ts"
+import * as FastClock from "./FastClock.ts"
+import * as Server from "./Server.ts"
 
 /** What `admin.token` is. */
 export const TOKEN = "a-token-of-the-tests"
@@ -24,6 +27,27 @@ export const listening = Effect.fnUntraced(function* (
   })
   const [, url] = yield* server.printed(/admin on (\S+)/)
   return { ...server, url: url! }
+})
+
+/** How much faster than others a server and a dashboard of tests live. */
+export const HASTE = 10
+
+/**
+ * Starts a server of this process with an admin server, on ports that are free. Its seconds are tenths of one: it says its
+ * statistics ten times as often. Clients may be idle, and in quarantine, for as long as a test lasts.
+ */
+export const start = Effect.fnUntraced(function* (admin: { readonly host?: string; readonly token?: null } = {}) {
+  const clock = yield* FastClock.make(HASTE)
+  const hyper_parameters = {
+    client_timeout_secs: null,
+    quarantine_cooldown_secs: 1_000_000,
+    rate_limit_msgs_per_minute: 1_000_000
+  }
+  const server = yield* Server.start({ hyper_parameters, admin: { port: 0, token: TOKEN, ...admin } }).pipe(
+    Effect.provideService(Clock.Clock, clock)
+  )
+  const logged = (pattern: RegExp) => Server.until(() => server.lines.some((line) => pattern.test(line)))
+  return { ...server, logged, url: `http://127.0.0.1:${server.relay.adminAddress!.port}` }
 })
 
 /** Asks for something; the connection is gone when the scope closes. */

@@ -1,10 +1,19 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core"
-import * as Directory from "./Directory.ts"
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type BrowserServer,
+  chromium,
+  type LaunchOptions,
+  type Page
+} from "playwright-core"
+import { PATIENCE } from "./patience.ts"
 
 /** The browser that the machine has. */
 const EXECUTABLE = [process.env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
@@ -16,14 +25,26 @@ export const hasChromium = EXECUTABLE !== undefined
 /** For the names of tests that are skipped. */
 export const withChromium = hasChromium ? "" : " (skipped: this machine has no Chromium; CHROMIUM may name one)"
 
-/** How long a test waits for what it expects of a page, in milliseconds. */
-const PATIENCE_MILLIS = 10_000
+const options = (): LaunchOptions => ({
+  executablePath: EXECUTABLE!,
+  headless: true,
+  timeout: Duration.toMillis(PATIENCE),
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync"
+  ]
+})
 
-/** What must not happen on a page that is in order. */
+/** Errors that a page in order does not have. */
 export interface Complaints {
-  /** Exceptions that nobody caught. */
+  /** Uncaught exceptions. */
   readonly thrown: ReadonlyArray<string>
-  /** What the console says is an error, violations of the content security policy among it. */
+  /** Errors in the console, violations of the content security policy among them. */
   readonly errors: ReadonlyArray<string>
   /** Requests to other hosts than those of the pages that were opened. */
   readonly foreign: ReadonlyArray<string>
@@ -34,53 +55,55 @@ export interface Watched {
   readonly complaints: Complaints
 }
 
-/** Starts a browser with a profile of its own; it is gone when the scope closes. */
-export const launch = (options: BrowserContextOptions = {}): Effect.Effect<BrowserContext, never, Scope.Scope> =>
-  Effect.flatMap(Directory.make(), (profile) =>
-    Effect.acquireRelease(
-      Effect.promise(() =>
-        chromium.launchPersistentContext(profile, {
-          executablePath: EXECUTABLE!,
-          headless: true,
-          args: [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync"
-          ],
-          ...options
-        })
-      ),
-      (browser) => Effect.promise(() => browser.close())
-    )
+/** Starts a browser for other processes to connect to. */
+export const launchServer = (): Promise<BrowserServer> => chromium.launchServer(options())
+
+/** Connects to a browser that another process has started. The browser stays when the scope closes. */
+export const connect = (endpoint: string): Effect.Effect<Browser, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(() => chromium.connect(endpoint, { timeout: Duration.toMillis(PATIENCE) })),
+    (browser) => Effect.promise(() => browser.close())
   )
 
-/** Opens an empty page and watches what goes wrong on it; it is gone when the scope closes. */
-export const page = (browser: BrowserContext): Effect.Effect<Watched, never, Scope.Scope> =>
+/** Starts a browser; it is gone when the scope closes. */
+export const launch: Effect.Effect<Browser, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.promise(() => chromium.launch(options())),
+  (browser) => Effect.promise(() => browser.close())
+)
+
+/** A profile of its own in the browser: other contexts share no storage with it. It is gone when the scope closes. */
+export const context = (
+  browser: Browser,
+  options: BrowserContextOptions = {}
+): Effect.Effect<BrowserContext, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const page = await browser.newPage()
-      page.setDefaultTimeout(PATIENCE_MILLIS)
-      const complaints = { thrown: [] as Array<string>, errors: [] as Array<string>, foreign: [] as Array<string> }
-      let host: string | undefined
-      page.on("pageerror", (error) => complaints.thrown.push(String(error)))
-      page.on("console", (message) => {
-        if (message.type() === "error") complaints.errors.push(message.text())
-      })
-      page.on("request", (request) => {
-        const url = new URL(request.url())
-        if (request.isNavigationRequest()) host = url.host
-        else if (url.host !== host && url.protocol !== "data:") complaints.foreign.push(request.url())
-      })
-      return { page, complaints }
+      const context = await browser.newContext(options)
+      context.setDefaultTimeout(Duration.toMillis(PATIENCE))
+      return context
     }),
-    ({ page }) => Effect.promise(() => page.close())
+    (context) => Effect.promise(() => context.close())
   )
 
-/** What a browser has to do that a test waits for. */
+/** Opens an empty page and records the errors on it; the page is gone with its context. */
+export const page = (context: BrowserContext): Effect.Effect<Watched> =>
+  Effect.promise(async () => {
+    const page = await context.newPage()
+    const complaints = { thrown: [] as Array<string>, errors: [] as Array<string>, foreign: [] as Array<string> }
+    let host: string | undefined
+    page.on("pageerror", (error) => complaints.thrown.push(String(error)))
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.errors.push(message.text())
+    })
+    page.on("request", (request) => {
+      const url = new URL(request.url())
+      if (request.isNavigationRequest()) host = url.host
+      else if (url.host !== host && url.protocol !== "data:") complaints.foreign.push(request.url())
+    })
+    return { page, complaints }
+  })
+
+/** An action of the browser that a test waits for. */
 export const does = <A>(action: () => Promise<A>): Effect.Effect<A> => Effect.promise(action)
 
 /** A web site of one page, until the scope closes. */

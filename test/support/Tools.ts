@@ -1,5 +1,7 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { execFile, execFileSync } from "node:child_process"
+import { PATIENCE } from "./patience.ts"
 
 export interface Ended {
   readonly code: number
@@ -14,10 +16,15 @@ export const run = (
   options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string | undefined>> } = {}
 ): Effect.Effect<Ended> =>
   Effect.callback<Ended>((resume) => {
-    const child = execFile(command, args, { timeout: 60_000, ...options }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1
-      resume(Effect.succeed({ code, stdout, stderr }))
-    })
+    const child = execFile(
+      command,
+      args,
+      { timeout: Duration.toMillis(PATIENCE), ...options },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1
+        resume(Effect.succeed({ code, stdout, stderr }))
+      }
+    )
     return Effect.sync(() => void child.kill("SIGKILL"))
   })
 

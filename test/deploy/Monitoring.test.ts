@@ -260,23 +260,13 @@ const ILL_WORKER: Readonly<Record<string, Series>> = {
   SummonerMemory: { 'summoner_worker_resident_memory_bytes{worker="2"}': "250000000x45" }
 }
 
-const withJob = (series: string) =>
+const ofInstance = (instance: string, series: string) =>
   series.includes("{")
-    ? series.replace("{", '{job="summoner", instance="a", ')
-    : `${series}{job="summoner", instance="a"}`
+    ? series.replace("{", `{job="summoner", instance="${instance}", `)
+    : `${series}{job="summoner", instance="${instance}"}`
 
-const ruleTest = (name: string, ill: Series, firing: ReadonlyArray<string>) => ({
-  name,
-  interval: "1m",
-  input_series: Object.entries({ ...HEALTHY, ...ill }).map(([series, values]) => ({ series: withJob(series), values })),
-  promql_expr_test: [
-    {
-      expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
-      eval_time: "42m",
-      exp_samples: firing.map((alertname) => ({ labels: `{alertname="${alertname}"}`, value: 1 }))
-    }
-  ]
-})
+const seriesOf = (instance: string, ill: Series) =>
+  Object.entries({ ...HEALTHY, ...ill }).map(([series, values]) => ({ series: ofInstance(instance, series), values }))
 
 const hasPromtool = canRun("promtool", "--version")
 
@@ -296,22 +286,40 @@ describe("Prometheus", () => {
   )
 
   it.live.skipIf(!hasPromtool)(
-    "fires each alert for what it is about, and none for a server that is well (needs promtool)",
+    "fires each alert for the server that it is about, and none for a server that is well (needs promtool)",
     () =>
       Effect.gen(function* () {
         assert.sameMembers(
           Object.keys(ILL),
           alerts.map(({ alert }) => alert)
         )
+        const ill = [
+          ...Object.entries(ILL).map(([alert, series]) => ({ instance: alert, alert, series })),
+          ...Object.entries(ILL_WORKER).map(([alert, series]) => ({ instance: `${alert}InWorker`, alert, series }))
+        ]
+        // All servers side by side: promtool makes a database for each test.
         const directory = yield* Directory.make({
           "tests.yaml": stringify({
             rule_files: [ALERTS],
             evaluation_interval: "1m",
             tests: [
-              ruleTest("healthy", {}, []),
-              ...[...Object.entries(ILL), ...Object.entries(ILL_WORKER)].map(([alert, ill]) =>
-                ruleTest(alert, ill, [alert])
-              )
+              {
+                interval: "1m",
+                input_series: [
+                  ...seriesOf("healthy", {}),
+                  ...ill.flatMap(({ instance, series }) => seriesOf(instance, series))
+                ],
+                promql_expr_test: [
+                  {
+                    expr: 'count by (alertname, instance) (ALERTS{alertstate="firing"})',
+                    eval_time: "42m",
+                    exp_samples: ill.map(({ alert, instance }) => ({
+                      labels: `{alertname="${alert}", instance="${instance}"}`,
+                      value: 1
+                    }))
+                  }
+                ]
+              }
             ]
           })
         })

@@ -56,7 +56,7 @@ describe("the page of the dashboard", () => {
     })
   )
 
-  it.effect("is one file that asks nobody else for anything, and makes no markup of texts", () =>
+  it.effect("is one file that needs nothing from elsewhere, and makes no markup of texts", () =>
     Effect.gen(function* () {
       const { html } = yield* Dashboard.load
       assert.deepStrictEqual(html.match(/https?:\/\/(?!www\.w3\.org\/2000\/svg)[^"' ]*/g), null)
@@ -118,7 +118,7 @@ describe("the page of the dashboard", () => {
       { "page.html": `${PAGE}<script>go()</script>` },
       'page.html has <script>: expected <link rel="stylesheet" href="…" /> or <script src="…"></script>'
     ]
-  ])("says so when %s", (_, files, message) => {
+  ])("is refused, with the reason, if %s", (_, files, message) => {
     assert.throws(() => inline(files), Error, message)
   })
 })

@@ -7,6 +7,7 @@ import { basename, dirname, join } from "node:path"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
+import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import { canRun, run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
@@ -82,7 +83,7 @@ describe("the Dockerfile", () => {
     assert.deepStrictEqual(Dockerfile.last(image, "EXPOSE").split(" "), ["8888", environment["SUMMONER_ADMIN_PORT"]])
   })
 
-  it.live("knows a server that lives from one that does not", () =>
+  it.live("tells, in its health check, a server that lives from one that does not", () =>
     Effect.gen(function* () {
       const check = (port: number) =>
         Effect.map(
@@ -110,7 +111,7 @@ const unshare = [NAMESPACE, ["--user", "--map-root-user", ...NAMESPACE]].find((a
 /** The process that another one has started. */
 const childOf = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"))
 
-layer(Built.layer, { timeout: 60_000, excludeTestServices: true })("the image", (it) => {
+layer(Built.layer, { timeout: PATIENCE, excludeTestServices: true })("the image", (it) => {
   it.effect("has a program that needs nothing beside it", () =>
     Effect.gen(function* () {
       const app = yield* Built

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -6,6 +7,7 @@ import { parseAllDocuments } from "yaml"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import { manifest, ROOT } from "../support/Package.ts"
+import { PATIENCE } from "../support/patience.ts"
 import { run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
 
@@ -101,8 +103,13 @@ describe("the Kubernetes manifests", () => {
     Effect.gen(function* () {
       const [program, ...args] = container.lifecycle.preStop.exec.command
       assert.strictEqual(program, Dockerfile.command(Dockerfile.last(image, "ENTRYPOINT"))[0])
-      // Without its wait, which is only one.
-      const quickly = args.map((arg: string) => arg.replace(/(setTimeout\(.*), \d+\)/, "$1, 500)"))
+      // Until the answer, instead of for some seconds.
+      const quickly = args.map((arg: string) =>
+        arg
+          .replace(/AbortSignal\.timeout\(\d+\)/, `AbortSignal.timeout(${Duration.toMillis(PATIENCE)})`)
+          .replace(/\nsetTimeout\(\(\) => process\.exit\(\), \d+\)/, ".then(() => process.exit())")
+      )
+      assert.match(quickly.at(-1), /\.then\(\(\) => process\.exit\(\)\)\s*$/)
       const server = yield* Cli.listening([], { env: { ...environment, SUMMONER_ADMIN_PORT: "0" } })
       const [, port] = yield* server.printed(/admin on http:\/\/0\.0\.0\.0:(\d+)/)
       // As the kubelet asks: by the address of the pod, without a token.

@@ -9,20 +9,20 @@ import { valueAt } from "../../src/ConfigPath.ts"
 const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
 
 describe("SECURITY.md", () => {
-  it("names only keys that there are", () => {
+  it("names only keys of the configuration that exist", () => {
     const paths = new Set(keys().flatMap(({ path }) => [path, path.slice(path.lastIndexOf(".") + 1)]))
     const named = [...text.matchAll(/`((?:hyper_parameters|tls|admin|logger|otlp)\.[a-z_.]+|[a-z]+(?:_[a-z]+)+)`/g)]
     assert.isAbove(named.length, 30)
     for (const [, name] of named) if (name !== "remote_addr") assert.isTrue(paths.has(name!), name)
   })
 
-  it("reviews the defaults that there are", () => {
+  it("reviews the defaults of the configuration", () => {
     const rows = [...text.matchAll(/^\| `([a-z_.]+)` +\| `([^`]+)` +\|/gm)]
     assert.isAbove(rows.length, 8)
     for (const [, path, value] of rows) assert.strictEqual(value, JSON.stringify(valueAt(defaults, path!)), path)
   })
 
-  it.effect("recommends a configuration that works", () =>
+  it.effect("recommends a configuration that the server accepts", () =>
     Effect.gen(function* () {
       const [, json] = /```json\n([^`]+)```/.exec(text)!
       const { warnings } = yield* decode(JSON.parse(json!), "SECURITY.md")

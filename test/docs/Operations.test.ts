@@ -81,10 +81,10 @@ const configurations = Docs.PAGES.flatMap((path) =>
   }))
 )
 
-describe("configurations", () => {
+describe("the configurations of the documentation", () => {
   it.effect.each(
     configurations.filter(({ name }) => /docs\/(tuning|deploy|runbook|operations|configuration)/.test(name))
-  )("$name is accepted", ({ name, text }) =>
+  )("are accepted: $name", ({ name, text }) =>
     Effect.gen(function* () {
       const { warnings } = yield* ServerConfig.decode(JSON.parse(text), name)
       assert.deepStrictEqual(warnings, [])
@@ -98,8 +98,8 @@ describe("configurations", () => {
   })
 })
 
-describe("tables", () => {
-  it.each(Docs.PAGES)("of %s are tables", (path) => {
+describe("the tables of the documentation", () => {
+  it.each(Docs.PAGES)("have a line below their header that makes them tables: %s", (path) => {
     const lines = Docs.page(path)
       .replace(/^```[^]*?^```/gm, "")
       .split("\n")
@@ -110,8 +110,8 @@ describe("tables", () => {
   })
 })
 
-describe("links", () => {
-  it.each(Docs.PAGES)("of %s lead somewhere", (path) => {
+describe("the links of the documentation", () => {
+  it.each(Docs.PAGES)("lead to files and sections that exist: %s", (path) => {
     const text = Docs.page(path).replace(/^```[^]*?^```/gm, "")
     for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(target!)) continue

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Net from "node:net"
-import { RelayServer } from "../../src/RelayServer.ts"
 import * as Admin from "../support/Admin.ts"
+import { PATIENCE } from "../support/patience.ts"
+import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 interface Event {
@@ -43,7 +43,7 @@ const follow = Effect.fnUntraced(function* (url: string) {
         }
         waiting.push(...(yield* Effect.orDie(pull)))
       }
-    }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
+    }).pipe(Effect.timeout(PATIENCE), Effect.orDie)
   return { next }
 })
 
@@ -58,21 +58,14 @@ const silent = (port: number) =>
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-const freePort = Effect.callback<number>((resume) => {
-  const server = Net.createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as Net.AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
-
 const hasChange = (type: string, address: string) => (event: Event) =>
   event.event === "changes" &&
   event.data.changes.some((change) => change.type === type && change.client.address === address)
 
 describe("the event stream", () => {
-  it.live("begins with the statistics, and tells them again and again", () =>
+  it.live("begins with the statistics, and repeats them", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening()
+      const server = yield* Admin.start()
       const events = yield* follow(server.url)
       const first = yield* events.next(() => true)
       assert.strictEqual(first.event, "stats")
@@ -84,11 +77,11 @@ describe("the event stream", () => {
     })
   )
 
-  it.live("tells who comes and goes, but not who is there already", () =>
+  it.live("tells of clients that come and go, but not of those that are there already", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening()
+      const server = yield* Admin.start()
       const early = yield* TcpClient.connect(server.port)
-      yield* server.printed(/\(1 client\)/)
+      yield* server.logged(/\(1 client\)/)
       const events = yield* follow(server.url)
       yield* events.next(() => true)
       const late = yield* TcpClient.connect(server.port)
@@ -104,7 +97,7 @@ describe("the event stream", () => {
 
   it.live("tells the newest twenty changes of a second, and how many there were", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening()
+      const server = yield* Admin.start()
       const events = yield* follow(server.url)
       yield* events.next(() => true)
       const clients = yield* Effect.all(
@@ -121,9 +114,9 @@ describe("the event stream", () => {
     })
   )
 
-  it.live("is there sixteen times at once, and again for the next when one has gone", () =>
+  it.live("is open to sixteen readers at once, and to others when some have gone", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening()
+      const server = yield* Admin.start()
       const responses = yield* Effect.all(
         Array.from({ length: 20 }, () => Admin.open(`${server.url}/api/events`)),
         { concurrency: "unbounded" }
@@ -140,7 +133,8 @@ describe("the event stream", () => {
       while (again < 8) {
         const { status } = yield* Admin.open(`${server.url}/api/events`)
         if (status === 200) again++
-        else yield* Effect.sleep("20 millis")
+        // The server learns of the others when their connections end.
+        else yield* Effect.yieldNow
       }
       const { status } = yield* Admin.open(`${server.url}/api/events`)
       assert.strictEqual(status, 503)
@@ -149,25 +143,24 @@ describe("the event stream", () => {
 
   it.live("does not delay the end of the server, whether it is read or not", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening({ SUMMONER_HYPER_PARAMETERS_SHUTDOWN_GRACE_MS: "60000" })
+      const server = yield* Admin.listening({ SUMMONER_HYPER_PARAMETERS_SHUTDOWN_GRACE_MS: "3600000" })
       const streams = yield* Effect.all([follow(server.url), follow(server.url), follow(server.url)])
       for (const events of streams) yield* events.next(() => true)
       const mute = yield* silent(Number(new URL(server.url).port))
-      mute.write(`GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n`)
-      // Asks, and never says what for.
-      mute.write("GET /api/stats HTTP/1.1\r\n")
-      yield* streams[0].next(({ event }) => event === "stats")
+      // The second request has no end.
+      mute.write("GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\nGET /api/stats HTTP/1.1\r\n")
+      yield* Effect.callback<void>((resume) => void mute.once("readable", () => resume(Effect.void)))
       server.process.kill("SIGTERM")
       assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
       assert.notMatch(server.output(), /ERROR|WARNING/)
     })
   )
 
-  it.live("is cut when the server ends and the program around it goes on", () =>
+  it.live("is cut when the server ends while the program around it goes on", () =>
     Effect.gen(function* () {
-      const port = yield* freePort
-      const scope = yield* Scope.make()
-      yield* Layer.buildWithScope(RelayServer.layer({ port: 0, admin: { port } }), scope)
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const { relay } = yield* Scope.provide(Server.start({ admin: { port: 0 } }), scope)
+      const { port } = relay.adminAddress!
       const sockets = yield* Effect.all([silent(port), silent(port)])
       sockets[0].write("GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
       sockets[1].write("GET /api/stats HTTP/1.1\r\n")

@@ -1,0 +1,41 @@
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+
+export interface Forwarder {
+  readonly port: number
+  /** Forwards further connections to this port of this machine; `undefined` closes them. */
+  readonly target: (port: number | undefined) => void
+}
+
+/**
+ * An address that stays while servers behind it come and go, until the scope closes. A port that a server has freed may be taken by
+ * another process before the next server listens.
+ */
+export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.callback<Forwarder & { readonly close: () => void }>((resume) => {
+    let target: number | undefined
+    const sockets = new Set<Net.Socket>()
+    const server = Net.createServer({ allowHalfOpen: true }, (client) => {
+      if (target === undefined) return void client.destroy()
+      const upstream = Net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true })
+      for (const [from, to] of [
+        [client, upstream],
+        [upstream, client]
+      ] as const) {
+        sockets.add(from)
+        from.on("error", () => to.destroy()).on("close", () => sockets.delete(from))
+        from.pipe(to)
+      }
+    })
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as Net.AddressInfo
+      const close = () => {
+        server.close()
+        for (const socket of sockets) socket.destroy()
+      }
+      resume(Effect.succeed({ port, target: (port) => void (target = port), close }))
+    })
+  }),
+  ({ close }) => Effect.sync(close)
+)
