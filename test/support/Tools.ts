@@ -14,10 +14,15 @@ export const run = (
   options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string | undefined>> } = {}
 ): Effect.Effect<Ended> =>
   Effect.callback<Ended>((resume) => {
-    const child = execFile(command, args, { timeout: 60_000, ...options }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1
-      resume(Effect.succeed({ code, stdout, stderr }))
-    })
+    const child = execFile(
+      command,
+      args,
+      { timeout: 120_000, maxBuffer: 1 << 26, ...options },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1
+        resume(Effect.succeed({ code, stdout, stderr }))
+      }
+    )
     return Effect.sync(() => void child.kill("SIGKILL"))
   })
 
