@@ -8,7 +8,7 @@ import { valueAt } from "../src/ConfigPath.ts"
 import * as ConfigSources from "../src/ConfigSources.ts"
 import * as ServerConfig from "../src/ServerConfig.ts"
 import * as Directory from "./support/Directory.ts"
-import { boolean } from "./support/arbitraries.ts"
+import { boolean } from "./support/Arbitraries.ts"
 
 const leaves = ServerConfig.keys().filter(({ isGroup, path }) => !isGroup && path !== "$schema")
 

@@ -75,7 +75,7 @@ describe("SummonerServer", () => {
 
   it.live("run ends on SIGTERM, in order, in a process of its own", () =>
     Effect.gen(function* () {
-      const program = fileURLToPath(new URL("fixtures/run.ts", import.meta.url))
+      const program = fileURLToPath(new URL("support/programs/Run.ts", import.meta.url))
       const cwd = yield* Directory.make()
       const running = yield* Cli.start([], { program, cwd })
       const [, port] = yield* running.printed(/fixture - INFO - listening on \S*:(\d+)/)
@@ -91,7 +91,7 @@ describe("SummonerServer", () => {
 
   it.live("run ends the process at once on a second signal", () =>
     Effect.gen(function* () {
-      const program = fileURLToPath(new URL("fixtures/run.ts", import.meta.url))
+      const program = fileURLToPath(new URL("support/programs/Run.ts", import.meta.url))
       const cwd = yield* Directory.make()
       const running = yield* Cli.start([], { program, cwd })
       const [, port] = yield* running.printed(/listening on \S*:(\d+)/)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as IncomingLines from "../../src/connect/IncomingLines.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const marked = (lines: ReadonlyArray<IncomingLines.Line>) =>
   lines.map((line) => (line.isCut ? `${IncomingLines.text(line)}…` : IncomingLines.text(line)))

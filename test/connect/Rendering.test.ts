@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Rendering from "../../src/connect/Rendering.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const PIPE = { isTerminal: false, hasColors: false }
 const TERMINAL = { isTerminal: true, hasColors: false }

@@ -5,6 +5,7 @@ import { ConfigReload } from "../../src/ConfigReload.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { decode } from "../../src/ServerConfig.ts"
+import { PATIENCE } from "./patience.ts"
 
 /** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
 export const start = Effect.fnUntraced(function* (input: object) {
@@ -30,7 +31,7 @@ export const start = Effect.fnUntraced(function* (input: object) {
 export const until = (condition: () => boolean) =>
   Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.retry(Schedule.spaced("5 millis")),
-    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("waited too long")) })
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error("waited too long")) })
   )
 
 /** What of a log is more than information. */

@@ -5,6 +5,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import { PATIENCE } from "./patience.ts"
 
 /** A client on a real socket: what a person with `nc` has. */
 export interface TcpClient {
@@ -18,8 +19,6 @@ export interface TcpClient {
   /** Waits until the server has ended its side; what came before it. */
   readonly rest: Effect.Effect<Array<string>>
 }
-
-const PATIENCE = "10 seconds"
 
 const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
   Effect.timeoutOrElse(effect, {
