@@ -19,7 +19,7 @@ const chunked = (bytes: Buffer, positions: ReadonlyArray<number>) => {
   return [...cuts, bytes.length].map((end, i) => bytes.subarray(i === 0 ? 0 : cuts[i - 1]!, end))
 }
 
-describe("incoming lines", () => {
+describe("the lines that connect receives", () => {
   it.prop(
     "are the same however the stream is chunked",
     [Arbitrary.array(arbitraries.line, { maxLength: 8 }), Arbitrary.array(arbitraries.int(0, 400), { maxLength: 8 })],

@@ -74,7 +74,7 @@ describe("the lockfile", () => {
   })
 })
 
-describe("advisories", () => {
+describe("security advisories", () => {
   const report = (name: string, severity: string) =>
     JSON.stringify({
       auditReportVersion: 2,
@@ -104,7 +104,7 @@ describe("advisories", () => {
   })
 })
 
-describe("what is bundled", () => {
+describe("a bundled dependency", () => {
   const bundling = (license: string | undefined, files: Record<string, string>) =>
     Effect.map(Directory.make(), (root) => {
       const directory = join(root, "node_modules/@scope/other")
@@ -133,7 +133,7 @@ describe("what is bundled", () => {
     })
   )
 
-  it("is in the list beside the program", () => {
+  it("is listed beside the program", () => {
     const file = join(ROOT, "dist/THIRD-PARTY-LICENSES.txt")
     assert.isTrue(existsSync(file), `${dirname(file)} is built`)
     const text = readFileSync(file, "utf8")
