@@ -6,7 +6,7 @@ const TIMEOUT_MILLIS = 180_000
 const BROWSER = ["test/admin/DashboardInBrowser.test.ts", "test/e2e/Browser.test.ts"]
 
 /** The package as it is installed, and what its documentation shows. */
-const PACKAGE = ["test/package/**/*.test.ts", "test/docs/snippets.test.ts", "test/docs/examples.test.ts"]
+const PACKAGE = ["test/package/**/*.test.ts", "test/docs/Snippets.test.ts", "test/docs/Examples.test.ts"]
 
 /** Real components and built programs beside the relay. */
 const COMPONENTS = [
@@ -50,7 +50,7 @@ export default defineConfig({
     projects: [
       project("quick", 0, 3, ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS, ...ALONE]),
       project("components", 1, 3, COMPONENTS, [...BROWSER, ...ALONE]),
-      project("package", 2, 1, PACKAGE),
+      project("package", 2, 2, PACKAGE, [], ["test/support/ProjectSetup.ts"]),
       project("browser", 3, 1, BROWSER, [], ["test/support/ChromiumServer.setup.ts"]),
       project("alone", 4, 1, ALONE)
     ]

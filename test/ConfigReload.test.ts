@@ -25,7 +25,7 @@ const start = Effect.fnUntraced(function* (input: object) {
   return { port: address.port, lines, reload }
 })
 
-describe("a new configuration", () => {
+describe("a reloaded configuration", () => {
   it.live("changes the rate limit of clients that are connected", () =>
     Effect.gen(function* () {
       const { port, reload } = yield* start({})
@@ -114,7 +114,7 @@ describe("a new configuration", () => {
     })
   )
 
-  it.live("that is the old one changes nothing, and says so", () =>
+  it.live("changes nothing if it is the old one, and says so", () =>
     Effect.gen(function* () {
       const { lines, reload } = yield* start({})
       const { applied, restart } = yield* reload({})

@@ -7,8 +7,9 @@ import { join } from "node:path"
 import { valueAt } from "../src/ConfigPath.ts"
 import * as ConfigSources from "../src/ConfigSources.ts"
 import * as ServerConfig from "../src/ServerConfig.ts"
+import { configuration } from "./support/Configurations.ts"
 import * as Directory from "./support/Directory.ts"
-import { boolean } from "./support/arbitraries.ts"
+import { boolean } from "./support/Arbitraries.ts"
 
 const leaves = ServerConfig.keys().filter(({ isGroup, path }) => !isGroup && path !== "$schema")
 
@@ -52,7 +53,7 @@ const serviceLinks = (service: string) => ({
   [`${service}_PORT_8888_TCP_ADDR`]: "10.0.0.1"
 })
 
-describe("precedence", () => {
+describe("the precedence of configuration sources", () => {
   it.effect("is defaults, file, environment, flags, and each key says what set it", () =>
     Effect.gen(function* () {
       const content = { host: "file", port: 1, version: "python", logger: { log_level: "INFO" } }
@@ -107,7 +108,7 @@ describe("an environment variable", () => {
   const choices = Arbitrary.array(boolean, { minLength: leaves.length, maxLength: leaves.length })
   it.effect.prop(
     "means what the key means in the file, whichever keys are set where",
-    { config: ServerConfig.Values, given: choices, moved: choices },
+    { config: configuration, given: choices, moved: choices },
     ({ config, given, moved }) =>
       Effect.gen(function* () {
         const entries = leaves
@@ -126,8 +127,7 @@ describe("an environment variable", () => {
         for (const [path] of inEnvironment) {
           assert.strictEqual(Result.getOrThrow(actual).origins.get(path), ConfigSources.variableOf(path))
         }
-      }),
-    { arbitrary: { maxDiscards: 100_000 } }
+      })
   )
 
   it.effect("that is empty counts as not set, even if it is unknown", () =>
@@ -164,7 +164,7 @@ describe("an environment variable", () => {
   )
 })
 
-describe("problems", () => {
+describe("problems of configuration sources", () => {
   it.effect("of all sources are reported together, by the names that people wrote", () =>
     Effect.gen(function* () {
       const found = yield* message(

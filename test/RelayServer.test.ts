@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { networkInterfaces } from "node:os"
 import { ListenError } from "../src/relay/Listener.ts"
+import { RefusalLinger } from "../src/listen/RefusalLinger.ts"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
 import { Backpressure } from "../src/relay/Backpressure.ts"
 import { ClientLimits } from "../src/relay/ClientLimits.ts"
@@ -13,16 +14,24 @@ import { RateLimiter } from "../src/relay/RateLimiter.ts"
 import { RelayServer } from "../src/RelayServer.ts"
 import { ServerConfig } from "../src/ServerConfig.ts"
 import * as TestQuarantine from "../src/testing/TestQuarantine.ts"
+import * as Ports from "./support/Ports.ts"
 import * as TcpClient from "./support/TcpClient.ts"
 
 type Overrides = Parameters<typeof ServerConfig.layerTest>[0]
 
 const config = (overrides: Overrides) => ServerConfig.layerTest({ port: 0, ...overrides })
 
+/** What a refused client gets does not depend on how fast this machine is. */
+const patientRefusals = Layer.succeed(RefusalLinger, 120_000)
+
 /** Starts a server; it stops with the scope. */
 const start = Effect.fnUntraced(function* (overrides: Overrides = {}, lines: Array<string> = []) {
   const context = yield* Layer.build(
-    RelayServer.layerConfig.pipe(Layer.provide(config(overrides)), Layer.provide(RelayLogger.layerTest(lines)))
+    RelayServer.layerConfig.pipe(
+      Layer.provide(config(overrides)),
+      Layer.provide(RelayLogger.layerTest(lines)),
+      Layer.provide(patientRefusals)
+    )
   )
   return yield* Effect.provideContext(RelayServer, context)
 })
@@ -32,8 +41,8 @@ const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
 )
 const withIpv6 = hasIpv6 ? "" : " (skipped: this machine has no IPv6)"
 
-describe("listening", () => {
-  it.live("takes a free port for 0, and says which", () =>
+describe("a server listens", () => {
+  it.live("on a free port for port 0, and says on which", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const { address } = yield* start({}, lines)
@@ -77,7 +86,7 @@ describe("listening", () => {
     })
   )
 
-  it.live("fails with what, where and why when the port is taken or the host is nobody's", () =>
+  it.live("or fails with what, where and why when the port is taken or the host does not exist", () =>
     Effect.gen(function* () {
       const { address } = yield* start()
       const lines: Array<string> = []
@@ -94,12 +103,12 @@ describe("listening", () => {
   )
 })
 
-describe("the end of the scope", () => {
+describe("a server whose scope ends", () => {
   it.live("delivers, tells every client, closes, and leaves the port free", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const scope = yield* Scope.make()
-      const { address } = yield* Scope.provide(start({}, lines), scope)
+      const { address } = yield* Scope.provide(start({ port: yield* Ports.lasting }, lines), scope)
       const a = yield* TcpClient.connect(address.port)
       const b = yield* TcpClient.connect(address.port)
       yield* TcpClient.settled(a, b)
@@ -113,7 +122,7 @@ describe("the end of the scope", () => {
     })
   )
 
-  it.live("has the Python profile's farewell, which knows no rate limit", () =>
+  it.live("says goodbye as the Python profile does, which has no rate limit", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const overrides: Overrides = { version: "python", hyper_parameters: { rate_limit_msgs_per_minute: 1 } }
@@ -169,10 +178,10 @@ describe("a client that is refused", () => {
         Layer.provide(TestQuarantine.layer(["127.0.0.1"])),
         Layer.provide(RelayServer.layerServices),
         Layer.provide(config({})),
-        Layer.provide(RelayLogger.layerSilent)
+        Layer.provide([RelayLogger.layerSilent, patientRefusals])
       )
       const { address } = yield* Effect.provideContext(RelayServer, yield* Layer.build(layer))
-      // None of them closes its side before all are connected, and so long each keeps its turn.
+      // None of them closes its side before all are told, and so long each keeps its turn.
       const clients = yield* Effect.forEach(Array.from({ length: 100 }), () => TcpClient.connect(address.port), {
         concurrency: "unbounded"
       })
@@ -200,7 +209,7 @@ describe("a client that is refused", () => {
   )
 })
 
-describe("each protection", () => {
+describe("each protection of a server", () => {
   /** Records what the server asks, and always answers the same. */
   const recording = (asked: Array<string>) =>
     Layer.mergeAll(

@@ -14,6 +14,7 @@ import * as AddressFilter from "./AddressFilter.ts"
 import * as Arrival from "./Arrival.ts"
 import { descriptorLimit, keep, SERVER_OPTIONS } from "./listening.ts"
 import { Lobby } from "./Lobby.ts"
+import { RefusalLinger } from "./RefusalLinger.ts"
 import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./TlsHandshake.ts"
@@ -24,9 +25,6 @@ export type { Peer } from "./TcpConnection.ts"
 
 /** Refused connections that are told so at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
-
-/** How long a refused client may take to close its side, in milliseconds. */
-const REFUSAL_LINGER_MILLIS = 250
 
 /** File descriptors that clients may not take: for log files, the event loop, and whatever the host program has open. */
 const RESERVED_DESCRIPTORS = 32
@@ -130,6 +128,7 @@ export const accept = Effect.fnUntraced(function* ({
   transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const shared = yield* SharedPort
+  const refusalLinger = yield* RefusalLinger
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   let refusing = 0
 
@@ -138,7 +137,7 @@ export const accept = Effect.fnUntraced(function* ({
     if (refusing >= REFUSALS_AT_ONCE) return turnAway(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const cut = setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
+    const cut = setTimeout(() => socket.destroy(), refusalLinger)
     socket
       .on("error", () => {})
       .on("close", () => {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Views from "../../src/admin/Views.ts"
 import type { ClientInfo } from "../../src/relay/Client.ts"
-import { int } from "../support/arbitraries.ts"
+import { int } from "../support/Arbitraries.ts"
 
 /** Few different values, so that there are ties. */
 const infos = Arbitrary.map(Arbitrary.array(int(0, 9), { maxLength: 60 }), (values): ReadonlyArray<ClientInfo> =>

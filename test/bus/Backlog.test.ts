@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { Backlog } from "../../src/bus/Backlog.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const LIMIT = 100
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Frame from "../../src/bus/Frame.ts"
 import { Inbound } from "../../src/bus/Inbound.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 /** The frames of a batch whose content tells its sender and its number. */
 const frames = (origin: number, sequence: number, pieces: number) => {

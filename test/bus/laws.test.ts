@@ -12,7 +12,7 @@ import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import { TestBus } from "../../src/testing/TestBus.ts"
 import * as TestRelay from "../../src/testing/TestRelay.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const UNPROTECTED: Options = { version: "python" }
 

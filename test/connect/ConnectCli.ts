@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as Cli from "../support/Cli.ts"
+import { PATIENCE } from "../support/patience.ts"
 import { Screen } from "./Screen.ts"
 
 const COLUMNS = 60
-const PATIENCE = "10 seconds"
 
 /** Without what decides about colours: Node shows none where it believes to run in a CI. */
 const environment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => {

@@ -1,21 +1,23 @@
+import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Net from "node:net"
+import * as Ports from "../support/Ports.ts"
 
 /** A server that does what the test says, with the connections it gets. */
 export const fakeServer = Effect.gen(function* () {
   const connections = yield* Queue.unbounded<Net.Socket>()
+  const port = yield* Ports.lasting
   const server = yield* Effect.acquireRelease(
     Effect.callback<Net.Server>((resume) => {
       const server = Net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
         socket.on("error", () => {})
         Queue.offerUnsafe(connections, socket)
       })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      server.listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
     (server) => Effect.sync(() => server.close())
   )
-  const { port } = server.address() as Net.AddressInfo
   const accepted = Effect.acquireRelease(Queue.take(connections), (socket) => Effect.sync(() => socket.destroy()))
   return {
     port: String(port),
@@ -37,11 +39,19 @@ export const received = (socket: Net.Socket) =>
     socket.once("end", () => resume(Effect.succeed(text))).resume()
   })
 
-/** The next bytes of the client. */
-export const next = (socket: Net.Socket) =>
+/** Waits for the next bytes of the client, in however many pieces: they must be these. */
+export const gets = (socket: Net.Socket, expected: string) =>
   Effect.callback<string>((resume) => {
-    socket.once("data", (bytes) => resume(Effect.succeed(String(bytes)))).resume()
-  })
+    let text = ""
+    const onData = (bytes: Buffer | string) => {
+      text += String(bytes)
+      if (text.length < expected.length) return
+      socket.off("data", onData).pause()
+      resume(Effect.succeed(text))
+    }
+    socket.on("data", onData).resume()
+    return Effect.sync(() => void socket.off("data", onData))
+  }).pipe(Effect.map((text) => assert.strictEqual(text, expected)))
 
 export const ended = (socket: Net.Socket) =>
   Effect.callback<void>((resume) => void socket.once("end", () => resume(Effect.void)).resume())

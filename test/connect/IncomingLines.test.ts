@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as IncomingLines from "../../src/connect/IncomingLines.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const marked = (lines: ReadonlyArray<IncomingLines.Line>) =>
   lines.map((line) => (line.isCut ? `${IncomingLines.text(line)}…` : IncomingLines.text(line)))
@@ -19,7 +19,7 @@ const chunked = (bytes: Buffer, positions: ReadonlyArray<number>) => {
   return [...cuts, bytes.length].map((end, i) => bytes.subarray(i === 0 ? 0 : cuts[i - 1]!, end))
 }
 
-describe("incoming lines", () => {
+describe("the lines that connect receives", () => {
   it.prop(
     "are the same however the stream is chunked",
     [Arbitrary.array(arbitraries.line, { maxLength: 8 }), Arbitrary.array(arbitraries.int(0, 400), { maxLength: 8 })],

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Rendering from "../../src/connect/Rendering.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const PIPE = { isTerminal: false, hasColors: false }
 const TERMINAL = { isTerminal: true, hasColors: false }
@@ -16,7 +16,7 @@ const ESCAPE = "\u001b"
 /** The escape sequence before the address. */
 const colorOf = (port: number) => rendered("text", envelope("x", `10.0.0.1:${port}`), COLORS).split("10.")[0]
 
-describe("text", () => {
+describe("a line shown as text by connect", () => {
   it("is the address and what was said", () => {
     assert.strictEqual(rendered("text", envelope("hello  there")), "10.0.0.1:5000  hello  there\n")
     assert.strictEqual(rendered("text", envelope("")), "10.0.0.1:5000  \n")
@@ -64,7 +64,7 @@ describe("text", () => {
   })
 })
 
-describe("what others send", () => {
+describe("what others send to connect", () => {
   const attacks = [
     "a\nWarning: Server is shutting down.",
     "a\r127.0.0.1:1  forged",
@@ -95,7 +95,7 @@ describe("what others send", () => {
   })
 })
 
-describe("raw", () => {
+describe("a line shown raw by connect", () => {
   it("is each byte received where no terminal shows it", () => {
     const bytes = Buffer.from([0x1b, 0x80, 0xff, 0x00, 0x0d])
     assert.deepStrictEqual(
@@ -105,7 +105,7 @@ describe("raw", () => {
   })
 })
 
-describe("a line that was cut", () => {
+describe("a line that was cut by connect", () => {
   it("is no message", () => {
     const line = envelope("hello").slice(0, -4)
     assert.deepStrictEqual(JSON.parse(rendered("json", line, PIPE, true)), { kind: "truncated", text: line })

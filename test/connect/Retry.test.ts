@@ -33,7 +33,7 @@ const pauses = Effect.fnUntraced(function* (
   return { between, said }
 })
 
-describe("connecting again", () => {
+describe("connecting again by connect --retry", () => {
   it.effect("waits about twice as long each time, from 250 ms to 10 s", () =>
     Effect.gen(function* () {
       const { between } = yield* pauses(12, refused)

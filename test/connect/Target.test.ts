@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import * as Target from "../../src/connect/Target.ts"
 
-describe("the address of a server", () => {
+describe("the address that connect is given", () => {
   it.each([
     ["example.org:9000", "example.org:9000"],
     ["localhost", "localhost:8888"],

@@ -3,7 +3,7 @@ import { WholeLines } from "../../src/connect/WholeLines.ts"
 
 const next = (lines: WholeLines, text: string) => Buffer.from(lines.next(Buffer.from(text))).toString()
 
-describe("what is sent over more than one connection", () => {
+describe("the input of connect, sent over more than one connection,", () => {
   it("goes on with the next line when a line was cut", () => {
     const lines = new WholeLines()
     assert.strictEqual(next(lines, "one\ntw"), "one\ntw")

@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parse } from "../../src/listen/ProxyHeader.ts"
-import { int } from "../support/arbitraries.ts"
+import { int } from "../support/Arbitraries.ts"
 
 const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n")
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { type Ending, FrameDecoder, MAX_EMPTY_FRAMES, ofLines } from "../../src/listen/WebSocketFrames.ts"
-import { boolean, int, line } from "../support/arbitraries.ts"
+import { boolean, int, line } from "../support/Arbitraries.ts"
 import { BINARY, CLOSE, frame, frames, PING, PONG, TEXT } from "../support/WebSocketClient.ts"
 
 const CONTINUATION = 0

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { Broadcaster } from "../../src/relay/Broadcaster.ts"
 import { ServerConfig } from "../../src/ServerConfig.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 
 const GRACE_MILLIS = 100

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Envelope from "../../src/relay/Envelope.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const ADDRESS = "[2001:db8::1]:54321"
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Notice from "../../src/relay/Notice.ts"
 import { Outbox, type OutboxLimits } from "../../src/relay/Outbox.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 
 const UNLIMITED: OutboxLimits = { soft_limit_bytes: Infinity, hard_limit_bytes: Infinity, policy: "disconnect" }

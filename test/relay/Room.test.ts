@@ -4,7 +4,7 @@ import { setImmediate as endOfTurn } from "node:timers/promises"
 import { afterEach, vi } from "vitest"
 import * as Envelope from "../../src/relay/Envelope.ts"
 import { Member, Room, Sender } from "../../src/relay/Room.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 
 const MAX_LINE_BYTES = 65_536

@@ -16,7 +16,7 @@ import { RateLimiter } from "../../src/relay/RateLimiter.ts"
 import * as Session from "../../src/relay/Session.ts"
 import { ServerConfig, type Values } from "../../src/ServerConfig.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 
 type HyperParameters = NonNullable<NonNullable<Parameters<typeof ServerConfig.layerTest>[0]>["hyper_parameters"]>

@@ -106,7 +106,7 @@ describe("the range of Node.js versions that a package asks for", () => {
   ])("excludes Node.js 26.10.0 when it is %j", (range) => assert.isFalse(isInRange("26.10.0", range)))
 })
 
-describe("advisories of the registry", () => {
+describe("security advisories", () => {
   const report = (name: string, severity: string) =>
     JSON.stringify({
       auditReportVersion: 2,
@@ -136,7 +136,7 @@ describe("advisories of the registry", () => {
   })
 })
 
-describe("a package that is bundled", () => {
+describe("a bundled dependency", () => {
   const bundling = (license: string | undefined, files: Record<string, string>) =>
     Effect.map(Directory.make(), (root) => {
       const directory = join(root, "node_modules/@scope/other")
@@ -165,7 +165,7 @@ describe("a package that is bundled", () => {
     })
   )
 
-  it("is in the list beside the program", () => {
+  it("is listed beside the program", () => {
     const file = join(ROOT, "dist/THIRD-PARTY-LICENSES.txt")
     assert.isTrue(existsSync(file), `${dirname(file)} is built`)
     const text = readFileSync(file, "utf8")

@@ -5,7 +5,7 @@ import { targets } from "../../scripts/fuzz/targets/index.ts"
 
 const MUTATIONS = 3000
 
-describe.each(targets)("$name", (target) => {
+describe.each(targets)("the fuzz target $name", (target) => {
   it("holds for the whole corpus", () => {
     const corpus = corpusOf(target)
     assert.isAbove(corpus.size, 0)

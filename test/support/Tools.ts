@@ -19,7 +19,7 @@ export const run = (
     const child = execFile(
       command,
       args,
-      { timeout: Duration.toMillis(PATIENCE), ...options },
+      { timeout: Duration.toMillis(PATIENCE), maxBuffer: 1 << 26, ...options },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1
         resume(Effect.succeed({ code, stdout, stderr }))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Frames from "../../src/workers/Frames.ts"
-import * as arbitraries from "../support/arbitraries.ts"
+import * as arbitraries from "../support/Arbitraries.ts"
 
 const batch = Arbitrary.map(
   Arbitrary.all([Arbitrary.array(arbitraries.line, { maxLength: 3 }), arbitraries.int(0, 40_000)]),

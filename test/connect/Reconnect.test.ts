@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Cli from "../support/Cli.ts"
+import * as Ports from "../support/Ports.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as ConnectCli from "./ConnectCli.ts"
 import * as FakeServer from "./FakeServer.ts"
@@ -9,17 +10,18 @@ import * as FakeServer from "./FakeServer.ts"
 const joined = (server: Cli.Running, count: number) =>
   server.printed(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
 
-describe.concurrent("--retry", () => {
+describe.concurrent("connect --retry", () => {
   it.live("finds the server again after a restart, and says what it does", () =>
     Effect.gen(function* () {
-      const first = yield* Cli.listening()
-      const client = yield* ConnectCli.start(["--retry", "--listen", `:${first.port}`])
+      const port = yield* Ports.lasting
+      const first = yield* Cli.listening(["--port", `${port}`])
+      const client = yield* ConnectCli.start(["--retry", "--listen", `:${port}`])
       client.stdin.end()
       yield* joined(first, 1)
       first.process.kill("SIGTERM")
       yield* client.said(/the server closed it \(Server is shutting down\.\); next attempt in 0\.[23] s\n/)
       yield* first.exit
-      const second = yield* Cli.listening(["--port", String(first.port)])
+      const second = yield* Cli.listening(["--port", `${port}`])
       yield* client.said(/^connected [^]*\nconnected /)
       const other = yield* TcpClient.connect(second.port)
       yield* joined(second, 2)
@@ -34,7 +36,7 @@ describe.concurrent("--retry", () => {
       const client = yield* ConnectCli.start(["--retry", server.port])
       client.stdin.write("one\ntw")
       const first = yield* server.accepted
-      assert.strictEqual(yield* FakeServer.next(first), "one\ntw")
+      yield* FakeServer.gets(first, "one\ntw")
       first.resetAndDestroy()
       const second = yield* server.accepted
       client.stdin.end("o\nthree\n")

@@ -44,7 +44,7 @@ const collect = <A>(stream: Stream.Stream<A>) =>
 /** Waits until the server has read all that a client has sent. */
 const settled = (connection: MemoryConnection) => connection.until((self) => self.isAwaited)
 
-describe("clients", () => {
+describe("RelayServer.clients", () => {
   it.effect("shows who is there, since when, and what went in and out", () =>
     Effect.gen(function* () {
       const { connect, relay } = yield* start()
@@ -126,7 +126,7 @@ describe("clients", () => {
   )
 })
 
-describe("changes", () => {
+describe("RelayServer.changes", () => {
   it.effect("begins with those who are there, and ends with the server", () =>
     Effect.gen(function* () {
       const { connect, relay, stop } = yield* start({
@@ -164,7 +164,7 @@ describe("changes", () => {
   )
 })
 
-describe("messages", () => {
+describe("RelayServer.messages", () => {
   it.effect("are those relayed, whoever sent them, and no others", () =>
     Effect.gen(function* () {
       const { connect, relay, stop } = yield* start({ hyper_parameters: { rate_limit_msgs_per_minute: 2 } })
@@ -208,7 +208,7 @@ describe("messages", () => {
   )
 })
 
-describe("events", () => {
+describe("RelayServer.events", () => {
   it.effect("are changes and messages, in order", () =>
     Effect.gen(function* () {
       const { connect, relay, stop } = yield* start()
@@ -226,7 +226,7 @@ describe("events", () => {
   )
 })
 
-describe("broadcast", () => {
+describe("RelayServer.broadcast", () => {
   it.effect("reaches everybody, under the name given or the server's own, and the log", () =>
     Effect.gen(function* () {
       const { connect, log, relay } = yield* start({ port: 7000 })
@@ -276,7 +276,7 @@ describe("broadcast", () => {
   )
 })
 
-describe("send", () => {
+describe("RelayServer.send", () => {
   it.effect("brings a notice to one client", () =>
     Effect.gen(function* () {
       const { connect, relay } = yield* start()
@@ -309,7 +309,7 @@ describe("send", () => {
   )
 })
 
-describe("disconnect", () => {
+describe("RelayServer.disconnect", () => {
   it.effect("ends a client at once, after what is due to it", () =>
     Effect.gen(function* () {
       const { connect, log, relay } = yield* start()
@@ -379,7 +379,7 @@ describe("disconnect", () => {
   )
 })
 
-describe("quarantine", () => {
+describe("RelayServer.quarantine", () => {
   it.effect("is listed, added to and lifted", () =>
     Effect.gen(function* () {
       const { connect, log, relay } = yield* start({ hyper_parameters: { quarantine_cooldown_secs: 60 } })
@@ -444,7 +444,7 @@ describe("quarantine", () => {
   )
 })
 
-describe("stats", () => {
+describe("RelayServer.stats", () => {
   it.effect("count everything since the start, also of those who have left", () =>
     Effect.gen(function* () {
       const { connect, relay } = yield* start({ hyper_parameters: { rate_limit_msgs_per_minute: 2, max_clients: 2 } })
@@ -485,7 +485,7 @@ describe("stats", () => {
 class One extends Context.Service<One, RelayServer["Service"]>()("test/One") {}
 class Other extends Context.Service<Other, RelayServer["Service"]>()("test/Other") {}
 
-describe("stats of who has left", () => {
+describe("RelayServer.stats of clients that have left", () => {
   it.effect("have its backlog and its farewell in them", () =>
     Effect.gen(function* () {
       const { connect, relay } = yield* start()

@@ -27,7 +27,7 @@ const initOnTerminal = (cwd: string, answer: string) =>
 
 const read = (cwd: string, name: string) => readFileSync(join(cwd, name), "utf8")
 
-describe("init", () => {
+describe.concurrent("init", () => {
   it.live("writes a configuration that passes check without a remark, and that the server starts with", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make()
@@ -115,7 +115,7 @@ describe("init", () => {
   }
 })
 
-describe("the command line", () => {
+describe.concurrent("the command line", () => {
   it.live("suggests the command that was meant", () =>
     Effect.gen(function* () {
       const { code, output } = yield* run(["chekc"], process.cwd())

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { keys } from "../../src/ServerConfig.ts"
+import * as CheckCommand from "../support/CheckCommand.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 
@@ -16,13 +17,10 @@ const check = Effect.fnUntraced(function* (
 })
 
 /** The notes, as `<key>: <reason>`. */
-const notes = Effect.fnUntraced(function* (content: unknown, env: Record<string, string> = {}) {
-  const { stdout } = yield* check(content, { args: ["--json"], env })
-  const { notes } = JSON.parse(stdout) as { notes: ReadonlyArray<{ path: string; reason: string }> }
-  return notes.map(({ path, reason }) => `${path}: ${reason}`)
-})
+const notes = (content: unknown, env: Record<string, string> = {}) =>
+  Effect.map(CheckCommand.json(content, { env }), ({ notes }) => notes.map(({ path, reason }) => `${path}: ${reason}`))
 
-describe("check", () => {
+describe.concurrent("check", () => {
   it.live("prints every value and where it comes from, aligned, then warnings, then notes", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* check(
@@ -112,8 +110,8 @@ describe("check", () => {
   )
 })
 
-describe("a key without effect is noted", () => {
-  it.live("whichever source set it, unless it has its default", () =>
+describe("check notes a key without effect", () => {
+  it.effect("that any source has set, unless it has its default", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
         yield* notes(
@@ -128,7 +126,7 @@ describe("a key without effect is noted", () => {
     })
   )
 
-  it.live("when its profile, its switch or a stronger key makes it so", () =>
+  it.effect("because of its profile, its switch or a stronger key", () =>
     Effect.gen(function* () {
       const policy = {
         enable_throttle: false,
@@ -163,7 +161,7 @@ describe("a key without effect is noted", () => {
     })
   )
 
-  it.live("in the Python profile: everything of the protections, and nothing else", () =>
+  it.effect("in the Python profile, for all of the protections and nothing else", () =>
     Effect.gen(function* () {
       const found = yield* notes({
         version: "python",
@@ -190,7 +188,7 @@ describe("a key without effect is noted", () => {
     })
   )
 
-  it.live("when nothing is logged where it would show", () =>
+  it.effect("of the logger that shows nowhere", () =>
     Effect.gen(function* () {
       assert.sameMembers(
         yield* notes({ logger: { enable_console_log: false, console_log_format: "x", log_level: "INFO" } }),

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
 import * as Directory from "../support/Directory.ts"
-import { entries, ROOT } from "../support/Package.ts"
+import { entries, ROOT, TSC } from "../support/Package.ts"
 
 /** Declarations that public ones refer to are part of them. */
 const reachable = (root: string) => {
@@ -22,12 +22,11 @@ const reachable = (root: string) => {
 
 // Beside this file, in `api/`, are the declarations of the package without their comments. A change of the public types is a
 // change there, for review to see; `vitest -u` writes it.
-it.live("the public types are those in api/", () =>
+it.live("the public types of the package are those in test/package/api", () =>
   Effect.gen(function* () {
     const root = yield* Directory.make()
-    const tsc = join(ROOT, "scripts/tsc.ts")
     const options = ["--emitDeclarationOnly", "--sourceMap", "false", "--inlineSources", "false", "--removeComments"]
-    execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options, "--outDir", root])
+    execFileSync(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.build.json"), ...options, "--outDir", root])
     const paths = reachable(root)
     for (const path of paths) {
       yield* Effect.promise(() => expect(readFileSync(join(root, path), "utf8")).toMatchFileSnapshot(`api/${path}`))

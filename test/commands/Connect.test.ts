@@ -25,7 +25,7 @@ describe.concurrent("a pipe into connect", () => {
     })
   )
 
-  it.live("that is empty sends and prints nothing", () =>
+  it.live("sends and prints nothing when it is empty", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start([server.port])
@@ -53,7 +53,7 @@ describe.concurrent("a pipe into connect", () => {
 })
 
 describe.concurrent("a pipe out of connect", () => {
-  it.live("goes on with --listen, as JSON with --json, until Ctrl-C", () =>
+  it.live("goes on with --listen until Ctrl-C, as JSON with --json", () =>
     Effect.gen(function* () {
       const server = yield* Cli.listening()
       const client = yield* ConnectCli.start(["--json", "--listen", `127.0.0.1:${server.port}`])
@@ -103,14 +103,17 @@ describe.concurrent("a pipe out of connect", () => {
     })
   )
 
-  it.live("that nobody reads any more ends it quietly", () =>
+  it.live("ends connect quietly when nobody reads it any more", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
       const client = yield* ConnectCli.start([server.port], { read: false })
       const socket = yield* server.accepted
       client.stdout.destroy()
       socket.write("Warning: one\n")
-      yield* Effect.forkScoped(Effect.forever(Effect.sync(() => socket.write("Warning: more\n"))))
+      const more = Effect.callback<void>((resume) => {
+        socket.write("Warning: more\n", () => resume(Effect.void))
+      })
+      yield* Effect.forkScoped(Effect.forever(more))
       assert.strictEqual(yield* client.exit, 0)
       assert.strictEqual(client.err(), "")
     })
@@ -131,7 +134,7 @@ describe.concurrent("a pipe out of connect", () => {
   )
 })
 
-describe.concurrent("an exit code", () => {
+describe.concurrent("the exit code of connect", () => {
   it.live("is 2 when nobody listens, with one line that says so", () =>
     Effect.gen(function* () {
       const client = yield* ConnectCli.start(["localhost:1"])
@@ -188,7 +191,7 @@ describe.concurrent("an exit code", () => {
     })
   )
 
-  it.live("is 1 for an address that is none, and for --raw together with --json", () =>
+  it.live("is 1 for an invalid address, and for --raw together with --json", () =>
     Effect.gen(function* () {
       const address = yield* ConnectCli.start(["http://localhost"])
       assert.strictEqual(yield* address.exit, 1)

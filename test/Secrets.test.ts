@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { chmodSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { groupOf, nameOf, only } from "../src/ConfigPath.ts"
+import { groupOf, nameOf, only, valueAt } from "../src/ConfigPath.ts"
 import { ConfigReload } from "../src/ConfigReload.ts"
 import * as ConfigSources from "../src/ConfigSources.ts"
 import { notJson } from "../src/JsonMistake.ts"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../src/Secrets.ts"
 import { decode, defaults, keys, merge, withoutSecrets } from "../src/ServerConfig.ts"
+import * as CheckCommand from "./support/CheckCommand.ts"
 import * as Cli from "./support/Cli.ts"
 import * as Directory from "./support/Directory.ts"
 
@@ -62,7 +63,7 @@ it("there are secrets to hide", () => {
   assert.include(secretPaths, "admin.token")
 })
 
-describe.each(secretPaths)("%s is not shown", (path) => {
+describe.each(secretPaths)("the value of %s is not shown", (path) => {
   for (const [how, input] of Object.entries(written(path))) {
     it.effect(`written in a file: ${how}`, () =>
       Effect.gen(function* () {
@@ -144,34 +145,50 @@ describe.each(secretPaths)("%s is not shown", (path) => {
       assertHidden(JSON.stringify([lines, changes]))
     })
   )
+})
 
-  it.live("by check, as text and as JSON", () =>
+/** A configuration with a secret in every key that may have one. */
+const everySecret = (value: (path: string) => string): object =>
+  secretPaths.reduce<object>((config, path) => merge(config, only(path, value(path))), {})
+
+describe.concurrent("no secret of any key is shown", () => {
+  it.live.each(["text", "JSON"])("by check, as %s", (format) =>
     Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": only(path, valid(path, SECRET)) })
-      for (const args of [["check"], ["check", "--json"]]) {
-        const program = yield* Cli.start(args, { cwd, env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } })
-        assert.deepInclude(yield* program.exit, { code: 0 })
-        assert.include(program.stdout(), HIDDEN)
-        assertHidden(program.output())
+      const otlp = { endpoint: `https://user:${SECRET}@collector:4318` }
+      const cwd = yield* Directory.make({ "server.json": { ...everySecret((path) => valid(path, SECRET)), otlp } })
+      const args = format === "JSON" ? ["check", "--json"] : ["check"]
+      const program = yield* Cli.start(args, { cwd, env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } })
+      assert.deepInclude(yield* program.exit, { code: 0 })
+      const shown = program.stdout()
+      assert.include(shown, `https://${HIDDEN}@collector:4318`)
+      for (const path of secretPaths) {
+        const value =
+          format === "JSON"
+            ? String(valueAt(JSON.parse(shown).values, path))
+            : new RegExp(`^${path} .*$`, "m").exec(shown)
+        assert.include(String(value), HIDDEN, path)
       }
+      assertHidden(program.output())
     })
   )
 
   it.live("by a server that starts at DEBUG, is reloaded with mistakes, and stops", () =>
     Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": only(path, valid(path, SECRET)) })
+      const cwd = yield* Directory.make({ "server.json": everySecret((path) => valid(path, SECRET)) })
       const server = yield* Cli.listening([], { cwd })
-      for (const next of [
-        only(path, valid(path, OTHER)),
-        only(path, `${SECRET} ${OTHER}`),
-        only(groupOf(path), SECRET)
-      ]) {
-        const before = server.output().length
-        writeFileSync(join(cwd, "server.json"), JSON.stringify(next))
-        server.process.kill("SIGHUP")
-        yield* server.printed(
-          new RegExp(`^[^]{${before}}[^]*configuration(?::| not reloaded:)[^\\n]*(?:->|found)[^\\n]*\\n`)
-        )
+      for (const path of secretPaths) {
+        for (const next of [
+          only(path, valid(path, OTHER)),
+          only(path, `${SECRET} ${OTHER}`),
+          only(groupOf(path), SECRET)
+        ]) {
+          const before = server.output().length
+          writeFileSync(join(cwd, "server.json"), JSON.stringify(next))
+          server.process.kill("SIGHUP")
+          yield* server.printed(
+            new RegExp(`^[^]{${before}}[^]*configuration(?::| not reloaded:)[^\\n]*(?:->|found)[^\\n]*\\n`)
+          )
+        }
       }
       server.process.kill("SIGTERM")
       assert.deepInclude(yield* server.exit, { code: 0 })
@@ -179,16 +196,20 @@ describe.each(secretPaths)("%s is not shown", (path) => {
     })
   )
 
-  it.live("by a server that cannot start because of it", () =>
+  it.live("by a server that cannot start because of them", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make()
-      const variable = ConfigSources.variableOf(path)
-      for (const env of [{ [variable]: `${SECRET} ${OTHER}` }, { [`${variable}X`]: SECRET }] as const) {
-        const program = yield* Cli.start([], { cwd, env: env as Record<string, string> })
-        assert.deepInclude(yield* program.exit, { code: 1 })
-        assert.include(program.output(), variable)
-        assertHidden(program.output())
-      }
+      const variables = secretPaths.map(ConfigSources.variableOf)
+      const env = Object.fromEntries(
+        variables.flatMap((name) => [
+          [name, `${SECRET} ${OTHER}`],
+          [`${name}X`, SECRET]
+        ])
+      )
+      const program = yield* Cli.start([], { cwd, env })
+      assert.deepInclude(yield* program.exit, { code: 1 })
+      for (const name of Object.keys(env)) assert.include(program.output(), `${name}: expected`)
+      assertHidden(program.output())
     })
   )
 })
@@ -209,7 +230,7 @@ describe("passwords in URLs are not shown", () => {
     assert.strictEqual(withoutCredentials(text), shown)
   })
 
-  it.live("by check, by the reports of mistakes, nor by a reload", () =>
+  it.effect("by the reports of mistakes, nor by a reload", () =>
     Effect.gen(function* () {
       const good = { otlp: { endpoint: `https://user:${SECRET}@collector:4318` } }
       for (const endpoint of [
@@ -219,13 +240,6 @@ describe("passwords in URLs are not shown", () => {
         [good.otlp.endpoint]
       ]) {
         assertHidden(yield* saidOf({ flags: [{ name: "--x", path: "otlp.endpoint", value: endpoint }] }))
-      }
-      const cwd = yield* Directory.make({ "server.json": good })
-      for (const args of [["check"], ["check", "--json"]]) {
-        const program = yield* Cli.start(args, { cwd })
-        assert.deepInclude(yield* program.exit, { code: 0 })
-        assert.include(program.stdout(), `https://${HIDDEN}@collector:4318`)
-        assertHidden(program.output())
       }
       const lines: Array<string> = []
       const { restart } = yield* Effect.flatMap(ConfigReload, ({ apply }) => apply(defaults)).pipe(
@@ -254,15 +268,10 @@ it.effect("a variable with a token of digits is no number, nor one with null a t
 )
 
 describe.skipIf(process.platform === "win32")("a secret in a file that everybody can read", () => {
-  const warnings = Effect.fnUntraced(function* (content: object, mode: number, env: Record<string, string> = {}) {
-    const cwd = yield* Directory.make({ "server.json": content })
-    chmodSync(join(cwd, "server.json"), mode)
-    const program = yield* Cli.start(["check", "--json"], { cwd, env })
-    assert.deepInclude(yield* program.exit, { code: 0 })
-    return JSON.parse(program.stdout()).warnings as ReadonlyArray<string>
-  })
+  const warnings = (content: object, mode: number, env: Record<string, string> = {}) =>
+    Effect.map(CheckCommand.json(content, { env, mode }), ({ warnings }) => warnings)
 
-  it.live("is warned of by check, and only then", () =>
+  it.effect("is warned of by check, and only then", () =>
     Effect.gen(function* () {
       const secret = { admin: { token: SECRET } }
       assert.deepStrictEqual(yield* warnings(secret, 0o644), [

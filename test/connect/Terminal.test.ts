@@ -4,7 +4,7 @@ import * as ConnectCli from "./ConnectCli.ts"
 import * as FakeServer from "./FakeServer.ts"
 
 describe.skipIf(ConnectCli.noTerminal !== undefined)(
-  `on a terminal${ConnectCli.noTerminal === undefined ? "" : ` (skipped: ${ConnectCli.noTerminal})`}`,
+  `connect on a terminal${ConnectCli.noTerminal === undefined ? "" : ` (skipped: ${ConnectCli.noTerminal})`}`,
   { concurrent: true },
   () => {
     const envelope = (content: string) => `{"remote_addr":"10.0.0.1:5","content":${JSON.stringify(content)}}\n`
@@ -17,7 +17,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
       return { ...client, server, socket }
     })
 
-    it.live("what arrives is shown above the line that is being typed, and leaves it alone", () =>
+    it.live("shows what arrives above the line that is being typed, and leaves that line alone", () =>
       Effect.gen(function* () {
         const { screen, shows, socket, type } = yield* chatting()
         yield* type("half a li")
@@ -25,13 +25,13 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
         socket.write(envelope("hello") + envelope("again"))
         yield* shows(/\n10\.0\.0\.1:5 {2}hello\n10\.0\.0\.1:5 {2}again\n> half a li$/)
         yield* type("ne\r")
-        assert.strictEqual(yield* FakeServer.next(socket), "half a line\n")
+        yield* FakeServer.gets(socket, "half a line\n")
         yield* shows(/\n> half a line\n>$/)
         assert.lengthOf(screen().split("\n"), 5)
       })
     )
 
-    it.live("a line longer than the terminal is wide stays whole, the cursor where it was", () =>
+    it.live("keeps a line longer than the terminal is wide whole, and the cursor where it was", () =>
       Effect.gen(function* () {
         const { shows, socket, type } = yield* chatting()
         const long = "0123456789".repeat(13)
@@ -44,21 +44,21 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
         socket.write(envelope("two"))
         yield* shows(/one\n10\.0\.0\.1:5 {2}two\n> [0-9]{58}\n[0-9]{60}\n[0-9]{12}$/)
         yield* type("X\r")
-        assert.strictEqual(yield* FakeServer.next(socket), `X${long}\n`)
+        yield* FakeServer.gets(socket, `X${long}\n`)
       })
     )
 
-    it.live("lines can be edited, and recalled with the arrow keys", () =>
+    it.live("lets lines be edited, and recalled with the arrow keys", () =>
       Effect.gen(function* () {
         const { socket, type } = yield* chatting()
         yield* type("helo\u001b[Dl\r")
-        assert.strictEqual(yield* FakeServer.next(socket), "hello\n")
+        yield* FakeServer.gets(socket, "hello\n")
         yield* type("\u001b[A, world\r")
-        assert.strictEqual(yield* FakeServer.next(socket), "hello, world\n")
+        yield* FakeServer.gets(socket, "hello, world\n")
       })
     )
 
-    it.live("there are colours, but for NO_COLOR, and none that others send", () =>
+    it.live("has colours unless NO_COLOR is set, and none that others send", () =>
       Effect.gen(function* () {
         const line = `${envelope("\u001b[31m\u009b31mred")}Warning: slow down.\n`
         const colored = yield* chatting()
@@ -73,7 +73,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
       })
     )
 
-    it.live("Ctrl-D leaves when all is sent, and nothing of the prompt stays", () =>
+    it.live("leaves on Ctrl-D when all is sent, and takes its prompt away", () =>
       Effect.gen(function* () {
         const { exit, screen, socket, type } = yield* chatting()
         yield* type("bye\r\u0004")
@@ -84,7 +84,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
       })
     )
 
-    it.live("Ctrl-C leaves at once, in the middle of a line too", () =>
+    it.live("leaves at once on Ctrl-C, in the middle of a line too", () =>
       Effect.gen(function* () {
         const { exit, shows, socket, type } = yield* chatting()
         yield* type("never sent")
@@ -95,7 +95,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
       })
     )
 
-    it.live("what is typed while the server is away is sent when it is back, and Ctrl-D does not wait for it", () =>
+    it.live("sends what was typed while the server was away when it is back, and does not wait for it on Ctrl-D", () =>
       Effect.gen(function* () {
         const { exit, server, shows, socket, type } = yield* chatting(["--retry"])
         yield* type("typing")
@@ -107,7 +107,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
         yield* shows(/goes on/)
         yield* server.reopen
         const second = yield* server.accepted
-        assert.strictEqual(yield* FakeServer.next(second), "typing goes on\n")
+        yield* FakeServer.gets(second, "typing goes on\n")
         yield* server.close
         second.resetAndDestroy()
         yield* shows(/goes on[^]*connected[^]*nobody listens there/)
@@ -116,13 +116,13 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
       })
     )
 
-    it.live("that is dumb everything works without editing", () =>
+    it.live("works without editing if the terminal is dumb", () =>
       Effect.gen(function* () {
         const server = yield* FakeServer.fakeServer
         const client = yield* ConnectCli.startOnTerminal([server.port], { env: { TERM: "dumb" } })
         const socket = yield* server.accepted
         yield* client.type("hello\n")
-        assert.strictEqual(yield* FakeServer.next(socket), "hello\n")
+        yield* FakeServer.gets(socket, "hello\n")
         socket.write(envelope("hi"))
         yield* client.shows(/\n10\.0\.0\.1:5 {2}hi$/)
         assert.notInclude(client.output(), "\u001b")

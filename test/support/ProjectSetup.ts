@@ -1,0 +1,135 @@
+/**
+ * What all tests of the package share, made once before them: a user's project that has installed it, and what the compiler
+ * says of every program in it.
+ */
+import { execFile } from "node:child_process"
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import type { TestProject } from "vitest/node"
+import { examples, snippets } from "./Documented.ts"
+import { entries, manifest, ROOT, TSC } from "./Package.ts"
+
+/** What `npm pack --json` says. */
+interface Packed {
+  readonly filename: string
+  readonly size: number
+  readonly unpackedSize: number
+  readonly files: ReadonlyArray<{ readonly path: string; readonly size: number }>
+}
+
+/** How a project may look for modules. */
+const RESOLUTIONS = {
+  NodeNext: { module: "NodeNext" },
+  bundler: { module: "ESNext", moduleResolution: "bundler" }
+} as const
+
+export type Resolution = keyof typeof RESOLUTIONS
+
+export interface Installed {
+  /** The project. */
+  readonly directory: string
+  readonly packed: Packed
+  /** What the compiler says, by the file it says it of; "" for what is wrong with no file. */
+  readonly diagnostics: Readonly<Record<Resolution, Readonly<Record<string, string>>>>
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    project: Installed
+  }
+}
+
+/** What a user's project has beside the package: its peers, and what examples are checked and tested with. */
+const INSTALLED = ["effect", "@effect/platform-node", "@effect/vitest", "@types/node", "vitest"]
+
+/** A program that uses the package, and one that uses it wrongly. */
+const SERVER = `
+  import * as Console from "effect/Console"
+  import * as Effect from "effect/Effect"
+  import * as Layer from "effect/Layer"
+  import { RelayLogger } from "${manifest.name}/RelayLogger"
+  import { RelayServer } from "${manifest.name}/RelayServer"
+  import { ServerConfig } from "${manifest.name}/ServerConfig"
+
+  const Relay = RelayServer.layerConfig.pipe(
+    Layer.provide(RelayLogger.layerSilent),
+    Layer.provide(ServerConfig.layerValue({ port: 0 }))
+  )
+
+  await Effect.runPromise(
+    Effect.gen(function* () {
+      const { address } = yield* RelayServer
+      yield* Console.log(\`\${address.host}:\${address.port}\`)
+    }).pipe(Effect.provide(Relay))
+  )`
+
+const PROGRAMS: Readonly<Record<string, string>> = {
+  "imports.ts": entries.map(({ specifier }, i) => `export * as m${i} from "${specifier}"\n`).join(""),
+  "server.ts": SERVER,
+  "wrong.ts": SERVER.replace("address.port", "address.prot"),
+  ...Object.fromEntries([...snippets, ...examples].map(({ code, file }) => [file, code]))
+}
+
+const run = (cwd: string, command: string, args: ReadonlyArray<string>) =>
+  new Promise<{ readonly isSuccess: boolean; readonly stdout: string; readonly stderr: string }>((resolve) => {
+    execFile(command, args, { cwd, maxBuffer: 1 << 26 }, (error, stdout, stderr) =>
+      resolve({ isSuccess: error === null, stdout, stderr })
+    )
+  })
+
+const npm = async (cwd: string, args: ReadonlyArray<string>) => {
+  const options = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--no-update-notifier"]
+  const { isSuccess, stderr, stdout } = await run(cwd, "npm", [...args, ...options])
+  if (!isSuccess) throw new Error(`npm ${args[0]}: ${stderr}`)
+  return stdout
+}
+
+/** Checks the types of all programs, those of their libraries included. */
+const check = async (directory: string, resolution: Resolution) => {
+  const config = `tsconfig.${resolution}.json`
+  const compilerOptions = {
+    ...RESOLUTIONS[resolution],
+    target: "ES2022",
+    types: ["node"],
+    strict: true,
+    noEmit: true,
+    allowImportingTsExtensions: true
+  }
+  writeFileSync(join(directory, config), JSON.stringify({ compilerOptions, files: Object.keys(PROGRAMS) }))
+  const { stderr, stdout } = await run(directory, process.execPath, [TSC, "-p", config, "--pretty", "false"])
+  const found: Record<string, string> = stderr === "" ? {} : { "": stderr }
+  let file = ""
+  for (const line of stdout.split("\n").filter((line) => line !== "")) {
+    // What follows a diagnostic and explains it is indented.
+    if (!line.startsWith(" ")) file = /^(.+?)\(\d+,\d+\): /.exec(line)?.[1] ?? ""
+    found[file] = `${found[file] ?? ""}${line}\n`
+  }
+  return found
+}
+
+/**
+ * Nothing comes from a registry: whatever the project needs beside the package are links into this checkout, which npm cannot
+ * make (its `file:` fails on packages that are themselves installed), so it is told to leave the peers alone.
+ */
+export default async ({ provide }: TestProject): Promise<() => void> => {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), "summoner-project-")))
+  const remove = () => rmSync(directory, { recursive: true, force: true })
+  try {
+    writeFileSync(join(directory, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }))
+    for (const [file, code] of Object.entries(PROGRAMS)) writeFileSync(join(directory, file), code)
+    const [packed] = JSON.parse(await npm(ROOT, ["pack", "--json", "--pack-destination", directory])) as [Packed]
+    await npm(directory, ["install", "--legacy-peer-deps", `./${packed.filename}`])
+    for (const name of INSTALLED) {
+      const link = join(directory, "node_modules", name)
+      mkdirSync(dirname(link), { recursive: true })
+      symlinkSync(join(ROOT, "node_modules", name), link)
+    }
+    const [NodeNext, bundler] = await Promise.all([check(directory, "NodeNext"), check(directory, "bundler")])
+    provide("project", { directory, packed, diagnostics: { NodeNext, bundler } })
+  } catch (cause) {
+    remove()
+    throw cause
+  }
+  return remove
+}
