@@ -73,7 +73,9 @@ describe.skipIf(!hasCompiler || process.platform !== "linux")("the load generato
   const run = async (fault: Parameters<typeof startRelay>[0]) => {
     const server = await startRelay(fault)
     const { port } = server.address() as Net.AddressInfo
-    const load = "--receivers 3 --senders 2 --size 300 --json --count 300 --rate 3000 --timeout 1 --settle 0"
+    // Seconds in which nothing arrives: only a fault may take as long.
+    const timeout = fault === undefined ? 120 : 2
+    const load = `--receivers 3 --senders 2 --size 300 --json --count 300 --rate 3000 --timeout ${timeout} --settle 0`
     try {
       return await new Promise<{ readonly code: number; readonly counts: Record<string, number> }>((resolve) => {
         execFile(fanbench, ["--port", String(port), ...load.split(" ")], (error, output) => {

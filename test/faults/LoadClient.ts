@@ -5,12 +5,15 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import { PATIENCE } from "../support/patience.ts"
 
 export interface Options {
   /** Bytes of every numbered line, without its line feed. */
   readonly lineBytes: number
   /** Whether it reads from the start; else once `read` is called. */
   readonly reads?: boolean
+  /** Where the server listens, `127.0.0.1` by default. */
+  readonly host?: string
 }
 
 const SEQUENCE_DIGITS = 9
@@ -161,8 +164,16 @@ export class LoadClient {
     return 1
   }
 
+  /** Sends numbered lines and waits until a reader has them: it never falls behind. */
+  sendInStep(lines: number, reader: LoadClient): Effect.Effect<void> {
+    return Effect.andThen(
+      this.sendFast(lines),
+      Effect.suspend(() => reader.until((self) => self.from(this).next >= this.sent, "the lines of this round"))
+    )
+  }
+
   /** Waits until something is true of this client. */
-  until(condition: (self: this) => boolean, what: string, patienceMillis = 20_000): Effect.Effect<void> {
+  until(condition: (self: this) => boolean, what: string): Effect.Effect<void> {
     const fail = (why: string) => Effect.die(new Error(`${why} for ${what}: ${this.#state()}`))
     const wait = Effect.callback<void>((resume) => {
       const isSettled = () => {
@@ -176,7 +187,7 @@ export class LoadClient {
       return Effect.sync(() => this.#watchers.delete(isSettled))
     })
     return Effect.timeoutOrElse(wait, {
-      duration: patienceMillis,
+      duration: PATIENCE,
       orElse: () => fail("waited too long")
     })
   }
@@ -290,7 +301,7 @@ const readDigits = (bytes: Buffer, offset: number, digits: number) => {
 export const connect = (port: number, options: Options): Effect.Effect<LoadClient, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<LoadClient>((resume) => {
-      const socket = Net.connect({ port, host: "127.0.0.1", noDelay: true })
+      const socket = Net.connect({ port, host: options.host ?? "127.0.0.1", noDelay: true })
       if (options.reads === false) socket.pause()
       socket.once("connect", () => resume(Effect.succeed(new LoadClient(socket, options))))
       socket.once("error", (error) => resume(Effect.die(error)))
@@ -303,18 +314,23 @@ export const connectMany = (port: number, count: number, options: Options) =>
   Effect.forEach(Array.from({ length: count }), () => connect(port, options), { concurrency: 50 })
 
 /** Waits until the server has let all of them in: a witness hears from everybody. */
-export const gathered = Effect.fnUntraced(function* (clients: ReadonlyArray<LoadClient>, witness: LoadClient) {
-  for (let rounds = 0; rounds < 50; rounds++) {
-    const missing = clients.filter((client) => client !== witness && !witness.knows(client))
-    if (missing.length === 0) return
-    for (const client of missing) client.socket.write(`${GREETING}\n`)
-    yield* Effect.timeoutOption(
-      witness.until((self) => missing.every((client) => self.knows(client)), "greetings"),
-      "300 millis"
-    )
-  }
-  return yield* Effect.die(new Error("the server does not let everybody in"))
-})
+export const gathered = Effect.fnUntraced(
+  function* (clients: ReadonlyArray<LoadClient>, witness: LoadClient) {
+    while (true) {
+      const missing = clients.filter((client) => client !== witness && !witness.knows(client))
+      if (missing.length === 0) return
+      for (const client of missing) client.socket.write(`${GREETING}\n`)
+      yield* Effect.timeoutOption(
+        witness.until((self) => missing.every((client) => self.knows(client)), "greetings"),
+        "300 millis"
+      )
+    }
+  },
+  Effect.timeoutOrElse({
+    duration: PATIENCE,
+    orElse: () => Effect.die(new Error("the server does not let everybody in"))
+  })
+)
 
 /** Lines of `sender` that `reader` got, and that it got all of them once and in order. */
 export const complete = (reader: LoadClient, sender: LoadClient) => {

@@ -1,11 +1,12 @@
 /** The built program with a `server.json` that turns off every protection that is not under test. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Cli from "../support/Cli.ts"
+import { PATIENCE } from "../support/patience.ts"
 
 export interface Options {
   /** `hyper_parameters` of the subject. */
@@ -51,30 +52,52 @@ export const talkative = Effect.fnUntraced(function* (
   return { ...program, pid: program.process.pid!, cwd, args }
 })
 
-/** Logs warnings only, so that logging costs nothing and what it printed stays short. */
+/** Logs warnings only once it listens, so that logging costs nothing and what it printed stays short. */
 export const quiet = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Relay, never, Scope.Scope> {
-  const cwd = yield* configured({ logger: { log_level: "WARNING" }, ...options })
+  const relay = yield* talkative(options)
+  const file = join(relay.cwd, "server.json")
+  writeFileSync(file, readFileSync(file, "utf8").replace('"INFO"', '"WARNING"'))
+  relay.process.kill("SIGHUP")
+  yield* relay.printed(/logger\.log_level: "INFO" -> "WARNING"/)
+  return relay
+})
+
+/** Logs every line as JSON to a file, and nothing on the console. */
+export const filed = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<Relay & { readonly file: string }, never, Scope.Scope> {
+  const logger = {
+    log_level: "INFO",
+    enable_console_log: false,
+    enable_file_log: true,
+    enable_json_log: true,
+    max_file_size: 1_000_000_000
+  }
+  const cwd = yield* configured({ logger, ...options })
   const args = ["--config", "server.json"]
-  const port = yield* Effect.eventually(freePort)
-  const program = yield* Cli.start([...args, "--port", String(port)], { cwd, ...setup(options) })
-  const ended = Effect.flatMap(program.exit, () => Effect.die(new Error(`it ended: ${program.output()}`)))
-  yield* Effect.raceFirst(reachable(port), ended)
-  return { ...program, port, pid: program.process.pid!, cwd, args }
+  const program = yield* Cli.start([...args, "--port", "0"], { cwd })
+  const file = join(cwd, "MyServer.log")
+  const port = () => (existsSync(file) ? /listening on \S*:(\d+)/.exec(readFileSync(file, "utf8"))?.[1] : undefined)
+  yield* eventually(
+    () => port() !== undefined,
+    () => `a log that says where the server listens; it printed ${program.output()}`
+  )
+  return { ...program, port: Number(port()), pid: program.process.pid!, cwd, args, file }
 })
 
 const setup = ({ setup }: Options) => (setup === undefined ? {} : { setup })
 
-/** Waits until somebody listens on the port. */
-export const reachable = (port: number) =>
+/** Waits until a server listens on the port. */
+export const reachable = (port: number, host = "127.0.0.1") =>
   Effect.callback<void, string>((resume) => {
-    const socket = Net.connect(port, "127.0.0.1")
+    const socket = Net.connect(port, host)
     socket.once("error", (error) => resume(Effect.fail(error.message)))
     socket.once("connect", () => socket.end())
     socket.once("end", () => resume(Effect.void)).resume()
   }).pipe(
     Effect.tapError(() => Effect.sleep("20 millis")),
     Effect.eventually,
-    Effect.timeoutOrElse({ duration: "15 seconds", orElse: () => Effect.die(new Error(`nobody listens on ${port}`)) })
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`nobody listens on ${port}`)) })
   )
 
 /** Waits for something that nothing announces. */
@@ -82,16 +105,8 @@ export const eventually = (condition: () => boolean, what: () => string) =>
   Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.tapError(() => Effect.sleep("20 millis")),
     Effect.eventually,
-    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error(`never: ${what()}`)) })
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`never: ${what()}`)) })
   )
-
-/** A port below those that the kernel gives to outgoing connections. */
-const freePort = Effect.callback<number, unknown>((resume) => {
-  const port = 20_000 + Math.floor(Math.random() * 12_000)
-  const probe = Net.createServer()
-  probe.once("error", (error) => resume(Effect.fail(error)))
-  probe.listen(port, "127.0.0.1", () => probe.close(() => resume(Effect.succeed(port))))
-})
 
 /** Prints what a test has measured. */
 export const measured = (fault: string, values: Record<string, number | string>) =>

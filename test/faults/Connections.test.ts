@@ -16,7 +16,7 @@ const whole = (lines: number) => ({ lines, missing: 0, disordered: 0, damaged: 0
 describe("connections that are reset", () => {
   itMeasures("leak neither descriptors nor memory, and cost no innocent client a line", () =>
     Effect.gen(function* () {
-      const { connections, millis } = form.resets
+      const { connections } = form.resets
       const relay = yield* Relay.talkative()
       const innocent = yield* LoadClient.connectMany(relay.port, 5, { lineBytes: 100 })
       yield* LoadClient.gathered(innocent, innocent[0]!)
@@ -38,9 +38,10 @@ describe("connections that are reset", () => {
         })
       yield* Effect.forEach(
         Array.from({ length: connections }, (_, i) => i),
-        (i) => Effect.andThen(Effect.sleep((i * millis) / connections), reset(i)),
-        { concurrency: "unbounded" }
+        reset,
+        { concurrency: 20 }
       )
+      yield* innocent[0]!.until((self) => self.lines > 0, "lines of the innocent")
       yield* Fiber.interrupt(talking)
       yield* Relay.eventually(
         () => descriptors(relay.pid).length === before,
@@ -67,7 +68,7 @@ describe("connections that are reset", () => {
     })
   )
 
-  itMeasures("all at once in mid-broadcast, leave the others' lines whole", () =>
+  itMeasures("all at once in mid-broadcast leave the lines of the others whole", () =>
     Effect.gen(function* () {
       const { lines, storm } = form.resets
       const lineBytes = 200
@@ -78,11 +79,11 @@ describe("connections that are reset", () => {
       const before = descriptors(relay.pid).length
       const victims = yield* LoadClient.connectMany(relay.port, storm, { lineBytes })
       yield* LoadClient.gathered(victims, innocent[0]!)
-      const sending = yield* Effect.forkScoped(sender.sendFast(lines))
+      const sending = yield* Effect.forkScoped(sender.sendFast(lines / 2))
       yield* innocent[0]!.until((self) => self.from(sender).lines > lines / 4, "a quarter of the lines")
       for (const victim of victims) victim.socket.resetAndDestroy()
-      assert.isBelow(innocent[0]!.from(sender).lines, lines)
       yield* Fiber.join(sending)
+      yield* sender.sendFast(lines / 2)
       for (const reader of innocent) {
         yield* reader.until((self) => self.from(sender).next >= lines, "all lines")
         assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
@@ -181,7 +182,7 @@ const whenLimited = (name: string, limit: (pid: number) => number) =>
   )
 
 describe("out of file descriptors", () => {
-  itMeasures("refuses a crowd, serves who is connected, and lets others in again", () =>
+  itMeasures("the server refuses a crowd, serves connected clients, and accepts again later", () =>
     Effect.gen(function* () {
       const relay = yield* Relay.talkative({ setup: "ulimit -n 64" })
       const a = yield* TcpClient.connect(relay.port)
@@ -202,8 +203,8 @@ describe("out of file descriptors", () => {
     })
   )
 
-  whenLimited("stops accepting when not even a refusal is possible, and begins again", () => 10)
-  whenLimited("stops accepting when there is no descriptor left, and begins again", (pid) => lowestFree(pid))
+  whenLimited("the server stops accepting when not even a refusal is possible, and begins again", () => 10)
+  whenLimited("the server stops accepting when there is no descriptor left, and begins again", (pid) => lowestFree(pid))
 })
 
 /** The number that the next descriptor of the process would have. */
@@ -215,7 +216,7 @@ const lowestFree = (pid: number) => {
 }
 
 describe("a crowd", () => {
-  itMeasures("hears everybody, in order", () =>
+  itMeasures("of clients that all speak hears every line, in order", () =>
     Effect.gen(function* () {
       const { clients: count, lines } = form.crowd
       const relay = yield* Relay.quiet()
@@ -225,7 +226,7 @@ describe("a crowd", () => {
       const start = performance.now()
       for (const client of clients) for (let i = 0; i < lines; i++) client.send(1)
       for (const reader of clients) {
-        yield* reader.until((self) => self.lines >= lines * (count - 1), "everybody's lines", form.timeout)
+        yield* reader.until((self) => self.lines >= lines * (count - 1), "everybody's lines")
         for (const sender of clients) {
           if (sender !== reader) assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
         }
@@ -243,7 +244,7 @@ describe("a crowd", () => {
 })
 
 describe("a full server", () => {
-  it.live("tells who is refused, and has a place again when somebody leaves", () =>
+  it.live("tells a client that it is refused, and lets one in again when another leaves", () =>
     Effect.gen(function* () {
       const relay = yield* Relay.talkative({ limits: { max_clients: 2 } })
       const a = yield* TcpClient.connect(relay.port)

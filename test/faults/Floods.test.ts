@@ -6,7 +6,7 @@ import * as Http from "node:http"
 import * as Tls from "node:tls"
 import { Worker } from "node:worker_threads"
 import * as TcpClient from "../support/TcpClient.ts"
-import type { Outcome, Task } from "./floodWorker.ts"
+import type { Outcome, Task } from "./FloodWorker.ts"
 import * as form from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
 import { itMeasures, watchMemory } from "./Proc.ts"
@@ -16,7 +16,7 @@ import * as Relay from "./Relay.ts"
 const flood = (task: Task) =>
   Effect.gen(function* () {
     const worker = yield* Effect.acquireRelease(
-      Effect.sync(() => new Worker(new URL("./floodWorker.ts", import.meta.url), { workerData: task })),
+      Effect.sync(() => new Worker(new URL("./FloodWorker.ts", import.meta.url), { workerData: task })),
       (worker) => Effect.promise(() => worker.terminate())
     )
     return yield* Effect.callback<Outcome>((resume) => {
@@ -63,7 +63,7 @@ const bystanders = Effect.fnUntraced(function* (port: number) {
 })
 
 describe("a flood over the rate limit", () => {
-  itMeasures("leaves bystanders alone", () =>
+  itMeasures("disturbs no bystander", () =>
     Effect.gen(function* () {
       const { bytes, lineBytes, linesPerMinute } = form.flood
       const relay = yield* Relay.quiet({ limits: { rate_limit_msgs_per_minute: linesPerMinute } })

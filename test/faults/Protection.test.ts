@@ -43,21 +43,26 @@ const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
 )
 
 describe("a client disconnected by backpressure", () => {
-  it.live("is kept out by its IP address, until the cooldown is over", () =>
+  it.live("is kept out by its IP address, which keeps out no other", () =>
     Effect.gen(function* () {
-      const { a, b, relay } = yield* crowded({ quarantine_cooldown_secs: 2 })
-      const start = performance.now()
+      const { relay } = yield* crowded({ quarantine_cooldown_secs: 100_000 })
       const refused = yield* TcpClient.connect(relay.port)
       const notice = yield* refused.rest
       assert.strictEqual(notice.length, 1)
-      assert.include([1, 2], Number(QUARANTINED.exec(notice[0]!)?.[1]))
+      const seconds = Number(QUARANTINED.exec(notice[0]!)?.[1])
+      assert.isAtMost(seconds, 100_000)
+      assert.isAbove(seconds, 99_000)
       const elsewhere = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
       yield* joined(relay, elsewhere)
+    })
+  )
+
+  it.live("is let in again once the cooldown is over", () =>
+    Effect.gen(function* () {
+      const { a, b, relay } = yield* crowded({ quarantine_cooldown_secs: 1 })
+      // Back in, and in a room small enough to speak in.
       a.socket.end()
       yield* relay.printed(new RegExp(`${a.address} disconnected`))
-      // Back in, and in a room small enough to speak in.
-      elsewhere.socket.end()
-      yield* relay.printed(new RegExp(`${elsewhere.address} disconnected`))
       while (true) {
         const again = yield* TcpClient.connect(relay.port)
         const isIn = yield* Effect.raceFirst(
@@ -65,20 +70,19 @@ describe("a client disconnected by backpressure", () => {
           Effect.andThen(again.rest, Effect.succeed(false))
         )
         if (!isIn) {
-          yield* Effect.sleep("50 millis")
+          // A connection that is tried more often may be reset instead of told.
+          yield* Effect.sleep("100 millis")
           continue
         }
         again.send("back\n")
         assert.strictEqual(yield* b.line, TcpClient.envelope(again, "back"))
         break
       }
-      // The stay began a little before we saw its first notice.
-      assert.isAbove(performance.now() - start, 1500)
     })
   )
 
   it.live.skipIf(!hasIpv6)(
-    `is the same one on a dual-stack socket${hasIpv6 ? "" : " (skipped: there is no IPv6)"}`,
+    `is kept out by its IPv4 address on a dual-stack socket, too${hasIpv6 ? "" : " (skipped: there is no IPv6)"}`,
     () =>
       Effect.gen(function* () {
         const { relay } = yield* crowded({}, "::")
@@ -130,33 +134,30 @@ describe("the budget of the rate limit", () => {
   }
 })
 
-describe("a burst above the throttle threshold", () => {
-  it.live("takes a delay for each line but the first, and nobody else notices", () =>
+describe("a burst of lines above the throttle threshold", () => {
+  const throttling = (throttle_delay_ms: number) =>
+    Relay.talkative({
+      limits: {
+        throttle_delay_ms,
+        backpressure_policy: { throttle_threshold: 1, enable_flow_control: false, enable_disconnect: false }
+      }
+    })
+
+  it.live("takes a delay for each line but the first", () =>
     Effect.gen(function* () {
       const { delayMillis, lines } = form.burst
-      const relay = yield* Relay.talkative({
-        limits: {
-          throttle_delay_ms: delayMillis,
-          backpressure_policy: { throttle_threshold: 1, enable_flow_control: false, enable_disconnect: false }
-        }
-      })
+      const relay = yield* throttling(delayMillis)
       const reader = yield* TcpClient.connect(relay.port)
+      yield* joined(relay, reader)
       const sender = yield* TcpClient.connect(relay.port)
-      const other = yield* TcpClient.connect(relay.port)
-      yield* joined(relay, other)
       const contents = Array.from({ length: lines }, (_, i) => `line ${i}`)
       const start = performance.now()
       sender.send(contents.map((content) => `${content}\n`).join(""))
-      assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, contents[0]!))
-      other.send("me\n")
-      const seen = yield* reader.lines(lines)
-      const took = performance.now() - start
-      const fromOther = seen.indexOf(TcpClient.envelope(other, "me"))
-      assert.strictEqual(fromOther, 0)
       assert.deepStrictEqual(
-        seen.filter((_, i) => i !== fromOther),
-        contents.slice(1).map((content) => TcpClient.envelope(sender, content))
+        yield* reader.lines(lines),
+        contents.map((content) => TcpClient.envelope(sender, content))
       )
+      const took = performance.now() - start
       yield* Relay.measured("a throttled burst", {
         lines,
         "took (ms)": took,
@@ -164,6 +165,21 @@ describe("a burst above the throttle threshold", () => {
       })
       // Node's timers may ring up to a millisecond early.
       assert.isAtLeast(took, (lines - 1) * (delayMillis - 1))
+    })
+  )
+
+  it.live("does not delay the lines of another sender", () =>
+    Effect.gen(function* () {
+      const relay = yield* throttling(600_000)
+      const reader = yield* TcpClient.connect(relay.port)
+      yield* joined(relay, reader)
+      const sender = yield* TcpClient.connect(relay.port)
+      const other = yield* TcpClient.connect(relay.port)
+      yield* joined(relay, other)
+      sender.send("one\ntwo\n")
+      assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "one"))
+      other.send("me\n")
+      assert.strictEqual(yield* reader.line, TcpClient.envelope(other, "me"))
     })
   )
 

@@ -17,9 +17,9 @@ const assertBeginning = (client: LoadClient.LoadClient, sender: LoadClient.LoadC
 }
 
 /** A room of clients that read and clients that never do, under steady load. */
-const neverReading = (fault: string, count: number, lines: number) =>
+const neverReading = (fault: string, count: number, atLeast: number) =>
   Effect.gen(function* () {
-    const { lineBytes, limits, linesPerSecond, readers: readerCount } = form.stalled
+    const { lineBytes, limits, readers: readerCount } = form.stalled
     const relay = yield* Relay.quiet({ limits: { slow_consumer: limits } })
     const sender = yield* LoadClient.connect(relay.port, { lineBytes })
     const readers = yield* LoadClient.connectMany(relay.port, readerCount, { lineBytes })
@@ -27,12 +27,17 @@ const neverReading = (fault: string, count: number, lines: number) =>
     yield* LoadClient.gathered([sender, ...readers.slice(1), ...deaf], readers[0]!)
     const memory = watchMemory(relay.pid)
 
-    yield* sender.sendEvenly(lines, linesPerSecond)
-    yield* Effect.forEach(readers, (reader) =>
-      reader.until((self) => self.from(sender).next >= lines, "all lines of the sender")
-    )
+    const isEvicted = (client: LoadClient.LoadClient) =>
+      new RegExp(`127\\.0\\.0\\.1:${client.port} disconnected: reading too slowly`).test(relay.output())
+    // As many bytes as it takes: the kernel takes more or less of them first.
+    while (sender.sent < atLeast || !deaf.every(isEvicted)) {
+      yield* sender.sendFast(form.stalled.round)
+      yield* Effect.forEach(readers, (reader) =>
+        reader.until((self) => self.from(sender).next >= sender.sent, "all lines of the sender")
+      )
+    }
     for (const reader of readers) {
-      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(sender.sent))
       assert.deepStrictEqual(reader.notices, [])
       assert.isFalse(reader.ended)
     }
@@ -47,15 +52,12 @@ const neverReading = (fault: string, count: number, lines: number) =>
     assert.isBelow(growth, limits.hard_limit_bytes + form.bounds.slackBytes + count * form.bounds.bytesPerClient)
     assert.isBelow(worst, form.bounds.stalledDeliveryMillis)
 
-    yield* Effect.forEach(deaf, (client) =>
-      relay.printed(new RegExp(`127\\.0\\.0\\.1:${client.port} disconnected: reading too slowly`))
-    )
     assert.notInclude(relay.output(), "quarantined")
     return { relay, readers }
   })
 
 describe("a client that never reads", () => {
-  itMeasures("delays the others by no more than the grace, and is evicted", () =>
+  itMeasures("does not hold up the others, and is evicted", () =>
     Effect.gen(function* () {
       const { readers, relay } = yield* neverReading("one never reads", 1, form.stalled.lines)
       // The client was disconnected, not quarantined.
@@ -64,14 +66,14 @@ describe("a client that never reads", () => {
     })
   )
 
-  itMeasures("costs no more memory when there are a hundred of them", () =>
+  itMeasures("costs hardly more memory when there are a hundred of them", () =>
     neverReading("a hundred never read", form.stalled.many, form.stalled.manyLines)
   )
 
-  itMeasures("delays the others by no more than its own grace when many stop reading one after another", () =>
+  itMeasures("does not hold up the others when many stop reading one after another", () =>
     Effect.gen(function* () {
-      const { lineBytes, linesPerSecond } = form.stalled
-      const { clients, everyLines, graceMillis, lines } = form.takingTurns
+      const { lineBytes } = form.stalled
+      const { clients, everyLines, graceMillis } = form.takingTurns
       const relay = yield* Relay.quiet()
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const reader = yield* LoadClient.connect(relay.port, { lineBytes })
@@ -82,10 +84,9 @@ describe("a client that never reads", () => {
           if (other.lines >= i * everyLines) other.pause()
         })
       }
-      yield* sender.sendEvenly(lines, linesPerSecond)
-      yield* reader.until((self) => self.from(sender).next >= lines, "all lines of the sender")
-      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
-      assert.isAbove(new Set(relay.output().match(/\S+ slow$/gm)).size, clients / 2)
+      const slow = () => new Set(relay.output().match(/\S+ slow$/gm)).size
+      while (slow() <= clients / 2) yield* sender.sendInStep(everyLines, reader)
+      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(sender.sent))
       yield* Relay.measured("many stop reading one after another", {
         "latest delivery (ms)": reader.worstMillis,
         "p99 (ms)": reader.percentile(0.99)
@@ -94,11 +95,11 @@ describe("a client that never reads", () => {
     })
   )
 
-  itMeasures("is told why it goes, behind whole lines, if it reads again in time", () =>
+  itMeasures("is told why it is disconnected, behind whole lines, if it reads again in time", () =>
     Effect.gen(function* () {
       const lineBytes = 8000
       const relay = yield* Relay.quiet({
-        limits: { shutdown_grace_ms: 10_000, slow_consumer: form.dropping.limits }
+        limits: { shutdown_grace_ms: 600_000, slow_consumer: form.dropping.limits }
       })
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const reader = yield* LoadClient.connect(relay.port, { lineBytes })
@@ -115,27 +116,27 @@ describe("a client that never reads", () => {
 })
 
 describe("an agent that pauses", () => {
-  itMeasures("gets every message, in order, and holds nobody up", () =>
+  itMeasures("gets every message, in order, and does not hold up the others", () =>
     Effect.gen(function* () {
-      const { lineBytes, lines, linesPerSecond } = form.pause
+      const { lineBytes, lines } = form.pause
       const relay = yield* Relay.quiet()
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const reader = yield* LoadClient.connect(relay.port, { lineBytes })
       const agent = yield* LoadClient.connect(relay.port, { lineBytes })
       yield* LoadClient.gathered([sender, agent], reader)
       agent.pause()
-      yield* sender.sendEvenly(lines, linesPerSecond)
-      yield* reader.until((self) => self.from(sender).next >= lines, "all lines at the reader")
-      // Without this, the kernel would have held everything, and the server nothing.
-      assert.match(relay.output(), new RegExp(`127\\.0\\.0\\.1:${agent.port} slow`))
-      assert.isBelow(agent.lines, lines / 2)
+      // Before that, the kernel holds everything, and the server nothing.
+      const isSlow = () => relay.output().includes(`127.0.0.1:${agent.port} slow`)
+      while (!isSlow()) yield* sender.sendInStep(form.pause.round, reader)
+      yield* sender.sendInStep(lines, reader)
+      assert.isAbove(sender.sent - agent.lines, lines)
       agent.read()
-      yield* agent.until((self) => self.from(sender).next >= lines, "all lines at the agent")
-      assert.deepStrictEqual(LoadClient.complete(agent, sender), whole(lines))
-      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
+      yield* agent.until((self) => self.from(sender).next >= sender.sent, "all lines at the agent")
+      assert.deepStrictEqual(LoadClient.complete(agent, sender), whole(sender.sent))
+      assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(sender.sent))
       assert.deepStrictEqual(agent.notices, [])
       yield* Relay.measured("an agent pauses", {
-        "pause (s)": lines / linesPerSecond,
+        "lines while it paused": sender.sent - lines,
         "latest delivery to others (ms)": reader.worstMillis
       })
       assert.isBelow(reader.worstMillis, form.bounds.stalledDeliveryMillis)
@@ -147,15 +148,16 @@ describe("a backlog at the hard limit", () => {
   for (const policy of ["drop_oldest", "drop_newest"] as const) {
     itMeasures(`loses whole messages, which are counted, with ${policy}`, () =>
       Effect.gen(function* () {
-        const { limits, lineBytes, lines } = form.dropping
+        const { limits, lineBytes } = form.dropping
         const relay = yield* Relay.quiet({ limits: { slow_consumer: { policy, ...limits } } })
         const sender = yield* LoadClient.connect(relay.port, { lineBytes })
         const reader = yield* LoadClient.connect(relay.port, { lineBytes })
         const sleeper = yield* LoadClient.connect(relay.port, { lineBytes, reads: false })
         yield* LoadClient.gathered([sender, sleeper], reader)
         const memory = watchMemory(relay.pid)
-        yield* sender.sendFast(lines)
-        yield* reader.until((self) => self.from(sender).next >= lines, "all lines at the reader")
+        while (!/messages dropped/.test(relay.output())) yield* sender.sendInStep(form.dropping.round, reader)
+        yield* sender.sendInStep(form.dropping.lines, reader)
+        const lines = sender.sent
         assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
 
         sleeper.read()
@@ -209,9 +211,7 @@ describe("the fastest possible sender", () => {
       const memory = watchMemory(relay.pid)
       const start = performance.now()
       yield* sender.sendFast(lines)
-      yield* Effect.forEach(readers, (reader) =>
-        reader.until((self) => self.from(sender).next >= lines, "all lines", form.timeout)
-      )
+      yield* Effect.forEach(readers, (reader) => reader.until((self) => self.from(sender).next >= lines, "all lines"))
       const seconds = (performance.now() - start) / 1000
       for (const reader of readers) assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
       const { peak } = memory()
