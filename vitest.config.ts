@@ -10,7 +10,7 @@ const PACKAGE = ["test/package/**/*.test.ts", "test/docs/snippets.test.ts", "tes
 
 /** Real components and built programs beside the relay. */
 const COMPONENTS = [
-  "test/bus/nats.test.ts",
+  "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
   "test/deploy/**/*.test.ts",
   "test/e2e/**/*.test.ts",

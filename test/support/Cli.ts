@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { PATIENCE } from "./patience.ts"
 
 /** The built program. */
 export const PROGRAM = fileURLToPath(new URL("../../dist/cli.js", import.meta.url))
@@ -34,8 +35,6 @@ export interface Running {
   /** Waits for the end of the process. */
   readonly exit: Effect.Effect<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
-
-const PATIENCE = "15 seconds"
 
 /** Starts the built program; it is gone when the scope closes. */
 export const start = Effect.fnUntraced(function* (

@@ -5,6 +5,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import { PATIENCE } from "./patience.ts"
 
 /** A client on a real socket: what a person with `nc` has. */
 export interface TcpClient {
@@ -12,14 +13,12 @@ export interface TcpClient {
   readonly address: string
   readonly socket: Net.Socket
   readonly send: (text: string | Uint8Array) => void
-  /** The next line, without its line feed; fails the test after a few seconds. */
+  /** The next line, without its line feed; fails the test after a long time. */
   readonly line: Effect.Effect<string>
   readonly lines: (count: number) => Effect.Effect<Array<string>>
   /** Waits until the server has ended its side; what came before it. */
   readonly rest: Effect.Effect<Array<string>>
 }
-
-const PATIENCE = "10 seconds"
 
 const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
   Effect.timeoutOrElse(effect, {

@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { createHash, randomBytes } from "node:crypto"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import { PATIENCE } from "./patience.ts"
 
 /** A client that is no library: it sees every frame, and sends whatever a test wants. */
 export interface WebSocketClient {
@@ -16,7 +17,7 @@ export interface WebSocketClient {
   readonly answer: string
   /** Sends a text message in one frame. */
   readonly send: (text: string) => void
-  /** The payload of the next text frame; fails the test after a few seconds. */
+  /** The payload of the next text frame; fails the test after a long time. */
   readonly line: Effect.Effect<string>
   readonly lines: (count: number) => Effect.Effect<Array<string>>
   /** The payload of the next pong. */
@@ -47,8 +48,6 @@ export const BINARY = 2
 export const CLOSE = 8
 export const PING = 9
 export const PONG = 10
-
-const PATIENCE = "10 seconds"
 
 const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
   Effect.timeoutOrElse(effect, {
