@@ -18,7 +18,7 @@ const COMPONENTS = [
 ]
 
 /** They fill the machine, and look at what a process needs of it. */
-const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/workers.test.ts"]
+const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/Workers.test.ts"]
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
