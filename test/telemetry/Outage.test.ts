@@ -41,19 +41,21 @@ let unanswered = 0
 let endlessBytes = 0
 
 /** Nothing is read ahead: every byte was asked for. */
-const counted = (body: ReadableStream<Uint8Array>) =>
-  body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>(
-      {
-        transform: (chunk, controller) => {
-          endlessBytes += chunk.length
-          controller.enqueue(chunk)
-        }
+const counted = (body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> => {
+  const reader = body.getReader()
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const { done, value } = await reader.read()
+        if (done) return controller.close()
+        endlessBytes += value.length
+        controller.enqueue(value)
       },
-      { highWaterMark: 0 },
-      { highWaterMark: 0 }
-    )
+      cancel: (reason) => reader.cancel(reason)
+    },
+    { highWaterMark: 0 }
   )
+}
 
 /** The real one, counted, so that a test clock can wait for the network. */
 const countedFetch: typeof fetch = async (input, init) => {
