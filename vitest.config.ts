@@ -10,7 +10,7 @@ const PACKAGE = ["test/package/**/*.test.ts", "test/docs/Snippets.test.ts", "tes
 
 /** Real components and built programs beside the relay. */
 const COMPONENTS = [
-  "test/bus/nats.test.ts",
+  "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
   "test/deploy/**/*.test.ts",
   "test/e2e/**/*.test.ts",
@@ -18,7 +18,7 @@ const COMPONENTS = [
 ]
 
 /** They fill the machine, and look at what a process needs of it. */
-const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/workers.test.ts"]
+const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/Workers.test.ts"]
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes

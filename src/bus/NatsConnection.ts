@@ -1,4 +1,5 @@
 import type { ConnectionOptions, NatsConnection, PermissionViolationError } from "@nats-io/transport-node"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { formatProblem } from "../ConfigReport.ts"
@@ -15,8 +16,10 @@ export type Options = ServerConfig["Service"]["cluster"]["nats"]
 /** How long a server may take to accept a connection, and then to say what it allows, in milliseconds. */
 export const CONNECT_MILLIS = 2000
 
-/** Time between two questions whether the server is still there, in milliseconds, and how many may be unanswered. */
-const PING_MILLIS = 2000
+/** Time between two questions whether the server is still there, in milliseconds. */
+export const PingMillis = Context.Reference<number>("summoner-server/bus/PingMillis", { defaultValue: () => 2000 })
+
+/** How many of these questions may be unanswered. */
 const UNANSWERED_PINGS = 3
 
 /** The first and the longest pause between two attempts at a server, in milliseconds. */
@@ -61,7 +64,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     name: nameOf(options),
     noEcho: true,
     timeout: CONNECT_MILLIS,
-    pingInterval: PING_MILLIS,
+    pingInterval: yield* PingMillis,
     maxPingOut: UNANSWERED_PINGS,
     reconnect: true,
     maxReconnectAttempts: -1,

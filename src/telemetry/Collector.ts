@@ -49,8 +49,10 @@ const MAX_ANSWER_BYTES = 65_536
 /** For so long nothing must have failed before the log says that all is well again: a collector that comes and goes is one outage. */
 const HEALTHY_MILLIS = 30_000
 
-/** How long the end of the server waits for the collector. One that is known not to take anything is not waited for. */
-const FLUSH_MILLIS = 500
+/** How long the end of the server waits for the collector, in milliseconds. A collector that is known to be away is not waited for. */
+export const FlushMillis = Context.Reference<number>("summoner-server/telemetry/FlushMillis", {
+  defaultValue: () => 500
+})
 
 /** How the collector takes one signal. */
 class Channel {
@@ -79,6 +81,7 @@ interface Problem {
 /** A client for one collector, which logs where its maker does. */
 export const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
+  const flushMillis = yield* FlushMillis
   // A collector that takes nothing is one line, however many processes export to it.
   const loggers = (yield* Supervised) ? new Set<never>() : yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
@@ -232,7 +235,7 @@ export const make = Effect.gen(function* () {
         return Effect.andThen(flush, idle.await)
       }).pipe(
         Effect.interruptible,
-        Effect.timeoutOption(FLUSH_MILLIS),
+        Effect.timeoutOption(flushMillis),
         Effect.andThen(
           Effect.sync(() => {
             for (const channel of all) channel.closed.openUnsafe()

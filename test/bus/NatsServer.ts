@@ -3,13 +3,16 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import * as Net from "node:net"
+import * as Loopback from "../support/Loopback.ts"
 
 export const isInstalled = spawnSync("nats-server", ["--version"]).status === 0
 
-export interface NatsServer {
-  readonly port: number
+export interface NatsServer extends Loopback.Address {
+  /** `host:port` */
+  readonly server: string
   readonly url: string
+  /** What it has logged. */
+  readonly output: () => string
   /** Ends the process at once. */
   readonly kill: Effect.Effect<void>
   /** Starts it again, on the same port. */
@@ -22,34 +25,25 @@ export interface NatsServer {
 }
 
 export interface Options {
-  readonly host?: string
+  /** Where it listens, if that is not an address of its own. */
+  readonly address?: Loopback.Address
   /** Its working directory. */
   readonly cwd?: string
   /** Of the command: `ip netns exec …`. */
   readonly prefix?: ReadonlyArray<string>
 }
 
-/** A port below those that the kernel gives to outgoing connections. */
-export const freePort: Effect.Effect<number> = Effect.eventually(
-  Effect.callback<number, unknown>((resume) => {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const probe = Net.createServer()
-    probe.once("error", (error) => resume(Effect.fail(error)))
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resume(Effect.succeed(port))))
-  })
-)
-
 /**
- * A server that is not started yet; it is gone when the scope closes.
+ * A server that is not started yet, at an address that it keeps; it is gone when the scope closes.
  *
- * @param port where it will listen
  * @param args of the program, beside its address
  */
 export const make = Effect.fnUntraced(function* (
-  port: number,
   args: ReadonlyArray<string> = [],
-  { cwd, host = "127.0.0.1", prefix = [] }: Options = {}
+  { address = Loopback.address(), cwd, prefix = [] }: Options = {}
 ): Effect.fn.Return<NatsServer, never, Scope.Scope> {
+  const { host, port } = address
+  let output = ""
   let process: ChildProcess | undefined
   const kill = Effect.promise(async () => {
     if (process === undefined) return
@@ -62,11 +56,11 @@ export const make = Effect.fnUntraced(function* (
     const [program, ...rest] = [...prefix, "nats-server", "-a", host, "-p", String(port), ...args]
     const started = spawn(program!, rest, { cwd, stdio: ["ignore", "ignore", "pipe"] })
     process = started
-    let output = ""
+    const before = output.length
     await new Promise<void>((resolve, reject) => {
       started.stderr.setEncoding("utf8").on("data", (text: string) => {
         output += text
-        if (output.includes("Server is ready")) resolve()
+        if (output.includes("Server is ready", before)) resolve()
       })
       started.once("error", reject)
       started.once("exit", () => reject(new Error(`nats-server has ended:\n${output}`)))
@@ -75,8 +69,11 @@ export const make = Effect.fnUntraced(function* (
   const signal = (name: NodeJS.Signals) => Effect.sync(() => void process?.kill(name))
   yield* Effect.addFinalizer(() => kill)
   return {
+    host,
     port,
+    server: `${host}:${port}`,
     url: `nats://${host}:${port}`,
+    output: () => output,
     kill,
     start,
     freeze: signal("SIGSTOP"),
@@ -85,29 +82,23 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** A server on a free port. */
-export const started = Effect.fnUntraced(function* (args: ReadonlyArray<string> = []) {
-  const server = yield* make(yield* freePort, args)
+/** A server that runs. */
+export const started = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], options: Options = {}) {
+  const server = yield* make(args, options)
   yield* server.start
   return server
 })
 
 /** Several that are one. */
 export const cluster = Effect.fnUntraced(function* (size: number) {
-  const ports = yield* Effect.forEach(Array.from({ length: size }), () => freePort)
-  const routes = yield* Effect.forEach(Array.from({ length: size }), () => freePort)
-  return yield* Effect.forEach(ports, (port, i) =>
+  const routes = Array.from({ length: size }, () => {
+    const { host, port } = Loopback.address()
+    return `${host}:${port}`
+  })
+  return yield* Effect.forEach(routes, (route) =>
     Effect.gen(function* () {
-      const others = routes.map((route) => `nats-route://127.0.0.1:${route}`).join(",")
-      const server = yield* make(port, [
-        "--cluster_name",
-        "test",
-        "--cluster",
-        `nats://127.0.0.1:${routes[i]}`,
-        "--routes",
-        others
-      ])
-      yield* server.start
+      const others = routes.map((other) => `nats-route://${other}`).join(",")
+      const server = yield* started(["--cluster_name", "test", "--cluster", `nats://${route}`, "--routes", others])
       return server
     })
   )

@@ -1,6 +1,9 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Http from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import type * as Loopback from "./Loopback.ts"
+import { PATIENCE } from "./patience.ts"
 
 type Attributes = Readonly<Record<string, unknown>>
 
@@ -45,7 +48,7 @@ export interface Collector {
   readonly spans: ReadonlyArray<Span>
   readonly metrics: ReadonlyMap<string, unknown>
   readonly resources: ReadonlyArray<Attributes>
-  /** Waits until it is so, which is looked at after each request; fails the test after a few seconds. */
+  /** Waits until it is so, which is looked at after each request; fails the test after a long time. */
   readonly until: (what: string, condition: () => boolean) => Effect.Effect<void>
 }
 
@@ -92,7 +95,7 @@ const valueOf = (value: Value | undefined): unknown =>
 const attributesOf = (list: List): Attributes => Object.fromEntries(list.map(({ key, value }) => [key, valueOf(value)]))
 
 /** Starts a collector; it is gone when the scope closes. */
-export const start = Effect.fnUntraced(function* (port = 0) {
+export const start = Effect.fnUntraced(function* ({ host, port }: Loopback.Address = { host: "127.0.0.1", port: 0 }) {
   const requests: Array<Request> = []
   const cut: Array<number> = []
   const logs: Array<LogRecord> = []
@@ -156,7 +159,7 @@ export const start = Effect.fnUntraced(function* (port = 0) {
   })
   yield* Effect.acquireRelease(
     Effect.callback<void>((resume) => {
-      server.listen(port, "127.0.0.1", () => resume(Effect.void))
+      server.listen(port, host, () => resume(Effect.void))
     }),
     () =>
       Effect.callback<void>((resume) => {
@@ -165,7 +168,7 @@ export const start = Effect.fnUntraced(function* (port = 0) {
       })
   )
   const collector: Collector = {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://${host}:${(server.address() as AddressInfo).port}`,
     answer: () => ({ status: 200 }),
     cut,
     requests,
@@ -176,7 +179,8 @@ export const start = Effect.fnUntraced(function* (port = 0) {
     until: (what, condition) =>
       Effect.callback<void>((resume) => {
         // Not Effect's clock, which tests may hold.
-        const timer = setTimeout(() => resume(Effect.die(new Error(`waited too long for ${what}`))), 10_000)
+        const hang = () => resume(Effect.die(new Error(`waited too long for ${what}`)))
+        const timer = setTimeout(hang, Duration.toMillis(PATIENCE))
         const look = () => {
           if (condition()) resume(Effect.void)
         }

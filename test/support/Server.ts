@@ -27,11 +27,15 @@ export const start = Effect.fnUntraced(function* (input: object) {
   return { relay, port: relay.address.port, lines, reload }
 })
 
-/** Waits until something is the case for which there is no event to wait for. */
-export const until = (condition: () => boolean) =>
+/**
+ * Waits until something is the case for which there is no event to wait for.
+ *
+ * @param state says what is the case instead, if that is for ever
+ */
+export const until = (condition: () => boolean, state = () => String(condition)) =>
   Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.retry(Schedule.spaced("5 millis")),
-    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error("waited too long")) })
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`waited too long: ${state()}`)) })
   )
 
 /** What of a log is more than information. */

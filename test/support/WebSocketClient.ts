@@ -17,7 +17,7 @@ export interface WebSocketClient {
   readonly answer: string
   /** Sends a text message in one frame. */
   readonly send: (text: string) => void
-  /** The payload of the next text frame; fails the test after a few seconds. */
+  /** The payload of the next text frame; fails the test after a long time. */
   readonly line: Effect.Effect<string>
   readonly lines: (count: number) => Effect.Effect<Array<string>>
   /** The payload of the next pong. */

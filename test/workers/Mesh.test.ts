@@ -13,13 +13,9 @@ import { Mesh } from "../../src/workers/Mesh.ts"
 import { Roll } from "../../src/workers/Roll.ts"
 import * as SharedPlaces from "../../src/workers/SharedPlaces.ts"
 import * as Directory from "../support/Directory.ts"
+import { until } from "../support/Server.ts"
 
 const LIMITS: LinkLimits = { soft_limit_bytes: 65_536, hard_limit_bytes: 1_048_576 }
-
-const until = (holds: () => boolean) =>
-  Effect.gen(function* () {
-    while (!holds()) yield* Effect.sleep(5)
-  }).pipe(Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("waited too long")) }))
 
 /** Workers without processes of their own. `leave` ends one. */
 const party = Effect.gen(function* () {
@@ -185,7 +181,12 @@ describe("Mesh", () => {
       const a = yield* enter(1)
       // One that is there and does not answer, as if it were stopped.
       const silent: Array<Net.Socket> = []
-      const server = Net.createServer((socket) => silent.push(socket))
+      /** What it says to those that call, once it does: its number. */
+      let hello: number | undefined
+      const server = Net.createServer((socket) => {
+        silent.push(socket)
+        if (hello !== undefined) socket.write(Frames.encode(Frames.HELLO, "secret 0", hello))
+      })
       yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
       yield* Effect.callback<void>((resume) => void server.listen(join(directory, "0.sock"), () => resume(Effect.void)))
       a.others.call([0, 1])
@@ -193,22 +194,24 @@ describe("Mesh", () => {
       assert.deepStrictEqual(a.mesh.missingUnsafe(), [])
       yield* until(() => a.mesh.missingUnsafe().length > 0)
       assert.deepStrictEqual(a.mesh.missingUnsafe(), [0])
-      yield* until(() => silent.length === 2)
-      const late = silent[1]!
-      late.write(Frames.encode(Frames.HELLO, "secret 0", 7))
+      hello = 7
       yield* until(() => linksOf(a.mesh).length === 1)
       assert.deepStrictEqual(a.mesh.missingUnsafe(), [])
       // What it says while the link is cut is missed, and counted.
-      late.destroy()
-      yield* until(() => silent.length === 3)
-      silent[2]!.write(Frames.encode(Frames.HELLO, "secret 0", 9))
-      yield* until(() => linksOf(a.mesh).length === 1)
+      hello = 9
+      silent.at(-1)!.destroy()
+      yield* until(() => a.mesh.statsUnsafe().lost > 0)
       assert.strictEqual(a.mesh.statsUnsafe().lost, 2)
+      assert.deepStrictEqual(linksOf(a.mesh), [0])
       a.others.call([1])
-      silent[2]!.destroy()
+      const calls = silent.length
+      silent.at(-1)!.destroy()
       yield* until(() => linksOf(a.mesh).length === 0)
-      yield* Effect.sleep(50)
-      assert.strictEqual(silent.length, 3)
+      // A call would have been accepted before this one.
+      const marker = Net.connect(join(directory, "0.sock"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => marker.destroy()))
+      yield* until(() => silent.length > calls)
+      assert.strictEqual(silent.length, calls + 1)
     })
   )
 
@@ -219,15 +222,19 @@ describe("Mesh", () => {
       const a = yield* enter(1, limits)
       const other = yield* dial(directory)
       let bytes = 0
+      let markers = 0
       const reader = new Frames.FrameReader(({ content, kind }) => {
         if (kind === Frames.BATCH) bytes += content.length
+        else if (kind === Frames.CONTROL) markers++
       })
       other.on("data", (chunk: Buffer) => reader.push(chunk))
       yield* until(() => linksOf(a.mesh).length === 1)
       const content = "x".repeat(9999)
       for (let i = 0; i < 1000; i++) a.publish(content)
-      yield* until(() => bytes >= 1024 * 1024)
-      yield* Effect.sleep(50)
+      // Comes after all that was sent before.
+      a.mesh.tellUnsafe(Frames.CONTROL, "marker")
+      yield* until(() => markers > 0)
+      assert.isAtLeast(bytes, 1024 * 1024)
       assert.isBelow(bytes, 1070 * 1024)
       assert.isTrue(a.mesh.isSlowUnsafe())
       // Told that it takes some time, senders are told again to wait.

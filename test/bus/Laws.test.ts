@@ -78,7 +78,7 @@ describe("a room over several processes", () => {
           }
         }
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: 50 } }
   )
 
   it.effect("hands lines of other processes to a client with one write a turn, together with those of its own", () =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -10,11 +11,16 @@ import * as Tracer from "effect/Tracer"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { type DeepPartial, ServerConfig, type Values } from "../../src/ServerConfig.ts"
+import { FlushMillis } from "../../src/telemetry/Collector.ts"
 import { layerConfig, Telemetry } from "../../src/telemetry/Telemetry.ts"
 import { version } from "../../src/version.ts"
 import manifest from "../../package.json" with { type: "json" }
 import * as Collector from "../support/Collector.ts"
+import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+
+/** Nothing is given up when the server ends: the machine may be slow. */
+const PATIENT = Layer.succeed(FlushMillis, Duration.toMillis(PATIENCE))
 
 const run = Effect.fnUntraced(function* (
   overrides: DeepPartial<Values>,
@@ -23,6 +29,7 @@ const run = Effect.fnUntraced(function* (
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* RelayServer.layerConfig.pipe(
     Layer.provideMerge(layerConfig("bright.server")),
+    Layer.provide(PATIENT),
     Layer.provideMerge(ServerConfig.layerTest({ port: 0, ...overrides })),
     Layer.provideMerge(logger),
     Layer.buildWithScope(scope)
@@ -33,12 +40,12 @@ const run = Effect.fnUntraced(function* (
 
 const named = (collector: Collector.Collector, name: string) => collector.spans.filter((span) => span.name === name)
 
-describe("what is exported", () => {
-  it("is of this version", () => {
+describe("an export", () => {
+  it("names the version of the package", () => {
     assert.strictEqual(version, manifest.version)
   })
 
-  it.live("logs, metrics and traces, with the name of the server", () =>
+  it.live("has logs, metrics and traces, with the name of the server", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.start()
       const { context, port, stop } = yield* run({ otlp: { endpoint: collector.endpoint } })
@@ -73,54 +80,56 @@ describe("what is exported", () => {
     })
   )
 
-  it.live("a connection: where from, what happened, how much, and why it ended; its log lines belong to it", () =>
-    Effect.gen(function* () {
-      const collector = yield* Collector.start()
-      const { port, stop } = yield* run({
-        otlp: { endpoint: collector.endpoint },
-        hyper_parameters: { rate_limit_msgs_per_minute: 5, max_line_bytes: 256 }
+  it.live(
+    "has a span for each connection: where from, what happened, how much, and why it ended; its log lines belong to it",
+    () =>
+      Effect.gen(function* () {
+        const collector = yield* Collector.start()
+        const { port, stop } = yield* run({
+          otlp: { endpoint: collector.endpoint },
+          hyper_parameters: { rate_limit_msgs_per_minute: 5, max_line_bytes: 256 }
+        })
+        const client = yield* TcpClient.connect(port)
+        const text = `${"a\n".repeat(10)}${"b".repeat(1000)}\n`
+        client.send(text)
+        client.socket.end()
+        yield* client.rest
+        yield* stop
+        const [span] = named(collector, "connection")
+        assert.strictEqual(span!.kind, 2)
+        assert.isUndefined(span!.parentSpanId)
+        assert.deepStrictEqual(span!.status, { code: 1 })
+        const { "summoner.bytes.sent": sent, ...attributes } = span!.attributes
+        assert.isAbove(Number(sent), 5 * 60)
+        assert.deepStrictEqual(attributes, {
+          "client.address": "127.0.0.1",
+          "client.port": Number(client.address.split(":")[1]),
+          "network.transport": "tcp",
+          "summoner.disconnect.reason": "closed by the client",
+          "summoner.lines.received": 11,
+          "summoner.lines.sent": 0,
+          "summoner.bytes.received": text.length
+        })
+        assert.deepStrictEqual(
+          span!.events.map(({ attributes, name }) => [name, attributes["count"]]),
+          [
+            ["rate limited", 5],
+            ["oversized", 1]
+          ]
+        )
+        const lines = collector.logs.filter(({ traceId }) => traceId === span!.traceId)
+        assert.deepStrictEqual(
+          lines.map(({ body, severity }) => `${severity} ${String(body).replace(client.address, "X")}`),
+          [
+            "Info X connected (1 client)",
+            "Warn X rate limited 5 times, oversized",
+            "Info X disconnected: closed by the client (0 clients)"
+          ]
+        )
       })
-      const client = yield* TcpClient.connect(port)
-      const text = `${"a\n".repeat(10)}${"b".repeat(1000)}\n`
-      client.send(text)
-      client.socket.end()
-      yield* client.rest
-      yield* stop
-      const [span] = named(collector, "connection")
-      assert.strictEqual(span!.kind, 2)
-      assert.isUndefined(span!.parentSpanId)
-      assert.deepStrictEqual(span!.status, { code: 1 })
-      const { "summoner.bytes.sent": sent, ...attributes } = span!.attributes
-      assert.isAbove(Number(sent), 5 * 60)
-      assert.deepStrictEqual(attributes, {
-        "client.address": "127.0.0.1",
-        "client.port": Number(client.address.split(":")[1]),
-        "network.transport": "tcp",
-        "summoner.disconnect.reason": "closed by the client",
-        "summoner.lines.received": 11,
-        "summoner.lines.sent": 0,
-        "summoner.bytes.received": text.length
-      })
-      assert.deepStrictEqual(
-        span!.events.map(({ attributes, name }) => [name, attributes["count"]]),
-        [
-          ["rate limited", 5],
-          ["oversized", 1]
-        ]
-      )
-      const lines = collector.logs.filter(({ traceId }) => traceId === span!.traceId)
-      assert.deepStrictEqual(
-        lines.map(({ body, severity }) => `${severity} ${String(body).replace(client.address, "X")}`),
-        [
-          "Info X connected (1 client)",
-          "Warn X rate limited 5 times, oversized",
-          "Info X disconnected: closed by the client (0 clients)"
-        ]
-      )
-    })
   )
 
-  it.live("an end that is a warning, as an error of the span", () =>
+  it.live("has a connection that ended with a warning as a span with an error", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.start()
       const { port, stop } = yield* run({
@@ -141,7 +150,7 @@ describe("what is exported", () => {
     })
   )
 
-  it.live("nothing per message, and nothing of what it says", () =>
+  it.live("has nothing for each message, and nothing of its content", () =>
     Effect.gen(function* () {
       const exported = Effect.fnUntraced(function* (messages: number) {
         const collector = yield* Collector.start()
@@ -166,7 +175,7 @@ describe("what is exported", () => {
     })
   )
 
-  it.live("what the log level lets through, also if nothing is written here", () =>
+  it.live("has the log records that the level lets through, even if none is written here", () =>
     Effect.gen(function* () {
       for (const [log_level, expected] of [
         ["DEBUG", ["d", "i", "w"]],
@@ -187,7 +196,7 @@ describe("what is exported", () => {
     })
   )
 
-  it.live("to a path of the endpoint, with its credentials in a header", () =>
+  it.live("goes to a path below that of the endpoint, with the credentials in a header", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.start()
       const url = `${collector.endpoint.replace("//", "//me:p%40ss@")}/team/a/`
@@ -201,7 +210,7 @@ describe("what is exported", () => {
     })
   )
 
-  it.live("with the headers and the attributes that the standard variables name", () =>
+  it.live("has the headers and the attributes that the standard variables name", () =>
     Effect.gen(function* () {
       const exported = Effect.fnUntraced(function* (env: Record<string, string>) {
         const collector = yield* Collector.start()
@@ -235,8 +244,8 @@ describe("what is exported", () => {
   )
 })
 
-describe("whose it is", () => {
-  it.live("two servers of a program have metrics of their own, whoever names the collector", () =>
+describe("telemetry", () => {
+  it.live("of two servers in a program has separate metrics, whoever names the collector", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.start()
       const registries = yield* Effect.forEach([null, collector.endpoint, collector.endpoint], (endpoint) =>
@@ -246,7 +255,7 @@ describe("whose it is", () => {
     })
   )
 
-  it.live("a registry that the program provides is the one that is exported", () =>
+  it.live("exports the metric registry that the program provides", () =>
     Effect.gen(function* () {
       const registry = new Map()
       const seen = yield* Metric.MetricRegistry.pipe(
@@ -257,12 +266,12 @@ describe("whose it is", () => {
     })
   )
 
-  it.live("a server without a telemetry of its own exports as its configuration says", () =>
+  it.live("of a server that is given none is what its configuration says", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.start()
       yield* Effect.scoped(
         Layer.build(RelayServer.layer({ port: 0, otlp: { endpoint: collector.endpoint } })).pipe(
-          Effect.provide(RelayLogger.layerTest([]))
+          Effect.provide([RelayLogger.layerTest([]), PATIENT])
         )
       )
       assert.strictEqual(collector.resources[0]!["service.name"], "MyServer")
@@ -270,7 +279,7 @@ describe("whose it is", () => {
     })
   )
 
-  it.live("a tracer that the program provides gets the spans, without a collector", () =>
+  it.live("without a collector leaves the spans to the tracer that the program provides", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.Span> = []
       const tracer = Tracer.make({

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 import { Duplex } from "node:stream"
 import * as Certificates from "../support/Certificates.ts"
-import { noise, start } from "../support/Server.ts"
+import { noise, start, until } from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const LOCAL = ["127.0.0.1"]
@@ -16,10 +16,14 @@ const v2 = (command: number, ip: string, port: number) =>
     Buffer.from([command, 0x11, 0, 12, ...ip.split(".").map(Number), 127, 0, 0, 1, port >> 8, port & 255, 0, 0])
   ])
 
+/** Waits until the client with this address is in the room. */
+const inRoom = (lines: ReadonlyArray<string>, address: string) =>
+  until(() => lines.some((line) => line.includes(`${address} connected (`)))
+
 const envelope = (address: string, content: string) => JSON.stringify({ remote_addr: address, content })
 
 describe("allow and deny", () => {
-  it.live("close whoever may not connect without a word, and count it", () =>
+  it.live("close a connection that is not allowed without a notice, and count it", () =>
     Effect.gen(function* () {
       const { lines, port, relay } = yield* start({ hyper_parameters: { deny: ["127.0.0.0/8"] } })
       for (let i = 0; i < 3; i++) assert.deepStrictEqual(yield* (yield* TcpClient.connect(port)).rest, [])
@@ -29,7 +33,7 @@ describe("allow and deny", () => {
     })
   )
 
-  it.live("change on a reload; clients that are connected stay", () =>
+  it.live("change on a reload, and connected clients stay", () =>
     Effect.gen(function* () {
       const { port, reload } = yield* start({})
       const a = yield* TcpClient.connect(port)
@@ -51,6 +55,7 @@ describe("behind a load balancer", () => {
       const { lines, port, relay } = yield* start({ hyper_parameters: { trusted_proxies: LOCAL } })
       const witness = yield* TcpClient.connect(port)
       witness.send(v1("192.0.2.1"))
+      yield* inRoom(lines, "192.0.2.1:4000")
       const a = yield* TcpClient.connect(port)
       const b = yield* TcpClient.connect(port)
       const seen: Array<string> = []
@@ -71,9 +76,10 @@ describe("behind a load balancer", () => {
 
   it.live("a header in pieces is a header, and the last line of a client that has gone counts", () =>
     Effect.gen(function* () {
-      const { port } = yield* start({ hyper_parameters: { trusted_proxies: LOCAL } })
+      const { lines, port } = yield* start({ hyper_parameters: { trusted_proxies: LOCAL } })
       const witness = yield* TcpClient.connect(port)
       witness.send(v1("192.0.2.1"))
+      yield* inRoom(lines, "192.0.2.1:4000")
       const a = yield* TcpClient.connect(port)
       for (const byte of v2(0x21, "192.0.2.7", 4007)) {
         yield* Effect.callback<void>((resume) => void a.socket.write(Uint8Array.of(byte), () => resume(Effect.void)))
@@ -85,13 +91,14 @@ describe("behind a load balancer", () => {
     })
   )
 
-  it.live("the load balancer's own checks keep its address", () =>
+  it.live("checks of the load balancer itself keep its address", () =>
     Effect.gen(function* () {
       const { lines, port, relay } = yield* start({
         hyper_parameters: { trusted_proxies: LOCAL, allow: ["192.0.2.0/24"] }
       })
       const witness = yield* TcpClient.connect(port)
       witness.send(v1("192.0.2.1"))
+      yield* inRoom(lines, "192.0.2.1:4000")
       for (const header of [v2(0x20, "192.0.2.7", 1), "PROXY UNKNOWN\r\n"]) {
         const check = yield* TcpClient.connect(port)
         check.send(header)
@@ -107,7 +114,7 @@ describe("behind a load balancer", () => {
     })
   )
 
-  it.live("it has to send a header, and nobody else's counts", () =>
+  it.live("each connection needs a PROXY header, and a header of others is a line", () =>
     Effect.gen(function* () {
       const { lines, port, relay, reload } = yield* start({ hyper_parameters: { trusted_proxies: LOCAL } })
       for (const text of ["hello\n", `${"x".repeat(200)}`, "PROXY TCP4 1.2.3.4 nonsense\r\n"]) {
@@ -128,7 +135,7 @@ describe("behind a load balancer", () => {
 
   it.live("allow, deny, quarantine and places per address are about the real address", () =>
     Effect.gen(function* () {
-      const { port, relay } = yield* start({
+      const { lines, port, relay } = yield* start({
         hyper_parameters: {
           trusted_proxies: LOCAL,
           allow: ["192.0.2.0/24"],
@@ -150,6 +157,7 @@ describe("behind a load balancer", () => {
       ])
       const [a, b] = [yield* TcpClient.connect(port), yield* TcpClient.connect(port)]
       a.send(v1("192.0.2.8", 1))
+      yield* inRoom(lines, "192.0.2.8:1")
       b.send(`${v1("192.0.2.8", 2)}hello\n`)
       assert.strictEqual(yield* a.line, envelope("192.0.2.8:2", "hello"))
       assert.deepStrictEqual(yield* outcome("192.0.2.8"), ["Warning: Server is full. Please try again later."])
@@ -158,11 +166,12 @@ describe("behind a load balancer", () => {
 
   it.live("who is force-disconnected is quarantined by the real address", () =>
     Effect.gen(function* () {
-      const { port, relay } = yield* start({
+      const { lines, port, relay } = yield* start({
         hyper_parameters: { trusted_proxies: LOCAL, backpressure_policy: { disconnect_threshold: 1 } }
       })
       const [a, b] = [yield* TcpClient.connect(port), yield* TcpClient.connect(port)]
       a.send(v1("192.0.2.7"))
+      yield* inRoom(lines, "192.0.2.7:4000")
       b.send(`${v1("192.0.2.8")}too many for me\n`)
       yield* b.rest
       assert.deepStrictEqual(
