@@ -11,6 +11,8 @@ export interface Options {
   /** `hyper_parameters` of the subject. */
   readonly limits?: object
   readonly logger?: object
+  /** Other groups of its configuration: `tls`, `websocket`. */
+  readonly groups?: object
   readonly host?: string
   /** Runs before the program in the same shell. */
   readonly setup?: string
@@ -30,11 +32,11 @@ const UNLIMITED = {
   backpressure_policy: { enable_throttle: false, enable_flow_control: false, enable_disconnect: false }
 }
 
-const configured = ({ host = "127.0.0.1", limits, logger }: Options) =>
+const configured = ({ groups, host = "127.0.0.1", limits, logger }: Options) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const cwd = mkdtempSync(join(tmpdir(), "summoner-faults-"))
-      const config = { host, logger, hyper_parameters: { ...UNLIMITED, ...limits } }
+      const config = { host, logger, ...groups, hyper_parameters: { ...UNLIMITED, ...limits } }
       writeFileSync(join(cwd, "server.json"), JSON.stringify(config))
       return cwd
     }),
@@ -86,7 +88,7 @@ export const eventually = (condition: () => boolean, what: () => string) =>
   )
 
 /** A port below those that the kernel gives to outgoing connections. */
-const freePort = Effect.callback<number, unknown>((resume) => {
+export const freePort = Effect.callback<number, unknown>((resume) => {
   const port = 20_000 + Math.floor(Math.random() * 12_000)
   const probe = Net.createServer()
   probe.once("error", (error) => resume(Effect.fail(error)))
