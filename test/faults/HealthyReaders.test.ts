@@ -99,3 +99,22 @@ describe("a burst of 78 MB, as two clients may send over the turn of their rate 
     inRoom(2)
   )
 })
+
+describe("a client that takes a byte a second", () => {
+  it.live("is evicted by such a burst, which reaches the others whole", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.talkative({ logger })
+      const sender = yield* PacedReader.connect(relay.port)
+      const reader = yield* PacedReader.connect(relay.port)
+      const trickle = yield* PacedReader.connect(relay.port)
+      yield* gathered(sender, [reader, trickle])
+      trickle.pace(1)
+      const first = reader.numbers.length
+      sendBurst(sender)
+      yield* reader.until(() => reader.numbers.at(-1) === BURST_LINES - 1)
+      assert.deepStrictEqual(reader.numbers.slice(first).slice(-BURST_LINES), burst)
+      assert.deepStrictEqual(reader.notices, [])
+      yield* relay.printed(new RegExp(`127\\.0\\.0\\.1:${trickle.port} disconnected: reading too slowly`))
+    })
+  )
+})
