@@ -54,10 +54,15 @@ const SlowConsumer = Schema.Struct({
   soft_limit_bytes: key(whole(65_536), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
   hard_limit_bytes: key(
     whole(65_536),
-    16_777_216,
+    33_554_432,
     "Backlog, in bytes, that no client may exceed. Not below `soft_limit_bytes`."
   ),
-  stall_grace_ms: key(whole(0), 100, "Milliseconds for which senders wait for a client. 0 waits for none.")
+  stall_grace_ms: key(whole(0), 100, "Milliseconds for which senders wait for a client. 0 waits for none."),
+  eviction_grace_ms: key(
+    whole(0),
+    3000,
+    'Milliseconds within which a client whose backlog is nearly full has to take 512 KiB; senders wait for it meanwhile. Only with the policy "disconnect". 0 waits for none.'
+  )
 }).check(
   Schema.makeFilter(({ hard_limit_bytes, soft_limit_bytes }) =>
     hard_limit_bytes >= soft_limit_bytes

@@ -228,7 +228,7 @@ describe("problems of configuration sources", () => {
       assert.strictEqual(values.hyper_parameters.slow_consumer.hard_limit_bytes, 200_000_000)
       assert.strictEqual(
         yield* message(load({ port: 1 }, { [SOFT]: "100000000" })),
-        "environment: 1 problem\n  hyper_parameters.slow_consumer.hard_limit_bytes: expected soft_limit_bytes (100000000) or more, found 16777216 (the default)"
+        "environment: 1 problem\n  hyper_parameters.slow_consumer.hard_limit_bytes: expected soft_limit_bytes (100000000) or more, found 33554432 (the default)"
       )
       assert.strictEqual(
         yield* message(load(file, { [HARD]: "99999999", SUMMONER_PORT: "x" })),

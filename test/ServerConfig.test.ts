@@ -137,8 +137,9 @@ describe("the defaults of the configuration", () => {
       slow_consumer: {
         policy: "disconnect",
         soft_limit_bytes: 1_048_576,
-        hard_limit_bytes: 16_777_216,
-        stall_grace_ms: 100
+        hard_limit_bytes: 33_554_432,
+        stall_grace_ms: 100,
+        eviction_grace_ms: 3000
       }
     },
     tls: { cert: null, key: null, ca: null, request_client_cert: false, min_version: "TLSv1.2" },
@@ -428,6 +429,7 @@ describe("problems of a configuration", () => {
         "hyper_parameters.flow_control_delay_ms",
         "hyper_parameters.shutdown_grace_ms",
         "hyper_parameters.slow_consumer.stall_grace_ms",
+        "hyper_parameters.slow_consumer.eviction_grace_ms",
         "websocket.port",
         "admin.port"
       ])

@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -9,7 +10,23 @@ import { ServerConfig } from "../ServerConfig.ts"
 import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import type { Distribution } from "./Histogram.ts"
+import { monotonicMillis } from "./monotonicMillis.ts"
 import { Member, Room, type Sender } from "./Room.ts"
+
+/**
+ * Bytes that a client whose backlog is nearly full has to take within `eviction_grace_ms`, to be waited for. A kernel that has
+ * filled its buffer takes the next bytes once a third of it is free, more than a MiB at once: whoever reads takes more than this or
+ * nothing.
+ */
+const PROGRESS_BYTES = 512 * 1024
+
+/** What a client above the soft limit has taken lately. */
+interface Progress {
+  /** When it became slow, or had last taken `PROGRESS_BYTES` more, in milliseconds. */
+  sinceMillis: number
+  /** Bytes that it had taken by then. */
+  takenBytes: number
+}
 
 /** What the room reports of one member. Called synchronously. */
 export interface MemberEvents {
@@ -55,7 +72,10 @@ export class Broadcaster extends Context.Service<
     readonly members: Iterable<Member>
     /** Sends what was published in this turn of the event loop now, not at the turn's end. */
     readonly flushUnsafe: () => void
-    /** Whether senders have to wait: some client is above the soft limit, and within the stall grace. */
+    /**
+     * Whether senders have to wait: some client is above the soft limit, and within the stall grace; or its backlog is nearly full, and
+     * it reads.
+     */
     readonly isCongestedUnsafe: () => boolean
     /** Waits until senders may go on. */
     readonly uncongested: Effect.Effect<void>
@@ -78,19 +98,27 @@ export class Broadcaster extends Context.Service<
       /** Who is slow and waited for, members or what a bus names, each with the fiber that ends the senders' patience. */
       const awaited = new Map<Member | string, Fiber.Fiber<void>>()
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
+      const clock = yield* Clock.Clock
 
-      const waitFor = (member: Member | string, onStalled: () => void) => {
-        if (slow_consumer.stall_grace_ms === 0) return onStalled()
+      const waitFor = (member: Member | string, millis: number, onStalled: () => void) => {
+        if (millis <= 0) return onStalled()
         awaited.get(member)?.interruptUnsafe()
         goOn.closeUnsafe()
         const grace = Effect.andThen(
-          Effect.sleep(slow_consumer.stall_grace_ms),
+          Effect.sleep(millis),
           Effect.sync(() => {
             giveUpOn(member)
             onStalled()
           })
         )
         awaited.set(member, fork(grace))
+      }
+      /** Senders wait for a client whose backlog is nearly full, as long as it reads: the room goes at its pace instead of losing it. */
+      const waitForReader = (member: Member, { sinceMillis }: Progress) => {
+        // Who prefers losing messages to waiting has said so.
+        if (slow_consumer.policy !== "disconnect") return
+        const millis = sinceMillis + slow_consumer.eviction_grace_ms - monotonicMillis(clock)
+        if (millis > 0) waitFor(member, millis, () => {})
       }
       const stopWaitingFor = (member: Member | string) => {
         awaited.get(member)?.interruptUnsafe()
@@ -116,8 +144,29 @@ export class Broadcaster extends Context.Service<
 
       return Broadcaster.of({
         joinUnsafe: (connection, events) => {
+          let progress: Progress = { sinceMillis: 0, takenBytes: 0 }
+          let isWithinStallGrace = false
           const member = new Member(connection, slow_consumer, {
-            onSlow: () => waitFor(member, events.onStalled),
+            onSlow: () => {
+              progress = { sinceMillis: monotonicMillis(clock), takenBytes: member.outbox.takenBytes }
+              isWithinStallGrace = true
+              waitFor(member, slow_consumer.stall_grace_ms, () => {
+                isWithinStallGrace = false
+                events.onStalled()
+                if (member.outbox.isNearlyFull) waitForReader(member, progress)
+              })
+            },
+            onNearlyFull: (isNearlyFull) => {
+              if (isWithinStallGrace) return
+              if (isNearlyFull) waitForReader(member, progress)
+              else stopWaitingFor(member)
+            },
+            onProgress: () => {
+              const { isNearlyFull, takenBytes } = member.outbox
+              if (takenBytes - progress.takenBytes < PROGRESS_BYTES) return
+              progress = { sinceMillis: monotonicMillis(clock), takenBytes }
+              if (isNearlyFull && !isWithinStallGrace) waitForReader(member, progress)
+            },
             onCaughtUp: () => {
               stopWaitingFor(member)
               events.onCaughtUp()
@@ -156,7 +205,7 @@ export class Broadcaster extends Context.Service<
                       waitingElsewhere.push(go)
                       if (!hasSlowClients()) setImmediate(letGoOn)
                     },
-                    onSlow: (what) => waitFor(what, () => {}),
+                    onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
                     onCaughtUp: stopWaitingFor
                   }),
                   Effect.sync(() => room.connect(bus.publishUnsafe))

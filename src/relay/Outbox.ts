@@ -9,12 +9,31 @@ export type OutboxLimits = Pick<
   "policy" | "soft_limit_bytes" | "hard_limit_bytes"
 >
 
+/**
+ * The share of the hard limit from which a backlog is nearly full. What is left takes what is already on its way when the room
+ * begins to wait: the batches of a turn, and those of other processes.
+ */
+const NEARLY_FULL = 3 / 4
+
+/** What an entry of a backlog costs beside its content: objects, and a place in the array. In bytes. */
+const ENTRY_BYTES = 256
+
+/** Entries whose cost is not counted: it is negligible, and so the limits mean content to all but a backlog in many pieces. */
+const FREE_ENTRIES = 256
+
+/** The longest run into which neighbouring chunks are merged, as a share of the hard limit: what `drop_oldest` drops at once. */
+const LONGEST_RUN = 1 / 64
+
 /** What the room wants to know of one outbox. Called synchronously. */
 export interface OutboxEvents {
   /** The backlog rose above the soft limit. */
   readonly onSlow: () => void
   /** It is back at or below the soft limit. */
   readonly onCaughtUp: () => void
+  /** Above the soft limit: the backlog has become nearly full, or is so no longer. */
+  readonly onNearlyFull?: (isNearlyFull: boolean) => void
+  /** Above the soft limit: the connection has taken bytes. */
+  readonly onProgress?: () => void
   /** It reached the hard limit, and the policy is to disconnect. Everything sent from now on is dropped. */
   readonly onOverflow: () => void
   /** `messages` were dropped at the hard limit; the client is told once it reads again. */
@@ -31,22 +50,60 @@ export interface Parcel {
 }
 
 /**
+ * Neighbouring chunks of the same memory that wait, as one entry: a backlog of small chunks would cost several times its content,
+ * and each of a hundred clients as much again. The bytes are still those of the room, shared by all.
+ */
+class Run implements Parcel {
+  messages: number
+  readonly #memory: ArrayBufferLike
+  readonly #start: number
+  #end: number
+
+  constructor({ bytes, messages }: Parcel) {
+    this.messages = messages
+    this.#memory = bytes.buffer
+    this.#start = bytes.byteOffset
+    this.#end = bytes.byteOffset + bytes.length
+  }
+
+  get bytes(): Uint8Array {
+    return Buffer.from(this.#memory, this.#start, this.#end - this.#start)
+  }
+
+  get length(): number {
+    return this.#end - this.#start
+  }
+
+  /** Adds the chunk behind it, if it is one. */
+  extend({ bytes, messages }: Parcel): boolean {
+    if (bytes.byteOffset !== this.#end || bytes.buffer !== this.#memory) return false
+    this.#end += bytes.length
+    this.messages += messages
+    return true
+  }
+}
+
+const lengthOf = (entry: Parcel | Run): number => (entry instanceof Run ? entry.length : entry.bytes.length)
+
+/**
  * What stands between the room and one client: bytes go straight to the connection while it accepts them, and wait here,
  * bounded in bytes, while it does not. Parcels are whole lines and leave in the order they came, so no policy cuts a line
- * or reorders. The bytes are shared with every other outbox: holding them costs memory only once.
+ * or reorders. The bytes are shared with every other outbox: holding them costs memory only once. What is counted against the
+ * limits is what a backlog costs, however small its parts.
  */
 export class Outbox {
   readonly #connection: Connection
   readonly #limits: OutboxLimits
   readonly #events: OutboxEvents
   /** A queue whose first `#head` entries are gone. */
-  #parcels: Array<Parcel> = []
+  #parcels: Array<Parcel | Run> = []
   #head = 0
   #queuedBytes = 0
   #queuedNoticeBytes = 0
   /** The connection accepts nothing until it calls `onWritable`. */
   #blocked = false
   #slow = false
+  #nearlyFull = false
   #state: "open" | "overflowed" | "ending" | "ended" = "open"
   #departure: DepartureKind = "left"
   /** Messages dropped that the client has not been told about. */
@@ -60,6 +117,7 @@ export class Outbox {
     this.#events = events
     connection.onWritable = () => {
       this.#blocked = false
+      if (this.#slow) this.#events.onProgress?.()
       this.#pump()
     }
   }
@@ -67,6 +125,16 @@ export class Outbox {
   /** Bytes on their way to the client that the kernel has not taken. */
   get waitingBytes(): number {
     return this.#queuedBytes + this.#connection.unsentBytes()
+  }
+
+  /** Bytes that the connection has got rid of so far. */
+  get takenBytes(): number {
+    return this.#sentBytes - this.#connection.unsentBytes()
+  }
+
+  /** Whether the backlog has come near the hard limit. */
+  get isNearlyFull(): boolean {
+    return this.#nearlyFull
   }
 
   /** Messages handed to the connection so far. */
@@ -80,7 +148,8 @@ export class Outbox {
   }
 
   /**
-   * Sends a parcel. The object is kept while it waits, so that all outboxes can share it as they share its bytes.
+   * Sends a parcel. The object is kept while it waits, so that all outboxes can share it as they share its bytes; one that directly
+   * follows the last in memory is merged with it.
    *
    * @returns whether it was taken; if not, the policy at the hard limit has dropped it
    */
@@ -151,9 +220,10 @@ export class Outbox {
   }
 
   #write(parcel: Parcel): boolean {
+    const { bytes } = parcel
     this.#sentMessages += parcel.messages
-    this.#sentBytes += parcel.bytes.length
-    return this.#connection.writeUnsafe(parcel.bytes, parcel.batch)
+    this.#sentBytes += bytes.length
+    return this.#connection.writeUnsafe(bytes, parcel.batch)
   }
 
   /** Writes what waits until the connection takes no more. */
@@ -188,16 +258,29 @@ export class Outbox {
   #checkSlow(): void {
     if (this.#state !== "open") return
     const isSlow = this.waitingBytes > this.#limits.soft_limit_bytes
-    if (isSlow === this.#slow) return
-    this.#slow = isSlow
-    if (isSlow) this.#events.onSlow()
-    else this.#events.onCaughtUp()
+    if (!isSlow && !this.#slow) return
+    const isNearlyFull = isSlow && this.#countedBytes > this.#limits.hard_limit_bytes * NEARLY_FULL
+    if (isSlow !== this.#slow) {
+      this.#slow = isSlow
+      this.#nearlyFull = isNearlyFull
+      if (isSlow) this.#events.onSlow()
+      else this.#events.onCaughtUp()
+    } else if (isNearlyFull !== this.#nearlyFull) {
+      this.#nearlyFull = isNearlyFull
+      this.#events.onNearlyFull?.(isNearlyFull)
+    }
+  }
+
+  /** What counts against the hard limit. */
+  get #countedBytes(): number {
+    const entries = this.#parcels.length - this.#head - FREE_ENTRIES
+    return this.waitingBytes + (entries > 0 ? entries * ENTRY_BYTES : 0)
   }
 
   /** Applies the policy at the hard limit, and says whether `parcel` is to be queued. */
   #makeRoom(parcel: Parcel): boolean {
     const limit = this.#limits.hard_limit_bytes - parcel.bytes.length
-    if (this.waitingBytes <= limit) return true
+    if (this.#countedBytes <= limit) return true
     switch (this.#limits.policy) {
       case "disconnect":
         this.#state = "overflowed"
@@ -206,8 +289,8 @@ export class Outbox {
         return false
       case "drop_oldest": {
         let dropped = 0
-        while (this.waitingBytes > limit && this.#head < this.#parcels.length) dropped += this.#shift().messages
-        const fits = this.waitingBytes <= limit
+        while (this.#countedBytes > limit && this.#head < this.#parcels.length) dropped += this.#shift().messages
+        const fits = this.#countedBytes <= limit
         this.#drop(fits ? dropped : dropped + parcel.messages)
         return fits
       }
@@ -224,16 +307,32 @@ export class Outbox {
   }
 
   #push(parcel: Parcel): void {
+    const { length } = parcel.bytes
+    this.#queuedBytes += length
+    if (parcel.messages === 0) this.#queuedNoticeBytes += length
+    else if (this.#head < this.#parcels.length && this.#merge(parcel, length)) return
     this.#parcels.push(parcel)
-    this.#queuedBytes += parcel.bytes.length
-    if (parcel.messages === 0) this.#queuedNoticeBytes += parcel.bytes.length
+  }
+
+  /** Appends a parcel to the last that waits, if the two are neighbours in memory. */
+  #merge(parcel: Parcel, length: number): boolean {
+    const lastIndex = this.#parcels.length - 1
+    const last = this.#parcels[lastIndex]!
+    if (last.messages === 0 || lengthOf(last) + length > this.#limits.hard_limit_bytes * LONGEST_RUN) return false
+    if (last instanceof Run) return last.extend(parcel)
+    if (last.bytes.byteOffset + last.bytes.length !== parcel.bytes.byteOffset) return false
+    const run = new Run(last)
+    if (!run.extend(parcel)) return false
+    this.#parcels[lastIndex] = run
+    return true
   }
 
   #shift(): Parcel {
     const parcel = this.#parcels[this.#head]!
+    const length = lengthOf(parcel)
     this.#parcels[this.#head++] = GONE
-    this.#queuedBytes -= parcel.bytes.length
-    if (parcel.messages === 0) this.#queuedNoticeBytes -= parcel.bytes.length
+    this.#queuedBytes -= length
+    if (parcel.messages === 0) this.#queuedNoticeBytes -= length
     // Giving back the front once it is half of the array keeps both the array and the cost of a shift bounded.
     if (this.#head * 2 >= this.#parcels.length) {
       this.#parcels = this.#parcels.slice(this.#head)

@@ -10,6 +10,15 @@ import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Out
 const BATCH_BYTES = 128 * 1024
 
 /**
+ * Small batches are cut from slabs of this size, one behind the other: then those that wait for a slow recipient are neighbours, and
+ * its outbox holds them as one.
+ */
+const SLAB_BYTES = 128 * 1024
+
+/** Batches up to this size. The end of a slab that is too short for the next one is wasted. */
+const SLAB_BATCH_BYTES = SLAB_BYTES / 8
+
+/**
  * Members from which on flushes are paced. A flush to so many takes about a millisecond: without a pause after it, a room in which
  * a line arrives every millisecond would keep a core busy with a system call per recipient for every single line.
  */
@@ -81,6 +90,9 @@ export class Room {
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
   readonly #batch: Uint8Array
   #batchBytes = 0
+  /** What small batches are cut from, and how much of it is used. */
+  #slab: Buffer = Buffer.alloc(0)
+  #slabBytes = 0
   #batchLines = 0
   #batchBeganMillis = 0
   #senders: Array<Sender> = []
@@ -202,8 +214,8 @@ export class Room {
     const lines = this.#batchLines
     if (lines === 0) return
     const senders = this.#senders
-    // A copy of exactly its size: a slow recipient may keep it for long, and the batch is needed again at once.
-    const bytes = Buffer.allocUnsafe(this.#batchBytes)
+    // A copy: a slow recipient may keep it for long, and the batch is needed again at once.
+    const bytes = this.#allocate(this.#batchBytes)
     bytes.set(this.#batch.subarray(0, this.#batchBytes))
     const parcel: Parcel = { bytes, messages: lines }
     this.#batchBytes = 0
@@ -229,6 +241,19 @@ export class Room {
       sender.own = undefined
     }
     if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
+  }
+
+  #allocate(length: number): Buffer {
+    if (length > SLAB_BATCH_BYTES) return Buffer.allocUnsafeSlow(length)
+    const from = this.#slabBytes
+    const to = from + length
+    if (to > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+      this.#slabBytes = length
+      return this.#slab.subarray(0, length)
+    }
+    this.#slabBytes = to
+    return this.#slab.subarray(from, to)
   }
 
   readonly #flushScheduledBatch = () => {

@@ -30,8 +30,11 @@ export interface Dismissal {
   readonly quarantine?: boolean | undefined
 }
 
-/** Why lines are not relayed for now; `drained`: because there are none. */
-type Stop = "drained" | "disconnect" | Hold
+/** Why lines are not relayed for now; `drained`: because there are none; `rejecting`: because so many of them were rejected. */
+type Stop = "drained" | "rejecting" | "disconnect" | Hold
+
+/** Lines rejected in one turn of the event loop. A read of 64 KiB may hold 32,768, which would keep the others waiting. */
+const REJECTED_PER_TURN = 256
 
 /**
  * Builds what runs one client's session, from its arrival to the closed socket: join the room, relay its lines, say
@@ -100,6 +103,7 @@ export const make = Effect.gen(function* () {
   const relayLines = (client: Client): Stop => {
     const { budget, framing, gate, member, offences } = client
     const now = monotonicMillis(clock)
+    let rejected = 0
     while (!broadcaster.isCongestedUnsafe()) {
       const frame = framing.next()
       if (frame === "none") return "drained"
@@ -107,10 +111,12 @@ export const make = Effect.gen(function* () {
       client.linesIn++
       if (frame !== "line") {
         offences.count(frame)
+        if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
       if (!budget.spendUnsafe(now)) {
         offences.count("rate limited")
+        if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
       if (gate !== undefined) return "admission"
@@ -119,6 +125,7 @@ export const make = Effect.gen(function* () {
       const { bytes, end, start } = framing
       if (!broadcaster.publishUnsafe(member, bytes, start, end)) {
         offences.count("oversized")
+        if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
       noteRelayed(member.address, bytes, start, end)
@@ -273,6 +280,9 @@ export const make = Effect.gen(function* () {
             }
             break
           }
+          case "rejecting":
+            // It has yielded above.
+            break
           case "admission": {
             const outcome = yield* admit(client, client.gate!)
             if (typeof outcome === "object") return outcome

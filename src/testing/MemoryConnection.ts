@@ -106,10 +106,11 @@ export class MemoryConnection implements Connection {
   read(bytes: number): void {
     let left = bytes
     while (left > 0) {
-      const chunk = this.#held.shift() ?? this.#unsent.shift()
+      const from = this.#held.length > 0 ? this.#held : this.#unsent
+      const chunk = from.shift()
       if (chunk === undefined) break
       this.#received.push(chunk.subarray(0, left))
-      if (chunk.length > left) this.#held.unshift(chunk.subarray(left))
+      if (chunk.length > left) from.unshift(chunk.subarray(left))
       left -= chunk.length
     }
     this.#transfer()

@@ -12,6 +12,8 @@ export interface Options {
   /** `hyper_parameters` of the subject. */
   readonly limits?: object
   readonly logger?: object
+  /** Other groups of its configuration: `tls`, `websocket`. */
+  readonly groups?: object
   readonly host?: string
   /** Runs before the program in the same shell. */
   readonly setup?: string
@@ -31,11 +33,11 @@ const UNLIMITED = {
   backpressure_policy: { enable_throttle: false, enable_flow_control: false, enable_disconnect: false }
 }
 
-const configured = ({ host = "127.0.0.1", limits, logger }: Options) =>
+const configured = ({ groups, host = "127.0.0.1", limits, logger }: Options) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const cwd = mkdtempSync(join(tmpdir(), "summoner-faults-"))
-      const config = { host, logger, hyper_parameters: { ...UNLIMITED, ...limits } }
+      const config = { host, logger, ...groups, hyper_parameters: { ...UNLIMITED, ...limits } }
       writeFileSync(join(cwd, "server.json"), JSON.stringify(config))
       return cwd
     }),

@@ -33,9 +33,10 @@ export const stalled = {
   round: 500,
   readers: 10,
   lines: form(0, 80_000),
+  // The low limit of the quick form is nearly full within the eviction grace, for which senders would wait.
   limits: form(
-    { soft_limit_bytes: MIB, hard_limit_bytes: 4 * MIB },
-    { soft_limit_bytes: MIB, hard_limit_bytes: 16 * MIB }
+    { soft_limit_bytes: MIB, hard_limit_bytes: 4 * MIB, eviction_grace_ms: 0 },
+    { soft_limit_bytes: MIB, hard_limit_bytes: 32 * MIB }
   ),
   many: 100,
   manyLines: form(0, 80_000)

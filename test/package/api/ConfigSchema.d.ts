@@ -92,6 +92,7 @@ export declare const Values: Schema.Struct<{
             readonly soft_limit_bytes: number;
             readonly hard_limit_bytes: number;
             readonly stall_grace_ms: number;
+            readonly eviction_grace_ms: number;
         };
     }, {
         readonly rate_limit_msgs_per_minute?: number;
@@ -130,6 +131,7 @@ export declare const Values: Schema.Struct<{
             readonly soft_limit_bytes?: number;
             readonly hard_limit_bytes?: number;
             readonly stall_grace_ms?: number;
+            readonly eviction_grace_ms?: number;
         } | null;
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
         readonly rate_limit_msgs_per_minute: number;
@@ -168,6 +170,7 @@ export declare const Values: Schema.Struct<{
             readonly soft_limit_bytes: number;
             readonly hard_limit_bytes: number;
             readonly stall_grace_ms: number;
+            readonly eviction_grace_ms: number;
         };
     }, {
         readonly rate_limit_msgs_per_minute?: number;
@@ -206,6 +209,7 @@ export declare const Values: Schema.Struct<{
             readonly soft_limit_bytes?: number;
             readonly hard_limit_bytes?: number;
             readonly stall_grace_ms?: number;
+            readonly eviction_grace_ms?: number;
         } | null;
     }, never, never>>>, never, never>;
     readonly tls: Schema.decodeTo<Schema.toType<Schema.Codec<{

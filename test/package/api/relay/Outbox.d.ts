@@ -5,6 +5,8 @@ export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slo
 export interface OutboxEvents {
     readonly onSlow: () => void;
     readonly onCaughtUp: () => void;
+    readonly onNearlyFull?: (isNearlyFull: boolean) => void;
+    readonly onProgress?: () => void;
     readonly onOverflow: () => void;
     readonly onDropped: (messages: number) => void;
 }
@@ -17,6 +19,8 @@ export declare class Outbox {
     #private;
     constructor(connection: Connection, limits: OutboxLimits, events: OutboxEvents);
     get waitingBytes(): number;
+    get takenBytes(): number;
+    get isNearlyFull(): boolean;
     get sentMessages(): number;
     get sentBytes(): number;
     send(parcel: Parcel): boolean;

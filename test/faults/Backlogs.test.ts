@@ -1,0 +1,58 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import * as LoadClient from "./LoadClient.ts"
+import { watchMemory } from "./Proc.ts"
+import * as Relay from "./Relay.ts"
+
+const HAS_PROC = existsSync("/proc/self/status")
+
+const MIB = 1024 * 1024
+const LINE_BYTES = 48
+const HARD_LIMIT = 16 * MIB
+/** Code, garbage, buffers of the runtime. */
+const SLACK_BYTES = 64 * MIB
+/** More than the kernel and a backlog hold, with their envelopes. */
+const LINES = 200_000
+
+/** A sender whose every line arrives by itself, so that each is a batch: it waits until a witness has it. */
+const sendOneByOne = (sender: LoadClient.LoadClient, witness: LoadClient.LoadClient, lines: number) =>
+  Effect.callback<void>((resume) => {
+    const onData = () => {
+      if (witness.lines >= lines) {
+        witness.socket.off("data", onData)
+        resume(Effect.void)
+      } else if (witness.lines === sender.sent) sender.send(1)
+    }
+    witness.socket.on("data", onData)
+    sender.send(1)
+  })
+
+describe("the backlog of clients that never read, of lines that each come alone, with drop_oldest,", () => {
+  for (const count of [1, 100]) {
+    const name = `costs no more than the hard limit and 64 MiB for ${count === 1 ? "one" : "a hundred"}`
+    it.live.skipIf(!HAS_PROC)(HAS_PROC ? name : `${name} (skipped: there is no /proc to measure with)`, () =>
+      Effect.gen(function* () {
+        const relay = yield* Relay.quiet({
+          limits: { slow_consumer: { policy: "drop_oldest", hard_limit_bytes: HARD_LIMIT } }
+        })
+        const options = { lineBytes: LINE_BYTES }
+        const sender = yield* LoadClient.connect(relay.port, options)
+        const witness = yield* LoadClient.connect(relay.port, options)
+        const deaf = yield* LoadClient.connectMany(relay.port, count, { ...options, reads: false })
+        yield* LoadClient.gathered([sender, ...deaf], witness)
+        // The first lines fill the kernel, fast.
+        yield* sender.sendFast(60_000)
+        yield* witness.until((self) => self.lines === 60_000, "the first lines", 120_000)
+        const memory = watchMemory(relay.pid)
+        yield* sendOneByOne(sender, witness, 60_000 + LINES)
+        const { growth } = memory()
+        yield* Relay.measured(`${count} never read lines of ${LINE_BYTES} bytes`, {
+          "memory growth (MiB)": Relay.mib(growth)
+        })
+        assert.match(relay.output(), /dropped/)
+        assert.isBelow(growth, HARD_LIMIT + SLACK_BYTES)
+      })
+    )
+  }
+})
