@@ -42,7 +42,7 @@ const start = Effect.fnUntraced(function* (config: Config = {}, setup: Cli.Optio
 
 /** A server for the tests of a suite, each of which leaves it as it was, without clients. Starting one takes longer than most tests. */
 const shared = (config: Config) => {
-  const scope = Effect.runSync(Scope.make())
+  const scope = Scope.makeUnsafe()
   let started: Effect.Success<ReturnType<typeof start>> | undefined
   beforeAll(async () => {
     started = await Effect.runPromise(Scope.provide(start(config), scope))

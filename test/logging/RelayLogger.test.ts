@@ -365,12 +365,9 @@ describe.concurrent("a log file that can no longer be written", () => {
         const child = yield* start("outage", { enable_console_log, enable_file_log: true, log_file_path: directory })
         const [heard, silent] = enable_console_log ? [child.stdout!, child.stderr!] : [child.stderr!, child.stdout!]
         const everything = yield* Effect.forkChild(
-          Effect.all(
-            [heard, silent].map((stream) => Effect.promise(() => text(stream))),
-            {
-              concurrency: "unbounded"
-            }
-          ),
+          Effect.forEach([heard, silent], (stream) => Effect.promise(() => text(stream)), {
+            concurrency: "unbounded"
+          }),
           { startImmediately: true }
         )
         yield* said(heard, /Cannot write the log file/)
