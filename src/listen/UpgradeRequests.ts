@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { IncomingMessage, Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { hasEnded } from "./hasEnded.ts"
 
 /** Bytes of a request's headers: those of browsers, with cookies, have a few thousand. */
 const MAX_HEADER_BYTES = 16_384
@@ -54,7 +55,7 @@ export class UpgradeRequests {
    */
   read(socket: Socket): Effect.Effect<Begun, "gone"> {
     return Effect.callback((resume) => {
-      if (socket.destroyed) return resume(Effect.fail("gone"))
+      if (hasEnded(socket)) return resume(Effect.fail("gone"))
       const finish = (begun: Effect.Effect<Begun, "gone">) => {
         this.#underWay.delete(socket)
         socket.off("close", onClose)
