@@ -159,9 +159,10 @@ export class Room {
     this.#publishToOthers = publish
   }
 
-  /** Relays a batch of another process to everybody, as `publish` does. It is not looked into. */
+  /** Relays a batch of another process to everybody, as `publish` does. It is not looked into: whoever has decoded it has done so. */
   receive(batch: Parcel): void {
     const { bytes, messages } = batch
+    if (bytes.length === 0 || !(messages > 0)) return
     if (bytes.length > COPIED_BYTES) {
       this.flush()
       for (const member of this.members) member.outbox.send(batch)
@@ -169,6 +170,7 @@ export class Room {
     }
     if (bytes.length > this.#batch.length - this.#batchBytes) this.flush()
     const from = this.#batchBytes
+    // Throws if it does not fit, which `COPIED_BYTES` excludes.
     this.#batch.set(bytes, from)
     this.#batchBytes = from + bytes.length
     this.#added(this.#others, from, this.#batchBytes, messages)
@@ -203,8 +205,7 @@ export class Room {
     if (lines === 0) return
     const senders = this.#senders
     // A copy of exactly its size: a slow recipient may keep it for long, and the batch is needed again at once.
-    const bytes = Buffer.allocUnsafe(this.#batchBytes)
-    bytes.set(this.#batch.subarray(0, this.#batchBytes))
+    const bytes = Buffer.from(this.#batch.subarray(0, this.#batchBytes))
     const parcel: Parcel = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
