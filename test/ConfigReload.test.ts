@@ -126,7 +126,7 @@ describe("a reloaded configuration", () => {
 
 it("only keys that exist are named as changeable, and no key of the wire protocol", () => {
   const live = keys().filter(({ isGroup, path }) => !isGroup && isLive(path))
-  assert.strictEqual(live.length, 28)
+  assert.strictEqual(live.length, 29)
   for (const path of ["port", "hyper_parameters.max_line_bytes", "hyper_parameters.rate_limit_scope", "version"]) {
     assert.isFalse(isLive(path))
   }

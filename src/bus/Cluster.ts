@@ -8,6 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Bus, Peer, RoomClient, RoomClients } from "../relay/Bus.ts"
 import type { ClientInfo } from "../relay/Client.ts"
 import { everySeconds } from "../relay/everySeconds.ts"
+import { canonicalAddress, canonicalIp } from "../relay/ipAddress.ts"
 import { monotonicMillis } from "../relay/monotonicMillis.ts"
 import type { Quarantine, Suspect } from "../relay/Quarantine.ts"
 import { Presence } from "./Presence.ts"
@@ -27,35 +28,42 @@ const PER_MESSAGE = 200
 /** Questions under way at once. More have to wait. */
 const QUESTIONS_AT_ONCE = 8
 
+/** What others say is checked as far as something here depends on it. */
+const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
+/** It stands in the log. */
+const Name = Schema.String.check(Schema.isPattern(/^[^\p{Cc}\u2028\u2029]{0,255}$/u))
+/** The last time that a date can be, in milliseconds. */
+const LAST_DATE = 8.64e15
+
 const Listed = Schema.Struct({
   address: Schema.String,
   ip: Schema.String,
   transport: Schema.String,
   subject: Schema.optional(Schema.String),
-  connectedSince: Schema.Finite,
-  linesIn: Schema.Finite,
-  linesOut: Schema.Finite,
-  bytesIn: Schema.Finite,
-  bytesOut: Schema.Finite,
-  bytesWaiting: Schema.Finite,
+  connectedSince: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LAST_DATE })),
+  linesIn: Count,
+  linesOut: Count,
+  bytesIn: Count,
+  bytesOut: Count,
+  bytesWaiting: Count,
   state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"])
 })
 
 /** What processes tell each other. */
 const Message = Schema.Union([
   /** It has come, or has come back, and asks what it should know. */
-  Schema.TaggedStruct("Hello", { name: Schema.String, clients: Schema.Finite }),
-  Schema.TaggedStruct("Alive", { name: Schema.String, clients: Schema.Finite }),
+  Schema.TaggedStruct("Hello", { name: Name, clients: Count }),
+  Schema.TaggedStruct("Alive", { name: Name, clients: Count }),
   Schema.TaggedStruct("Goodbye", {}),
   /** Each has to stay out for so many milliseconds from now on. */
   Schema.TaggedStruct("Quarantined", { entries: Schema.Array(Schema.Tuple([Schema.String, Schema.Finite])) }),
   Schema.TaggedStruct("Lifted", { key: Schema.String }),
-  Schema.TaggedStruct("WhoIsThere", { request: Schema.Finite }),
+  Schema.TaggedStruct("WhoIsThere", { request: Count }),
   Schema.TaggedStruct("Clients", {
-    request: Schema.Finite,
+    request: Count,
     clients: Schema.Array(Listed),
     /** Not `undefined` in the last message of an answer. */
-    omitted: Schema.optionalKey(Schema.Finite)
+    omitted: Schema.optionalKey(Count)
   })
 ])
 
@@ -151,8 +159,12 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
         return void runFork(forget(from, "has left the room"))
       case "Quarantined": {
         if (quarantine.scope === undefined) return
-        for (const [key, millis] of decoded.entries) {
-          if (millis > quarantine.remainingMillisUnsafe({ ip: key, address: key })) quarantine.addKeyUnsafe(key, millis)
+        const longest = quarantine.cooldownMillisUnsafe()
+        for (const [key, told] of decoded.entries) {
+          const isKey = (quarantine.scope === "ip" ? canonicalIp(key) : canonicalAddress(key)) === key
+          const millis = Math.min(told, longest)
+          if (isKey && millis > quarantine.remainingMillisUnsafe({ ip: key, address: key }))
+            quarantine.addKeyUnsafe(key, millis)
         }
         return
       }

@@ -106,11 +106,11 @@ export const encode = (origin: Uint8Array, batch: Batch, maxBytes: number): Read
   return frames
 }
 
-/** @returns `undefined` for bytes that are no frame of this version */
+/** @returns `undefined` for bytes that are no frame of this version, or of which no process makes one */
 export const decode = (bytes: Uint8Array): Frame | undefined => {
   if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return undefined
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  return {
+  const decoded: Frame = {
     origin: frame.toString("hex", ORIGIN_AT, SEQUENCE_AT),
     sequence: frame.readUIntBE(SEQUENCE_AT, SEQUENCE_BYTES),
     piece: frame.readUInt16BE(PIECE_AT),
@@ -119,4 +119,7 @@ export const decode = (bytes: Uint8Array): Frame | undefined => {
     end: frame.readUIntBE(END_AT, END_BYTES),
     content: frame.subarray(HEADER_BYTES)
   }
+  const { content, end, lines, sequence } = decoded
+  const isPossible = frame[1]! <= 1 && sequence > 0 && lines > 0 && content.length > 0 && end >= content.length
+  return isPossible ? decoded : undefined
 }

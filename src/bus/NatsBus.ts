@@ -41,6 +41,9 @@ const ACKNOWLEDGEMENT = 2
 const CONTROL_HEADER_BYTES = 1 + Frame.ORIGIN_BYTES
 const END_BYTES = 6
 
+/** The most bytes of what processes tell each other. */
+const MAX_CONTROL_BYTES = CONTROL_HEADER_BYTES + 256 * 1024
+
 /** Another process. */
 interface Peer {
   /** Of its bytes: how many have arrived here, and of how many it knows that. */
@@ -84,12 +87,14 @@ export const layer = Layer.effect(
       onSlow: (what) => room.current?.onSlow(what),
       onCaughtUp: (what) => room.current?.onCaughtUp(what)
     })
-    const inbound = new Inbound()
+    const inbound = new Inbound(config.hyper_parameters.max_line_bytes)
     const peers = new Presence<Peer>()
     /** Others are told what has been handled once clients here are no longer slow. */
     let isAcknowledging = false
     const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
     const subjects = [subject, `${subject}.control`, `${subject}.control.${self.id}`]
+    /** Numbers far from those before them. */
+    let leaps = 0
     let isConnected = false
     /** The connection, also while it is trying to come back. */
     let connection: Nats.NatsConnection | undefined
@@ -128,15 +133,18 @@ export const layer = Layer.effect(
       const frame = Frame.decode(bytes)
       if (frame === undefined) return void counts.malformed++
       if (frame.origin === self.id) return
-      const peer = noteHeard(frame.origin)
-      const { batch, isDuplicate, lost } = inbound.take(frame)
+      const { batch, isDuplicate, isLeap, isMalformed, lost } = inbound.take(frame, performance.now())
       counts.lost += lost
+      if (isLeap === true) leaps++
+      if (isMalformed === true) return void counts.malformed++
+      const peer = noteHeard(frame.origin)
       if (isDuplicate) counts.duplicates++
       if (batch === undefined) return
       counts.batchesIn++
       counts.bytesIn += batch.bytes.length
       room.current?.onBatch(batch)
-      if (peer.arrived === 0) peer.acknowledged = frame.end - batch.bytes.length
+      // For the first time, or after somebody has claimed more in its name.
+      if (peer.arrived === 0 || frame.end < peer.acknowledged) peer.acknowledged = frame.end - batch.bytes.length
       peer.arrived = frame.end
       if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && !isAcknowledging) acknowledge()
     }
@@ -166,7 +174,8 @@ export const layer = Layer.effect(
       if (bytes.length === PROBE.length) return
       const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
       const isWhole = message.length >= CONTROL_HEADER_BYTES + (message[0] === ACKNOWLEDGEMENT ? END_BYTES : 0)
-      if (!isWhole || (message[0] !== TEXT && message[0] !== ACKNOWLEDGEMENT)) return void counts.malformed++
+      if (!isWhole || message.length > MAX_CONTROL_BYTES || (message[0] !== TEXT && message[0] !== ACKNOWLEDGEMENT))
+        return void counts.malformed++
       const from = message.toString("hex", 1, CONTROL_HEADER_BYTES)
       if (from === self.id) return
       noteHeard(from)
@@ -335,13 +344,19 @@ export const layer = Layer.effect(
       }
     })
 
-    const told = { dropped: 0, lost: 0, malformed: 0 }
+    const told = { dropped: 0, lost: 0, malformed: 0, leaps: 0 }
     /** Logs what has gone wrong since it was last told. */
     const report = Effect.gen(function* () {
+      counts.lost += inbound.expire(performance.now())
       const { lost, malformed } = counts
       const { dropped } = outbound
-      const news = { dropped: dropped - told.dropped, lost: lost - told.lost, malformed: malformed - told.malformed }
-      Object.assign(told, { dropped, lost, malformed })
+      const news = {
+        dropped: dropped - told.dropped,
+        lost: lost - told.lost,
+        malformed: malformed - told.malformed,
+        leaps: leaps - told.leaps
+      }
+      Object.assign(told, { dropped, lost, malformed, leaps })
       if (news.dropped > 0) {
         yield* Effect.logWarning(
           `bus: ${news.dropped} batches for the other relays were dropped: more than max_pending_bytes waited`
@@ -351,6 +366,11 @@ export const layer = Layer.effect(
       if (news.malformed > 0) {
         yield* Effect.logWarning(
           `bus: ${news.malformed} messages were not understood: who else uses ${subject}, or a relay of which version?`
+        )
+      }
+      if (news.leaps > 0) {
+        yield* Effect.logWarning(
+          `bus: ${news.leaps} batches did not follow those before them: a long gap, or somebody uses the name of a relay`
         )
       }
     })

@@ -139,10 +139,10 @@ export class Outbound {
     if (this.#awaited.delete(id) && this.#awaited.size === 0) this.release()
   }
 
-  /** Another process has handled everything up to `end`. */
+  /** Another process has handled everything up to `end`, which counts only if so much was published. */
   acknowledged(id: string, end: number): void {
     const peer = this.#peers.get(id)
-    if (peer === undefined || end <= peer.end) return
+    if (peer === undefined || end <= peer.end || end > this.bytes) return
     peer.end = end
     this.#checkPeer(id, peer)
   }

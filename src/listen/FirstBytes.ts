@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
+import { hasEnded } from "./hasEnded.ts"
 
 /** What the first bytes of a connection mean, and how many of them nobody else needs to see. */
 export interface Finding<A> {
@@ -20,6 +21,7 @@ export const read = <A>(
   decide: (bytes: Buffer) => Finding<A> | undefined
 ): Effect.Effect<A, "gone"> =>
   Effect.callback((resume) => {
+    if (hasEnded(socket)) return resume(Effect.fail("gone"))
     let bytes: Buffer = Buffer.alloc(0)
     const leave = () => socket.off("data", onData).off("end", onEnd).off("close", onEnd).pause()
     const onData = (chunk: Buffer) => {

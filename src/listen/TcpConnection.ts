@@ -59,14 +59,18 @@ export class TcpConnection implements Connection {
       if (this.#state !== "closed") this.#state = "half-closed"
       this.#wake(END_OF_STREAM)
     })
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      this.#lost = error.code ?? error.message
+    socket.on("error", (error) => {
+      this.#lost = codeOf(error)
     })
     socket.on("close", () => {
       this.#state = "closed"
       this.#wake(this.#endOfPull())
     })
     socket.on("drain", () => this.onWritable())
+    // What came before anybody listened is not told again.
+    if (socket.errored !== null) this.#lost = codeOf(socket.errored)
+    if (socket.closed) this.#state = "closed"
+    else if (socket.readableEnded) this.#state = "half-closed"
   }
 
   readonly pull: Bytes = Effect.callback((resume) => {
@@ -148,3 +152,5 @@ export class TcpConnection implements Connection {
 }
 
 const END_OF_STREAM: Bytes = Effect.void as Effect.Effect<undefined>
+
+const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message

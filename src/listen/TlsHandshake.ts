@@ -4,6 +4,7 @@ import * as Tls from "node:tls"
 import type { Incident } from "../relay/Incidents.ts"
 import { HANDSHAKE_RECORD } from "./ClientHello.ts"
 import * as FirstBytes from "./FirstBytes.ts"
+import { hasEnded } from "./hasEnded.ts"
 import { type Identity, subjectOf } from "./TlsIdentity.ts"
 
 /**
@@ -47,6 +48,7 @@ export class TlsHandshake {
     this.#server.on("secureConnection", (socket) => {
       // Whoever reads it says when.
       socket.pause()
+      socket.allowHalfOpen = true
       const finish = this.#underWay.get(endsOf(socket))
       // A connection that was reset meanwhile has no other end any more, and, while it is paused, nobody would notice.
       if (finish === undefined) return void socket.destroy()
@@ -71,16 +73,19 @@ export class TlsHandshake {
 
   #shake(socket: Net.Socket): Effect.Effect<Secured, Incident> {
     return Effect.callback((resume) => {
-      if (socket.destroyed) return resume(FAILED)
+      if (hasEnded(socket)) return resume(FAILED)
       const ends = endsOf(socket)
       const finish = (result: Effect.Effect<Secured, Incident>) => {
         this.#underWay.delete(ends)
-        socket.off("close", onClose)
+        socket.off("close", onEnd).off("end", onEnd)
         resume(result)
       }
-      const onClose = () => finish(FAILED)
+      // Of the plain socket the end is heard only if it has come with its first bytes, so before the handshake.
+      const onEnd = () => finish(FAILED)
       this.#underWay.set(ends, finish)
-      socket.once("close", onClose)
+      socket.once("close", onEnd).once("end", onEnd)
+      // The TLS socket has it from this one: whoever ends within the handshake is not waited for.
+      socket.allowHalfOpen = false
       this.#server.emit("connection", socket)
       return Effect.sync(() => this.#underWay.delete(ends))
     })

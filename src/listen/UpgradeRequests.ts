@@ -1,20 +1,22 @@
 import * as Effect from "effect/Effect"
-import type { IncomingMessage, Server } from "node:http"
+import type { IncomingMessage, Server, ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { hasEnded } from "./hasEnded.ts"
 
 /** Bytes of a request's headers: those of browsers, with cookies, have a few thousand. */
 const MAX_HEADER_BYTES = 16_384
+
+/** A request without a host is answered as others of no use are. */
+const OPTIONS: ServerOptions = { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false }
 
 /** How a client has begun. */
 export interface Begun {
   /** `undefined`: with what is no request, or too long for one. */
   readonly request: IncomingMessage | undefined
-  /** What has come behind a request for an upgrade. */
-  readonly head: Uint8Array
+  /** Whether it asks for an upgrade: then nobody but the caller reads the socket any more, else HTTP goes on. */
+  readonly isUpgrade: boolean
 }
-
-const NOTHING = new Uint8Array(0)
 
 /** Stays with the socket for good, so that it must not keep alive what is around it. */
 const ignore = () => {}
@@ -29,32 +31,41 @@ export class UpgradeRequests {
 
   private constructor(http: Server) {
     this.#http = http
-    const finish = (socket: Duplex, request?: IncomingMessage, head: Uint8Array = NOTHING) =>
-      this.#underWay.get(socket)?.(Effect.succeed({ request, head }))
-    http.on("upgrade", (request, socket, head) => {
-      // Whoever reads it says when.
+    const finish = (socket: Duplex, request?: IncomingMessage, isUpgrade = false) =>
+      this.#underWay.get(socket)?.(Effect.succeed({ request, isUpgrade }))
+    http.on("upgrade", (request, upgraded, head) => {
+      const { socket } = request
+      // Whoever reads it says when. The socket is another one if a body comes first, which no handshake has.
       socket.pause()
-      finish(socket, request, head)
+      if (upgraded === socket && head.length > 0) socket.unshift(head)
+      finish(socket, request, true)
     })
-    http.on("request", (request) => finish(request.socket, request))
+    for (const event of ["request", "checkContinue", "checkExpectation"]) {
+      http.on(event, (request: IncomingMessage) => {
+        // Whatever it announces as its body is nobody's: it must not be kept.
+        request.resume()
+        finish(request.socket, request)
+      })
+    }
     http.on("clientError", (_error, socket) => finish(socket))
   }
 
   /** Loads what it needs only now: a server without WebSocket starts sooner without it. */
   static readonly make = Effect.map(
     Effect.promise(() => import("node:http")),
-    ({ createServer }) => new UpgradeRequests(createServer({ maxHeaderSize: MAX_HEADER_BYTES }))
+    ({ createServer }) => new UpgradeRequests(createServer(OPTIONS))
   )
 
   /**
-   * Reads the first request, whatever it is for. After one for an upgrade the socket is paused, with listeners of nobody.
+   * Reads the first request, whatever it is for. After one for an upgrade the socket is paused, with listeners of
+   * nobody, and what has come behind the request is read first.
    *
    * @param socket paused
    * @returns fails with `"gone"` if the client has left before. Then, or when it is interrupted, `socket` has to be destroyed
    */
   read(socket: Socket): Effect.Effect<Begun, "gone"> {
     return Effect.callback((resume) => {
-      if (socket.destroyed) return resume(Effect.fail("gone"))
+      if (hasEnded(socket)) return resume(Effect.fail("gone"))
       const finish = (begun: Effect.Effect<Begun, "gone">) => {
         this.#underWay.delete(socket)
         socket.off("close", onClose)

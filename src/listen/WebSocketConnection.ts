@@ -96,8 +96,7 @@ export class WebSocketConnection implements Connection {
   endUnsafe(kind: DepartureKind): void {
     const { ending } = this.#decoder
     if (!this.isClosedUnsafe()) {
-      const code = ending === undefined ? CLOSE_CODES[kind] : "problem" in ending ? Frames.PROTOCOL_ERROR : ending.code
-      this.#write(Frames.close(code))
+      this.#write(Frames.close(ending === undefined ? CLOSE_CODES[kind] : ending.code))
     }
     this.#isEnded = true
     this.#tcp.endUnsafe()

@@ -6,6 +6,8 @@
  * (docs/decisions.md).
  */
 
+import { isUtf8 } from "node:buffer"
+
 const FIN = 0x80
 const RESERVED = 0x70
 const MASKED = 0x80
@@ -42,12 +44,17 @@ const LINE_FEED = 0x0a
 export const NORMAL = 1000
 export const GOING_AWAY = 1001
 export const PROTOCOL_ERROR = 1002
+export const INVALID_PAYLOAD = 1007
 export const POLICY = 1008
 export const INTERNAL_ERROR = 1011
 export const TRY_AGAIN_LATER = 1013
 
-/** How a client's frames have ended: with a close frame, and its code if it has one; or against the rules. */
-export type Ending = { readonly code: number | undefined } | { readonly problem: string }
+/** How a client's frames have ended: with a close frame, and its code if it has one; or against the rules, and the code that says so. */
+export type Ending =
+  | { readonly code: number | undefined }
+  | { readonly problem: string; readonly code: typeof PROTOCOL_ERROR | typeof INVALID_PAYLOAD }
+
+const violation = (problem: string): Ending => ({ problem, code: PROTOCOL_ERROR })
 
 /**
  * Turns the frames of one client into lines: the payload of each message, ended by `\n` unless that is its last byte. However
@@ -96,7 +103,7 @@ export class FrameDecoder {
         this.#header[this.#headerBytes++] = chunk[from++]!
         if (this.#headerBytes < 2) continue
         const problem = this.#headerBytes === 2 ? this.#problem() : undefined
-        if (problem !== undefined) this.ending = { problem }
+        if (problem !== undefined) this.ending = violation(problem)
         else if (this.#headerBytes === this.#headerLength()) this.#beginPayload()
         continue
       }
@@ -133,7 +140,7 @@ export class FrameDecoder {
   }
 
   #countEmpty(): void {
-    if (++this.#emptyFrames > MAX_EMPTY_FRAMES) this.ending ??= { problem: "too many frames that end no message" }
+    if (++this.#emptyFrames > MAX_EMPTY_FRAMES) this.ending ??= violation("too many frames that end no message")
   }
 
   /** What is wrong with a frame, by its first two bytes. */
@@ -173,7 +180,11 @@ export class FrameDecoder {
       length = 0
       for (let i = 2; i < lengthEnd; i++) length = length * 256 + header[i]!
       if (length > Number.MAX_SAFE_INTEGER) {
-        this.ending = { problem: "a frame that is too long" }
+        this.ending = violation("a frame that is too long")
+        return
+      }
+      if (length <= (lengthEnd === 4 ? MAX_TINY_BYTES : MAX_SHORT_BYTES)) {
+        this.ending = violation("a frame whose length is not written in the shortest way")
         return
       }
     }
@@ -213,10 +224,11 @@ export class FrameDecoder {
     if (this.#opcode === PING_OPCODE) this.ping = Uint8Array.from(payload)
     if (this.#opcode !== CLOSE_OPCODE) return
     const code = payload.length < 2 ? undefined : payload[0]! * 256 + payload[1]!
-    this.ending =
-      payload.length === 1 || (code !== undefined && !isSendable(code))
-        ? { problem: "a close frame without a valid code" }
-        : { code }
+    if (payload.length === 1 || (code !== undefined && !isSendable(code))) {
+      this.ending = violation("a close frame without a valid code")
+    } else if (!isUtf8(Uint8Array.from(payload.slice(2)))) {
+      this.ending = { problem: "a close frame whose reason is not UTF-8", code: INVALID_PAYLOAD }
+    } else this.ending = { code }
   }
 }
 

@@ -21,7 +21,14 @@ export interface Rejection {
   readonly headers: { readonly [name: string]: string }
 }
 
-type Request = Pick<IncomingMessage, "headers" | "method" | "url">
+type Request = Pick<IncomingMessage, "headers" | "headersDistinct" | "httpVersion" | "method" | "url">
+
+/** How a client has begun: `request` is `undefined` if with something else. */
+export interface Begun {
+  readonly request: Request | undefined
+  /** Whether HTTP ends with this request, so that what follows it is no body, and no other request. */
+  readonly isUpgrade: boolean
+}
 
 /** Who may connect, and where. */
 export interface Rules {
@@ -38,7 +45,7 @@ export interface Rules {
  * is from: so that is asked here. No site is allowed by itself, not even the one that the request names as its host: the relay has no
  * pages of its own, and a site can have its name mean the address of the relay.
  */
-export const rejection = (request: Request | undefined, { origins, path }: Rules): Rejection | undefined => {
+export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rules): Rejection | undefined => {
   const invalid = (status: string, text: string, headers: Rejection["headers"] = {}): Rejection => ({
     incident: "not a WebSocket handshake",
     status,
@@ -46,16 +53,21 @@ export const rejection = (request: Request | undefined, { origins, path }: Rules
     headers
   })
   if (request === undefined) return invalid("400 Bad Request", "This port is for WebSocket clients.")
-  const { headers, method, url = "" } = request
-  if (url.split("?", 1)[0] !== path)
-    return invalid("404 Not Found", `Nothing is here. WebSocket clients connect to ${path}`)
+  const { headers, headersDistinct, httpVersion, method, url = "" } = request
+  if (headersDistinct.host?.length !== 1 && httpVersion !== "1.0") {
+    return invalid("400 Bad Request", "A request names its host, once.")
+  }
+  if (pathOf(url) !== path) return invalid("404 Not Found", `Nothing is here. WebSocket clients connect to ${path}`)
   if (method !== "GET") return invalid("405 Method Not Allowed", "WebSocket clients begin with GET.", { Allow: "GET" })
-  if (headers.upgrade?.toLowerCase() !== "websocket") {
-    return invalid("426 Upgrade Required", "Only WebSocket clients can connect here.", { Upgrade: "websocket" })
+  const isAsked = lists(headers.upgrade, "websocket") && lists(headers.connection, "upgrade")
+  if (isAsked && hasBody(headers)) return invalid("400 Bad Request", "A handshake has no body.")
+  // Before version 1.1 of HTTP there is no upgrade (RFC 9110, section 7.8).
+  if (!isUpgrade || !isAsked || httpVersion !== "1.1") {
+    return invalid("426 Upgrade Required", "Only WebSocket clients can connect here.", UPGRADE)
   }
   if (headers["sec-websocket-version"] !== VERSION) {
     return invalid("426 Upgrade Required", `Sec-WebSocket-Version must be ${VERSION}.`, {
-      Upgrade: "websocket",
+      ...UPGRADE,
       "Sec-WebSocket-Version": VERSION
     })
   }
@@ -73,6 +85,22 @@ export const rejection = (request: Request | undefined, { origins, path }: Rules
   }
   return undefined
 }
+
+/** What an answer says that asks for an upgrade; the connection is closed all the same. */
+const UPGRADE = { Connection: "close, Upgrade", Upgrade: "websocket" }
+
+/** Of a request target, which may be a whole URL (RFC 9112, section 3.2.2). */
+const pathOf = (target: string): string => {
+  const path = target.replace(/^[a-z][-+.0-9a-z]*:\/\/[^/?]*/i, "").split("?", 1)[0]!
+  return path === "" && target !== "" ? "/" : path
+}
+
+/** Whether a list in a header has a token, in whatever case. */
+const lists = (list: string | undefined, token: string): boolean =>
+  list?.split(",").some((item) => item.trim().toLowerCase() === token) === true
+
+const hasBody = (headers: Request["headers"]): boolean =>
+  headers["transfer-encoding"] !== undefined || /[^0]/.test(headers["content-length"] ?? "0")
 
 /** Turns a request that is one for a WebSocket into one. */
 export const acceptance = ({ headers }: Request): string => {

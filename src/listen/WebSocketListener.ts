@@ -54,14 +54,15 @@ const listenOn = Effect.fnUntraced(function* (
   const connections = new Set<WebSocketConnection>()
 
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse, wait }) =>
-    wait(socket, client.ip, requests.read(socket), ({ head, request }) => {
+    wait(socket, client.ip, requests.read(socket), (begun) => {
       // Gone while it was its turn.
       if (socket.destroyed) return
-      const rejection = Handshake.rejection(request, websocket)
+      const rejection = Handshake.rejection(begun, websocket)
       if (rejection !== undefined) {
+        begun.request?.resume()
         return refuse(socket, client.ip, rejection.incident, Handshake.refusal(rejection))
       }
-      const acceptance = Handshake.acceptance(request!)
+      const acceptance = Handshake.acceptance(begun.request!)
       const refusal = enter(client)
       if (refusal !== undefined) {
         // Browsers do not show a page the answer to a handshake that fails: so this one does not.
@@ -69,7 +70,6 @@ const listenOn = Effect.fnUntraced(function* (
         const farewell = [Buffer.from(acceptance), notice, Frames.close(Frames.TRY_AGAIN_LATER)]
         return refuse(socket, client.ip, refusal.incident, Buffer.concat(farewell))
       }
-      if (head.length > 0) socket.unshift(head)
       socket.write(acceptance)
       const connection = new WebSocketConnection(socket, client, monotonicMillis(clock))
       connections.add(connection)

@@ -171,9 +171,10 @@ export class Room {
     this.#publishToOthers = publish
   }
 
-  /** Relays a batch of another process to everybody, as `publish` does. It is not looked into. */
+  /** Relays a batch of another process to everybody, as `publish` does. It is not looked into: whoever has decoded it has done so. */
   receive(batch: Parcel): void {
     const { bytes, messages } = batch
+    if (bytes.length === 0 || !(messages > 0)) return
     if (bytes.length > COPIED_BYTES) {
       this.flush()
       for (const member of this.members) member.outbox.send(batch)
@@ -181,6 +182,7 @@ export class Room {
     }
     if (bytes.length > this.#batch.length - this.#batchBytes) this.flush()
     const from = this.#batchBytes
+    // Throws if it does not fit, which `COPIED_BYTES` excludes.
     this.#batch.set(bytes, from)
     this.#batchBytes = from + bytes.length
     this.#added(this.#others, from, this.#batchBytes, messages)

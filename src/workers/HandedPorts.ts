@@ -12,6 +12,9 @@ interface Port {
   readonly receive: (socket: Net.Socket) => void
 }
 
+/** Stays with the socket for good, so that it must not keep alive what is around it. */
+const ignore = () => {}
+
 const decodeError = Schema.decodeUnknownSync(ListenError)
 
 /** The ports of a worker, whose connections the primary hands out. */
@@ -48,6 +51,8 @@ export class HandedPorts {
       case "NotBound":
         return void (port && Deferred.doneUnsafe(port.bound, Exit.fail(decodeError(message.error))))
       case "Connection": {
+        // Node reads it already: a reset without a listener would end this process.
+        socket?.on("error", ignore)
         this.#send({ _tag: "Taken", number: message.number })
         if (socket === undefined) return
         socket.allowHalfOpen = true

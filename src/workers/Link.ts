@@ -2,6 +2,7 @@ import type * as Net from "node:net"
 import { Backlog } from "../bus/Backlog.ts"
 import type { Batch } from "../bus/Frame.ts"
 import type { Parcel } from "../relay/Outbox.ts"
+import { wholeLines } from "../relay/wholeLines.ts"
 import * as Frames from "./Frames.ts"
 
 /**
@@ -17,6 +18,8 @@ const MAX_TOLD_BYTES = 4 * 1024 * 1024
 export interface LinkLimits {
   readonly soft_limit_bytes: number
   readonly hard_limit_bytes: number
+  /** The longest envelope. */
+  readonly max_line_bytes: number
 }
 
 /** What a link tells. */
@@ -24,6 +27,8 @@ export interface LinkEvents {
   readonly onBatch: (batch: Parcel, link: Link) => void
   /** Batches that the other worker has dropped. */
   readonly onLost: (batches: number) => void
+  /** A batch was dropped that was none. */
+  readonly onMalformed: () => void
   readonly onTold: (kind: number, content: string, link: Link) => void
   /** More than the soft limit waits, or still does because clients there are slow; or does not any more. */
   readonly onSlow: (link: Link) => void
@@ -89,7 +94,8 @@ export class Link {
       case Frames.BATCH:
         break
       case Frames.CREDIT:
-        this.#creditedBytes = sequence
+        // Nobody can have taken what was not sent.
+        this.#creditedBytes = Math.min(sequence, this.#sentBytes)
         return this.#pump()
       case Frames.HOLD:
         return this.isSlow ? this.#events.onSlow(this) : undefined
@@ -100,6 +106,7 @@ export class Link {
     this.#sequence = sequence
     this.#arrivedBytes += content.length
     if (lost > 0) this.#events.onLost(lost)
+    if (wholeLines(content, this.#limits.max_line_bytes) !== lines) return this.#events.onMalformed()
     this.#events.onBatch({ bytes: content, messages: lines }, this)
   }
 

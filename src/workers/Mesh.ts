@@ -120,6 +120,7 @@ export class Mesh extends Context.Service<
         const events = {
           onBatch: (batch: Parcel) => tell("onBatch", batch),
           onLost: (batches: number) => void (counts.lost += batches),
+          onMalformed: () => void counts.malformed++,
           onTold: (kind: number, content: string, link: Link) => tell("onTold", kind, content, link.id),
           onSlow: () => tell("onSlow"),
           onCaughtUp: (link: Link) => tell("onCaughtUp", link.id)
@@ -196,7 +197,8 @@ export class Mesh extends Context.Service<
           const reader = new Frames.FrameReader((frame) => {
             if (link !== undefined) return link.take(frame)
             const [name, other] = frame.content.toString().split(" ")
-            if (frame.kind !== Frames.HELLO || name !== secret || isClosing) return refuse()
+            const isNamed = Number.isSafeInteger(Number(other))
+            if (frame.kind !== Frames.HELLO || name !== secret || !isNamed || isClosing) return refuse()
             clearTimeout(patience)
             if (!isDialled) greet(socket)
             link = new Link(Number(other), frame.sequence, socket, limits, events)

@@ -118,7 +118,7 @@ const layer = (start: Start, { inbox, others, ports }: Incoming) => {
     id,
     directory,
     secret,
-    limits: values.hyper_parameters.slow_consumer,
+    limits: { ...values.hyper_parameters.slow_consumer, max_line_bytes: values.hyper_parameters.max_line_bytes },
     announce: Effect.sync(() => send({ _tag: "Reachable" })),
     others
   })

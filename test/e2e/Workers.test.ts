@@ -505,7 +505,7 @@ describe.skipIf(!isAble)("a server one of whose workers crashes, or is stuck,", 
       const before = yield* Effect.promise(() => json("/api/stats"))
       const restarts = yield* Effect.promise(() => metric("summoner_worker_restarts_total"))
       const clients = yield* room(server, 8)
-      yield* stats(({ connections }) => connections === before.connections + 8)
+      yield* stats(({ connections }) => connections >= before.connections + 8)
       const [victim] = workersOf(server)
       let sent = 0
       const load = yield* Effect.forkScoped(

@@ -114,3 +114,11 @@ export const burst = form({ lines: 6, delayMillis: 50 }, { lines: 20, delayMilli
 
 /** How long a test may take, in milliseconds: only one that hangs takes as long. */
 export const timeout = 180_000
+
+/** Bursts that two clients may send around the turn of their rate windows: each twice 300 lines, as long as lines may be. */
+export const healthyReaders = {
+  lines: form(300, 1196),
+  /** What readers take, in bytes a second. */
+  speeds: form([4_000_000, 12_000_000], [2_000_000, 4_000_000, 12_000_000]),
+  limits: form({ slow_consumer: { hard_limit_bytes: 8 * MIB } }, {})
+}

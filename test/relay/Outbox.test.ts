@@ -40,6 +40,31 @@ const overflowing = (policy: OutboxLimits["policy"]) => {
 }
 
 describe("Outbox", () => {
+  describe("what a backlog of small messages costs", () => {
+    const limits = { hard_limit_bytes: 1_000_000, policy: "disconnect" } as const
+    const blocked = () => {
+      const made = make(limits, { capacity: 1 })
+      made.client.stopReading()
+      while (made.outbox.waitingBytes === 0) send(made.outbox, 0)
+      return made
+    }
+
+    it("counts against the hard limit when each lies in memory of its own", () => {
+      const { events, outbox } = blocked()
+      for (let i = 0; i < 10_000; i++) outbox.send({ bytes: Buffer.alloc(10, "x"), messages: 1 })
+      assert.include(events, "overflow")
+    })
+
+    it("is that of its content when neighbours in memory follow each other", () => {
+      const { client, events, outbox } = blocked()
+      const memory = Buffer.from("0123456\n".repeat(10_000))
+      for (let i = 0; i < 10_000; i++) outbox.send({ bytes: memory.subarray(8 * i, 8 * i + 8), messages: 1 })
+      assert.notInclude(events, "overflow")
+      client.read(Infinity)
+      assert.isTrue(client.received.endsWith(memory.toString()))
+    })
+  })
+
   describe("while the client reads", () => {
     it("sends at once, in one write each", () => {
       const { client, outbox } = make()

@@ -15,7 +15,7 @@ import * as SharedPlaces from "../../src/workers/SharedPlaces.ts"
 import * as Directory from "../support/Directory.ts"
 import { until } from "../support/Server.ts"
 
-const LIMITS: LinkLimits = { soft_limit_bytes: 65_536, hard_limit_bytes: 1_048_576 }
+const LIMITS: LinkLimits = { soft_limit_bytes: 65_536, hard_limit_bytes: 1_048_576, max_line_bytes: 4 * 1_048_576 }
 
 /** Workers without processes of their own. `leave` ends one. */
 const party = Effect.gen(function* () {
@@ -79,7 +79,7 @@ describe("Mesh", () => {
   it.live("brings each batch to all others once, in the order of its sender, and never back", () =>
     Effect.gen(function* () {
       const { join } = yield* party
-      const limits = { soft_limit_bytes: 65_536, hard_limit_bytes: 64 * 1_048_576 }
+      const limits = { ...LIMITS, hard_limit_bytes: 64 * 1_048_576 }
       const [a, b, c] = [yield* join(1, limits), yield* join(2, limits), yield* join(3, limits)]
       yield* until(() => [a, b, c].every(({ mesh }) => linksOf(mesh).length === 2))
       for (let i = 0; i < 500; i++) {
@@ -218,7 +218,7 @@ describe("Mesh", () => {
   it.live("sends no more than a window ahead of what has reached the clients of another one", () =>
     Effect.gen(function* () {
       const { directory, join: enter } = yield* party
-      const limits = { soft_limit_bytes: 65_536, hard_limit_bytes: 64 * 1_048_576 }
+      const limits = { ...LIMITS, hard_limit_bytes: 64 * 1_048_576 }
       const a = yield* enter(1, limits)
       const other = yield* dial(directory)
       let bytes = 0

@@ -1,0 +1,84 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Net from "node:net"
+import { Buffer } from "node:buffer"
+import * as Frame from "../../src/bus/Frame.ts"
+import * as NatsServer from "../bus/NatsServer.ts"
+import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+const SUBJECT = "summoner.room"
+
+/** Somebody who may publish: `publish` is done once NATS has it, `origins` are those of the frames that came by. */
+const stranger = Effect.fnUntraced(function* (port: number) {
+  const socket = yield* Effect.acquireRelease(
+    Effect.sync(() => Net.connect(port, "127.0.0.1").on("error", () => {})),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+  const waiting: Array<() => void> = []
+  let seen = ""
+  socket.setEncoding("latin1").on("data", (text: string) => {
+    seen += text
+    for (const _ of text.match(/PONG\r\n/g) ?? []) waiting.shift()?.()
+  })
+  socket.write(`CONNECT {"verbose":false,"echo":false}\r\nSUB ${SUBJECT} 1\r\n`)
+  const publish = (frame: Uint8Array) => {
+    socket.write(`PUB ${SUBJECT} ${frame.length}\r\n`)
+    socket.write(frame)
+    socket.write("\r\nPING\r\n")
+    return Effect.callback<void>((resume) => void waiting.push(() => resume(Effect.void)))
+  }
+  /** Of the relay whose frame has this text in it. */
+  const originOf = (text: string) => {
+    const [, bytes] = new RegExp(`MSG ${SUBJECT} 1 \\d+\r\n([^]{${Frame.HEADER_BYTES}})[^]*?${text}`).exec(seen)!
+    return Buffer.from(bytes!, "latin1").subarray(4, 4 + Frame.ORIGIN_BYTES)
+  }
+  return { publish, originOf }
+})
+
+const frameOf = (origin: Uint8Array, sequence: number, text: string, lines: number, end = text.length): Uint8Array =>
+  Frame.encode(
+    origin,
+    { sequence, parts: [{ bytes: Buffer.from(text), messages: lines }], bytes: text.length, lines, end },
+    100_000
+  )[0]!
+
+describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").each([
+  { workers: 1, profile: "rust" },
+  { workers: 2, profile: "python" }
+])("a $profile server of $workers process(es) on a NATS that strangers may publish to", ({ profile, workers }) => {
+  it.live("sends clients nothing but lines, and goes on hearing the relays whose names are misused", () =>
+    Effect.gen(function* () {
+      const nats = yield* NatsServer.started()
+      const start = (name: string) =>
+        Effect.gen(function* () {
+          const config = {
+            version: profile,
+            hyper_parameters: { worker_threads: workers },
+            cluster: { nats: { servers: nats.url, subject: SUBJECT, name } }
+          }
+          return yield* Cli.listening([], { cwd: yield* Directory.make({ "server.json": config }) })
+        })
+      const [a, b] = [yield* start("a"), yield* start("b")]
+      const evil = yield* stranger(nats.port)
+      const [sender, reader] = [yield* TcpClient.connect(a.port), yield* TcpClient.connect(b.port)]
+      yield* TcpClient.settled(sender, reader)
+      const origin = evil.originOf("settled")
+      for (let i = 1; i <= 20; i++) {
+        yield* evil.publish(frameOf(Buffer.alloc(8, 1), i, "x".repeat(32_768), 0))
+        yield* evil.publish(frameOf(Buffer.alloc(8, 2), i, "no line", 1))
+        yield* evil.publish(frameOf(Buffer.alloc(8, 3), i, "one\ntwo\n", 1))
+      }
+      yield* evil.publish(frameOf(origin, 2 ** 48 - 1, '"a lie"\n', 1, 2 ** 48 - 1))
+      assert.strictEqual(yield* reader.line, '"a lie"')
+      for (let i = 0; i < 5; i++) {
+        sender.send(`true ${i}\n`)
+        assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, `true ${i}`))
+      }
+      yield* b.printed(/WARNING - bus: \d+ messages were not understood/)
+      yield* b.printed(/WARNING - bus: \d+ batches did not follow those before them/)
+      assert.notMatch(b.output(), /ERROR/)
+    })
+  )
+})

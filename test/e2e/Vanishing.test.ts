@@ -1,0 +1,110 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Net from "node:net"
+import { availableParallelism } from "node:os"
+import * as Certificates from "../support/Certificates.ts"
+import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+
+/** Of each kind: without a byte, and with the first few. */
+const CONNECTIONS = 500
+const CONNECTIONS_THAT_BEGIN = 100
+
+/** Under way at the same time, so that the kernel's backlog holds them. */
+const AT_ONCE = 64
+
+/** Where visitors come from: an address that may be a load balancer's. */
+const VISITORS = "127.0.0.2"
+
+type Leaving = "reset" | "end"
+
+/** Connects, says `first`, leaves, and has left: by a reset, or in order. */
+const visit = (port: number, leaving: Leaving, first: string) =>
+  new Promise<void>((resolve) => {
+    const socket = Net.connect({ port, host: "127.0.0.1", localAddress: VISITORS }, () => {
+      if (first !== "") socket.write(first, "latin1")
+      if (leaving === "reset") socket.resetAndDestroy()
+      else socket.end()
+    })
+    // The server may have reset it first.
+    socket.on("error", () => {}).on("close", () => resolve())
+    socket.resume()
+  })
+
+const visits = (port: number, leaving: Leaving, first: string) =>
+  Effect.promise(async () => {
+    let left = first === "" ? CONNECTIONS : CONNECTIONS_THAT_BEGIN
+    const some = async () => {
+      while (left-- > 0) await visit(port, leaving, first)
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, some))
+  })
+
+/** Waits until a figure of the metrics page is this one. */
+const metricIs = (url: string, name: string, wanted: number) => {
+  const look = Effect.promise(async () => {
+    const page = await (await fetch(`${url}/metrics`)).text()
+    return page.split("\n").find((line) => line.startsWith(`${name} `)) === `${name} ${wanted}`
+  })
+  return Effect.gen(function* () {
+    while (!(yield* look)) yield* Effect.sleep(100)
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: "120 seconds",
+      orElse: () => Effect.die(new Error(`${name} was never ${wanted}`))
+    })
+  )
+}
+
+const CLIENT_HELLO_BEGINS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+const servers = [
+  { workers: 1, profile: "rust", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
+  { workers: 2, profile: "rust", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
+  { workers: 2, profile: "python", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
+  { workers: 2, profile: "rust", begins: "PROXY UNKNOWN\r\n", extra: "a load balancer" },
+  ...(Certificates.hasOpenssl
+    ? [{ workers: 2, profile: "rust", begins: CLIENT_HELLO_BEGINS, extra: "TLS" } as const]
+    : [])
+] as const
+
+describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).each(servers)(
+  "a server with $workers worker(s), the $profile profile and $extra in front",
+  ({ begins, extra, profile, workers }) => {
+    it.live("outlives connections that end as soon as they are made, and counts none of them as a client", () =>
+      Effect.gen(function* () {
+        const certificates = extra === "TLS" ? yield* Certificates.make : undefined
+        const tls = certificates?.client()
+        const config = {
+          version: profile,
+          hyper_parameters: {
+            worker_threads: workers,
+            trusted_proxies: extra === "a load balancer" ? [VISITORS] : []
+          },
+          ...(certificates && { tls: certificates.config }),
+          websocket: { port: 0 },
+          admin: { port: 0 }
+        }
+        const cwd = yield* Directory.make({ "server.json": config })
+        const server = yield* Cli.listening([], { cwd })
+        const [, webSocketPort] = yield* server.printed(/wss?:\/\/127\.0\.0\.1:(\d+)/)
+        const [, url] = yield* server.printed(/admin on (http:\S+)/)
+        for (const port of [server.port, Number(webSocketPort)]) {
+          for (const leaving of ["reset", "end"] as const) {
+            for (const first of ["", begins]) yield* visits(port, leaving, first)
+          }
+        }
+        const connect = TcpClient.connect(server.port, tls && { tls })
+        const [one, two] = [yield* connect, yield* connect]
+        yield* TcpClient.settled(one, two)
+        yield* metricIs(url!, "summoner_clients", 2)
+        if (workers > 1) {
+          yield* metricIs(url!, "summoner_workers", workers)
+          yield* metricIs(url!, "summoner_worker_restarts_total", 0)
+        }
+        assert.notMatch(server.output(), /has ended|ERROR/)
+      })
+    )
+  }
+)
