@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 
 /** No test decides by time: only one that hangs meets the limit, on the slowest machine too. */
@@ -6,19 +7,21 @@ const TIMEOUT_MILLIS = 180_000
 const BROWSER = ["test/admin/DashboardInBrowser.test.ts", "test/e2e/Browser.test.ts"]
 
 /** The package as it is installed, and what its documentation shows. */
-const PACKAGE = ["test/package/**/*.test.ts", "test/docs/Snippets.test.ts", "test/docs/Examples.test.ts"]
+const PACKAGE = ["test/package/Package.test.ts", "test/docs/Snippets.test.ts", "test/docs/Examples.test.ts"]
 
-/** Real components and built programs beside the relay. */
+/** Built programs, real components beside them, and the faults that clients and systems commit. */
 const COMPONENTS = [
+  "test/bench/**/*.test.ts",
   "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
   "test/deploy/**/*.test.ts",
   "test/e2e/**/*.test.ts",
+  "test/faults/**/*.test.ts",
   "test/scripts/**/*.test.ts"
 ]
 
-/** They fill the machine, and look at what a process needs of it. */
-const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/Workers.test.ts"]
+/** Most tests wait for something most of the time. */
+const WORKERS = 4
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
@@ -26,8 +29,6 @@ const ALONE = ["test/faults/**/*.test.ts", "test/bench/**/*.test.ts", "test/e2e/
  */
 const project = (
   name: string,
-  groupOrder: number,
-  maxWorkers: number,
   include: Array<string>,
   exclude: Array<string> = [],
   globalSetup: Array<string> = []
@@ -37,22 +38,22 @@ const project = (
     include,
     exclude,
     globalSetup,
-    maxWorkers,
+    maxWorkers: WORKERS,
     isolate: false,
+    // Most processes that tests start load the same code.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/node", import.meta.url)) },
     testTimeout: TIMEOUT_MILLIS,
-    hookTimeout: TIMEOUT_MILLIS,
-    sequence: { groupOrder }
+    hookTimeout: TIMEOUT_MILLIS
   }
 })
 
 export default defineConfig({
   test: {
     projects: [
-      project("quick", 0, 3, ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS, ...ALONE]),
-      project("components", 1, 3, COMPONENTS, [...BROWSER, ...ALONE]),
-      project("package", 2, 2, PACKAGE, [], ["test/support/ProjectSetup.ts"]),
-      project("browser", 3, 1, BROWSER, [], ["test/support/ChromiumServer.setup.ts"]),
-      project("alone", 4, 1, ALONE)
+      project("quick", ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS]),
+      project("components", COMPONENTS, BROWSER),
+      project("package", PACKAGE, [], ["test/support/ProjectSetup.ts"]),
+      project("browser", BROWSER, [], ["test/support/ChromiumServer.setup.ts"])
     ]
   }
 })

@@ -12,6 +12,27 @@ import * as TcpClient from "../support/TcpClient.ts"
 
 const { does } = Chromium
 
+/** Keeps every status that a page of the chat has had, as one may be there for a moment only. */
+const FOLLOW_STATUS = `{
+  const status = document.querySelector("[role=status]")
+  const statuses = [status?.textContent ?? ""]
+  let onStatus = () => {}
+  globalThis.nextStatus = (text) => new Promise((resolve) => {
+    onStatus = () => {
+      const found = statuses.findIndex((status) => status.includes(text))
+      if (found === -1) return
+      statuses.splice(0, found + 1)
+      onStatus = () => {}
+      resolve()
+    }
+    onStatus()
+  })
+  if (status !== null) {
+    const observer = new MutationObserver(() => { statuses.push(status.textContent); onStatus() })
+    observer.observe(status, { childList: true, characterData: true, subtree: true })
+  }
+}`
+
 const CHAT = readFileSync(fileURLToPath(new URL("../../docs/examples/browser-chat.html", import.meta.url)))
 
 /** A server for the pages of a site. */
@@ -36,7 +57,9 @@ const start = Effect.fnUntraced(function* (
     const { relay = server.url, site = origin } = options
     const { page } = yield* Chromium.page(context)
     yield* does(() => page.goto(`${site}/?relay=${encodeURIComponent(relay)}`))
-    const status = (text: string) => does(() => page.getByRole("status").filter({ hasText: text }).waitFor())
+    yield* does(() => page.evaluate(FOLLOW_STATUS))
+    /** Waits for the next status with this text. */
+    const status = (text: string) => does(() => page.evaluate(`nextStatus(${JSON.stringify(text)})`))
     const say = (text: string) =>
       does(async () => {
         await page.getByLabel("Message").fill(text)

@@ -2,14 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 import { availableParallelism } from "node:os"
+import { SOAK } from "../faults/form.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** Of each kind: without a byte, and with the first few. */
-const CONNECTIONS = 500
-const CONNECTIONS_THAT_BEGIN = 100
+const CONNECTIONS = SOAK ? 2000 : 100
+const CONNECTIONS_THAT_BEGIN = SOAK ? 500 : 30
 
 /** Under way at the same time, so that the kernel's backlog holds them. */
 const AT_ONCE = 64
@@ -69,7 +70,7 @@ const servers = [
     : [])
 ] as const
 
-describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).each(servers)(
+describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).concurrent.each(servers)(
   "a server with $workers worker(s), the $profile profile and $extra in front",
   ({ begins, extra, profile, workers }) => {
     it.live("outlives connections that end as soon as they are made, and counts none of them as a client", () =>

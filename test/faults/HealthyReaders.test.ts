@@ -84,7 +84,7 @@ const inTlsRoom = Effect.fnUntraced(function* (threads: number) {
   assert.notInclude(relay.output(), "too slowly")
 })
 
-describe("a burst as large as the rate limit allows", () => {
+describe.concurrent("a burst as large as the rate limit allows", () => {
   it.live("reaches readers of a few MB/s over TCP and WebSocket, and ends none of them", () => inRoom(1))
 
   it.live.skipIf(!Certificates.hasOpenssl)(
