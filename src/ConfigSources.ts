@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import { existsSync } from "node:fs"
 import * as ConfigPath from "./ConfigPath.ts"
 import * as ConfigReport from "./ConfigReport.ts"
-import { isJsonObject } from "./JsonObject.ts"
+import { isJsonObject } from "./internal/JsonObject.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
 /** The file that is read when none is named, if there is one. */

@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises"
 import * as ConfigReport from "./ConfigReport.ts"
 import { keys } from "./ConfigKeys.ts"
 import { defaults, Values, type Written } from "./ConfigSchema.ts"
-import { isJsonObject } from "./JsonObject.ts"
+import { isJsonObject } from "./internal/JsonObject.ts"
 import { notJson } from "./JsonMistake.ts"
 import { levels } from "./logging/LogFormat.ts"
 

@@ -1,7 +1,7 @@
 /** What the server knows, in the form in which the admin server tells it. */
 import type { BusStats, Peer, RoomClient } from "../relay/Bus.ts"
 import type { ClientInfo } from "../relay/Client.ts"
-import type { Distribution } from "../relay/Histogram.ts"
+import type { Distribution } from "../internal/Histogram.ts"
 import type { ServerState } from "../relay/Operations.ts"
 import type { Entry } from "../relay/Quarantine.ts"
 import type * as Roster from "../relay/Roster.ts"

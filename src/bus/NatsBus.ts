@@ -12,7 +12,7 @@ import { Inbound } from "./Inbound.ts"
 import * as Nats from "./NatsConnection.ts"
 import { Outbound } from "./Outbound.ts"
 import { Presence } from "./Presence.ts"
-import { Slot } from "./Slot.ts"
+import { Slot } from "../internal/Slot.ts"
 
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
 const RECENT_MILLIS = 3000

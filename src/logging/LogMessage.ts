@@ -5,7 +5,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
-import { isJsonObject, type JsonObject } from "../JsonObject.ts"
+import { isJsonObject, type JsonObject } from "../internal/JsonObject.ts"
 
 /** The content of a relayed message as it may be logged. */
 export interface LoggedContent {

@@ -9,8 +9,8 @@ import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../ServerConfig.ts"
 import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
-import type { Distribution } from "./Histogram.ts"
-import { monotonicMillis } from "./monotonicMillis.ts"
+import type { Distribution } from "../internal/Histogram.ts"
+import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
 /**

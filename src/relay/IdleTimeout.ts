@@ -3,8 +3,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../ServerConfig.ts"
-import { everySeconds } from "./everySeconds.ts"
-import { monotonicMillis } from "./monotonicMillis.ts"
+import { everySeconds } from "../internal/repeatEvery.ts"
+import { monotonicMillis } from "../internal/monotonicClock.ts"
 
 /** A client whose silence is measured. */
 export interface Watched {

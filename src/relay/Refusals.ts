@@ -1,8 +1,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { everySeconds } from "./everySeconds.ts"
+import { everySeconds } from "../internal/repeatEvery.ts"
 import * as Incidents from "./Incidents.ts"
-import { monotonicMillis } from "./monotonicMillis.ts"
+import { monotonicMillis } from "../internal/monotonicClock.ts"
 
 /** How often what was counted meanwhile is told, in seconds. */
 const REPORT_SECONDS = 10

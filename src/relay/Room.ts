@@ -1,6 +1,6 @@
 import type { Connection } from "./Connection.ts"
 import * as Envelope from "./Envelope.ts"
-import { Histogram } from "./Histogram.ts"
+import { Histogram } from "../internal/Histogram.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts"
 
 /**

@@ -2,8 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Client, ClientInfo, ClientState } from "./Client.ts"
 import { type Departure, type Departures, noDepartures } from "./Departure.ts"
-import { Feed } from "./Feed.ts"
-import type { Distribution } from "./Histogram.ts"
+import { Feed } from "../internal/EventFeed.ts"
+import type { Distribution } from "../internal/Histogram.ts"
 import { noTotals, type Totals } from "./Incidents.ts"
 
 /** Something that happened to a client. */

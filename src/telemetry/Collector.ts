@@ -22,7 +22,7 @@ import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { monotonicMillis } from "../relay/monotonicMillis.ts"
+import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { Supervised } from "../relay/Supervised.ts"
 import type { Lost } from "./Telemetry.ts"
 

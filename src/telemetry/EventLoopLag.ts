@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { everySeconds } from "../relay/everySeconds.ts"
+import { everySeconds } from "../internal/repeatEvery.ts"
 
 /** How late timers were, in milliseconds, within the last window. */
 export interface EventLoopLag {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Slot } from "../bus/Slot.ts"
+import { Slot } from "../internal/Slot.ts"
 import { Bus, type BusControl, type BusRoom, NOTHING_EXCHANGED } from "../relay/Bus.ts"
 
 /** Something on its way from one process to another. */

@@ -4,7 +4,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as EventStream from "../../src/admin/EventStream.ts"
-import type { Observed } from "../../src/relay/Feed.ts"
+import type { Observed } from "../../src/internal/EventFeed.ts"
 import type { Operations } from "../../src/relay/Operations.ts"
 import type { ClientChange } from "../../src/relay/Roster.ts"
 

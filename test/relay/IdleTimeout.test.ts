@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { monotonicMillis } from "../../src/relay/monotonicMillis.ts"
+import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 import { IdleTimeout } from "../../src/relay/IdleTimeout.ts"
 import { ServerConfig } from "../../src/ServerConfig.ts"
 

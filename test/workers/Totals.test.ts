@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { noDepartures } from "../../src/relay/Departure.ts"
-import { Histogram } from "../../src/relay/Histogram.ts"
+import { Histogram } from "../../src/internal/Histogram.ts"
 import { noTotals } from "../../src/relay/Incidents.ts"
 import { type BusStats, NOTHING_EXCHANGED } from "../../src/relay/Bus.ts"
 import type { Stats } from "../../src/relay/Roster.ts"

@@ -16,8 +16,8 @@ export { BusError, type BusState, type BusStats, type Peer, type RoomClient, typ
 export type { ClientInfo, ClientState } from "./relay/Client.ts";
 export type { DepartureKind, Departures } from "./relay/Departure.ts";
 export type { Entry } from "./relay/Quarantine.ts";
-export type { Observed } from "./relay/Feed.ts";
-export type { Distribution } from "./relay/Histogram.ts";
+export type { Observed } from "./internal/EventFeed.ts";
+export type { Distribution } from "./internal/Histogram.ts";
 export type { Incident, Totals } from "./relay/Incidents.ts";
 export { type BoundAddress, ListenError } from "./relay/Listener.ts";
 export type { Operations, ServerState } from "./relay/Operations.ts";

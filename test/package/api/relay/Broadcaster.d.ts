@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../ServerConfig.ts";
 import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";
-import type { Distribution } from "./Histogram.ts";
+import type { Distribution } from "../internal/Histogram.ts";
 import { Member, type Sender } from "./Room.ts";
 export interface MemberEvents {
     readonly onOverflow: () => void;

@@ -4,7 +4,7 @@ import { ServerConfig } from "../ServerConfig.ts";
 import { Broadcaster } from "./Broadcaster.ts";
 import type { WholeRoom } from "./Bus.ts";
 import type { ClientInfo } from "./Client.ts";
-import type { Observed } from "./Feed.ts";
+import type { Observed } from "../internal/EventFeed.ts";
 import type { BoundAddress } from "./Listener.ts";
 import { type Entry, Quarantine } from "./Quarantine.ts";
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./Rejections.ts";

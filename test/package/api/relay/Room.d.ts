@@ -1,5 +1,5 @@
 import type { Connection } from "./Connection.ts";
-import { Histogram } from "./Histogram.ts";
+import { Histogram } from "../internal/Histogram.ts";
 import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts";
 interface OwnLines {
     readonly start: number;

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect";
 import type { Client, ClientInfo, ClientState } from "./Client.ts";
 import { type Departure, type Departures } from "./Departure.ts";
-import { Feed } from "./Feed.ts";
-import type { Distribution } from "./Histogram.ts";
+import { Feed } from "../internal/EventFeed.ts";
+import type { Distribution } from "../internal/Histogram.ts";
 import { type Totals } from "./Incidents.ts";
 export type ClientChange = {
     readonly _tag: "Connected";

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Feed, FEED_CAPACITY, FEED_CHARACTERS } from "../../src/relay/Feed.ts"
+import { Feed, FEED_CAPACITY, FEED_CHARACTERS } from "../../src/internal/EventFeed.ts"
 
 interface Event {
   readonly n: number

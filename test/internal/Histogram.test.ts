@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Histogram } from "../../src/relay/Histogram.ts"
+import { Histogram } from "../../src/internal/Histogram.ts"
 
 describe("Histogram", () => {
   it("counts values up to and including each bound, and those above them all in the count only", () => {
