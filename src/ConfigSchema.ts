@@ -7,7 +7,7 @@
 import * as Schema from "effect/Schema"
 import * as NatsUrl from "./bus/NatsUrl.ts"
 import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./ConfigForms.ts"
-import { isLoopback, isNetwork, overlap } from "./ipNetwork.ts"
+import { isLoopback, isNetwork, overlap } from "./net/IpNetwork.ts"
 import * as LogFormat from "./logging/LogFormat.ts"
 
 const Logger = Schema.Struct({

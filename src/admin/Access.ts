@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto"
-import { isLoopback } from "../ipNetwork.ts"
+import { isLoopback } from "../net/IpNetwork.ts"
 
 /** What of a request decides whether it is served. */
 export interface Asked {

@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Net from "node:net"
-import { formatAddress } from "../relay/ipAddress.ts"
+import { formatAddress } from "../net/IpAddress.ts"
 
 /** The server to connect to. */
 export interface Target {

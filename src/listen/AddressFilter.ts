@@ -1,5 +1,5 @@
 import { BlockList, isIPv6 } from "node:net"
-import { canonicalIp, unmapped } from "../relay/ipAddress.ts"
+import { canonicalIp, unmapped } from "../net/IpAddress.ts"
 import type { Values } from "../ServerConfig.ts"
 
 type Lists = Pick<Values["hyper_parameters"], "allow" | "deny" | "trusted_proxies">

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { isIPv4, isIPv6, type Socket } from "node:net"
 import type { Incident } from "../relay/Incidents.ts"
-import { canonicalIp, formatAddress } from "../relay/ipAddress.ts"
+import { canonicalIp, formatAddress } from "../net/IpAddress.ts"
 import * as FirstBytes from "./FirstBytes.ts"
 
 /** On whose behalf a load balancer connects. */

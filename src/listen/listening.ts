@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import { closeSync, openSync, readFileSync } from "node:fs"
 import type * as Net from "node:net"
 import { devNull } from "node:os"
-import { formatAddress } from "../relay/ipAddress.ts"
+import { formatAddress } from "../net/IpAddress.ts"
 import { type BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Values } from "../ServerConfig.ts"
 

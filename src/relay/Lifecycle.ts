@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { formatAddress } from "./ipAddress.ts"
+import { formatAddress } from "../net/IpAddress.ts"
 import type { BoundAddress } from "./Listener.ts"
 
 /** Gets told how far a server is, as a whole. By default it is logged; a process that is one of several tells the one that starts them. */

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Door } from "./Door.ts"
-import { formatAddress } from "./ipAddress.ts"
+import { formatAddress } from "../net/IpAddress.ts"
 
 export type { Door, Refusal } from "./Door.ts"
 

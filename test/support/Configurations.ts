@@ -1,7 +1,7 @@
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
-import { isLoopback, overlap } from "../../src/ipNetwork.ts"
+import { isLoopback, overlap } from "../../src/net/IpNetwork.ts"
 import { Values } from "../../src/ServerConfig.ts"
 
 /** The schema without the checks of groups, which compare keys with each other. */

@@ -1,7 +1,7 @@
 import * as Result from "effect/Result"
 import * as IpNetwork from "effect/net/IpNetwork"
 import { isIP, isIPv4, isIPv6 } from "node:net"
-import { canonicalIp } from "./relay/ipAddress.ts"
+import { canonicalIp } from "./IpAddress.ts"
 
 /** Whether a text is an IP address, or a range of them in CIDR notation. */
 export const isNetwork = (text: string): boolean => isIP(text) !== 0 || Result.isSuccess(IpNetwork.fromString(text))
