@@ -1,4 +1,4 @@
-import * as Envelope from "../src/relay/Envelope.ts"
+import * as Envelope from "../src/protocol/Envelope.ts"
 import { table } from "./table.ts"
 import { median } from "./workloads.ts"
 

@@ -1,5 +1,5 @@
 import type { Parcel } from "../relay/Outbox.ts"
-import { wholeLines } from "../relay/wholeLines.ts"
+import { wholeLines } from "../protocol/wholeLines.ts"
 import type { Frame } from "./Frame.ts"
 
 /** The most processes whose numbers are remembered; of more, the one heard longest ago is forgotten. */

@@ -1,6 +1,6 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import * as Notice from "./Notice.ts"
+import * as Notice from "../protocol/Notice.ts"
 
 /** The ways in which a client leaves, as they are counted. */
 export type DepartureKind =

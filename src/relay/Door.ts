@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { type Arriving, ClientLimits } from "./ClientLimits.ts"
 import type { Connection } from "./Connection.ts"
 import type * as Incidents from "./Incidents.ts"
-import * as Notice from "./Notice.ts"
+import * as Notice from "../protocol/Notice.ts"
 import { Quarantine, type Suspect } from "./Quarantine.ts"
 import * as Refusals from "./Refusals.ts"
 

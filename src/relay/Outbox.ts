@@ -1,7 +1,7 @@
 import type { ServerConfig } from "../ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
 import type { DepartureKind } from "./Departure.ts"
-import * as Notice from "./Notice.ts"
+import * as Notice from "../protocol/Notice.ts"
 
 /** `hyper_parameters.slow_consumer`; read whenever it matters, so that it may change. */
 export type OutboxLimits = Pick<

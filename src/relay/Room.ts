@@ -1,5 +1,5 @@
 import type { Connection } from "./Connection.ts"
-import * as Envelope from "./Envelope.ts"
+import * as Envelope from "../protocol/Envelope.ts"
 import { Histogram } from "../internal/Histogram.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts"
 

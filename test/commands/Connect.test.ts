@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Notice from "../../src/relay/Notice.ts"
+import * as Notice from "../../src/protocol/Notice.ts"
 import * as ConnectCli from "../connect/ConnectCli.ts"
 import * as FakeServer from "../connect/FakeServer.ts"
 import * as Cli from "../support/Cli.ts"

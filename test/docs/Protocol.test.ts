@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import * as Notice from "../../src/relay/Notice.ts"
+import * as Notice from "../../src/protocol/Notice.ts"
 import { ROOT } from "../support/Package.ts"
 
 const notices = Object.values<unknown>(Notice).filter((value) => typeof value === "string")

@@ -1,4 +1,4 @@
-import * as Envelope from "../../../src/relay/Envelope.ts"
+import * as Envelope from "../../../src/protocol/Envelope.ts"
 import * as assert from "node:assert/strict"
 import type { Target } from "../Target.ts"
 

@@ -1,4 +1,4 @@
-import { LineFraming } from "../../../src/relay/LineFraming.ts"
+import { LineFraming } from "../../../src/protocol/LineFraming.ts"
 import * as assert from "node:assert/strict"
 import type { Target } from "../Target.ts"
 

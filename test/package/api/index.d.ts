@@ -8,7 +8,7 @@ export * as ConfigReload from "./ConfigReload.ts";
 export * as Connection from "./relay/Connection.ts";
 export * as IdleTimeout from "./relay/IdleTimeout.ts";
 export * as Listener from "./relay/Listener.ts";
-export * as Notice from "./relay/Notice.ts";
+export * as Notice from "./protocol/Notice.ts";
 export * as Quarantine from "./relay/Quarantine.ts";
 export * as RateLimiter from "./relay/RateLimiter.ts";
 export * as RelayLogger from "./logging/RelayLogger.ts";

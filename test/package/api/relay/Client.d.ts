@@ -6,7 +6,7 @@ import type { ConnectionSpan } from "./ConnectionSpan.ts";
 import { type Departure } from "./Departure.ts";
 import type { Watched } from "./IdleTimeout.ts";
 import { Incidents, type Totals } from "./Incidents.ts";
-import type { LineFraming } from "./LineFraming.ts";
+import type { LineFraming } from "../protocol/LineFraming.ts";
 import { Offences } from "./Offences.ts";
 import type { RateBudget } from "./RateLimiter.ts";
 import type { Member } from "./Room.ts";

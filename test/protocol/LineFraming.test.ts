@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import { LineFraming } from "../../src/relay/LineFraming.ts"
+import { LineFraming } from "../../src/protocol/LineFraming.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 
 const MAX_BYTES = 24

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Envelope from "../../src/relay/Envelope.ts"
+import * as Envelope from "../../src/protocol/Envelope.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 
 const ADDRESS = "[2001:db8::1]:54321"
