@@ -22,7 +22,7 @@ import * as Operations from "./relay/Operations.ts"
 import { Quarantine } from "./relay/Quarantine.ts"
 import { RateLimiter } from "./relay/RateLimiter.ts"
 import * as Session from "./relay/Session.ts"
-import { type Options, profileOf, ServerConfig } from "./ServerConfig.ts"
+import { type Options, profileOf, ServerConfig } from "./config/ServerConfig.ts"
 import * as RelayMetrics from "./telemetry/RelayMetrics.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
 

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations } from "../relay/Operations.ts"
-import { ServerConfig } from "../ServerConfig.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
 
 /** Health, metrics, dashboard and actions for operators, over HTTP. */
 export class AdminServer extends Context.Service<

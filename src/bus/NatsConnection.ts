@@ -2,11 +2,11 @@ import type { ConnectionOptions, NatsConnection, PermissionViolationError } from
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
-import { formatProblem } from "../ConfigReport.ts"
+import { formatProblem } from "../config/ConfigError.ts"
 import { BusError } from "../relay/Bus.ts"
-import type { ServerConfig } from "../ServerConfig.ts"
+import type { ServerConfig } from "../config/ServerConfig.ts"
 import * as NatsFiles from "./NatsFiles.ts"
-import * as NatsUrl from "./NatsUrl.ts"
+import * as NatsUrl from "../config/NatsUrl.ts"
 
 export type { NatsConnection } from "@nats-io/transport-node"
 

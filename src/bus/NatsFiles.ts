@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { Problem } from "../ConfigReport.ts"
-import * as PemFiles from "../PemFiles.ts"
-import type { Values } from "../ServerConfig.ts"
+import type { Problem } from "../config/ConfigError.ts"
+import * as PemFiles from "../config/PemFile.ts"
+import type { Values } from "../config/ServerConfig.ts"
 
 /**
  * Reads the files that a connection to NATS needs. Whether certificates are valid now is for NATS to say.

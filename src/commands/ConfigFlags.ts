@@ -1,6 +1,6 @@
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
-import * as ConfigSources from "../ConfigSources.ts"
+import * as ConfigSources from "../config/ConfigSources.ts"
 import { levels } from "../logging/LogFormat.ts"
 
 /** The flags of every command that needs the configuration. */

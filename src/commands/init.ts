@@ -8,8 +8,8 @@ import * as Schema from "effect/Schema"
 import { existsSync } from "node:fs"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { DEFAULT_FILE } from "../ConfigSources.ts"
-import { defaults } from "../ServerConfig.ts"
+import { DEFAULT_FILE } from "../config/ConfigSources.ts"
+import { defaults } from "../config/ServerConfig.ts"
 import { jsonSchemaText } from "./schema.ts"
 
 /** Why no configuration was written. */

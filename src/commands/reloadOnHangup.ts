@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import type { ConfigError } from "../ConfigReport.ts"
-import { ConfigReload } from "../ConfigReload.ts"
-import type { Values } from "../ServerConfig.ts"
+import type { ConfigError } from "../config/ConfigError.ts"
+import { ConfigReload } from "../config/ConfigReload.ts"
+import type { Values } from "../config/ServerConfig.ts"
 
 /** `SIGHUP`s from now on, of which one at most waits; those that come while the scope ends mean nothing. */
 export const hangups = Effect.gen(function* () {

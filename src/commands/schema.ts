@@ -2,7 +2,7 @@ import * as Console from "effect/Console"
 import * as Command from "effect/cli/Command"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Schema from "effect/Schema"
-import * as ServerConfig from "../ServerConfig.ts"
+import * as ServerConfig from "../config/ServerConfig.ts"
 
 /**
  * The JSON Schema (draft 2020-12) of `server.json`, for editors: with every default and description, and refusing what the

@@ -7,7 +7,7 @@ import type * as Net from "node:net"
 import { devNull } from "node:os"
 import { formatAddress } from "../net/IpAddress.ts"
 import { type BoundAddress, ListenError } from "../relay/Listener.ts"
-import type { Values } from "../ServerConfig.ts"
+import type { Values } from "../config/ServerConfig.ts"
 
 /** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
 export const HIGH_WATER_MARK = 65_536

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ServerConfig } from "../ServerConfig.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
 import { isRoomFor, Places } from "./Places.ts"
 
 /** Somebody who takes a place. */

@@ -1,7 +1,7 @@
 /** What a host program, or an operator, may ask of a running server. */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import { ServerConfig } from "../ServerConfig.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
 import { Broadcaster } from "./Broadcaster.ts"
 import type { WholeRoom } from "./Bus.ts"
 import type { ClientInfo } from "./Client.ts"

@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../ServerConfig.ts"
+import type { ServerConfig } from "../config/ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
 import type { DepartureKind } from "./Departure.ts"
 import * as Notice from "../protocol/Notice.ts"

@@ -1,4 +1,4 @@
-import type { Values } from "../ServerConfig.ts"
+import type { Values } from "../config/ServerConfig.ts"
 import type { Arriving } from "./ClientLimits.ts"
 
 const WEBSOCKET = "websocket"

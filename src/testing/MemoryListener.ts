@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type { Door } from "../relay/Door.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import { Listener } from "../relay/Listener.ts"
-import { ServerConfig } from "../ServerConfig.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
 import { MemoryConnection, type Options } from "./MemoryConnection.ts"
 
 /** The port on which a server listens that may choose it, and the one below the first client's. */

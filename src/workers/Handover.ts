@@ -8,7 +8,7 @@ import { descriptorLimit, keep, SERVER_OPTIONS } from "../listen/listening.ts"
 import type { Totals } from "../relay/Incidents.ts"
 import type { BoundAddress, ListenError } from "../relay/Listener.ts"
 import * as Refusals from "../relay/Refusals.ts"
-import type { Values } from "../ServerConfig.ts"
+import type { Values } from "../config/ServerConfig.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 
 /** Connections that are accepted and have no worker yet, as all may be that come back after a crash. More are dropped. */

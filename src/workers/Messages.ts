@@ -8,7 +8,7 @@ import type { Operations, ServerState } from "../relay/Operations.ts"
 import type { Entry } from "../relay/Quarantine.ts"
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "../relay/Rejections.ts"
 import type { Stats } from "../relay/Roster.ts"
-import type { Values } from "../ServerConfig.ts"
+import type { Values } from "../config/ServerConfig.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 
 // Calls go by name, with arguments or without.

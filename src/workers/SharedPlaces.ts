@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import { Broadcaster } from "../relay/Broadcaster.ts"
 import { type Arriving, ClientLimits } from "../relay/ClientLimits.ts"
 import { isRoomFor, Places } from "../relay/Places.ts"
-import { ServerConfig } from "../ServerConfig.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
 import * as Frames from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
 

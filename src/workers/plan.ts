@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os"
-import type { Values } from "../ServerConfig.ts"
+import type { Values } from "../config/ServerConfig.ts"
 
 /** The argument with which the program runs as a worker. */
 export const WORKER = "worker"

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import * as Net from "node:net"
 import { ListenError, RelayServer } from "../../src/RelayServer.ts"
-import type { Options } from "../../src/ServerConfig.ts"
+import type { Options } from "../../src/config/ServerConfig.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const TOKEN = "s3cret"

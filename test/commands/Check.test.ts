@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { keys } from "../../src/ServerConfig.ts"
+import { keys } from "../../src/config/ServerConfig.ts"
 import * as CheckCommand from "../support/CheckCommand.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"

@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import { readFileSync } from "node:fs"
 import { jsonSchema } from "../../src/commands/schema.ts"
-import { defaults, examine, keys } from "../../src/ServerConfig.ts"
+import { defaults, examine, keys } from "../../src/config/ServerConfig.ts"
 import { configuration } from "../support/Configurations.ts"
 import * as Cli from "../support/Cli.ts"
 

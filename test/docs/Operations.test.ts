@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import * as Departure from "../../src/relay/Departure.ts"
 import { noTotals } from "../../src/relay/Incidents.ts"
-import * as ServerConfig from "../../src/ServerConfig.ts"
+import * as ServerConfig from "../../src/config/ServerConfig.ts"
 import * as Docs from "../support/Docs.ts"
 import { ROOT } from "../support/Package.ts"
 

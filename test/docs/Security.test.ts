@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { decode, defaults, keys } from "../../src/ServerConfig.ts"
+import { decode, defaults, keys } from "../../src/config/ServerConfig.ts"
 import { ROOT } from "../support/Package.ts"
-import { valueAt } from "../../src/ConfigPath.ts"
+import { valueAt } from "../../src/config/ConfigPath.ts"
 
 const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
 

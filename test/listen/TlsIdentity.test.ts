@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { load, TlsIdentity } from "../../src/listen/TlsIdentity.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { ServerConfig } from "../../src/ServerConfig.ts"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import * as Certificates from "../support/Certificates.ts"
 
 const DAY_MILLIS = 86_400_000

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { Backpressure, type Verdict } from "../../src/relay/Backpressure.ts"
-import { ServerConfig } from "../../src/ServerConfig.ts"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
 
 const off = null
 

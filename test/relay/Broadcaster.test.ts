@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { Broadcaster } from "../../src/relay/Broadcaster.ts"
-import { ServerConfig } from "../../src/ServerConfig.ts"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 

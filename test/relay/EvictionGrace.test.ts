@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { Broadcaster } from "../../src/relay/Broadcaster.ts"
-import { ServerConfig } from "../../src/ServerConfig.ts"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 
 const KIB = 1024

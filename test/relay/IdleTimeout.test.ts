@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 import { IdleTimeout } from "../../src/relay/IdleTimeout.ts"
-import { ServerConfig } from "../../src/ServerConfig.ts"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
 
 const TIMEOUT_SECS = 20
 const INTERVAL_SECS = 3

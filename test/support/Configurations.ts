@@ -2,7 +2,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import { isLoopback, overlap } from "../../src/net/IpNetwork.ts"
-import { Values } from "../../src/ServerConfig.ts"
+import { Values } from "../../src/config/ServerConfig.ts"
 
 /** The schema without the checks of groups, which compare keys with each other. */
 const eachKeyAlone = (ast: SchemaAST.AST): Schema.Top =>

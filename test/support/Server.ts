@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { ConfigReload } from "../../src/ConfigReload.ts"
+import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
-import { decode } from "../../src/ServerConfig.ts"
+import { decode } from "../../src/config/ServerConfig.ts"
 import { PATIENCE } from "./patience.ts"
 
 /** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */

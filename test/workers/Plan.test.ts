@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { defaults } from "../../src/ServerConfig.ts"
+import { defaults } from "../../src/config/ServerConfig.ts"
 import { plan, remarkOnOne } from "../../src/workers/plan.ts"
 
 const planned = (worker_threads: number, cores: number) =>

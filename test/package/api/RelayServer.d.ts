@@ -11,7 +11,7 @@ import { type BoundAddress, Listener } from "./relay/Listener.ts";
 import * as Operations from "./relay/Operations.ts";
 import { Quarantine } from "./relay/Quarantine.ts";
 import { RateLimiter } from "./relay/RateLimiter.ts";
-import { type Options, ServerConfig } from "./ServerConfig.ts";
+import { type Options, ServerConfig } from "./config/ServerConfig.ts";
 export { BusError, type BusState, type BusStats, type Peer, type RoomClient, type RoomClients, type WholeRoom } from "./relay/Bus.ts";
 export type { ClientInfo, ClientState } from "./relay/Client.ts";
 export type { DepartureKind, Departures } from "./relay/Departure.ts";
@@ -33,5 +33,5 @@ export declare class RelayServer extends RelayServer_base {
     static readonly layerNoDeps: Layer.Layer<RelayServer, import("./relay/Listener.ts").ListenError, AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | ServerConfig>;
     static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./relay/Bus.ts").BusError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
     static readonly layerConfig: Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
-    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./ConfigReport.ts").ConfigError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, never>;
+    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./config/ConfigError.ts").ConfigError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, never>;
 }

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import type { BoundAddress, ListenError } from "../relay/Listener.ts";
 import type { Operations } from "../relay/Operations.ts";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 declare const AdminServer_base: Context.ServiceClass<AdminServer, "summoner-server/AdminServer", {
     readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>;
 }>;

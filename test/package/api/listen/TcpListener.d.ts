@@ -5,7 +5,7 @@ import * as Net from "node:net";
 import { type Door, type Refusal } from "../relay/Door.ts";
 import type { Incident } from "../relay/Incidents.ts";
 import { type BoundAddress, type ListenError, Listener } from "../relay/Listener.ts";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./TlsIdentity.ts";
 export type { Peer } from "./TcpConnection.ts";

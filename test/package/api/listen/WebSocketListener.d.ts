@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import type { Door } from "../relay/Door.ts";
 import type { ListenError } from "../relay/Listener.ts";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 import { type TlsError } from "./TlsIdentity.ts";
 export interface Service {
     readonly listen: (door: Door) => Effect.Effect<string, ListenError, Scope.Scope>;

@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as LogLevel from "effect/LogLevel";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 import * as LogFile from "./LogFile.ts";
 import * as LogFormat from "./LogFormat.ts";
 export { LogFileError } from "./LogFile.ts";

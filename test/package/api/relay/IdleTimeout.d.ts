@@ -1,6 +1,6 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 export interface Watched {
     readonly lastLineMillis: () => number | undefined;
     readonly onIdle: () => void;

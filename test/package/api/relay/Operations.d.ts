@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 import { Broadcaster } from "./Broadcaster.ts";
 import type { WholeRoom } from "./Bus.ts";
 import type { ClientInfo } from "./Client.ts";

@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../ServerConfig.ts";
+import type { ServerConfig } from "../config/ServerConfig.ts";
 import type { Connection } from "./Connection.ts";
 import type { DepartureKind } from "./Departure.ts";
 export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "policy" | "soft_limit_bytes" | "hard_limit_bytes">;

@@ -1,6 +1,6 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 export declare const MAX_ENTRIES = 65536;
 export interface Suspect {
     readonly address: string;

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect";
-import { ServerConfig } from "../ServerConfig.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
 import { Backpressure } from "./Backpressure.ts";
 import { Broadcaster } from "./Broadcaster.ts";
 import type { Connection } from "./Connection.ts";

@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { existsSync } from "node:fs"
 import * as ConfigPath from "./ConfigPath.ts"
-import * as ConfigReport from "./ConfigReport.ts"
-import { isJsonObject } from "./internal/JsonObject.ts"
+import * as ConfigReport from "./ConfigError.ts"
+import { isJsonObject } from "../internal/JsonObject.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
 /** The file that is read when none is named, if there is one. */

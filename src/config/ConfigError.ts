@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as ConfigPath from "./ConfigPath.ts"
-import { HIDDEN, showShort } from "./Secrets.ts"
+import { HIDDEN, showShort } from "./redact.ts"
 
 /** One thing that is wrong with a configuration. */
 export interface Problem extends Schema.Schema.Type<typeof Problem> {}

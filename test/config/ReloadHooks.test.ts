@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as Reloads from "../src/Reloads.ts"
+import * as Reloads from "../../src/config/ReloadHooks.ts"
 
 describe("a reload", () => {
   it.effect("does again what is registered, in order, until its scope ends", () =>

@@ -2,9 +2,9 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Result from "effect/Result";
-import * as ConfigReport from "./ConfigReport.ts";
+import * as ConfigReport from "./ConfigError.ts";
 import { Values, type Written } from "./ConfigSchema.ts";
-export { ConfigError, type KeyProblem, type Problem } from "./ConfigReport.ts";
+export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts";
 export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts";
 export { defaults, profileOf, Values, type Written } from "./ConfigSchema.ts";
 export interface Loaded {

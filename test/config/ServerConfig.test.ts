@@ -6,8 +6,8 @@ import * as Schema from "effect/Schema"
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { only, valueAt } from "../src/ConfigPath.ts"
-import { isLive } from "../src/ConfigReload.ts"
+import { only, valueAt } from "../../src/config/ConfigPath.ts"
+import { isLive } from "../../src/config/ConfigReload.ts"
 import {
   ConfigError,
   decode,
@@ -18,8 +18,8 @@ import {
   profileOf,
   ServerConfig,
   Values
-} from "../src/ServerConfig.ts"
-import { configuration } from "./support/Configurations.ts"
+} from "../../src/config/ServerConfig.ts"
+import { configuration } from "../support/Configurations.ts"
 
 const SOURCE = "server.json"
 

@@ -1,6 +1,6 @@
 /** Where a text is no JSON, and why, in words for its author. */
-import { ConfigError } from "./ConfigReport.ts"
-import { HIDDEN, showShort } from "./Secrets.ts"
+import { ConfigError } from "./ConfigError.ts"
+import { HIDDEN, showShort } from "./redact.ts"
 
 const WHITESPACE = /[ \t\n\r]*/y
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y

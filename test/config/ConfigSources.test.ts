@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { valueAt } from "../src/ConfigPath.ts"
-import * as ConfigSources from "../src/ConfigSources.ts"
-import * as ServerConfig from "../src/ServerConfig.ts"
-import { configuration } from "./support/Configurations.ts"
-import * as Directory from "./support/Directory.ts"
-import { boolean } from "./support/Arbitraries.ts"
+import { valueAt } from "../../src/config/ConfigPath.ts"
+import * as ConfigSources from "../../src/config/ConfigSources.ts"
+import * as ServerConfig from "../../src/config/ServerConfig.ts"
+import { configuration } from "../support/Configurations.ts"
+import * as Directory from "../support/Directory.ts"
+import { boolean } from "../support/Arbitraries.ts"
 
 const leaves = ServerConfig.keys().filter(({ isGroup, path }) => !isGroup && path !== "$schema")
 

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ConfigReload, isLive } from "../src/ConfigReload.ts"
-import { RelayLogger } from "../src/logging/RelayLogger.ts"
-import { RelayServer } from "../src/RelayServer.ts"
-import { decode, keys } from "../src/ServerConfig.ts"
-import * as TcpClient from "./support/TcpClient.ts"
+import { ConfigReload, isLive } from "../../src/config/ConfigReload.ts"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
+import { decode, keys } from "../../src/config/ServerConfig.ts"
+import * as TcpClient from "../support/TcpClient.ts"
 
 /** A running server, what it logs, and a way to give it another configuration. */
 const start = Effect.fnUntraced(function* (input: object) {

@@ -1,12 +1,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { levels } from "./logging/LogFormat.ts"
-import { RelayLogger } from "./logging/RelayLogger.ts"
+import { levels } from "../logging/LogFormat.ts"
+import { RelayLogger } from "../logging/RelayLogger.ts"
 import { keys, shown } from "./ConfigKeys.ts"
 import * as ConfigPath from "./ConfigPath.ts"
 import type { Values } from "./ConfigSchema.ts"
-import * as Reloads from "./Reloads.ts"
+import * as Reloads from "./ReloadHooks.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
 /** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */

@@ -1,5 +1,5 @@
 /** Where a key is in a configuration: its name and those of the groups around it, with dots between (`logger.log_level`). */
-import { isJsonObject } from "./internal/JsonObject.ts"
+import { isJsonObject } from "../internal/JsonObject.ts"
 
 /** The path of the group that a key is in; empty at the top level. */
 export const groupOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("."), 0))

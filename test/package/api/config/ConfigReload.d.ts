@@ -1,7 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { RelayLogger } from "./logging/RelayLogger.ts";
+import { RelayLogger } from "../logging/RelayLogger.ts";
 import type { Values } from "./ConfigSchema.ts";
 import { ServerConfig } from "./ServerConfig.ts";
 export declare const isLive: (path: string) => boolean;

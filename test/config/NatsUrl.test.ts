@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { ConfigError } from "../../src/ServerConfig.ts"
-import * as ServerConfig from "../../src/ServerConfig.ts"
-import * as NatsUrl from "../../src/bus/NatsUrl.ts"
+import { ConfigError } from "../../src/config/ServerConfig.ts"
+import * as ServerConfig from "../../src/config/ServerConfig.ts"
+import * as NatsUrl from "../../src/config/NatsUrl.ts"
 
 describe("NatsUrl", () => {
   it.each([

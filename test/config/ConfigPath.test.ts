@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ConfigPath from "../src/ConfigPath.ts"
-import { defaults, keys } from "../src/ServerConfig.ts"
+import * as ConfigPath from "../../src/config/ConfigPath.ts"
+import { defaults, keys } from "../../src/config/ServerConfig.ts"
 
 describe("ConfigPath", () => {
   it("is the path of the group, and the name in it", () => {

@@ -1,7 +1,7 @@
 /** What reports, the documentation and variables need to know of each key of `server.json`, and what may be shown of its value. */
 import * as SchemaAST from "effect/SchemaAST"
 import { Values } from "./ConfigSchema.ts"
-import { HIDDEN, withoutCredentials } from "./Secrets.ts"
+import { HIDDEN, withoutCredentials } from "./redact.ts"
 
 /** One key of `server.json`, or one group of keys, as reports and the documentation show it. */
 export interface Key {
