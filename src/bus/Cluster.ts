@@ -10,7 +10,7 @@ import type { ClientInfo } from "../relay/Client.ts"
 import { everySeconds } from "../internal/repeatEvery.ts"
 import { canonicalAddress, canonicalIp } from "../net/IpAddress.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import type { Quarantine, Suspect } from "../relay/Quarantine.ts"
+import type { Quarantine, Suspect } from "../limits/Quarantine.ts"
 import { Presence } from "./Presence.ts"
 
 /** How long `clients` waits for the answers of the others, in milliseconds. */

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
-import { type Arriving, ClientLimits } from "./ClientLimits.ts"
+import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
 import type { Connection } from "./Connection.ts"
 import type * as Incidents from "./Incidents.ts"
 import * as Notice from "../protocol/Notice.ts"
-import { Quarantine, type Suspect } from "./Quarantine.ts"
+import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
 import * as Refusals from "./Refusals.ts"
 
 /** Why a client may not come in, and what it is told. */

@@ -1,5 +1,5 @@
 import * as Layer from "effect/Layer"
-import { ClientLimits } from "../relay/ClientLimits.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
 
 /**
  * So many places, whoever comes.

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { IdleTimeout, type Watched } from "../relay/IdleTimeout.ts"
+import { IdleTimeout, type Watched } from "../limits/IdleTimeout.ts"
 
 /** Finds clients idle when a test says so. */
 export class TestIdleTimeout extends Context.Service<

@@ -1,5 +1,5 @@
 import * as Layer from "effect/Layer"
-import { Quarantine } from "../relay/Quarantine.ts"
+import { Quarantine } from "../limits/Quarantine.ts"
 
 /**
  * A quarantine that nobody leaves by waiting: five seconds are always left.

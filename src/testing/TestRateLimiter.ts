@@ -1,5 +1,5 @@
 import * as Layer from "effect/Layer"
-import { RateLimiter } from "../relay/RateLimiter.ts"
+import { RateLimiter } from "../limits/RateLimiter.ts"
 
 /**
  * A limiter that does as it is told.

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { ClientLimits } from "../../src/relay/ClientLimits.ts"
+import { ClientLimits } from "../../src/limits/ClientLimits.ts"
 import * as Door from "../../src/relay/Door.ts"
 import { noTotals } from "../../src/relay/Incidents.ts"
-import { Quarantine } from "../../src/relay/Quarantine.ts"
+import { Quarantine } from "../../src/limits/Quarantine.ts"
 
 describe("Door", () => {
   it.effect(

@@ -1,7 +1,7 @@
 import type { ClientInfo, ClientState } from "./relay/Client.ts";
 import type { BoundAddress } from "./relay/Listener.ts";
 import type { ServerState } from "./relay/Operations.ts";
-import type { Entry } from "./relay/Quarantine.ts";
+import type { Entry } from "./limits/Quarantine.ts";
 import type { Stats } from "./relay/Roster.ts";
 export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats };
 export interface RunOptions {

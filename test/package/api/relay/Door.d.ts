@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect";
-import { type Arriving, ClientLimits } from "./ClientLimits.ts";
+import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts";
 import type { Connection } from "./Connection.ts";
 import type * as Incidents from "./Incidents.ts";
-import { Quarantine, type Suspect } from "./Quarantine.ts";
+import { Quarantine, type Suspect } from "../limits/Quarantine.ts";
 export interface Refusal {
     readonly incident: Incidents.Incident;
     readonly notice: string;

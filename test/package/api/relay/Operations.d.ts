@@ -6,7 +6,7 @@ import type { WholeRoom } from "./Bus.ts";
 import type { ClientInfo } from "./Client.ts";
 import type { Observed } from "../internal/EventFeed.ts";
 import type { BoundAddress } from "./Listener.ts";
-import { type Entry, Quarantine } from "./Quarantine.ts";
+import { type Entry, Quarantine } from "../limits/Quarantine.ts";
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./Rejections.ts";
 import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./Roster.ts";
 import type * as Session from "./Session.ts";

@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect";
 import { ServerConfig } from "../config/ServerConfig.ts";
-import { Backpressure } from "./Backpressure.ts";
+import { Backpressure } from "../limits/Backpressure.ts";
 import { Broadcaster } from "./Broadcaster.ts";
 import type { Connection } from "./Connection.ts";
 import * as Departure from "./Departure.ts";
-import { IdleTimeout } from "./IdleTimeout.ts";
-import { Quarantine } from "./Quarantine.ts";
-import { RateLimiter } from "./RateLimiter.ts";
+import { IdleTimeout } from "../limits/IdleTimeout.ts";
+import { Quarantine } from "../limits/Quarantine.ts";
+import { RateLimiter } from "../limits/RateLimiter.ts";
 import type { Member } from "./Room.ts";
 import { Roster } from "./Roster.ts";
 export interface Dismissal {

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { IdleTimeout } from "../relay/IdleTimeout.ts";
+import { IdleTimeout } from "../limits/IdleTimeout.ts";
 declare const TestIdleTimeout_base: Context.ServiceClass<TestIdleTimeout, "summoner-server/testing/TestIdleTimeout", {
     readonly expire: Effect.Effect<void>;
 }>;

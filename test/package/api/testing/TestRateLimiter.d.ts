@@ -1,3 +1,3 @@
 import * as Layer from "effect/Layer";
-import { RateLimiter } from "../relay/RateLimiter.ts";
+import { RateLimiter } from "../limits/RateLimiter.ts";
 export declare const layer: (script: ReadonlyArray<boolean>) => Layer.Layer<RateLimiter>;

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
-import { IdleTimeout } from "../../src/relay/IdleTimeout.ts"
+import { IdleTimeout } from "../../src/limits/IdleTimeout.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 
 const TIMEOUT_SECS = 20

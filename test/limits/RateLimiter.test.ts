@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { MAX_SHARED_BUDGETS, type RateBudget, RateLimiter } from "../../src/relay/RateLimiter.ts"
+import { MAX_SHARED_BUDGETS, type RateBudget, RateLimiter } from "../../src/limits/RateLimiter.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 
 const provided = (

@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import { isRoomFor, Places } from "./Places.ts"
+import { isRoomFor, Places } from "./ConnectionCounts.ts"
 
 /** Somebody who takes a place. */
 export interface Arriving {

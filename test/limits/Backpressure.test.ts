@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { Backpressure, type Verdict } from "../../src/relay/Backpressure.ts"
+import { Backpressure, type Verdict } from "../../src/limits/Backpressure.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 
 const off = null

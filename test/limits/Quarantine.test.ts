@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { MAX_ENTRIES, Quarantine } from "../../src/relay/Quarantine.ts"
+import { MAX_ENTRIES, Quarantine } from "../../src/limits/Quarantine.ts"
 import { ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
 
 const provided = (overrides: Partial<Values["hyper_parameters"]> = {}, log: Array<string> = []) =>
