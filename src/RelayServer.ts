@@ -11,8 +11,8 @@ import * as TcpListener from "./listen/TcpListener.ts"
 import { TlsIdentity } from "./listen/TlsIdentity.ts"
 import * as WebSocketListener from "./listen/WebSocketListener.ts"
 import { Backpressure } from "./limits/Backpressure.ts"
-import { Broadcaster } from "./relay/Broadcaster.ts"
-import { Bus } from "./relay/Bus.ts"
+import { Broadcaster } from "./room/Broadcaster.ts"
+import { Bus } from "./room/Bus.ts"
 import { ClientLimits } from "./limits/ClientLimits.ts"
 import * as Door from "./relay/Door.ts"
 import { IdleTimeout } from "./limits/IdleTimeout.ts"
@@ -34,9 +34,9 @@ export {
   type RoomClient,
   type RoomClients,
   type WholeRoom
-} from "./relay/Bus.ts"
+} from "./room/Bus.ts"
 export type { ClientInfo, ClientState } from "./relay/Client.ts"
-export type { DepartureKind, Departures } from "./relay/Departure.ts"
+export type { DepartureKind, Departures } from "./room/DisconnectReason.ts"
 export type { Entry } from "./limits/Quarantine.ts"
 export type { Observed } from "./internal/EventFeed.ts"
 export type { Distribution } from "./internal/Histogram.ts"

@@ -1,5 +1,5 @@
 /** What the server knows, in the form in which the admin server tells it. */
-import type { BusStats, Peer, RoomClient } from "../relay/Bus.ts"
+import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
 import type { ClientInfo } from "../relay/Client.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import type { ServerState } from "../relay/Operations.ts"

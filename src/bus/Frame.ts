@@ -14,7 +14,7 @@
  *
  * Numbers are unsigned, the most significant byte first.
  */
-import type { Parcel } from "../relay/Outbox.ts"
+import type { Parcel } from "../room/Outbox.ts"
 
 export const VERSION = 1
 export const HEADER_BYTES = 28

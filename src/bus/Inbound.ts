@@ -1,4 +1,4 @@
-import type { Parcel } from "../relay/Outbox.ts"
+import type { Parcel } from "../room/Outbox.ts"
 import { wholeLines } from "../protocol/wholeLines.ts"
 import type { Frame } from "./Frame.ts"
 

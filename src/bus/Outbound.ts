@@ -1,4 +1,4 @@
-import type { Parcel } from "../relay/Outbox.ts"
+import type { Parcel } from "../room/Outbox.ts"
 import { Backlog } from "./Backlog.ts"
 import * as Frame from "./Frame.ts"
 

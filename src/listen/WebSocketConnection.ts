@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import { type Connection, ConnectionLost } from "../relay/Connection.ts"
-import type { DepartureKind } from "../relay/Departure.ts"
+import { type Connection, ConnectionLost } from "../room/Connection.ts"
+import type { DepartureKind } from "../room/DisconnectReason.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 

@@ -9,8 +9,8 @@ import * as Exit from "effect/Exit"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { ClientInfo } from "./Client.ts"
-import type { Connection } from "./Connection.ts"
-import { type Departure, FAILED } from "./Departure.ts"
+import type { Connection } from "../room/Connection.ts"
+import { type Departure, FAILED } from "../room/DisconnectReason.ts"
 import type { Incident } from "./Incidents.ts"
 
 /** Events that a span may have: a connection may last for weeks. */

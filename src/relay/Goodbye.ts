@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
-import type { Connection } from "./Connection.ts"
-import type { Outbox } from "./Outbox.ts"
+import type { Connection } from "../room/Connection.ts"
+import type { Outbox } from "../room/Outbox.ts"
 
 /**
  * How long a client may take to close its side after we have closed ours, in milliseconds. Dropping the connection under

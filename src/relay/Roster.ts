@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Client, ClientInfo, ClientState } from "./Client.ts"
-import { type Departure, type Departures, noDepartures } from "./Departure.ts"
+import { type Departure, type Departures, noDepartures } from "../room/DisconnectReason.ts"
 import { Feed } from "../internal/EventFeed.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import { noTotals, type Totals } from "./Incidents.ts"

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
-import { type Connection, ConnectionLost } from "../relay/Connection.ts"
-import type { DepartureKind } from "../relay/Departure.ts"
+import { type Connection, ConnectionLost } from "../room/Connection.ts"
+import type { DepartureKind } from "../room/DisconnectReason.ts"
 
 /** How the connection behaves. */
 export interface Options {

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Broadcaster } from "../relay/Broadcaster.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
 
 /** A line that somebody published. */
 export interface Published {

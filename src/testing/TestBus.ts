@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Slot } from "../internal/Slot.ts"
-import { Bus, type BusControl, type BusRoom, NOTHING_EXCHANGED } from "../relay/Bus.ts"
+import { Bus, type BusControl, type BusRoom, NOTHING_EXCHANGED } from "../room/Bus.ts"
 
 /** Something on its way from one process to another. */
 type Delivery = () => void

@@ -10,7 +10,7 @@
  *
  * Numbers are unsigned, the most significant byte first. All workers are of one version, because one primary starts them.
  */
-import type { Parcel } from "../relay/Outbox.ts"
+import type { Parcel } from "../room/Outbox.ts"
 
 export const HEADER_BYTES = 15
 

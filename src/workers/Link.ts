@@ -1,7 +1,7 @@
 import type * as Net from "node:net"
 import { Backlog } from "../bus/Backlog.ts"
 import type { Batch } from "../bus/Frame.ts"
-import type { Parcel } from "../relay/Outbox.ts"
+import type { Parcel } from "../room/Outbox.ts"
 import { wholeLines } from "../protocol/wholeLines.ts"
 import * as Frames from "./Frames.ts"
 

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ClientInfo } from "../relay/Client.ts"
-import type { BusStats, Peer, RoomClients } from "../relay/Bus.ts"
+import type { BusStats, Peer, RoomClients } from "../room/Bus.ts"
 import type { BoundAddress, ListenError } from "../relay/Listener.ts"
 import type { Operations, ServerState } from "../relay/Operations.ts"
 import type { Entry } from "../limits/Quarantine.ts"

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Broadcaster } from "../relay/Broadcaster.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
 import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
 import { isRoomFor, Places } from "../limits/ConnectionCounts.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Slot } from "../internal/Slot.ts"
-import { Bus, type BusControl, type BusRoom } from "../relay/Bus.ts"
+import { Bus, type BusControl, type BusRoom } from "../room/Bus.ts"
 import * as Frames from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
 

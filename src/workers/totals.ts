@@ -1,6 +1,6 @@
 /** What several workers have done, as one server. */
 import * as Struct from "effect/Struct"
-import { type BusStats, NOTHING_EXCHANGED } from "../relay/Bus.ts"
+import { type BusStats, NOTHING_EXCHANGED } from "../room/Bus.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import type { Stats } from "../relay/Roster.ts"
 

@@ -7,7 +7,7 @@ import { watchMemory } from "./Proc.ts"
 import * as Relay from "./Relay.ts"
 
 const skipped = !SOAK
-  ? " (skipped: the long form runs it; test/relay/Outbox.test.ts counts what entries cost)"
+  ? " (skipped: the long form runs it; test/room/Outbox.test.ts counts what entries cost)"
   : existsSync("/proc/self/status")
     ? ""
     : " (skipped: there is no /proc to measure with)"

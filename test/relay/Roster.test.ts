@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Client } from "../../src/relay/Client.ts"
-import { LEFT } from "../../src/relay/Departure.ts"
+import { LEFT } from "../../src/room/DisconnectReason.ts"
 import { Roster } from "../../src/relay/Roster.ts"
 
 const client = (address: string) =>

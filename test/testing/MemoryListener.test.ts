@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RelayServer } from "../../src/RelayServer.ts"
-import { noDepartures } from "../../src/relay/Departure.ts"
+import { noDepartures } from "../../src/room/DisconnectReason.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as TestRelay from "../../src/testing/TestRelay.ts"

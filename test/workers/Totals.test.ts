@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { noDepartures } from "../../src/relay/Departure.ts"
+import { noDepartures } from "../../src/room/DisconnectReason.ts"
 import { Histogram } from "../../src/internal/Histogram.ts"
 import { noTotals } from "../../src/relay/Incidents.ts"
-import { type BusStats, NOTHING_EXCHANGED } from "../../src/relay/Bus.ts"
+import { type BusStats, NOTHING_EXCHANGED } from "../../src/room/Bus.ts"
 import type { Stats } from "../../src/relay/Roster.ts"
 import { busOf, pastOf, statsOf } from "../../src/workers/totals.ts"
 

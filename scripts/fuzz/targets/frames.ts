@@ -1,7 +1,7 @@
 import * as Frame from "../../../src/bus/Frame.ts"
 import { Inbound, MAX_UNFINISHED_BYTES } from "../../../src/bus/Inbound.ts"
-import type { Connection } from "../../../src/relay/Connection.ts"
-import { Member, Room } from "../../../src/relay/Room.ts"
+import type { Connection } from "../../../src/room/Connection.ts"
+import { Member, Room } from "../../../src/room/Room.ts"
 import * as assert from "node:assert/strict"
 import type { Target } from "../Target.ts"
 

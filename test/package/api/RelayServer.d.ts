@@ -3,8 +3,8 @@ import * as Layer from "effect/Layer";
 import { AdminServer } from "./admin/AdminServer.ts";
 import { TlsIdentity } from "./listen/TlsIdentity.ts";
 import { Backpressure } from "./limits/Backpressure.ts";
-import { Broadcaster } from "./relay/Broadcaster.ts";
-import { Bus } from "./relay/Bus.ts";
+import { Broadcaster } from "./room/Broadcaster.ts";
+import { Bus } from "./room/Bus.ts";
 import { ClientLimits } from "./limits/ClientLimits.ts";
 import { IdleTimeout } from "./limits/IdleTimeout.ts";
 import { type BoundAddress, Listener } from "./relay/Listener.ts";
@@ -12,9 +12,9 @@ import * as Operations from "./relay/Operations.ts";
 import { Quarantine } from "./limits/Quarantine.ts";
 import { RateLimiter } from "./limits/RateLimiter.ts";
 import { type Options, ServerConfig } from "./config/ServerConfig.ts";
-export { BusError, type BusState, type BusStats, type Peer, type RoomClient, type RoomClients, type WholeRoom } from "./relay/Bus.ts";
+export { BusError, type BusState, type BusStats, type Peer, type RoomClient, type RoomClients, type WholeRoom } from "./room/Bus.ts";
 export type { ClientInfo, ClientState } from "./relay/Client.ts";
-export type { DepartureKind, Departures } from "./relay/Departure.ts";
+export type { DepartureKind, Departures } from "./room/DisconnectReason.ts";
 export type { Entry } from "./limits/Quarantine.ts";
 export type { Observed } from "./internal/EventFeed.ts";
 export type { Distribution } from "./internal/Histogram.ts";
@@ -31,7 +31,7 @@ declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-serv
 }>;
 export declare class RelayServer extends RelayServer_base {
     static readonly layerNoDeps: Layer.Layer<RelayServer, import("./relay/Listener.ts").ListenError, AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | ServerConfig>;
-    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./relay/Bus.ts").BusError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
-    static readonly layerConfig: Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
-    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./relay/Bus.ts").BusError | import("./config/ConfigError.ts").ConfigError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, never>;
+    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./room/Bus.ts").BusError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layerConfig: Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./config/ConfigError.ts").ConfigError | import("./relay/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, never>;
 }

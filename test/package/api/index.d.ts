@@ -1,11 +1,11 @@
 export * as AdminServer from "./admin/AdminServer.ts";
 export * as Admission from "./relay/Admission.ts";
 export * as Backpressure from "./limits/Backpressure.ts";
-export * as Broadcaster from "./relay/Broadcaster.ts";
-export * as Bus from "./relay/Bus.ts";
+export * as Broadcaster from "./room/Broadcaster.ts";
+export * as Bus from "./room/Bus.ts";
 export * as ClientLimits from "./limits/ClientLimits.ts";
 export * as ConfigReload from "./config/ConfigReload.ts";
-export * as Connection from "./relay/Connection.ts";
+export * as Connection from "./room/Connection.ts";
 export * as IdleTimeout from "./limits/IdleTimeout.ts";
 export * as Listener from "./relay/Listener.ts";
 export * as Notice from "./protocol/Notice.ts";

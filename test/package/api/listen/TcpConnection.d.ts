@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect";
 import type * as Net from "node:net";
-import { type Connection, ConnectionLost } from "../relay/Connection.ts";
+import { type Connection, ConnectionLost } from "../room/Connection.ts";
 type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>;
 export interface Peer {
     readonly address: string;

@@ -1,15 +1,15 @@
 import type * as Fiber from "effect/Fiber";
 import type { Gate } from "./Admission.ts";
 import type { Verdict } from "../limits/Backpressure.ts";
-import type { Connection } from "./Connection.ts";
+import type { Connection } from "../room/Connection.ts";
 import type { ConnectionSpan } from "./ConnectionSpan.ts";
-import { type Departure } from "./Departure.ts";
+import { type Departure } from "../room/DisconnectReason.ts";
 import type { Watched } from "../limits/IdleTimeout.ts";
 import { Incidents, type Totals } from "./Incidents.ts";
 import type { LineFraming } from "../protocol/LineFraming.ts";
 import { Offences } from "./Offences.ts";
 import type { RateBudget } from "../limits/RateLimiter.ts";
-import type { Member } from "./Room.ts";
+import type { Member } from "../room/Room.ts";
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">;
 export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow";
 export interface ClientInfo {

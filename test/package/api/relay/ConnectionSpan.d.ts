@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Tracer from "effect/Tracer";
 import type { ClientInfo } from "./Client.ts";
-import type { Connection } from "./Connection.ts";
-import { type Departure } from "./Departure.ts";
+import type { Connection } from "../room/Connection.ts";
+import { type Departure } from "../room/DisconnectReason.ts";
 import type { Incident } from "./Incidents.ts";
 export declare class ConnectionSpan {
     #private;

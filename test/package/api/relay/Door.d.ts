@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect";
 import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts";
-import type { Connection } from "./Connection.ts";
+import type { Connection } from "../room/Connection.ts";
 import type * as Incidents from "./Incidents.ts";
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts";
 export interface Refusal {

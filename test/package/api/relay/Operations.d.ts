@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
 import { ServerConfig } from "../config/ServerConfig.ts";
-import { Broadcaster } from "./Broadcaster.ts";
-import type { WholeRoom } from "./Bus.ts";
+import { Broadcaster } from "../room/Broadcaster.ts";
+import type { WholeRoom } from "../room/Bus.ts";
 import type { ClientInfo } from "./Client.ts";
 import type { Observed } from "../internal/EventFeed.ts";
 import type { BoundAddress } from "./Listener.ts";
@@ -41,8 +41,8 @@ export interface Operations {
 }
 export declare const make: (session: {
     roster: import("./Roster.ts").Roster;
-    noteRelayed: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<import("./Room.ts").Member>) => void;
-    dismissal: ({ notice, quarantine: isWanted }: Session.Dismissal) => import("./Departure.ts").Departure;
-    run: (connection: import("./Connection.ts").Connection) => Effect.Effect<void>;
+    noteRelayed: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<import("../room/Room.ts").Member>) => void;
+    dismissal: ({ notice, quarantine: isWanted }: Session.Dismissal) => import("../room/DisconnectReason.ts").Departure;
+    run: (connection: import("../room/Connection.ts").Connection) => Effect.Effect<void>;
     beginShutdown: Effect.Effect<undefined, never, never>;
 }, status: Status, cluster: WholeRoom) => Effect.Effect<Operations, never, Broadcaster | Quarantine | ServerConfig>;

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect";
 import type { Client, ClientInfo, ClientState } from "./Client.ts";
-import { type Departure, type Departures } from "./Departure.ts";
+import { type Departure, type Departures } from "../room/DisconnectReason.ts";
 import { Feed } from "../internal/EventFeed.ts";
 import type { Distribution } from "../internal/Histogram.ts";
 import { type Totals } from "./Incidents.ts";

@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect";
 import { ServerConfig } from "../config/ServerConfig.ts";
 import { Backpressure } from "../limits/Backpressure.ts";
-import { Broadcaster } from "./Broadcaster.ts";
-import type { Connection } from "./Connection.ts";
-import * as Departure from "./Departure.ts";
+import { Broadcaster } from "../room/Broadcaster.ts";
+import type { Connection } from "../room/Connection.ts";
+import * as Departure from "../room/DisconnectReason.ts";
 import { IdleTimeout } from "../limits/IdleTimeout.ts";
 import { Quarantine } from "../limits/Quarantine.ts";
 import { RateLimiter } from "../limits/RateLimiter.ts";
-import type { Member } from "./Room.ts";
+import type { Member } from "../room/Room.ts";
 import { Roster } from "./Roster.ts";
 export interface Dismissal {
     readonly notice?: string | undefined;

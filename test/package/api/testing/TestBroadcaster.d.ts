@@ -1,7 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { Broadcaster } from "../relay/Broadcaster.ts";
+import { Broadcaster } from "../room/Broadcaster.ts";
 export interface Published {
     readonly from: string;
     readonly content: string;

@@ -1,5 +1,5 @@
 import * as Layer from "effect/Layer";
-import { Bus } from "../relay/Bus.ts";
+import { Bus } from "../room/Bus.ts";
 export interface Options {
     readonly byHand?: boolean;
 }

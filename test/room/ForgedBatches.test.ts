@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Member, Room } from "../../src/relay/Room.ts"
-import type { Connection } from "../../src/relay/Connection.ts"
+import { Member, Room } from "../../src/room/Room.ts"
+import type { Connection } from "../../src/room/Connection.ts"
 
 describe("Room", () => {
   it("sends nothing but what was published, whatever batches of other processes say of themselves", () => {

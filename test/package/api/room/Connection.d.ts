@@ -1,6 +1,6 @@
 import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
-import type { DepartureKind } from "./Departure.ts";
+import type { DepartureKind } from "./DisconnectReason.ts";
 declare const ConnectionLost_base: Schema.Class<ConnectionLost, Schema.TaggedStruct<"ConnectionLost", {
     readonly code: Schema.String;
 }>, import("effect/Cause").YieldableError>;

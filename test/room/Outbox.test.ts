@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Notice from "../../src/protocol/Notice.ts"
-import { Outbox, type OutboxLimits } from "../../src/relay/Outbox.ts"
+import { Outbox, type OutboxLimits } from "../../src/room/Outbox.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 

@@ -4,7 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { DepartureKind } from "./Departure.ts"
+import type { DepartureKind } from "./DisconnectReason.ts"
 
 /** The peer vanished without saying goodbye: a reset, a timeout of the network, a broken pipe. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { Broadcaster } from "../../src/relay/Broadcaster.ts"
+import { Broadcaster } from "../../src/room/Broadcaster.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 

@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../config/ServerConfig.ts";
 import type { Connection } from "./Connection.ts";
-import type { DepartureKind } from "./Departure.ts";
+import type { DepartureKind } from "./DisconnectReason.ts";
 export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "policy" | "soft_limit_bytes" | "hard_limit_bytes">;
 export interface OutboxEvents {
     readonly onSlow: () => void;

@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { afterEach, vi } from "vitest"
 import * as Envelope from "../../src/protocol/Envelope.ts"
-import { Member, Room, Sender } from "../../src/relay/Room.ts"
+import { Member, Room, Sender } from "../../src/room/Room.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
 

@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import type { Connection } from "./Connection.ts"
-import type { DepartureKind } from "./Departure.ts"
+import type { DepartureKind } from "./DisconnectReason.ts"
 import * as Notice from "../protocol/Notice.ts"
 
 /** `hyper_parameters.slow_consumer`; read whenever it matters, so that it may change. */
