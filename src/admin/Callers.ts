@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http"
 import type * as Net from "node:net"
-import { ADMIN_CONNECTIONS } from "../relay/Listener.ts"
+import { ADMIN_CONNECTIONS } from "../session/Listener.ts"
 
 /** Why a connection was cut. `displaced`: there were too many. `pipelined`: it did not wait for its answer. */
 export type CutReason = "displaced" | "pipelined"

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Incident } from "../relay/Incidents.ts"
+import type { Incident } from "../session/Incidents.ts"
 
 /** How long a connection may take to say whose it is, in milliseconds: its PROXY header and TLS handshake together. */
 export const PATIENCE_MILLIS = 10_000

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { isIPv4, isIPv6, type Socket } from "node:net"
-import type { Incident } from "../relay/Incidents.ts"
+import type { Incident } from "../session/Incidents.ts"
 import { canonicalIp, formatAddress } from "../net/IpAddress.ts"
 import * as FirstBytes from "./FirstBytes.ts"
 

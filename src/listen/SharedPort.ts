@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Net from "node:net"
-import type { BoundAddress, ListenError } from "../relay/Listener.ts"
+import type { BoundAddress, ListenError } from "../session/Listener.ts"
 
 /** Where a process that is one of several has its connections from: another one listens, and hands them out. `undefined`: it listens itself. */
 export const SharedPort = Context.Reference<

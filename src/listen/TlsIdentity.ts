@@ -11,7 +11,7 @@ import { formatProblem, Problem } from "../config/ConfigError.ts"
 import { escapeText } from "../logging/LogFormat.ts"
 import * as PemFiles from "../config/PemFile.ts"
 import { Reloads } from "../config/ReloadHooks.ts"
-import { Supervised } from "../relay/Supervised.ts"
+import { Supervised } from "../session/Supervised.ts"
 import { ServerConfig, type Values } from "../config/ServerConfig.ts"
 
 /** TLS cannot be used as it is configured. */

@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync } from "node:fs"
 import type * as Net from "node:net"
 import { devNull } from "node:os"
 import { formatAddress } from "../net/IpAddress.ts"
-import { type BoundAddress, ListenError } from "../relay/Listener.ts"
+import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Values } from "../config/ServerConfig.ts"
 
 /** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */

@@ -1,6 +1,6 @@
 import type * as Net from "node:net"
 import { TLSSocket } from "node:tls"
-import type { Incident } from "../relay/Incidents.ts"
+import type { Incident } from "../session/Incidents.ts"
 
 /** Why somebody is turned away before anything was begun with him. */
 const UNHEARD: ReadonlySet<Incident | "gone"> = new Set<Incident>([

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { ClientInfo } from "../relay/Client.ts"
+import type { ClientInfo } from "../session/Client.ts"
 import type { Parcel } from "./Outbox.ts"
 
 export type { Parcel } from "./Outbox.ts"

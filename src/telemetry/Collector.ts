@@ -23,7 +23,7 @@ import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { Supervised } from "../relay/Supervised.ts"
+import { Supervised } from "../session/Supervised.ts"
 import type { Lost } from "./Telemetry.ts"
 
 /** As the last part of its path. */

@@ -10,9 +10,9 @@ import { RelayLogger } from "../logging/RelayLogger.ts"
 import type { BusStats } from "../room/Bus.ts"
 import type { DepartureKind } from "../room/DisconnectReason.ts"
 import type { Distribution } from "../internal/Histogram.ts"
-import type { Incident } from "../relay/Incidents.ts"
-import type { Operations, ServerState } from "../relay/Operations.ts"
-import type { Stats } from "../relay/Roster.ts"
+import type { Incident } from "../session/Incidents.ts"
+import type { Operations, ServerState } from "../session/Operations.ts"
+import type { Stats } from "../session/ClientRegistry.ts"
 import * as Registrations from "./Registrations.ts"
 
 /** What is read at once, for all metrics. */

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Net from "node:net"
 import type { SharedPort } from "../listen/SharedPort.ts"
-import { type BoundAddress, ListenError } from "../relay/Listener.ts"
+import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { ToPrimary, ToWorker } from "./Messages.ts"
 
 interface Port {

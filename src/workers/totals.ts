@@ -2,7 +2,7 @@
 import * as Struct from "effect/Struct"
 import { type BusStats, NOTHING_EXCHANGED } from "../room/Bus.ts"
 import type { Distribution } from "../internal/Histogram.ts"
-import type { Stats } from "../relay/Roster.ts"
+import type { Stats } from "../session/ClientRegistry.ts"
 
 type Counts = { readonly [name: string]: number }
 

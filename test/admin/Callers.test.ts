@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import * as Net from "node:net"
 import { Callers } from "../../src/admin/Callers.ts"
-import { ADMIN_CONNECTIONS } from "../../src/relay/Listener.ts"
+import { ADMIN_CONNECTIONS } from "../../src/session/Listener.ts"
 import * as Admin from "../support/Admin.ts"
 
 const answer = (writableFinished: boolean) => ({ writableFinished }) as ServerResponse

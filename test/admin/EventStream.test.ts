@@ -5,8 +5,8 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as EventStream from "../../src/admin/EventStream.ts"
 import type { Observed } from "../../src/internal/EventFeed.ts"
-import type { Operations } from "../../src/relay/Operations.ts"
-import type { ClientChange } from "../../src/relay/Roster.ts"
+import type { Operations } from "../../src/session/Operations.ts"
+import type { ClientChange } from "../../src/session/ClientRegistry.ts"
 
 const arrival = (n: number, missed = 0): Observed<ClientChange> => ({
   _tag: "Connected",

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Views from "../../src/admin/Views.ts"
-import type { ClientInfo } from "../../src/relay/Client.ts"
+import type { ClientInfo } from "../../src/session/Client.ts"
 import { int } from "../support/Arbitraries.ts"
 
 /** Few different values, so that there are ties. */

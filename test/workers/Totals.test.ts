@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { noDepartures } from "../../src/room/DisconnectReason.ts"
 import { Histogram } from "../../src/internal/Histogram.ts"
-import { noTotals } from "../../src/relay/Incidents.ts"
+import { noTotals } from "../../src/session/Incidents.ts"
 import { type BusStats, NOTHING_EXCHANGED } from "../../src/room/Bus.ts"
-import type { Stats } from "../../src/relay/Roster.ts"
+import type { Stats } from "../../src/session/ClientRegistry.ts"
 import { busOf, pastOf, statsOf } from "../../src/workers/totals.ts"
 
 const histogram = (...values: ReadonlyArray<number>) => {

@@ -1,5 +1,5 @@
 export * as AdminServer from "./admin/AdminServer.ts";
-export * as Admission from "./relay/Admission.ts";
+export * as Admission from "./session/MessageFilter.ts";
 export * as Backpressure from "./limits/Backpressure.ts";
 export * as Broadcaster from "./room/Broadcaster.ts";
 export * as Bus from "./room/Bus.ts";
@@ -7,7 +7,7 @@ export * as ClientLimits from "./limits/ClientLimits.ts";
 export * as ConfigReload from "./config/ConfigReload.ts";
 export * as Connection from "./room/Connection.ts";
 export * as IdleTimeout from "./limits/IdleTimeout.ts";
-export * as Listener from "./relay/Listener.ts";
+export * as Listener from "./session/Listener.ts";
 export * as Notice from "./protocol/Notice.ts";
 export * as Quarantine from "./limits/Quarantine.ts";
 export * as RateLimiter from "./limits/RateLimiter.ts";

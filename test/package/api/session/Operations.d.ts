@@ -7,8 +7,8 @@ import type { ClientInfo } from "./Client.ts";
 import type { Observed } from "../internal/EventFeed.ts";
 import type { BoundAddress } from "./Listener.ts";
 import { type Entry, Quarantine } from "../limits/Quarantine.ts";
-import { ClientNotFound, MessageRejected, QuarantineRejected } from "./Rejections.ts";
-import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./Roster.ts";
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts";
+import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./ClientRegistry.ts";
 import type * as Session from "./Session.ts";
 export type ServerState = "starting" | "ready" | "draining" | "stopping";
 export interface Status {
@@ -40,7 +40,7 @@ export interface Operations {
     readonly cluster: WholeRoom;
 }
 export declare const make: (session: {
-    roster: import("./Roster.ts").Roster;
+    roster: import("./ClientRegistry.ts").Roster;
     noteRelayed: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<import("../room/Room.ts").Member>) => void;
     dismissal: ({ notice, quarantine: isWanted }: Session.Dismissal) => import("../room/DisconnectReason.ts").Departure;
     run: (connection: import("../room/Connection.ts").Connection) => Effect.Effect<void>;

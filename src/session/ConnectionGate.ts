@@ -4,7 +4,7 @@ import type { Connection } from "../room/Connection.ts"
 import type * as Incidents from "./Incidents.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
-import * as Refusals from "./Refusals.ts"
+import * as Refusals from "./RefusalLog.ts"
 
 /** Why a client may not come in, and what it is told. */
 export interface Refusal {

@@ -8,7 +8,7 @@ import { IdleTimeout } from "../limits/IdleTimeout.ts";
 import { Quarantine } from "../limits/Quarantine.ts";
 import { RateLimiter } from "../limits/RateLimiter.ts";
 import type { Member } from "../room/Room.ts";
-import { Roster } from "./Roster.ts";
+import { Roster } from "./ClientRegistry.ts";
 export interface Dismissal {
     readonly notice?: string | undefined;
     readonly quarantine?: boolean | undefined;

@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Door } from "./Door.ts"
+import type { Door } from "./ConnectionGate.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 
-export type { Door, Refusal } from "./Door.ts"
+export type { Door, Refusal } from "./ConnectionGate.ts"
 
 /** The server cannot listen where it was told to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {

@@ -10,9 +10,9 @@ import { canonicalAddress, canonicalIp, formatAddress } from "../net/IpAddress.t
 import type { BoundAddress } from "./Listener.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { type Entry, Quarantine } from "../limits/Quarantine.ts"
-import { ClientNotFound, MessageRejected, QuarantineRejected } from "./Rejections.ts"
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts"
 import { Sender } from "../room/Room.ts"
-import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./Roster.ts"
+import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./ClientRegistry.ts"
 import type * as Session from "./Session.ts"
 
 /** `draining`: it takes nobody new, and goes on for those who are connected. */

@@ -2,8 +2,8 @@ import * as Context from "effect/Context";
 import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
-import type { Door } from "./Door.ts";
-export type { Door, Refusal } from "./Door.ts";
+import type { Door } from "./ConnectionGate.ts";
+export type { Door, Refusal } from "./ConnectionGate.ts";
 declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"ListenError", {
     readonly host: Schema.String;
     readonly port: Schema.Int;

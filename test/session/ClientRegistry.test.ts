@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { Client } from "../../src/relay/Client.ts"
+import type { Client } from "../../src/session/Client.ts"
 import { LEFT } from "../../src/room/DisconnectReason.ts"
-import { Roster } from "../../src/relay/Roster.ts"
+import { Roster } from "../../src/session/ClientRegistry.ts"
 
 const client = (address: string) =>
   ({

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Incidents } from "../../src/relay/Incidents.ts"
+import { Incidents } from "../../src/session/Incidents.ts"
 
 describe("Incidents", () => {
   it("has nothing to tell without incidents", () => {

@@ -1,5 +1,5 @@
 import type * as Fiber from "effect/Fiber";
-import type { Gate } from "./Admission.ts";
+import type { Gate } from "./MessageFilter.ts";
 import type { Verdict } from "../limits/Backpressure.ts";
 import type { Connection } from "../room/Connection.ts";
 import type { ConnectionSpan } from "./ConnectionSpan.ts";
@@ -7,7 +7,7 @@ import { type Departure } from "../room/DisconnectReason.ts";
 import type { Watched } from "../limits/IdleTimeout.ts";
 import { Incidents, type Totals } from "./Incidents.ts";
 import type { LineFraming } from "../protocol/LineFraming.ts";
-import { Offences } from "./Offences.ts";
+import { Offences } from "./RejectedLines.ts";
 import type { RateBudget } from "../limits/RateLimiter.ts";
 import type { Member } from "../room/Room.ts";
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">;

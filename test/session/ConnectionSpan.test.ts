@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import * as ConnectionSpan from "../../src/relay/ConnectionSpan.ts"
+import * as ConnectionSpan from "../../src/session/ConnectionSpan.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 
 const recorder = () => {

@@ -4,8 +4,8 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { ClientLimits } from "../../src/limits/ClientLimits.ts"
-import * as Door from "../../src/relay/Door.ts"
-import { noTotals } from "../../src/relay/Incidents.ts"
+import * as Door from "../../src/session/ConnectionGate.ts"
+import { noTotals } from "../../src/session/Incidents.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
 
 describe("Door", () => {
