@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { TlsIdentity } from "../listen/TlsIdentity.ts"
+import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import type { BusStats } from "../room/Bus.ts"
 import type { DepartureKind } from "../room/DisconnectReason.ts"

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { AdminServer } from "./admin/AdminServer.ts";
-import { TlsIdentity } from "./listen/TlsIdentity.ts";
+import { TlsIdentity } from "./transport/tls/TlsIdentity.ts";
 import { Backpressure } from "./limits/Backpressure.ts";
 import { Broadcaster } from "./room/Broadcaster.ts";
 import { Bus } from "./room/Bus.ts";
@@ -22,7 +22,7 @@ export type { Incident, Totals } from "./session/Incidents.ts";
 export { type BoundAddress, ListenError } from "./session/Listener.ts";
 export type { Operations, ServerState } from "./session/Operations.ts";
 export { ClientNotFound, MessageRejected, QuarantineRejected } from "./session/OperationErrors.ts";
-export { TlsError } from "./listen/TlsIdentity.ts";
+export { TlsError } from "./transport/tls/TlsIdentity.ts";
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./session/ClientRegistry.ts";
 declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-server/RelayServer", Operations.Operations & {
     readonly address: BoundAddress;
@@ -31,7 +31,7 @@ declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-serv
 }>;
 export declare class RelayServer extends RelayServer_base {
     static readonly layerNoDeps: Layer.Layer<RelayServer, import("./session/Listener.ts").ListenError, AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | ServerConfig>;
-    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./room/Bus.ts").BusError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
-    static readonly layerConfig: Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./session/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, ServerConfig>;
-    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./config/ConfigError.ts").ConfigError | import("./session/Listener.ts").ListenError | import("./listen/TlsIdentity.ts").TlsError, never>;
+    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./room/Bus.ts").BusError | import("./transport/tls/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layerConfig: Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./session/Listener.ts").ListenError | import("./transport/tls/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./config/ConfigError.ts").ConfigError | import("./session/Listener.ts").ListenError | import("./transport/tls/TlsIdentity.ts").TlsError, never>;
 }

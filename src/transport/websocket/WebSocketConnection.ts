@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import { type Connection, ConnectionLost } from "../room/Connection.ts"
-import type { DepartureKind } from "../room/DisconnectReason.ts"
-import { type Peer, TcpConnection } from "./TcpConnection.ts"
+import { type Connection, ConnectionLost } from "../../room/Connection.ts"
+import type { DepartureKind } from "../../room/DisconnectReason.ts"
+import { type Peer, TcpConnection } from "../TcpConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 
 /** Time between two pings, in milliseconds. Less than what proxies allow a silent connection, which is a minute and more. */

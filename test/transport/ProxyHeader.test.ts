@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { parse } from "../../src/listen/ProxyHeader.ts"
+import { parse } from "../../src/transport/ProxyHeader.ts"
 import { int } from "../support/Arbitraries.ts"
 
 const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n")

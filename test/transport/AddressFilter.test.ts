@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as AddressFilter from "../../src/listen/AddressFilter.ts"
+import * as AddressFilter from "../../src/transport/AddressFilter.ts"
 
 const filter = (lists: Partial<Parameters<typeof AddressFilter.make>[0] extends () => infer L ? L : never>) =>
   AddressFilter.make(() => ({ allow: null, deny: [], trusted_proxies: [], ...lists }))

@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
-import type { Incident } from "../session/Incidents.ts"
+import type { Incident } from "../../session/Incidents.ts"
 import { HANDSHAKE_RECORD } from "./ClientHello.ts"
-import * as FirstBytes from "./FirstBytes.ts"
-import { hasEnded } from "./hasEnded.ts"
+import * as FirstBytes from "../FirstBytes.ts"
+import { hasEnded } from "../hasEnded.ts"
 import { type Identity, subjectOf } from "./TlsIdentity.ts"
 
 /**

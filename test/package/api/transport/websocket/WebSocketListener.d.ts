@@ -2,10 +2,10 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
-import type { Door } from "../session/ConnectionGate.ts";
-import type { ListenError } from "../session/Listener.ts";
-import { ServerConfig } from "../config/ServerConfig.ts";
-import { type TlsError } from "./TlsIdentity.ts";
+import type { Door } from "../../session/ConnectionGate.ts";
+import type { ListenError } from "../../session/Listener.ts";
+import { ServerConfig } from "../../config/ServerConfig.ts";
+import { type TlsError } from "../tls/TlsIdentity.ts";
 export interface Service {
     readonly listen: (door: Door) => Effect.Effect<string, ListenError, Scope.Scope>;
 }

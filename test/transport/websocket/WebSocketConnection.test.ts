@@ -4,9 +4,13 @@ import * as Fiber from "effect/Fiber"
 import { once } from "node:events"
 import * as Net from "node:net"
 import { setImmediate as endOfTurn } from "node:timers/promises"
-import { PING_MILLIS, UNANSWERED_PINGS, WebSocketConnection } from "../../src/listen/WebSocketConnection.ts"
-import { MAX_EMPTY_FRAMES } from "../../src/listen/WebSocketFrames.ts"
-import { CLOSE, frame, frames, PING, PONG, TEXT } from "../support/WebSocketClient.ts"
+import {
+  PING_MILLIS,
+  UNANSWERED_PINGS,
+  WebSocketConnection
+} from "../../../src/transport/websocket/WebSocketConnection.ts"
+import { MAX_EMPTY_FRAMES } from "../../../src/transport/websocket/WebSocketFrames.ts"
+import { CLOSE, frame, frames, PING, PONG, TEXT } from "../../support/WebSocketClient.ts"
 
 /** The two ends of a connection whose handshake is done: that of the server, and the client's socket. */
 const pair = Effect.gen(function* () {

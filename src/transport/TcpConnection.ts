@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
-import { isClientHello } from "./ClientHello.ts"
+import { isClientHello } from "./tls/ClientHello.ts"
 
 type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
 

@@ -7,12 +7,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { constants, type X509Certificate } from "node:crypto"
 import * as Tls from "node:tls"
-import { formatProblem, Problem } from "../config/ConfigError.ts"
-import { escapeText } from "../logging/LogFormat.ts"
-import * as PemFiles from "../config/PemFile.ts"
-import { Reloads } from "../config/ReloadHooks.ts"
-import { Supervised } from "../session/Supervised.ts"
-import { ServerConfig, type Values } from "../config/ServerConfig.ts"
+import { formatProblem, Problem } from "../../config/ConfigError.ts"
+import { escapeText } from "../../logging/LogFormat.ts"
+import * as PemFiles from "../../config/PemFile.ts"
+import { Reloads } from "../../config/ReloadHooks.ts"
+import { Supervised } from "../../session/Supervised.ts"
+import { ServerConfig, type Values } from "../../config/ServerConfig.ts"
 
 /** TLS cannot be used as it is configured. */
 export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { IncomingMessage, Server, ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { hasEnded } from "./hasEnded.ts"
+import { hasEnded } from "../hasEnded.ts"
 
 /** Bytes of a request's headers: those of browsers, with cookies, have a few thousand. */
 const MAX_HEADER_BYTES = 16_384

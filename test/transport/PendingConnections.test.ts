@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { Lobby, PATIENCE_MILLIS } from "../../src/listen/Lobby.ts"
+import { Lobby, PATIENCE_MILLIS } from "../../src/transport/PendingConnections.ts"
 
 const silent = (lobby: Lobby) => Effect.forkChild(Effect.flip(lobby.within(Effect.never)), { startImmediately: true })
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import { isClientHello } from "../../src/listen/ClientHello.ts"
+import { isClientHello } from "../../../src/transport/tls/ClientHello.ts"
 
 /** The first bytes of Node's own TLS client. */
 const hello = (options: Tls.ConnectionOptions) =>

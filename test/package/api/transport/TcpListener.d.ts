@@ -7,7 +7,7 @@ import type { Incident } from "../session/Incidents.ts";
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts";
 import { ServerConfig } from "../config/ServerConfig.ts";
 import { type Peer } from "./TcpConnection.ts";
-import { type TlsError, TlsIdentity } from "./TlsIdentity.ts";
+import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export type { Peer } from "./TcpConnection.ts";
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
 export declare const announceCapacity: (config: ServerConfig["Service"], maxClients: number, processes?: number) => Effect.Effect<void, never, never>;

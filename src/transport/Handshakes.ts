@@ -3,11 +3,11 @@ import type * as Net from "node:net"
 import type { Door } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import type { AddressFilter } from "./AddressFilter.ts"
-import type { Lobby } from "./Lobby.ts"
+import type { Lobby } from "./PendingConnections.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import type { Peer } from "./TcpConnection.ts"
-import type { TlsHandshake } from "./TlsHandshake.ts"
-import { turnAway } from "./turnAway.ts"
+import type { TlsHandshake } from "./tls/TlsHandshake.ts"
+import { turnAway } from "./closeRefused.ts"
 
 /** What stands before the door. */
 export interface Guards {

@@ -1,8 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import { type Ending, FrameDecoder, MAX_EMPTY_FRAMES, ofLines } from "../../src/listen/WebSocketFrames.ts"
-import { boolean, int, line } from "../support/Arbitraries.ts"
-import { BINARY, CLOSE, frame, frames, PING, PONG, TEXT } from "../support/WebSocketClient.ts"
+import {
+  type Ending,
+  FrameDecoder,
+  MAX_EMPTY_FRAMES,
+  ofLines
+} from "../../../src/transport/websocket/WebSocketFrames.ts"
+import { boolean, int, line } from "../../support/Arbitraries.ts"
+import { BINARY, CLOSE, frame, frames, PING, PONG, TEXT } from "../../support/WebSocketClient.ts"
 
 const CONTINUATION = 0
 

@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { load, TlsIdentity } from "../../src/listen/TlsIdentity.ts"
-import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { ServerConfig } from "../../src/config/ServerConfig.ts"
-import * as Certificates from "../support/Certificates.ts"
+import { load, TlsIdentity } from "../../../src/transport/tls/TlsIdentity.ts"
+import { RelayLogger } from "../../../src/logging/RelayLogger.ts"
+import { ServerConfig } from "../../../src/config/ServerConfig.ts"
+import * as Certificates from "../../support/Certificates.ts"
 
 const DAY_MILLIS = 86_400_000
 

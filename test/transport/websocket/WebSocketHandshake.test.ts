@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
-import * as WebSocketClient from "../support/WebSocketClient.ts"
-import * as Server from "../support/Server.ts"
+import * as WebSocketClient from "../../support/WebSocketClient.ts"
+import * as Server from "../../support/Server.ts"
 
 const start = Effect.map(Server.start({ websocket: { port: 0 } }), ({ relay }) => relay.webSocketUrl ?? "")
 

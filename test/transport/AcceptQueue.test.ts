@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { vi } from "vitest"
-import { ACCEPTED_AHEAD, AcceptQueue, RECEIVED_PER_TURN } from "../../src/listen/AcceptQueue.ts"
+import { ACCEPTED_AHEAD, AcceptQueue, RECEIVED_PER_TURN } from "../../src/transport/AcceptQueue.ts"
 
 /** The next turn of the event loop, after what was scheduled for it before. */
 const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))

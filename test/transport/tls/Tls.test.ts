@@ -6,10 +6,10 @@ import * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { Duplex } from "node:stream"
 import * as Tls from "node:tls"
-import * as Certificates from "../support/Certificates.ts"
-import * as Cli from "../support/Cli.ts"
-import { noise, start, until } from "../support/Server.ts"
-import * as TcpClient from "../support/TcpClient.ts"
+import * as Certificates from "../../support/Certificates.ts"
+import * as Cli from "../../support/Cli.ts"
+import { noise, start, until } from "../../support/Server.ts"
+import * as TcpClient from "../../support/TcpClient.ts"
 
 /** How the attempt to connect ends that must not succeed: the connection is closed, whatever came before. */
 const refused = (port: number, tls: Tls.ConnectionOptions) =>
