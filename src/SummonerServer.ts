@@ -18,7 +18,7 @@ import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
 import { RelayServer } from "./RelayServer.ts"
 import * as ServerConfig from "./config/ServerConfig.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
-import { remarkOnOne } from "./workers/plan.ts"
+import { remarkOnOne } from "./workers/threadCount.ts"
 
 export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
 

@@ -17,7 +17,7 @@ import { init } from "./commands/init.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
 import { version } from "./version.ts"
-import { WORKER } from "./workers/plan.ts"
+import { WORKER } from "./workers/threadCount.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
 const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })

@@ -27,13 +27,13 @@ import type { Operations } from "../session/Operations.ts"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
-import * as Registrations from "../telemetry/Registrations.ts"
+import * as Registrations from "../telemetry/MetricRegistration.ts"
 import * as Access from "./Access.ts"
 import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
-import { Callers } from "./Callers.ts"
+import { Callers } from "./AdminConnections.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
-import * as Views from "./Views.ts"
+import * as Views from "./ApiViews.ts"
 
 /** Event streams at once. Above it, the next one gets a 503. */
 export const MAX_EVENT_STREAMS = 16

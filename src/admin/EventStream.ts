@@ -12,7 +12,7 @@ import type { Observed } from "../internal/EventFeed.ts"
 import type { Operations } from "../session/Operations.ts"
 import type { ClientChange } from "../session/ClientRegistry.ts"
 import type * as AdminApi from "./AdminApi.ts"
-import * as Views from "./Views.ts"
+import * as Views from "./ApiViews.ts"
 
 /** Changes that one second has, the newest. A flood of connects must not become one of events. */
 export const CHANGES_PER_SECOND = 20

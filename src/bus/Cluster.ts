@@ -11,7 +11,7 @@ import { everySeconds } from "../internal/repeatEvery.ts"
 import { canonicalAddress, canonicalIp } from "../net/IpAddress.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import type { Quarantine, Suspect } from "../limits/Quarantine.ts"
-import { Presence } from "./Presence.ts"
+import { Presence } from "./PeerTable.ts"
 
 /** How long `clients` waits for the answers of the others, in milliseconds. */
 const ANSWER_MILLIS = 1000

@@ -11,7 +11,7 @@ import * as Frame from "./Frame.ts"
 import { Inbound } from "./Inbound.ts"
 import * as Nats from "./NatsConnection.ts"
 import { Outbound } from "./Outbound.ts"
-import { Presence } from "./Presence.ts"
+import { Presence } from "./PeerTable.ts"
 import { Slot } from "../internal/Slot.ts"
 
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */

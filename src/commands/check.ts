@@ -12,7 +12,7 @@ import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { escapeJson } from "../logging/LogFormat.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
-import { plan } from "../workers/plan.ts"
+import { plan } from "../workers/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 
 /** A key that somebody set to no effect. */

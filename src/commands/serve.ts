@@ -6,7 +6,7 @@ import { ConfigReload } from "../config/ConfigReload.ts"
 import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
-import { plan } from "../workers/plan.ts"
+import { plan } from "../workers/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 

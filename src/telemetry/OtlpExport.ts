@@ -21,7 +21,7 @@ import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { version } from "../version.ts"
-import * as Collector from "./Collector.ts"
+import * as Collector from "./OtlpHttpClient.ts"
 
 /** Log records, or spans, that go out together. */
 const MAX_BATCH = 1000

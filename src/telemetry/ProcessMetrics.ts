@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { version } from "../version.ts"
 import type { EventLoopLag } from "./EventLoopLag.ts"
-import * as Registrations from "./Registrations.ts"
+import * as Registrations from "./MetricRegistration.ts"
 
 /** Registers them in Effect's metric registry, until the scope ends. */
 export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopLag) {

@@ -13,7 +13,7 @@ import type { Distribution } from "../internal/Histogram.ts"
 import type { Incident } from "../session/Incidents.ts"
 import type { Operations, ServerState } from "../session/Operations.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
-import * as Registrations from "./Registrations.ts"
+import * as Registrations from "./MetricRegistration.ts"
 
 /** What is read at once, for all metrics. */
 interface Reading {

@@ -1,6 +1,6 @@
 /** Metrics of the workers of a server, one by one. Their meaning is in docs/metrics.md. */
 import * as Effect from "effect/Effect"
-import * as Registrations from "../telemetry/Registrations.ts"
+import * as Registrations from "../telemetry/MetricRegistration.ts"
 import type { Report } from "./Messages.ts"
 import type { Workers } from "./Workers.ts"
 

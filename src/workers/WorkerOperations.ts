@@ -11,7 +11,7 @@ import type { Operations, ServerState } from "../session/Operations.ts"
 import { ClientNotFound } from "../session/OperationErrors.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
 import type * as Messages from "./Messages.ts"
-import { busOf, statsOf, sumOf } from "./totals.ts"
+import { busOf, statsOf, sumOf } from "./aggregateStats.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 import type { Workers } from "./Workers.ts"
 

@@ -11,7 +11,7 @@ import * as Tracer from "effect/Tracer"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { type DeepPartial, ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
-import { FlushMillis } from "../../src/telemetry/Collector.ts"
+import { FlushMillis } from "../../src/telemetry/OtlpHttpClient.ts"
 import { layerConfig, Telemetry } from "../../src/telemetry/Telemetry.ts"
 import { version } from "../../src/version.ts"
 import manifest from "../../package.json" with { type: "json" }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import * as Views from "../../src/admin/Views.ts"
+import * as Views from "../../src/admin/ApiViews.ts"
 import type { ClientInfo } from "../../src/session/Client.ts"
 import { int } from "../support/Arbitraries.ts"
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import * as Net from "node:net"
-import { Callers } from "../../src/admin/Callers.ts"
+import { Callers } from "../../src/admin/AdminConnections.ts"
 import { ADMIN_CONNECTIONS } from "../../src/session/Listener.ts"
 import * as Admin from "../support/Admin.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { defaults } from "../../src/config/ServerConfig.ts"
-import { plan, remarkOnOne } from "../../src/workers/plan.ts"
+import { plan, remarkOnOne } from "../../src/workers/threadCount.ts"
 
 const planned = (worker_threads: number, cores: number) =>
   plan({ hyper_parameters: { ...defaults.hyper_parameters, worker_threads } }, cores)

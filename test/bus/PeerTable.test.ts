@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MAX_PEERS, Presence, SILENCE_MILLIS } from "../../src/bus/Presence.ts"
+import { MAX_PEERS, Presence, SILENCE_MILLIS } from "../../src/bus/PeerTable.ts"
 
 describe("Presence", () => {
   it("knows of each process what was known when it was last heard", () => {
