@@ -1,5 +1,5 @@
-import { IncomingLines, type Line, text } from "../../../src/connect/IncomingLines.ts"
-import * as Rendering from "../../../src/connect/Rendering.ts"
+import { IncomingLines, type Line, text } from "../../../src/client/IncomingLines.ts"
+import * as Rendering from "../../../src/client/Rendering.ts"
 import * as assert from "node:assert/strict"
 import type { Target } from "../Target.ts"
 import { chunksOf } from "./framing.ts"

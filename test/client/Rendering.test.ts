@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Rendering from "../../src/connect/Rendering.ts"
+import * as Rendering from "../../src/client/Rendering.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 
 const PIPE = { isTerminal: false, hasColors: false }

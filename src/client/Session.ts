@@ -11,7 +11,7 @@ import type { Input } from "./Input.ts"
 import type { Renderer } from "./Rendering.ts"
 import type { StandardOutput } from "./StandardOutput.ts"
 import * as Target from "./Target.ts"
-import { WholeLines } from "./WholeLines.ts"
+import { WholeLines } from "./LineResume.ts"
 
 /** What all connections of one run of `connect` share. */
 export interface Options {

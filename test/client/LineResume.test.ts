@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { WholeLines } from "../../src/connect/WholeLines.ts"
+import { WholeLines } from "../../src/client/LineResume.ts"
 
 const next = (lines: WholeLines, text: string) => Buffer.from(lines.next(Buffer.from(text))).toString()
 

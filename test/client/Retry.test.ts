@@ -4,8 +4,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { CannotConnect, Disconnected, StreamFailed } from "../../src/connect/ConnectError.ts"
-import * as Retry from "../../src/connect/Retry.ts"
+import { CannotConnect, Disconnected, StreamFailed } from "../../src/client/ConnectError.ts"
+import * as Retry from "../../src/client/Retry.ts"
 
 const refused = new CannotConnect({ address: "a:1", reason: "nobody listens there" })
 const lost = new Disconnected({ address: "a:1", reason: "reset", isDone: false })

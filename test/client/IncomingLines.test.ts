@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import * as IncomingLines from "../../src/connect/IncomingLines.ts"
+import * as IncomingLines from "../../src/client/IncomingLines.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 
 const marked = (lines: ReadonlyArray<IncomingLines.Line>) =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
-import * as Target from "../../src/connect/Target.ts"
+import * as Target from "../../src/client/Target.ts"
 
 describe("the address that connect is given", () => {
   it.each([
