@@ -7,24 +7,24 @@ import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { AdminServer } from "./admin/AdminServer.ts"
 import * as Cluster from "./bus/Cluster.ts"
-import * as TcpListener from "./transport/TcpListener.ts"
-import { TlsIdentity } from "./transport/tls/TlsIdentity.ts"
-import * as WebSocketListener from "./transport/websocket/WebSocketListener.ts"
+import { type Options, profileOf, ServerConfig } from "./config/ServerConfig.ts"
 import { Backpressure } from "./limits/Backpressure.ts"
+import { ClientLimits } from "./limits/ClientLimits.ts"
+import { IdleTimeout } from "./limits/IdleTimeout.ts"
+import { Quarantine } from "./limits/Quarantine.ts"
+import { RateLimiter } from "./limits/RateLimiter.ts"
 import { Broadcaster } from "./room/Broadcaster.ts"
 import { Bus } from "./room/Bus.ts"
-import { ClientLimits } from "./limits/ClientLimits.ts"
-import * as Door from "./session/ConnectionGate.ts"
-import { IdleTimeout } from "./limits/IdleTimeout.ts"
+import * as ConnectionGate from "./session/ConnectionGate.ts"
 import { Lifecycle } from "./session/Lifecycle.ts"
 import { type BoundAddress, Listener } from "./session/Listener.ts"
 import * as Operations from "./session/Operations.ts"
-import { Quarantine } from "./limits/Quarantine.ts"
-import { RateLimiter } from "./limits/RateLimiter.ts"
 import * as Session from "./session/Session.ts"
-import { type Options, profileOf, ServerConfig } from "./config/ServerConfig.ts"
 import * as RelayMetrics from "./telemetry/RelayMetrics.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
+import * as TcpListener from "./transport/TcpListener.ts"
+import { TlsIdentity } from "./transport/tls/TlsIdentity.ts"
+import * as WebSocketListener from "./transport/websocket/WebSocketListener.ts"
 
 export {
   BusError,
@@ -35,8 +35,8 @@ export {
   type RoomClients,
   type WholeRoom
 } from "./room/Bus.ts"
-export type { ClientInfo, ClientState } from "./session/Client.ts"
-export type { DepartureKind, Departures } from "./room/DisconnectReason.ts"
+export type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
+export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } from "./room/DisconnectReason.ts"
 export type { Entry } from "./limits/Quarantine.ts"
 export type { Observed } from "./internal/EventFeed.ts"
 export type { Distribution } from "./internal/Histogram.ts"
@@ -101,12 +101,12 @@ export class RelayServer extends Context.Service<
     Effect.gen(function* () {
       const listener = yield* Listener
       const webSocketListener = yield* WebSocketListener.WebSocketListener
-      const listenAll = Effect.fnUntraced(function* (door: Door.Door) {
+      const listenAll = Effect.fnUntraced(function* (gate: ConnectionGate.ConnectionGate) {
         // Each transport has a scope of its own, side by side: all clients are told of the end at once.
         const transports = yield* Scope.fork(yield* Effect.scope, "parallel")
-        const address = yield* Scope.provide(listener.listen(door), yield* Scope.fork(transports))
+        const address = yield* Scope.provide(listener.listen(gate), yield* Scope.fork(transports))
         if (webSocketListener === undefined) return [address, undefined] as const
-        return [address, yield* Scope.provide(webSocketListener.listen(door), yield* Scope.fork(transports))] as const
+        return [address, yield* Scope.provide(webSocketListener.listen(gate), yield* Scope.fork(transports))] as const
       })
       const admin = yield* AdminServer
       const lifecycle = yield* Lifecycle
@@ -115,7 +115,7 @@ export class RelayServer extends Context.Service<
       const cluster = yield* Cluster.make(bus, yield* Quarantine)
       const withQuarantine = Effect.provideService(Quarantine, cluster.quarantine)
       const session = yield* withQuarantine(Session.make)
-      cluster.listsUnsafe(() => session.roster.clients)
+      cluster.listsUnsafe(() => session.registry.clients)
       const clock = yield* Clock.Clock
       const status: Operations.Status = { state: "starting", address: undefined }
       const operations = yield* withQuarantine(
@@ -135,17 +135,17 @@ export class RelayServer extends Context.Service<
         })
       )
       const adminAddress = yield* admin.serve(operations)
-      const door = yield* withQuarantine(
-        Door.make(session.run, session.roster.totals, () => status.state === "draining")
+      const gate = yield* withQuarantine(
+        ConnectionGate.make(session.run, session.registry.totals, () => status.state === "draining")
       )
       // Nothing runs within this span: what listening forks outlives it.
-      const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () => listenAll(door))
+      const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () => listenAll(gate))
       status.address = address
       status.state = "ready"
       yield* Effect.addFinalizer(
         Effect.fnUntraced(function* () {
           status.state = "stopping"
-          const clients = session.roster.clients.length
+          const clients = session.registry.clients.length
           shutdown = yield* Effect.makeSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } })
           yield* lifecycle.stopping(clients)
           yield* session.beginShutdown

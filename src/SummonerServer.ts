@@ -7,16 +7,16 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
-import * as ConfigReport from "./config/ConfigError.ts"
-import * as RelayLogger from "./logging/RelayLogger.ts"
-import type { ClientInfo, ClientState } from "./session/Client.ts"
-import type { BoundAddress } from "./session/Listener.ts"
-import type { Observed } from "./internal/EventFeed.ts"
-import type { ServerState } from "./session/Operations.ts"
-import type { Entry } from "./limits/Quarantine.ts"
-import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
-import { RelayServer } from "./RelayServer.ts"
+import * as ConfigErrors from "./config/ConfigError.ts"
 import * as ServerConfig from "./config/ServerConfig.ts"
+import type { Observed } from "./internal/EventFeed.ts"
+import type { Entry } from "./limits/Quarantine.ts"
+import * as RelayLogger from "./logging/RelayLogger.ts"
+import { RelayServer } from "./RelayServer.ts"
+import type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
+import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
+import type { BoundAddress } from "./session/Listener.ts"
+import type { ServerState } from "./session/Operations.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
 import { remarkOnOne } from "./workers/threadCount.ts"
 
@@ -328,7 +328,7 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, p
 const problemsOf = ({ values }: ServerConfig.Examined) => (Result.isFailure(values) ? values.failure : [])
 
 const invalid = (source: string, problems: ReadonlyArray<ServerConfig.KeyProblem>) =>
-  ConfigReport.invalid(
+  ConfigErrors.invalid(
     source,
     problems.map(({ problem }) => problem)
   )

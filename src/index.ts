@@ -1,5 +1,5 @@
 export * as AdminServer from "./admin/AdminServer.ts"
-export * as Admission from "./session/MessageFilter.ts"
+export * as MessageFilter from "./session/MessageFilter.ts"
 export * as Backpressure from "./limits/Backpressure.ts"
 export * as Broadcaster from "./room/Broadcaster.ts"
 export * as Bus from "./room/Bus.ts"

@@ -3,13 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import * as Admission from "summoner-server/Admission"
+import * as MessageFilter from "summoner-server/MessageFilter"
 import { RelayServer } from "summoner-server/RelayServer"
 import { MemoryListener, TestBroadcaster, TestRateLimiter, TestRelay } from "summoner-server/testing"
 
 /** What is under test: a room in which nobody may shout. */
-const NoShouting = Admission.layerGate((line) =>
-  Effect.succeed(line === line.toUpperCase() ? Admission.refuse("Please do not shout.") : Admission.relay())
+const NoShouting = MessageFilter.layerGate((line) =>
+  Effect.succeed(line === line.toUpperCase() ? MessageFilter.refuse("Please do not shout.") : MessageFilter.relay())
 )
 
 describe("a room without shouting", () => {

@@ -17,9 +17,9 @@ interface Caller {
  * The connections of the admin server: so many at once, and one request at a time from each. Who may ask for nothing but
  * health, as strangers may, takes no place from those who may, nor for long from a probe.
  */
-export class Callers {
+export class AdminConnections {
   /** Who has been here, or was last trusted, for longest comes first. */
-  readonly #callers = new Map<Net.Socket, Caller>()
+  readonly #connections = new Map<Net.Socket, Caller>()
   readonly #cut: Record<CutReason, number> = { displaced: 0, pipelined: 0 }
 
   /** How many were cut. */
@@ -29,9 +29,9 @@ export class Callers {
 
   /** Takes a new connection. Above `ADMIN_CONNECTIONS` another one has to go. */
   enter(socket: Net.Socket): void {
-    if (this.#callers.size >= ADMIN_CONNECTIONS) this.#displace()
-    this.#callers.set(socket, { socket, isTrusted: false, answer: undefined })
-    socket.once("close", () => this.#callers.delete(socket))
+    if (this.#connections.size >= ADMIN_CONNECTIONS) this.#displace()
+    this.#connections.set(socket, { socket, isTrusted: false, answer: undefined })
+    socket.once("close", () => this.#connections.delete(socket))
   }
 
   /**
@@ -41,7 +41,7 @@ export class Callers {
    * @returns whether it may be answered
    */
   ask(socket: Net.Socket, answer: ServerResponse): boolean {
-    const caller = this.#callers.get(socket)
+    const caller = this.#connections.get(socket)
     // The rest of what was read before it was cut.
     if (caller === undefined) return false
     if (isBusy(caller)) {
@@ -54,24 +54,26 @@ export class Callers {
 
   /** Knows from now on that the other end may ask for more than health. */
   trust(socket: Net.Socket): void {
-    const caller = this.#callers.get(socket)
+    const caller = this.#connections.get(socket)
     if (caller === undefined) return
     caller.isTrusted = true
-    this.#callers.delete(socket)
-    this.#callers.set(socket, caller)
+    this.#connections.delete(socket)
+    this.#connections.set(socket, caller)
   }
 
   #displace(): void {
-    const callers = Array.from(this.#callers.values())
+    const connections = Array.from(this.#connections.values())
     // By age, strangers who ask again and again do not outlast a probe. Event streams are busy.
     const caller =
-      callers.find(({ isTrusted }) => !isTrusted) ?? callers.find((caller) => !isBusy(caller)) ?? callers[0]!
+      connections.find(({ isTrusted }) => !isTrusted) ??
+      connections.find((caller) => !isBusy(caller)) ??
+      connections[0]!
     this.#leave(caller, "displaced")
   }
 
   #leave({ socket }: Caller, reason: CutReason): void {
     this.#cut[reason]++
-    this.#callers.delete(socket)
+    this.#connections.delete(socket)
     socket.destroy()
   }
 }

@@ -20,20 +20,20 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { createServer, type RequestListener } from "node:http"
 import type * as Net from "node:net"
+import type { ServerConfig } from "../config/ServerConfig.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
-import type { ServerConfig } from "../config/ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
+import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
-import * as Registrations from "../telemetry/MetricRegistration.ts"
 import * as Access from "./Access.ts"
 import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
-import { Callers } from "./AdminConnections.ts"
+import { AdminConnections } from "./AdminConnections.ts"
+import * as ApiViews from "./ApiViews.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
-import * as Views from "./ApiViews.ts"
 
 /** Event streams at once. Above it, the next one gets a 503. */
 export const MAX_EVENT_STREAMS = 16
@@ -73,7 +73,7 @@ export const serve = Effect.fnUntraced(function* ({
     peers: operations.cluster.peers
   }).pipe(
     Effect.map((now) =>
-      Views.stats({
+      ApiViews.stats({
         ...now,
         lag: lag.latestUnsafe(),
         logLinesDropped: Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
@@ -87,12 +87,12 @@ export const serve = Effect.fnUntraced(function* ({
     connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
   })
   server.timeout = SILENCE_MILLIS
-  const callers = new Callers()
-  server.on("connection", (socket) => callers.enter(socket))
-  const { counter } = yield* Registrations.make
+  const connections = new AdminConnections()
+  server.on("connection", (socket) => connections.enter(socket))
+  const { counter } = yield* MetricRegistration.make
   for (const reason of ["displaced", "pipelined"] as const) {
     const description = "Connections to the admin server that were cut, by reason."
-    counter("summoner_admin_callers_cut_total", description, () => callers.cutUnsafe(reason), { reason })
+    counter("summoner_admin_callers_cut_total", description, () => connections.cutUnsafe(reason), { reason })
   }
   const routes = Layer.mergeAll(
     probes(operations),
@@ -103,7 +103,7 @@ export const serve = Effect.fnUntraced(function* ({
     HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
       Layer.provide([observe(operations, stats), act(operations)])
     ),
-    guard(Access.make(admin), callers, dashboard.contentSecurityPolicy)
+    guard(Access.make(admin), connections, dashboard.contentSecurityPolicy)
   )
   yield* Layer.build(
     HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
@@ -125,7 +125,7 @@ export const serve = Effect.fnUntraced(function* ({
     const [answer] = server.listeners(event) as [RequestListener]
     server.removeAllListeners(event)
     server.on(event, ((request, response) => {
-      if (callers.ask(request.socket, response)) answer(request, response)
+      if (connections.ask(request.socket, response)) answer(request, response)
     }) satisfies RequestListener)
   }
   yield* Effect.addFinalizer(() =>
@@ -171,19 +171,24 @@ const events = (stream: Stream.Stream<string>) => {
   )
 }
 
-const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof Views.stats>>) =>
+const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof ApiViews.stats>>) =>
   HttpApiBuilder.group(AdminApi, "observe", (handlers) =>
     handlers.handleAll({
       stats: () => stats,
       clients: ({ query: { scope, ...query } }) =>
         scope === "room"
           ? Effect.map(operations.cluster.clients, ({ clients, omitted, silent }) => ({
-              ...Views.clients(clients, query),
+              ...ApiViews.clients(clients, query),
               silent,
               omitted
             }))
-          : Effect.map(operations.clients, (clients) => ({ ...Views.clients(clients, query), silent: [], omitted: 0 })),
-      quarantined: ({ query }) => Effect.map(operations.quarantine.list, (entries) => Views.quarantined(entries, query))
+          : Effect.map(operations.clients, (clients) => ({
+              ...ApiViews.clients(clients, query),
+              silent: [],
+              omitted: 0
+            })),
+      quarantined: ({ query }) =>
+        Effect.map(operations.quarantine.list, (entries) => ApiViews.quarantined(entries, query))
     })
   )
 
@@ -228,7 +233,7 @@ const audit = (action: string) =>
 const problem = (status: number, error: string) => HttpServerResponse.jsonUnsafe({ error }, { status })
 
 /** Lets through who may, and sees to it that every answer says what is wrong, and that browsers are careful with it. */
-const guard = (decide: ReturnType<typeof Access.make>, callers: Callers, contentSecurityPolicy: string) =>
+const guard = (decide: ReturnType<typeof Access.make>, connections: AdminConnections, contentSecurityPolicy: string) =>
   HttpRouter.middleware(
     (served) =>
       Effect.gen(function* () {
@@ -237,7 +242,7 @@ const guard = (decide: ReturnType<typeof Access.make>, callers: Callers, content
         const path = url.replace(/[?#].*$/s, "")
         const denial = decide({ method, path, host: headers["host"], authorization: headers["authorization"] })
         if (denial === undefined && !Access.OPEN.has(path)) {
-          callers.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
+          connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
         }
         const response =
           denial === undefined ? yield* explained(served, `${method} ${path}`) : problem(denial.status, denial.error)

@@ -2,9 +2,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { ServerConfig } from "../config/ServerConfig.ts"
 import type { BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
-import { ServerConfig } from "../config/ServerConfig.ts"
 
 /** Health, metrics, dashboard and actions for operators, over HTTP. */
 export class AdminServer extends Context.Service<

@@ -1,10 +1,10 @@
 /** What the server knows, in the form in which the admin server tells it. */
-import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
-import type { ClientInfo } from "../session/Client.ts"
 import type { Distribution } from "../internal/Histogram.ts"
-import type { ServerState } from "../session/Operations.ts"
 import type { Entry } from "../limits/Quarantine.ts"
+import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
+import type { ClientInfo } from "../room/ClientInfo.ts"
 import type * as Roster from "../session/ClientRegistry.ts"
+import type { ServerState } from "../session/Operations.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 import { version } from "../version.ts"
 import type * as AdminApi from "./AdminApi.ts"

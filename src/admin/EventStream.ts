@@ -9,10 +9,10 @@ import * as Schedule from "effect/Schedule"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Observed } from "../internal/EventFeed.ts"
-import type { Operations } from "../session/Operations.ts"
 import type { ClientChange } from "../session/ClientRegistry.ts"
+import type { Operations } from "../session/Operations.ts"
 import type * as AdminApi from "./AdminApi.ts"
-import * as Views from "./ApiViews.ts"
+import * as ApiViews from "./ApiViews.ts"
 
 /** Changes that one second has, the newest. A flood of connects must not become one of events. */
 export const CHANGES_PER_SECOND = 20
@@ -59,7 +59,7 @@ export const make = (
         // Not in groups of a size: a flood would fill many of them in a second.
         Stream.aggregateWithin(newest, Schedule.spaced("1 second")),
         Stream.map(({ missed, shown }) =>
-          event("changes", { changes: shown.map(({ at, change }) => Views.change(change, at)), missed })
+          event("changes", { changes: shown.map(({ at, change }) => ApiViews.change(change, at)), missed })
         )
       )
     })

@@ -5,13 +5,14 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
-import type { Bus, Peer, RoomClient, RoomClients } from "../room/Bus.ts"
-import type { ClientInfo } from "../session/Client.ts"
-import { everySeconds } from "../internal/repeatEvery.ts"
-import { canonicalAddress, canonicalIp } from "../net/IpAddress.ts"
+import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
 import type { Quarantine, Suspect } from "../limits/Quarantine.ts"
-import { Presence } from "./PeerTable.ts"
+import { canonicalAddress, canonicalIp } from "../net/IpAddress.ts"
+import type { Bus, Peer, RoomClient, RoomClients } from "../room/Bus.ts"
+import type { ClientInfo } from "../room/ClientInfo.ts"
+import { PeerTable } from "./PeerTable.ts"
 
 /** How long `clients` waits for the answers of the others, in milliseconds. */
 const ANSWER_MILLIS = 1000
@@ -93,7 +94,7 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const now = () => monotonicMillis(clock)
-  const peers = new Presence<Peer>()
+  const peers = new PeerTable<Peer>()
   let present: () => ReadonlyArray<ClientInfo> = () => []
   const questions = new Map<number, Question>()
   const turns = yield* Semaphore.make(QUESTIONS_AT_ONCE)
@@ -212,11 +213,9 @@ export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine
         tellQuarantine()
       }
     })
-    yield* everySeconds(() => 1, announce).pipe(
-      Effect.tapCause((cause) =>
-        Effect.logError("the other relays are not told any more that this one is there", cause)
-      ),
-      Effect.forkScoped
+    yield* background(
+      "the other relays are not told any more that this one is there",
+      repeatEvery(() => 1, announce)
     )
     yield* Effect.addFinalizer(() => Effect.sync(() => tell({ _tag: "Goodbye" })))
   }

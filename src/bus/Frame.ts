@@ -14,7 +14,7 @@
  *
  * Numbers are unsigned, the most significant byte first.
  */
-import type { Parcel } from "../room/Outbox.ts"
+import type { Chunk } from "../room/Outbox.ts"
 
 export const VERSION = 1
 export const HEADER_BYTES = 28
@@ -32,7 +32,7 @@ const END_BYTES = 6
 export interface Batch {
   readonly sequence: number
   /** Whole lines, in order. */
-  readonly parts: ReadonlyArray<Parcel>
+  readonly parts: ReadonlyArray<Chunk>
   /** Of all parts. */
   readonly bytes: number
   readonly lines: number
@@ -41,7 +41,7 @@ export interface Batch {
 }
 
 /** How much a batch is. */
-export const sizeOf = (parts: ReadonlyArray<Parcel>): { readonly bytes: number; readonly lines: number } => {
+export const sizeOf = (parts: ReadonlyArray<Chunk>): { readonly bytes: number; readonly lines: number } => {
   let bytes = 0
   let lines = 0
   for (const part of parts) {

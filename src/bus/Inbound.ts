@@ -1,5 +1,5 @@
-import type { Parcel } from "../room/Outbox.ts"
 import { wholeLines } from "../protocol/wholeLines.ts"
+import type { Chunk } from "../room/Outbox.ts"
 import type { Frame } from "./Frame.ts"
 
 /** The most processes whose numbers are remembered; of more, the one heard longest ago is forgotten. */
@@ -59,7 +59,7 @@ const heldBytes = ({ bytes, pieces }: Row): number => bytes + pieces.length * PI
 /** What becomes of a frame. */
 export interface Arrival {
   /** A batch that is complete now. */
-  readonly batch: Parcel | undefined
+  readonly batch: Chunk | undefined
   /** Batches before it that will not come any more. */
   readonly lost: number
   /** It was there before. */

@@ -5,14 +5,15 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { randomBytes } from "node:crypto"
 import { setImmediate as endOfTurn } from "node:timers/promises"
-import { Bus, BusError, type BusControl, type BusRoom, type BusStats } from "../room/Bus.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { background } from "../internal/background.ts"
+import { Slot } from "../internal/Slot.ts"
+import { Bus, BusError, type BusControl, type BusRoom, type BusStats } from "../room/Bus.ts"
 import * as Frame from "./Frame.ts"
 import { Inbound } from "./Inbound.ts"
 import * as Nats from "./NatsConnection.ts"
 import { Outbound } from "./Outbound.ts"
-import { Presence } from "./PeerTable.ts"
-import { Slot } from "../internal/Slot.ts"
+import { PeerTable } from "./PeerTable.ts"
 
 /** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
 const RECENT_MILLIS = 3000
@@ -88,7 +89,7 @@ export const layer = Layer.effect(
       onCaughtUp: (what) => room.current?.onCaughtUp(what)
     })
     const inbound = new Inbound(config.hyper_parameters.max_line_bytes)
-    const peers = new Presence<Peer>()
+    const peers = new PeerTable<Peer>()
     /** Others are told what has been handled once clients here are no longer slow. */
     let isAcknowledging = false
     const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
@@ -376,12 +377,7 @@ export const layer = Layer.effect(
     })
 
     for (const task of [run, Effect.forever(Effect.delay(report, REPORT_MILLIS))]) {
-      yield* task.pipe(
-        Effect.tapCause((cause) =>
-          Effect.logError("bus: it has ended; lines reach the clients of this process only", cause)
-        ),
-        Effect.forkScoped
-      )
+      yield* background("bus: it has ended; lines reach the clients of this process only", task)
     }
 
     /** Sends what waits, for as long as a shutdown may take, and ends the connection. */

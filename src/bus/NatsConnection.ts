@@ -3,10 +3,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { formatProblem } from "../config/ConfigError.ts"
-import { BusError } from "../room/Bus.ts"
-import type { ServerConfig } from "../config/ServerConfig.ts"
-import * as NatsFiles from "./NatsFiles.ts"
 import * as NatsUrl from "../config/NatsUrl.ts"
+import type { ServerConfig } from "../config/ServerConfig.ts"
+import { BusError } from "../room/Bus.ts"
+import * as NatsFiles from "./NatsFiles.ts"
 
 export type { NatsConnection } from "@nats-io/transport-node"
 

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Problem } from "../config/ConfigError.ts"
-import * as PemFiles from "../config/PemFile.ts"
+import * as PemFile from "../config/PemFile.ts"
 import type { Values } from "../config/ServerConfig.ts"
 
 /**
@@ -16,21 +16,21 @@ export const load = Effect.fnUntraced(function* ({
   const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, Problem>) =>
     file === null ? Effect.undefined : Effect.result(load(file))
   const user = yield* read(credentials, credentialsIn)
-  const ca = yield* read(tls.ca, (file) => PemFiles.authorities("cluster.nats.tls.ca", file))
-  const cert = yield* read(tls.cert, (file) => PemFiles.certificates("cluster.nats.tls.cert", file))
-  const key = yield* read(tls.key, (file) => PemFiles.privateKey("cluster.nats.tls.key", file))
-  const problems = PemFiles.problemsOf(user, ca, cert, key)
+  const ca = yield* read(tls.ca, (file) => PemFile.authorities("cluster.nats.tls.ca", file))
+  const cert = yield* read(tls.cert, (file) => PemFile.certificates("cluster.nats.tls.cert", file))
+  const key = yield* read(tls.key, (file) => PemFile.privateKey("cluster.nats.tls.key", file))
+  const problems = PemFile.problemsOf(user, ca, cert, key)
   if (problems.length > 0) return yield* Effect.fail(problems)
-  const pair = cert && key && PemFiles.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
+  const pair = cert && key && PemFile.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
   if (pair && Result.isFailure(pair)) return yield* Effect.fail([pair.failure])
   return user && Result.getOrThrow(user).text
 })
 
 const credentialsIn = (file: string) =>
-  PemFiles.read(
+  PemFile.read(
     { path: "cluster.nats.credentials", file, expected: "credentials of a NATS user (.creds)" },
     (named, text) =>
       /-----BEGIN NATS USER JWT-----[^]+-----BEGIN USER NKEY SEED-----/.test(text)
         ? Result.succeed(text)
-        : Result.fail(PemFiles.wrong(named, "which lacks the token, or the seed of the key"))
+        : Result.fail(PemFile.wrong(named, "which lacks the token, or the seed of the key"))
   )

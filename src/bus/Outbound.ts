@@ -1,4 +1,4 @@
-import type { Parcel } from "../room/Outbox.ts"
+import type { Chunk } from "../room/Outbox.ts"
 import { Backlog } from "./Backlog.ts"
 import * as Frame from "./Frame.ts"
 
@@ -99,7 +99,7 @@ export class Outbound {
   }
 
   /** @param parts whole lines, which are one batch */
-  publish(parts: ReadonlyArray<Parcel>): void {
+  publish(parts: ReadonlyArray<Chunk>): void {
     const { bytes, lines } = Frame.sizeOf(parts)
     this.batches++
     this.bytes += bytes

@@ -16,7 +16,7 @@ interface Heard<A> {
  *
  * @typeParam A what is known of a process
  */
-export class Presence<A> {
+export class PeerTable<A> {
   /** Who was heard last comes last. */
   readonly #peers = new Map<string, Heard<A>>()
 

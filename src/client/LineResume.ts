@@ -5,7 +5,7 @@ const NOTHING = new Uint8Array()
  * Keeps apart what was typed or piped for different connections: when one is lost in the middle of a line, the rest of that
  * line must not arrive on the next one as a line of its own. Lines may be of any length, because none is held.
  */
-export class WholeLines {
+export class LineResume {
   #state: "between" | "inside" | "skipping" = "between"
 
   /** What was sent last is the beginning of a line. */

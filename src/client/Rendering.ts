@@ -3,7 +3,7 @@
  *
  * What other clients sent can neither forge a line nor colour or control a terminal: see `escapeText`.
  */
-import { escapeJson, escapeText } from "../logging/LogFormat.ts"
+import { escapeJson, escapeText } from "../internal/escape.ts"
 import * as IncomingLines from "./IncomingLines.ts"
 
 /** `text` for people, `raw` the bytes received, `json` an object a line for scripts. */

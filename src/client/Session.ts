@@ -2,16 +2,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import { TcpConnection } from "../transport/TcpConnection.ts"
-import { escapeText } from "../logging/LogFormat.ts"
+import { escapeText } from "../internal/escape.ts"
 import * as Notice from "../protocol/Notice.ts"
+import { TcpConnection } from "../transport/TcpConnection.ts"
 import { CannotConnect, Disconnected, reason, type StreamFailed } from "./ConnectError.ts"
 import * as IncomingLines from "./IncomingLines.ts"
 import type { Input } from "./Input.ts"
+import { LineResume } from "./LineResume.ts"
 import type { Renderer } from "./Rendering.ts"
 import type { StandardOutput } from "./StandardOutput.ts"
 import * as Target from "./Target.ts"
-import { WholeLines } from "./LineResume.ts"
 
 /** What all connections of one run of `connect` share. */
 export interface Options {
@@ -52,7 +52,7 @@ const REFUSAL = /^Warning: (?:You have been disconnected|You are quarantined|Ser
 export const make = (options: Options): Effect.Effect<void, CannotConnect | Disconnected | StreamFailed> => {
   const { input, listen, output, retry, target } = options
   const address = Target.format(target)
-  const lines = new WholeLines()
+  const lines = new LineResume()
 
   const send = Effect.fnUntraced(function* (socket: Net.Socket, connection: TcpConnection) {
     if (lines.restart()) yield* output.status("the line that was being sent is cut: its rest is left out")

@@ -5,13 +5,13 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { statSync } from "node:fs"
 import * as NatsFiles from "../bus/NatsFiles.ts"
+import * as ConfigErrors from "../config/ConfigError.ts"
 import * as ConfigPath from "../config/ConfigPath.ts"
-import * as ConfigReport from "../config/ConfigError.ts"
 import * as ConfigSources from "../config/ConfigSources.ts"
-import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
-import { escapeJson } from "../logging/LogFormat.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
+import { escapeJson } from "../internal/escape.ts"
+import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { plan } from "../workers/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 
@@ -176,12 +176,12 @@ export const check = Command.make(
       // The server reads its files before it listens, and so does this.
       Effect.tap(({ description, values }) =>
         Effect.catchTag(TlsIdentity.load(values.tls), "TlsError", ({ issues }) =>
-          Effect.fail(ConfigReport.invalid(description, issues))
+          Effect.fail(ConfigErrors.invalid(description, issues))
         )
       ),
       Effect.tap(({ description, values: { cluster } }) =>
         NatsFiles.load(cluster.nats).pipe(
-          Effect.mapError((problems) => ConfigReport.invalid(description, problems)),
+          Effect.mapError((problems) => ConfigErrors.invalid(description, problems)),
           Effect.when(Effect.sync(() => cluster.nats.servers !== null))
         )
       )

@@ -4,6 +4,7 @@ import * as Queue from "effect/Queue"
 import type { ConfigError } from "../config/ConfigError.ts"
 import { ConfigReload } from "../config/ConfigReload.ts"
 import type { Values } from "../config/ServerConfig.ts"
+import { background } from "../internal/background.ts"
 
 /** `SIGHUP`s from now on, of which one at most waits; those that come while the scope ends mean nothing. */
 export const hangups = Effect.gen(function* () {
@@ -42,11 +43,9 @@ export const reloadOnHangup = (
         ),
         Effect.withSpan("reload")
       )
-      yield* Queue.take(waiting).pipe(
-        Effect.andThen(reload),
-        Effect.forever,
-        Effect.tapCause((cause) => Effect.logError("SIGHUP no longer reloads the configuration", cause)),
-        Effect.forkScoped
+      yield* background(
+        "SIGHUP no longer reloads the configuration",
+        Effect.forever(Effect.andThen(Queue.take(waiting), reload))
       )
     })
   )

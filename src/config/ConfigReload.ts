@@ -6,7 +6,7 @@ import { RelayLogger } from "../logging/RelayLogger.ts"
 import { keys, shown } from "./ConfigKeys.ts"
 import * as ConfigPath from "./ConfigPath.ts"
 import type { Values } from "./ConfigSchema.ts"
-import * as Reloads from "./ReloadHooks.ts"
+import * as ReloadHooks from "./ReloadHooks.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
 /** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
@@ -55,7 +55,7 @@ export class ConfigReload extends Context.Service<
       Effect.gen(function* () {
         const logger = yield* RelayLogger
         const values = structuredClone(initial)
-        const reloads = Reloads.make()
+        const reloads = ReloadHooks.make()
         const apply = Effect.fnUntraced(function* (next: Values) {
           const before = values.logger.log_level
           const changes = keys().flatMap((key): ReadonlyArray<Change> => {
@@ -81,7 +81,7 @@ export class ConfigReload extends Context.Service<
         })
         return Context.make(ServerConfig, values).pipe(
           Context.add(ConfigReload, ConfigReload.of({ apply })),
-          Context.add(Reloads.Reloads, reloads.service)
+          Context.add(ReloadHooks.ReloadHooks, reloads.service)
         )
       })
     )

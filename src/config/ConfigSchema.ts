@@ -5,10 +5,10 @@
  * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
  */
 import * as Schema from "effect/Schema"
-import * as NatsUrl from "./NatsUrl.ts"
-import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./fields.ts"
-import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
 import * as LogFormat from "../logging/LogFormat.ts"
+import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
+import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./fields.ts"
+import * as NatsUrl from "./NatsUrl.ts"
 
 const Logger = Schema.Struct({
   log_level: key(oneOf(LogFormat.levels), "DEBUG", "Least severe level that is logged."),

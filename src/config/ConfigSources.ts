@@ -5,9 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { existsSync } from "node:fs"
-import * as ConfigPath from "./ConfigPath.ts"
-import * as ConfigReport from "./ConfigError.ts"
 import { isJsonObject } from "../internal/JsonObject.ts"
+import * as ConfigErrors from "./ConfigError.ts"
+import * as ConfigPath from "./ConfigPath.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
 /** The file that is read when none is named, if there is one. */
@@ -69,13 +69,13 @@ const parseValue = (text: string): unknown => {
 }
 
 /** The variable that was meant, found as the key that was meant is found in a file. */
-const unknownVariable = (name: string): ConfigReport.Problem => {
+const unknownVariable = (name: string): ConfigErrors.Problem => {
   const known = ServerConfig.keys().filter(({ path }) => path !== "$schema")
   const group = known
     .filter(({ isGroup, path }) => isGroup && name.startsWith(`${variableOf(path)}_`))
     .reduce((longest, { path }) => (path.length > longest.length ? path : longest), "")
   const rest = name.slice(group === "" ? PREFIX.length : variableOf(group).length + 1).toLowerCase()
-  const meant = ConfigReport.nearest(
+  const meant = ConfigErrors.nearest(
     [...group.split(".").filter((part) => part !== ""), rest],
     known.filter(({ isGroup }) => !isGroup)
   )
@@ -83,7 +83,7 @@ const unknownVariable = (name: string): ConfigReport.Problem => {
     path: name,
     expected: "a known variable",
     found: "an unknown one",
-    hint: ConfigReport.didYouMean(meant === undefined ? undefined : variableOf(meant))
+    hint: ConfigErrors.didYouMean(meant === undefined ? undefined : variableOf(meant))
   }
 }
 
@@ -96,13 +96,13 @@ interface Source {
   /** What sets a key here, by the path of the key. Empty for the file, where the path says it. */
   readonly names: ReadonlyMap<string, string>
   /** What is wrong apart from the values of known keys. */
-  readonly problems: ReadonlyArray<ConfigReport.Problem>
+  readonly problems: ReadonlyArray<ConfigErrors.Problem>
 }
 
 const sourceOf = (
   label: string,
   settings: ReadonlyArray<GivenFlag>,
-  problems: ReadonlyArray<ConfigReport.Problem> = []
+  problems: ReadonlyArray<ConfigErrors.Problem> = []
 ): Source => ({
   label,
   input: settings.reduce<object>(
@@ -116,7 +116,7 @@ const sourceOf = (
 const environmentSource = (environment: Sources["environment"]): Source => {
   const keys = new Map(settableKeys().map((key) => [variableOf(key.path), key]))
   const settings: Array<GivenFlag> = []
-  const problems: Array<ConfigReport.Problem> = []
+  const problems: Array<ConfigErrors.Problem> = []
   for (const [name, text = ""] of Object.entries(environment)) {
     if (!name.startsWith(PREFIX) || text === "" || isServiceLink(name, text)) continue
     const key = keys.get(name)
@@ -163,7 +163,7 @@ const combine = Effect.fnUntraced(function* (
   const disagreements = problemsOf(whole.values).filter(({ comparesKeys }) => comparesKeys)
 
   const blamed = new Set<string>()
-  const problems: Array<ConfigReport.Problem> = []
+  const problems: Array<ConfigErrors.Problem> = []
   for (const { found, source } of examined) {
     const wrong = problemsOf(found.values).filter(({ comparesKeys }) => !comparesKeys)
     problems.push(...wrong.map(({ problem }) => problem), ...source.problems)
@@ -174,7 +174,7 @@ const combine = Effect.fnUntraced(function* (
   }
   problems.push(...disagreements.map(({ problem }) => problem))
   if (Result.isFailure(whole.values) || problems.length > 0) {
-    return yield* ConfigReport.invalid([...blamed].join(", "), problems)
+    return yield* ConfigErrors.invalid([...blamed].join(", "), problems)
   }
 
   return {
@@ -203,7 +203,7 @@ export const load = Effect.fnUntraced(function* ({ environment, file: named, fla
   if (Result.isSuccess(content)) return yield* combine(file, content.success, others)
   // That the file says nothing does not keep the rest from being checked.
   const rest = yield* Effect.result(combine(file, {}, others))
-  return yield* new ConfigReport.ConfigError({
+  return yield* new ConfigErrors.ConfigError({
     ...content.failure,
     issues: [...content.failure.issues, ...(Result.isFailure(rest) ? rest.failure.issues : [])]
   })

@@ -103,7 +103,7 @@ const foundAt = (text: string, { next, offset }: Mistake): string => {
 }
 
 /** What makes a text no JSON, with its line and column, both counted from 1. For a text that `JSON.parse` refuses. */
-export const notJson = (source: string, text: string): ConfigError => {
+export const jsonSyntaxError = (source: string, text: string): ConfigError => {
   const mistake = locateMistake(text)
   const { offset, expected, hint } = mistake
   const before = text.slice(0, offset)

@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { readFile, stat } from "node:fs/promises"
+import { escapeText } from "../internal/escape.ts"
 import type { Problem } from "./ConfigError.ts"
-import { escapeText } from "../logging/LogFormat.ts"
 
 /** Where a file is named, and what has to be in it. */
 export interface Named {

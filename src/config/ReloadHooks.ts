@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /** What is done again on every reload, in the order of registration, one after the other. It says itself what went wrong. */
-export const Reloads = Context.Reference<{
+export const ReloadHooks = Context.Reference<{
   /** Does this on every reload until the scope ends. The reload waits for it, so it must come to an end. */
   readonly onReload: (again: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
-}>("summoner-server/Reloads", {
+}>("summoner-server/ReloadHooks", {
   // Where nothing is ever reloaded.
   defaultValue: () => ({ onReload: () => Effect.void })
 })
@@ -19,7 +19,7 @@ export const Reloads = Context.Reference<{
 export const make = () => {
   const registered = new Set<{ readonly again: Effect.Effect<void> }>()
   return {
-    service: Reloads.of({
+    service: ReloadHooks.of({
       onReload: (again) =>
         Effect.asVoid(
           Effect.acquireRelease(

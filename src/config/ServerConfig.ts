@@ -8,12 +8,12 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
-import * as ConfigReport from "./ConfigError.ts"
+import { isJsonObject } from "../internal/JsonObject.ts"
+import { levels } from "../logging/LogFormat.ts"
+import * as ConfigErrors from "./ConfigError.ts"
 import { keys } from "./ConfigKeys.ts"
 import { defaults, Values, type Written } from "./ConfigSchema.ts"
-import { isJsonObject } from "../internal/JsonObject.ts"
-import { notJson } from "./JsonSyntaxError.ts"
-import { levels } from "../logging/LogFormat.ts"
+import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts"
 export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts"
@@ -98,7 +98,7 @@ export interface Examined {
   /** One for each older form. */
   readonly warnings: ReadonlyArray<string>
   /** With every default, or everything that is wrong. */
-  readonly values: Result.Result<Values, ReadonlyArray<ConfigReport.KeyProblem>>
+  readonly values: Result.Result<Values, ReadonlyArray<ConfigErrors.KeyProblem>>
 }
 
 /**
@@ -109,7 +109,7 @@ export interface Examined {
 export const examine = (input: unknown, names = NO_NAMES): Examined => {
   const { value, warnings, origins } = modernize(input, names)
   const values = Result.mapError(decodeValues(value), ({ issue }) =>
-    ConfigReport.problems({ issue, input: value, known: keys(), origins })
+    ConfigErrors.problems({ issue, input: value, known: keys(), origins })
   )
   return { input: value, warnings, values }
 }
@@ -125,7 +125,7 @@ export const decode = Effect.fnUntraced(function* (input: unknown, source: strin
   const examined = examine(input)
   const values = yield* Effect.fromResult(examined.values).pipe(
     Effect.mapError((problems) =>
-      ConfigReport.invalid(
+      ConfigErrors.invalid(
         source,
         problems.map(({ problem }) => problem)
       )
@@ -143,11 +143,11 @@ export const decode = Effect.fnUntraced(function* (input: unknown, source: strin
 export const read = Effect.fnUntraced(function* (path: string) {
   const text = yield* Effect.tryPromise({
     try: async () => new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path)),
-    catch: (cause) => ConfigReport.unreadable(path, cause)
+    catch: (cause) => ConfigErrors.unreadable(path, cause)
   })
   return yield* Effect.try({
     try: (): unknown => JSON.parse(text),
-    catch: () => notJson(path, text)
+    catch: () => jsonSyntaxError(path, text)
   })
 })
 
@@ -181,7 +181,7 @@ export const merge = (base: object, overrides: object): object => {
   return Object.fromEntries(merged)
 }
 
-const fromLoaded = Effect.fnUntraced(function* (loaded: Effect.Effect<Loaded, ConfigReport.ConfigError>) {
+const fromLoaded = Effect.fnUntraced(function* (loaded: Effect.Effect<Loaded, ConfigErrors.ConfigError>) {
   const { values, warnings } = yield* loaded
   yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
   return values

@@ -1,5 +1,5 @@
 /** What may be shown to anybody of values that may have secrets in them. */
-import { escapeJson } from "../logging/LogFormat.ts"
+import { escapeJson } from "../internal/escape.ts"
 
 /** What is shown of a secret. */
 export const HIDDEN = "(hidden)"

@@ -32,16 +32,16 @@ interface Backlog<A> {
  * Brings events from plain code to any number of streams. Each has a bounded queue of its own, so that a slow consumer loses
  * its own oldest events and delays nobody. Without consumers it costs nothing.
  */
-export class Feed<A extends object> {
+export class EventFeed<A extends object> {
   readonly #backlogs = new Set<Backlog<A>>()
   #published = 0
   #missed = 0
   #ended = false
 
   /** A feed whose streams end with the scope. */
-  static readonly make = <A extends object>(): Effect.Effect<Feed<A>, never, Scope.Scope> =>
+  static readonly make = <A extends object>(): Effect.Effect<EventFeed<A>, never, Scope.Scope> =>
     Effect.acquireRelease(
-      Effect.sync(() => new Feed<A>()),
+      Effect.sync(() => new EventFeed<A>()),
       (feed) => Effect.sync(() => feed.#end())
     )
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
  *
  * @param interval in whole seconds, 1 or more
  */
-export const everySeconds = Effect.fnUntraced(function* (interval: () => number, action: Effect.Effect<void>) {
+export const repeatEvery = Effect.fnUntraced(function* (interval: () => number, action: Effect.Effect<void>) {
   let waited = 0
   while (true) {
     yield* Effect.sleep("1 second")

@@ -2,14 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import { isRoomFor, Places } from "./ConnectionCounts.ts"
-
-/** Somebody who takes a place. */
-export interface Arriving {
-  readonly ip: string
-  /** `tcp`, `websocket` */
-  readonly transport: string
-}
+import { type Arriving, ConnectionCounts, hasCapacity } from "./ConnectionCounts.ts"
 
 /** How many clients may be connected at once: in all, from one IP address, and by WebSocket. */
 export class ClientLimits extends Context.Service<
@@ -28,14 +21,14 @@ export class ClientLimits extends Context.Service<
     ClientLimits,
     Effect.gen(function* () {
       const { hyper_parameters, websocket } = yield* ServerConfig
-      const places = new Places()
+      const counts = new ConnectionCounts()
       return ClientLimits.of({
         enterUnsafe: (client) => {
-          if (!isRoomFor(client, [places], hyper_parameters, websocket)) return false
-          places.change(client, 1)
+          if (!hasCapacity(client, [counts], hyper_parameters, websocket)) return false
+          counts.change(client, 1)
           return true
         },
-        leaveUnsafe: (client) => places.change(client, -1),
+        leaveUnsafe: (client) => counts.change(client, -1),
         maxClientsUnsafe: () => hyper_parameters.max_clients
       })
     })

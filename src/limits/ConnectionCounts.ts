@@ -1,10 +1,16 @@
 import type { Values } from "../config/ServerConfig.ts"
-import type { Arriving } from "./ClientLimits.ts"
+
+/** Somebody who takes a place. */
+export interface Arriving {
+  readonly ip: string
+  /** `tcp`, `websocket` */
+  readonly transport: string
+}
 
 const WEBSOCKET = "websocket"
 
 /** Clients that have a place. */
-export class Places {
+export class ConnectionCounts {
   clients = 0
   webSockets = 0
   readonly ips = new Map<string, number>()
@@ -24,13 +30,13 @@ export class Places {
  *
  * @param taken by others, wherever they are
  */
-export const isRoomFor = (
+export const hasCapacity = (
   { ip, transport }: Arriving,
-  taken: ReadonlyArray<Places>,
+  taken: ReadonlyArray<ConnectionCounts>,
   { max_clients, max_clients_per_ip }: Values["hyper_parameters"],
   websocket: Values["websocket"]
 ): boolean => {
-  const sum = (of: (places: Places) => number) => taken.reduce((total, places) => total + of(places), 0)
+  const sum = (of: (counts: ConnectionCounts) => number) => taken.reduce((total, counts) => total + of(counts), 0)
   if (sum(({ clients }) => clients) >= max_clients) return false
   if (max_clients_per_ip !== null && sum(({ ips }) => ips.get(ip) ?? 0) >= max_clients_per_ip) return false
   const { max_clients: maxWebSockets } = websocket

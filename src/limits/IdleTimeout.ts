@@ -3,8 +3,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import { everySeconds } from "../internal/repeatEvery.ts"
+import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
 
 /** A client whose silence is measured. */
 export interface Watched {
@@ -43,9 +44,9 @@ export class IdleTimeout extends Context.Service<
           if (lastLine !== undefined && lastLine <= latest) client.onIdle()
         }
       })
-      yield* everySeconds(() => hyper_parameters.timeout_check_interval_secs, sweep).pipe(
-        Effect.tapCause((cause) => Effect.logError("the idle timeout has stopped working", cause)),
-        Effect.forkScoped
+      yield* background(
+        "the idle timeout has stopped working",
+        repeatEvery(() => hyper_parameters.timeout_check_interval_secs, sweep)
       )
       return IdleTimeout.of({
         watchUnsafe: (client) => void watched.add(client),

@@ -3,8 +3,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import { everySeconds } from "../internal/repeatEvery.ts"
+import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
 
 /**
  * The most clients in quarantine at once. Above it the oldest is released early: whoever owns more addresses than this is
@@ -83,9 +84,9 @@ export class Quarantine extends Context.Service<
         const released = before - releases.size
         if (released > 0) yield* Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
       })
-      yield* everySeconds(() => hyper_parameters.quarantine_cleanup_interval_secs, sweep).pipe(
-        Effect.tapCause((cause) => Effect.logError("the quarantine is no longer swept", cause)),
-        Effect.forkScoped
+      yield* background(
+        "the quarantine is no longer swept",
+        repeatEvery(() => hyper_parameters.quarantine_cleanup_interval_secs, sweep)
       )
 
       const cooldownMillisUnsafe = () => hyper_parameters.quarantine_cooldown_secs * 1000

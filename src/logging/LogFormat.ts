@@ -4,6 +4,8 @@
  * Pure code. Formats are compiled once, because every relayed message is a line.
  */
 
+import { escapeJson, escapeText } from "../internal/escape.ts"
+
 /** The levels of `server.json`, in Python's names, the least severe first. */
 export const levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
 
@@ -28,31 +30,6 @@ export const defaultDateFormat = "%Y-%m-%d %H:%M:%S.%3f"
  */
 export const consoleFormat = (format: string, terminal: boolean): string =>
   terminal || format !== defaultConsoleFormat ? format : defaultFileFormat
-
-/**
- * Makes text safe to be part of one line on a terminal: control characters, line and paragraph separators and
- * characters that change the direction of writing become visible escapes, so nobody can forge, hide or colour a line.
- */
-export const escapeText = (text: string): string =>
-  unsafe.test(text) ? text.replace(everyUnsafe, escapeCharacter) : text
-
-/** What `escapeText` escapes; `\p{Cc}` is C0, DEL and C1. */
-const unsafe = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u
-const everyUnsafe = new RegExp(unsafe, "gu")
-
-const escapeCharacter = (character: string): string => {
-  const code = character.charCodeAt(0)
-  return (
-    shortEscapes.get(character) ??
-    (code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`)
-  )
-}
-
-const shortEscapes = new Map([
-  ["\n", "\\n"],
-  ["\r", "\\r"],
-  ["\t", "\\t"]
-])
 
 /** Makes a line, given the time in milliseconds since 1970, the level and the message, which must be safe already. */
 export type LineFormat = (timeMillis: number, level: Level, message: string) => string
@@ -135,12 +112,6 @@ export const json = (options: { readonly name: string; readonly dateFormat: stri
     return escapeJson(line)
   }
 }
-
-/** JSON with the characters that `escapeText` would escape as `\u` escapes, which mean the same to whoever parses it. */
-export const escapeJson = (json: string): string =>
-  unsafe.test(json) ? json.replace(everyUnsafe, escapeJsonCharacter) : json
-
-const escapeJsonCharacter = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 
 /**
  * Compiles a `strftime` format: %Y %y %m %d %H %I %M %S %p %b %B %a %A %j %Z %z %%, in English and in local time;

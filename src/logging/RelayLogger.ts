@@ -12,6 +12,7 @@ import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { escapeText } from "../internal/escape.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogFormat from "./LogFormat.ts"
@@ -224,8 +225,8 @@ const textOutput = (options: Pick<Options, "name" | "date_format" | "enable_json
   const relayed = options.enable_json_log ? LogMessage.relayedJson : LogMessage.relayedText
   return {
     json: options.enable_json_log,
-    event: (timeMillis, level, message) => line(timeMillis, level, LogFormat.escapeText(message)),
-    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", LogFormat.escapeText(relayed(address, content)))
+    event: (timeMillis, level, message) => line(timeMillis, level, escapeText(message)),
+    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", escapeText(relayed(address, content)))
   }
 }
 

@@ -7,10 +7,10 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import type { Bus } from "./Bus.ts"
-import type { Connection } from "./Connection.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import type { Bus } from "./Bus.ts"
+import type { Connection } from "./Connection.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
 /**

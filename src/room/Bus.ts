@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { ClientInfo } from "../session/Client.ts"
-import type { Parcel } from "./Outbox.ts"
+import type { ClientInfo } from "./ClientInfo.ts"
+import type { Chunk } from "./Outbox.ts"
 
-export type { Parcel } from "./Outbox.ts"
+export type { Chunk as Parcel } from "./Outbox.ts"
 
 /** What carries the room to other processes cannot be used as configured, or is not there and was not to be waited for. */
 export class BusError extends Schema.TaggedError<BusError>()("BusError", {
@@ -101,7 +101,7 @@ export interface WholeRoom {
 /** The room, as a bus sees it. Called synchronously, but from within `publishUnsafe` only `onSlow`. */
 export interface BusRoom {
   /** Whole lines from another process: for everybody here. */
-  readonly onBatch: (batch: Parcel) => void
+  readonly onBatch: (batch: Chunk) => void
   /** Whether senders here wait for a client. Then those of other processes should, too. */
   readonly hasSlowClients: () => boolean
   /** Calls `go` once that is not so any more. */
@@ -144,7 +144,7 @@ export class Bus extends Context.Service<
      *
      * @param parts whole lines, which are one batch; their bytes must not change any more
      */
-    readonly publishUnsafe: (parts: ReadonlyArray<Parcel>) => void
+    readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void
     /** Gives the room what comes from other processes, until the scope ends. */
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>
     /**

@@ -4,7 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { DepartureKind } from "./DisconnectReason.ts"
+import type { DisconnectKind } from "./DisconnectReason.ts"
 
 /** The peer vanished without saying goodbye: a reset, a timeout of the network, a broken pipe. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
@@ -55,7 +55,7 @@ export interface Connection {
    *
    * @param kind why, for transports that can say so
    */
-  readonly endUnsafe: (kind: DepartureKind) => void
+  readonly endUnsafe: (kind: DisconnectKind) => void
   /** Done when everything taken, and the end of our side, is with the kernel; or the connection is gone. */
   readonly ended: Effect.Effect<void>
   /** Done when the connection is gone. */

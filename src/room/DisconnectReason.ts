@@ -3,7 +3,7 @@ import * as Exit from "effect/Exit"
 import * as Notice from "../protocol/Notice.ts"
 
 /** The ways in which a client leaves, as they are counted. */
-export type DepartureKind =
+export type DisconnectKind =
   | "left"
   | "lost"
   | "idle"
@@ -14,9 +14,9 @@ export type DepartureKind =
   | "failed"
 
 /** How many clients have left in each way. */
-export type Departures = { [kind in DepartureKind]: number }
+export type DisconnectCounts = { [kind in DisconnectKind]: number }
 
-export const noDepartures = (): Departures => ({
+export const noDisconnects = (): DisconnectCounts => ({
   left: 0,
   lost: 0,
   idle: 0,
@@ -28,8 +28,8 @@ export const noDepartures = (): Departures => ({
 })
 
 /** Why a session ends. */
-export interface Departure {
-  readonly kind: DepartureKind
+export interface DisconnectReason {
+  readonly kind: DisconnectKind
   /** For the log. */
   readonly reason: string
   /** The last line the client gets. */
@@ -40,16 +40,31 @@ export interface Departure {
   readonly isWorded?: boolean
 }
 
-export const LEFT: Departure = { kind: "left", reason: "closed by the client", notice: undefined, severity: "Info" }
-export const SHUTDOWN: Departure = {
+export const LEFT: DisconnectReason = {
+  kind: "left",
+  reason: "closed by the client",
+  notice: undefined,
+  severity: "Info"
+}
+export const SHUTDOWN: DisconnectReason = {
   kind: "shutdown",
   reason: "server shutdown",
   notice: Notice.SHUTTING_DOWN,
   severity: "Info"
 }
-export const FAILED: Departure = { kind: "failed", reason: "internal error", notice: undefined, severity: "Warn" }
-export const IDLE: Departure = { kind: "idle", reason: "idle for too long", notice: Notice.IDLE, severity: "Warn" }
-export const TOO_SLOW: Departure = {
+export const FAILED: DisconnectReason = {
+  kind: "failed",
+  reason: "internal error",
+  notice: undefined,
+  severity: "Warn"
+}
+export const IDLE: DisconnectReason = {
+  kind: "idle",
+  reason: "idle for too long",
+  notice: Notice.IDLE,
+  severity: "Warn"
+}
+export const TOO_SLOW: DisconnectReason = {
   kind: "too slow",
   reason: "reading too slowly",
   notice: Notice.TOO_SLOW,
@@ -57,7 +72,7 @@ export const TOO_SLOW: Departure = {
 }
 
 /** The room is too large for what the client sends. */
-export const backpressure = (quarantine: boolean): Departure => ({
+export const backpressure = (quarantine: boolean): DisconnectReason => ({
   kind: "backpressure",
   reason: `force-disconnected${quarantine ? " and quarantined" : ""}: backpressure`,
   notice: Notice.BACKPRESSURE,
@@ -70,10 +85,15 @@ export const backpressure = (quarantine: boolean): Departure => ({
  *
  * @param code the system's error code
  */
-export const lost = (code: string): Departure => ({ kind: "lost", reason: code, notice: undefined, severity: "Info" })
+export const lost = (code: string): DisconnectReason => ({
+  kind: "lost",
+  reason: code,
+  notice: undefined,
+  severity: "Info"
+})
 
 /** The host program does not want the client any more. */
-export const dismissal = (notice: string | undefined, quarantine: boolean): Departure => ({
+export const byApplication = (notice: string | undefined, quarantine: boolean): DisconnectReason => ({
   kind: "application",
   reason: `disconnected by the application${quarantine ? " and quarantined" : ""}`,
   notice: notice === undefined ? Notice.DISCONNECTED : Notice.fromText(notice),
@@ -83,7 +103,7 @@ export const dismissal = (notice: string | undefined, quarantine: boolean): Depa
 })
 
 /** How a session has ended by itself. An interruption that nobody gave a reason for comes from the end of the server. */
-export const ofExit = (exit: Exit.Exit<Departure>): Departure => {
+export const ofExit = (exit: Exit.Exit<DisconnectReason>): DisconnectReason => {
   if (Exit.isSuccess(exit)) return exit.value
   return Cause.hasInterruptsOnly(exit.cause) ? SHUTDOWN : FAILED
 }

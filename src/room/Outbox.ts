@@ -1,7 +1,7 @@
 import type { ServerConfig } from "../config/ServerConfig.ts"
-import type { Connection } from "./Connection.ts"
-import type { DepartureKind } from "./DisconnectReason.ts"
 import * as Notice from "../protocol/Notice.ts"
+import type { Connection } from "./Connection.ts"
+import type { DisconnectKind } from "./DisconnectReason.ts"
 
 /** `hyper_parameters.slow_consumer`; read whenever it matters, so that it may change. */
 export type OutboxLimits = Pick<
@@ -41,7 +41,7 @@ export interface OutboxEvents {
 }
 
 /** Whole lines that travel together. */
-export interface Parcel {
+export interface Chunk {
   readonly bytes: Uint8Array
   /** Messages in it; 0 for a notice. */
   readonly messages: number
@@ -53,13 +53,13 @@ export interface Parcel {
  * Neighbouring chunks of the same memory that wait, as one entry: a backlog of small chunks would cost several times its content,
  * and each of a hundred clients as much again. The bytes are still those of the room, shared by all.
  */
-class Run implements Parcel {
+class Run implements Chunk {
   messages: number
   readonly #memory: ArrayBufferLike
   readonly #start: number
   #end: number
 
-  constructor({ bytes, messages }: Parcel) {
+  constructor({ bytes, messages }: Chunk) {
     this.messages = messages
     this.#memory = bytes.buffer
     this.#start = bytes.byteOffset
@@ -75,7 +75,7 @@ class Run implements Parcel {
   }
 
   /** Adds the chunk behind it, if it is one. */
-  extend({ bytes, messages }: Parcel): boolean {
+  extend({ bytes, messages }: Chunk): boolean {
     if (bytes.byteOffset !== this.#end || bytes.buffer !== this.#memory) return false
     this.#end += bytes.length
     this.messages += messages
@@ -83,11 +83,11 @@ class Run implements Parcel {
   }
 }
 
-const lengthOf = (entry: Parcel | Run): number => (entry instanceof Run ? entry.length : entry.bytes.length)
+const lengthOf = (entry: Chunk | Run): number => (entry instanceof Run ? entry.length : entry.bytes.length)
 
 /**
  * What stands between the room and one client: bytes go straight to the connection while it accepts them, and wait here,
- * bounded in bytes, while it does not. Parcels are whole lines and leave in the order they came, so no policy cuts a line
+ * bounded in bytes, while it does not. Chunks are whole lines and leave in the order they came, so no policy cuts a line
  * or reorders. The bytes are shared with every other outbox: holding them costs memory only once. What is counted against the
  * limits is what a backlog costs, however small its parts.
  */
@@ -96,7 +96,7 @@ export class Outbox {
   readonly #limits: OutboxLimits
   readonly #events: OutboxEvents
   /** A queue whose first `#head` entries are gone. */
-  #parcels: Array<Parcel | Run> = []
+  #chunks: Array<Chunk | Run> = []
   #head = 0
   #queuedBytes = 0
   #queuedNoticeBytes = 0
@@ -105,7 +105,7 @@ export class Outbox {
   #slow = false
   #nearlyFull = false
   #state: "open" | "overflowed" | "ending" | "ended" = "open"
-  #departure: DepartureKind = "left"
+  #reason: DisconnectKind = "left"
   /** Messages dropped that the client has not been told about. */
   #dropped = 0
   #sentMessages = 0
@@ -148,31 +148,31 @@ export class Outbox {
   }
 
   /**
-   * Sends a parcel. The object is kept while it waits, so that all outboxes can share it as they share its bytes; one that directly
+   * Sends a chunk. The object is kept while it waits, so that all outboxes can share it as they share its bytes; one that directly
    * follows the last in memory is merged with it.
    *
    * @returns whether it was taken; if not, the policy at the hard limit has dropped it
    */
-  send(parcel: Parcel): boolean {
+  send(chunk: Chunk): boolean {
     if (this.#state !== "open") return false
-    if (this.#blocked) return this.#enqueue(parcel)
-    if (!this.#write(parcel)) {
+    if (this.#blocked) return this.#enqueue(chunk)
+    if (!this.#write(chunk)) {
       this.#blocked = true
       this.#checkSlow()
     }
     return true
   }
 
-  /** Sends several parcels with one system call: those of a batch around the client's own lines. */
-  sendAll(parcels: ReadonlyArray<Parcel>): void {
+  /** Sends several chunks with one system call: those of a batch around the client's own lines. */
+  sendAll(chunks: ReadonlyArray<Chunk>): void {
     if (this.#state !== "open") return
     if (this.#blocked) {
-      for (const parcel of parcels) this.#enqueue(parcel)
+      for (const chunk of chunks) this.#enqueue(chunk)
       return
     }
     this.#connection.corkUnsafe()
     let accepting = true
-    for (const parcel of parcels) accepting = this.#write(parcel)
+    for (const chunk of chunks) accepting = this.#write(chunk)
     this.#uncork(accepting)
     this.#checkSlow()
   }
@@ -198,10 +198,10 @@ export class Outbox {
    * Takes nothing more. What waits is still sent, then `farewell`, then the end of our side. A client that overflowed has
    * shown that it does not read, and what waited for it is gone already.
    */
-  end(farewell: string | undefined, kind: DepartureKind): void {
+  end(farewell: string | undefined, kind: DisconnectKind): void {
     if (this.#state === "ending" || this.#state === "ended") return
     this.#state = "ending"
-    this.#departure = kind
+    this.#reason = kind
     if (farewell !== undefined) this.#push({ bytes: Buffer.from(farewell), messages: 0 })
     if (!this.#blocked) this.#pump()
   }
@@ -212,33 +212,33 @@ export class Outbox {
     this.#clear()
   }
 
-  #enqueue(parcel: Parcel): boolean {
-    if (this.#state !== "open" || !this.#makeRoom(parcel)) return false
-    this.#push(parcel)
+  #enqueue(chunk: Chunk): boolean {
+    if (this.#state !== "open" || !this.#makeRoom(chunk)) return false
+    this.#push(chunk)
     this.#checkSlow()
     return true
   }
 
-  #write(parcel: Parcel): boolean {
-    const { bytes } = parcel
-    this.#sentMessages += parcel.messages
+  #write(chunk: Chunk): boolean {
+    const { bytes } = chunk
+    this.#sentMessages += chunk.messages
     this.#sentBytes += bytes.length
-    return this.#connection.writeUnsafe(bytes, parcel.batch)
+    return this.#connection.writeUnsafe(bytes, chunk.batch)
   }
 
   /** Writes what waits until the connection takes no more. */
   #pump(): void {
     if (this.#state === "ended") return
-    while (!this.#blocked && (this.#head < this.#parcels.length || this.#dropped > 0)) {
+    while (!this.#blocked && (this.#head < this.#chunks.length || this.#dropped > 0)) {
       this.#connection.corkUnsafe()
       let accepting = this.#tellDropped()
-      while (accepting && this.#head < this.#parcels.length) accepting = this.#write(this.#shift())
+      while (accepting && this.#head < this.#chunks.length) accepting = this.#write(this.#shift())
       this.#uncork(accepting)
     }
     this.#checkSlow()
-    if (this.#state === "ending" && this.#head === this.#parcels.length) {
+    if (this.#state === "ending" && this.#head === this.#chunks.length) {
       this.#state = "ended"
-      this.#connection.endUnsafe(this.#departure)
+      this.#connection.endUnsafe(this.#reason)
     }
   }
 
@@ -273,13 +273,13 @@ export class Outbox {
 
   /** What counts against the hard limit. */
   get #countedBytes(): number {
-    const entries = this.#parcels.length - this.#head - FREE_ENTRIES
+    const entries = this.#chunks.length - this.#head - FREE_ENTRIES
     return this.waitingBytes + (entries > 0 ? entries * ENTRY_BYTES : 0)
   }
 
-  /** Applies the policy at the hard limit, and says whether `parcel` is to be queued. */
-  #makeRoom(parcel: Parcel): boolean {
-    const limit = this.#limits.hard_limit_bytes - parcel.bytes.length
+  /** Applies the policy at the hard limit, and says whether `chunk` is to be queued. */
+  #makeRoom(chunk: Chunk): boolean {
+    const limit = this.#limits.hard_limit_bytes - chunk.bytes.length
     if (this.#countedBytes <= limit) return true
     switch (this.#limits.policy) {
       case "disconnect":
@@ -289,13 +289,13 @@ export class Outbox {
         return false
       case "drop_oldest": {
         let dropped = 0
-        while (this.#countedBytes > limit && this.#head < this.#parcels.length) dropped += this.#shift().messages
+        while (this.#countedBytes > limit && this.#head < this.#chunks.length) dropped += this.#shift().messages
         const fits = this.#countedBytes <= limit
-        this.#drop(fits ? dropped : dropped + parcel.messages)
+        this.#drop(fits ? dropped : dropped + chunk.messages)
         return fits
       }
       case "drop_newest":
-        this.#drop(parcel.messages)
+        this.#drop(chunk.messages)
         return false
     }
   }
@@ -306,47 +306,47 @@ export class Outbox {
     this.#events.onDropped(messages)
   }
 
-  #push(parcel: Parcel): void {
-    const { length } = parcel.bytes
+  #push(chunk: Chunk): void {
+    const { length } = chunk.bytes
     this.#queuedBytes += length
-    if (parcel.messages === 0) this.#queuedNoticeBytes += length
-    else if (this.#head < this.#parcels.length && this.#merge(parcel, length)) return
-    this.#parcels.push(parcel)
+    if (chunk.messages === 0) this.#queuedNoticeBytes += length
+    else if (this.#head < this.#chunks.length && this.#merge(chunk, length)) return
+    this.#chunks.push(chunk)
   }
 
-  /** Appends a parcel to the last that waits, if the two are neighbours in memory. */
-  #merge(parcel: Parcel, length: number): boolean {
-    const lastIndex = this.#parcels.length - 1
-    const last = this.#parcels[lastIndex]!
+  /** Appends a chunk to the last that waits, if the two are neighbours in memory. */
+  #merge(chunk: Chunk, length: number): boolean {
+    const lastIndex = this.#chunks.length - 1
+    const last = this.#chunks[lastIndex]!
     if (last.messages === 0 || lengthOf(last) + length > this.#limits.hard_limit_bytes * LONGEST_RUN) return false
-    if (last instanceof Run) return last.extend(parcel)
-    if (last.bytes.byteOffset + last.bytes.length !== parcel.bytes.byteOffset) return false
+    if (last instanceof Run) return last.extend(chunk)
+    if (last.bytes.byteOffset + last.bytes.length !== chunk.bytes.byteOffset) return false
     const run = new Run(last)
-    if (!run.extend(parcel)) return false
-    this.#parcels[lastIndex] = run
+    if (!run.extend(chunk)) return false
+    this.#chunks[lastIndex] = run
     return true
   }
 
-  #shift(): Parcel {
-    const parcel = this.#parcels[this.#head]!
-    const length = lengthOf(parcel)
-    this.#parcels[this.#head++] = GONE
+  #shift(): Chunk {
+    const chunk = this.#chunks[this.#head]!
+    const length = lengthOf(chunk)
+    this.#chunks[this.#head++] = GONE
     this.#queuedBytes -= length
-    if (parcel.messages === 0) this.#queuedNoticeBytes -= length
+    if (chunk.messages === 0) this.#queuedNoticeBytes -= length
     // Giving back the front once it is half of the array keeps both the array and the cost of a shift bounded.
-    if (this.#head * 2 >= this.#parcels.length) {
-      this.#parcels = this.#parcels.slice(this.#head)
+    if (this.#head * 2 >= this.#chunks.length) {
+      this.#chunks = this.#chunks.slice(this.#head)
       this.#head = 0
     }
-    return parcel
+    return chunk
   }
 
   #clear(): void {
-    this.#parcels = []
+    this.#chunks = []
     this.#head = 0
     this.#queuedBytes = 0
     this.#queuedNoticeBytes = 0
   }
 }
 
-const GONE: Parcel = { bytes: new Uint8Array(0), messages: 0 }
+const GONE: Chunk = { bytes: new Uint8Array(0), messages: 0 }

@@ -1,7 +1,7 @@
-import type { Connection } from "./Connection.ts"
-import * as Envelope from "../protocol/Envelope.ts"
 import { Histogram } from "../internal/Histogram.ts"
-import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts"
+import * as Envelope from "../protocol/Envelope.ts"
+import type { Connection } from "./Connection.ts"
+import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
 /**
  * A batch this large goes out before the turn of the event loop ends: it should still be in the processor's cache when the
@@ -100,7 +100,7 @@ export class Room {
   /** When a large room may be flushed again. */
   #pauseUntilMillis = 0
   /** Where batches go beside the members: to the other processes. */
-  #publishToOthers: ((parts: ReadonlyArray<Parcel>) => void) | undefined
+  #publishToOthers: ((parts: ReadonlyArray<Chunk>) => void) | undefined
   /** The other processes, as one sender: they must not get their lines back. */
   readonly #others = new Sender("")
 
@@ -166,13 +166,13 @@ export class Room {
    *
    * @param publish gets the lines of a batch that did not come from there; `undefined` ends it
    */
-  connect(publish: ((parts: ReadonlyArray<Parcel>) => void) | undefined): void {
+  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void {
     this.flush()
     this.#publishToOthers = publish
   }
 
   /** Relays a batch of another process to everybody, as `publish` does. It is not looked into: whoever has decoded it has done so. */
-  receive(batch: Parcel): void {
+  receive(batch: Chunk): void {
     const { bytes, messages } = batch
     if (bytes.length === 0 || !(messages > 0)) return
     if (bytes.length > COPIED_BYTES) {
@@ -195,10 +195,10 @@ export class Room {
     const beganMillis = performance.now()
     const envelope = new Uint8Array(Envelope.encodedLength(sender.prefix, bytes, start, end))
     Envelope.encode(envelope, 0, sender.prefix, bytes, start, end)
-    const parcel: Parcel = { bytes: envelope, messages: 1 }
+    const chunk: Chunk = { bytes: envelope, messages: 1 }
     let fanOut = 0
     for (const recipient of recipients) {
-      recipient.outbox.send(parcel)
+      recipient.outbox.send(chunk)
       fanOut++
     }
     this.fanOut.observe(fanOut, 1)
@@ -219,17 +219,17 @@ export class Room {
     // A copy: a slow recipient may keep it for long, and the batch is needed again at once.
     const bytes = this.#allocate(this.#batchBytes)
     bytes.set(this.#batch.subarray(0, this.#batchBytes))
-    const parcel: Parcel = { bytes, messages: lines }
+    const chunk: Chunk = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
     this.#senders = []
     for (const member of this.members) {
-      if (member.own === undefined) member.outbox.send(parcel)
+      if (member.own === undefined) member.outbox.send(chunk)
       else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
     }
     if (this.#publishToOthers !== undefined) {
       const { own } = this.#others
-      if (own === undefined) this.#publishToOthers([parcel])
+      if (own === undefined) this.#publishToOthers([chunk])
       else if (senders.length > 1) this.#publishToOthers(linesOfOthers(bytes, lines, own))
     }
     let published = 0
@@ -278,16 +278,16 @@ const linesIn = (own: ReadonlyArray<OwnLines>): number => {
 const microsSince = (beganMillis: number): number => Math.round((performance.now() - beganMillis) * 1000)
 
 /** The slices of a batch around a sender's own lines. */
-const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnLines>): Array<Parcel> => {
-  const parcels: Array<Parcel> = []
+const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnLines>): Array<Chunk> => {
+  const chunks: Array<Chunk> = []
   let from = 0
   let linesSent = 0
   for (const run of own) {
     if (run.start > from)
-      parcels.push({ bytes: bytes.subarray(from, run.start), messages: run.linesBefore - linesSent, batch: bytes })
+      chunks.push({ bytes: bytes.subarray(from, run.start), messages: run.linesBefore - linesSent, batch: bytes })
     from = run.end
     linesSent = run.linesUpTo
   }
-  if (from < bytes.length) parcels.push({ bytes: bytes.subarray(from), messages: lines - linesSent, batch: bytes })
-  return parcels
+  if (from < bytes.length) chunks.push({ bytes: bytes.subarray(from), messages: lines - linesSent, batch: bytes })
+  return chunks
 }

@@ -1,24 +1,19 @@
 import type * as Fiber from "effect/Fiber"
-import type { Gate } from "./MessageFilter.ts"
 import type { Verdict } from "../limits/Backpressure.ts"
-import type { Connection } from "../room/Connection.ts"
-import type { ConnectionSpan } from "./ConnectionSpan.ts"
-import { type Departure, IDLE } from "../room/DisconnectReason.ts"
 import type { Watched } from "../limits/IdleTimeout.ts"
-import { Incidents, type Totals } from "./Incidents.ts"
-import type { LineFraming } from "../protocol/LineFraming.ts"
-import { Offences } from "./RejectedLines.ts"
 import type { RateBudget } from "../limits/RateLimiter.ts"
+import type { LineFraming } from "../protocol/LineFraming.ts"
+import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
+import type { Connection } from "../room/Connection.ts"
+import { type DisconnectReason, IDLE } from "../room/DisconnectReason.ts"
 import type { Member } from "../room/Room.ts"
+import type { ConnectionSpan } from "./ConnectionSpan.ts"
+import { IncidentLog, type Totals } from "./Incidents.ts"
+import type { Gate } from "./MessageFilter.ts"
+import { RejectedLines } from "./RejectedLines.ts"
 
 /** Why the server does not read a client for now. `admission`: the host program decides on a line. */
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">
-
-/**
- * What a client does. `throttled`, `paused`: it is not read because of backpressure. `waiting`: nor while others catch up, or
- * the host program decides on its line. `slow`: it reads so slowly that nobody waits for it any more.
- */
-export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow"
 
 const STATES: { readonly [reason in Hold]: ClientState } = {
   throttle: "throttled",
@@ -27,33 +22,11 @@ const STATES: { readonly [reason in Hold]: ClientState } = {
   admission: "waiting"
 }
 
-/** A client as others may see it, at one moment. */
-export interface ClientInfo {
-  /** `ip:port`: its name in envelopes, logs and every operation. */
-  readonly address: string
-  readonly ip: string
-  /** How it has come: `tcp`, `websocket`. */
-  readonly transport: string
-  /** Whose certificate it has shown, where it was asked for one: `CN=agent-7,O=Example`. */
-  readonly subject?: string | undefined
-  readonly connectedSince: Date
-  /** Complete lines received, whatever became of them. */
-  readonly linesIn: number
-  /** Lines of others handed to its connection. */
-  readonly linesOut: number
-  readonly bytesIn: number
-  /** Bytes handed to its connection, those of notices included. */
-  readonly bytesOut: number
-  /** Bytes on their way to it that its kernel has not taken. */
-  readonly bytesWaiting: number
-  readonly state: ClientState
-}
-
 /** One client's state, from its arrival to the closed socket. */
 export class Client implements Watched {
   readonly connection: Connection
   readonly budget: RateBudget
-  readonly incidents: Incidents
+  readonly incidents: IncidentLog
   readonly connectedMillis: number
   /** Where somebody traces the server. */
   readonly span: ConnectionSpan | undefined
@@ -70,8 +43,8 @@ export class Client implements Watched {
   gate: Gate | undefined
   linesIn = 0
   bytesIn = 0
-  readonly offences = new Offences()
-  departure: Departure | undefined
+  readonly rejectedLines = new RejectedLines()
+  disconnectReason: DisconnectReason | undefined
 
   readonly #fiber: Fiber.Fiber<unknown, unknown>
 
@@ -92,7 +65,7 @@ export class Client implements Watched {
   }) {
     this.connection = options.connection
     this.budget = options.budget
-    this.incidents = new Incidents(options.totals)
+    this.incidents = new IncidentLog(options.totals)
     this.lastLine = options.nowMillis
     this.connectedMillis = options.connectedMillis
     this.span = options.span
@@ -123,7 +96,7 @@ export class Client implements Watched {
   }
 
   onIdle(): void {
-    this.evict(IDLE)
+    this.disconnect(IDLE)
   }
 
   /**
@@ -131,16 +104,16 @@ export class Client implements Watched {
    *
    * @returns how often it was not told, because it does not read
    */
-  tell(notice: string, times = 1): number {
+  notify(notice: string, times = 1): number {
     const untold = this.member.outbox.notify(notice, times)
     if (untold > 0) this.incidents.count("notices dropped", untold)
     return untold
   }
 
   /** Ends the session from outside. The first reason counts. */
-  evict(departure: Departure): void {
-    if (this.departure !== undefined) return
-    this.departure = departure
+  disconnect(departure: DisconnectReason): void {
+    if (this.disconnectReason !== undefined) return
+    this.disconnectReason = departure
     this.#fiber.interruptUnsafe()
   }
 }

@@ -1,9 +1,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Client, ClientInfo, ClientState } from "./Client.ts"
-import { type Departure, type Departures, noDepartures } from "../room/DisconnectReason.ts"
-import { Feed } from "../internal/EventFeed.ts"
+import { EventFeed } from "../internal/EventFeed.ts"
 import type { Distribution } from "../internal/Histogram.ts"
+import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
+import { type DisconnectReason, type DisconnectCounts, noDisconnects } from "../room/DisconnectReason.ts"
+import type { Client } from "./Client.ts"
 import { noTotals, type Totals } from "./Incidents.ts"
 
 /** Something that happened to a client. */
@@ -46,7 +47,7 @@ export interface Stats {
   /** How often lines, clients and notices met a limit, by what happened. */
   readonly incidents: Readonly<Totals>
   /** Clients that have left, by how. */
-  readonly departures: Readonly<Departures>
+  readonly departures: Readonly<DisconnectCounts>
   /** How many clients each relayed line was handed to. */
   readonly fanOut: Distribution
   /** From when a line was read to when it was handed to the last of them, in microseconds; of lines read together, that of the first. */
@@ -58,12 +59,12 @@ export interface Stats {
 }
 
 /** Who is connected, and what has happened: what the host program may know. */
-export class Roster {
-  readonly changes: Feed<ClientChange>
-  readonly messages: Feed<RelayedMessage>
-  readonly events: Feed<RelayEvent>
+export class ClientRegistry {
+  readonly changes: EventFeed<ClientChange>
+  readonly messages: EventFeed<RelayedMessage>
+  readonly events: EventFeed<RelayEvent>
   readonly totals = noTotals()
-  readonly #departures = noDepartures()
+  readonly #departures = noDisconnects()
 
   #linesRelayed = 0
   readonly #clients = new Set<Client>()
@@ -77,9 +78,9 @@ export class Roster {
 
   private constructor(
     startedMillis: number,
-    changes: Feed<ClientChange>,
-    messages: Feed<RelayedMessage>,
-    events: Feed<RelayEvent>
+    changes: EventFeed<ClientChange>,
+    messages: EventFeed<RelayedMessage>,
+    events: EventFeed<RelayEvent>
   ) {
     this.#startedMillis = startedMillis
     this.changes = changes
@@ -87,13 +88,13 @@ export class Roster {
     this.events = events
   }
 
-  /** An empty roster. Its feeds end with the scope. */
+  /** An empty registry. Its feeds end with the scope. */
   static readonly make = Effect.gen(function* () {
-    return new Roster(
+    return new ClientRegistry(
       yield* Clock.currentTimeMillis,
-      yield* Feed.make<ClientChange>(),
-      yield* Feed.make<RelayedMessage>(),
-      yield* Feed.make<RelayEvent>()
+      yield* EventFeed.make<ClientChange>(),
+      yield* EventFeed.make<RelayedMessage>(),
+      yield* EventFeed.make<RelayEvent>()
     )
   })
 
@@ -136,7 +137,7 @@ export class Roster {
     if (this.#isWatched) this.#publish({ _tag: "Connected", client: client.info })
   }
 
-  leave(client: Client, { kind, reason }: Pick<Departure, "kind" | "reason">): void {
+  leave(client: Client, { kind, reason }: Pick<DisconnectReason, "kind" | "reason">): void {
     this.#departures[kind]++
     const { address } = client.connection
     this.#clients.delete(client)

@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
-import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
+import type { Arriving } from "../limits/ConnectionCounts.ts"
+import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
+import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "../room/Connection.ts"
 import type * as Incidents from "./Incidents.ts"
-import * as Notice from "../protocol/Notice.ts"
-import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
-import * as Refusals from "./RefusalLog.ts"
+import * as RefusalLog from "./RefusalLog.ts"
 
 /** Why a client may not come in, and what it is told. */
 export interface Refusal {
@@ -19,7 +20,7 @@ export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FU
 const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
 
 /** Who may come in: what every listener asks before anything is allocated for a session. */
-export interface Door {
+export interface ConnectionGate {
   /** Why a client could not come in now, if it could not. It gets no place: for those who do not deserve a handshake. */
   readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined
   /** Gives a client a place, which its session gives back; or says why not. */
@@ -46,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const quarantine = yield* Quarantine
   const limits = yield* ClientLimits
-  const { refusedUnsafe } = yield* Refusals.make(totals)
+  const { refusedUnsafe } = yield* RefusalLog.make(totals)
   let clients = 0
 
   const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function* (
     return limits.enterUnsafe(client) ? undefined : FULL
   }
 
-  const door: Door = {
+  const gate: ConnectionGate = {
     checkUnsafe: (client) => {
       const refusal = refusalOf(client)
       if (refusal === undefined) limits.leaveUnsafe(client)
@@ -79,5 +80,5 @@ export const make = Effect.fnUntraced(function* (
     clientsUnsafe: () => clients,
     maxClientsUnsafe: limits.maxClientsUnsafe
   }
-  return door
+  return gate
 })

@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import type { ClientInfo } from "./Client.ts"
+import type { ClientInfo } from "../room/ClientInfo.ts"
 import type { Connection } from "../room/Connection.ts"
-import { type Departure, FAILED } from "../room/DisconnectReason.ts"
+import { type DisconnectReason, FAILED } from "../room/DisconnectReason.ts"
 import type { Incident } from "./Incidents.ts"
 
 /** Events that a span may have: a connection may last for weeks. */
@@ -39,10 +39,10 @@ export class ConnectionSpan {
   }
 
   /** Ends the span; the first end counts. */
-  end(info: ClientInfo | undefined, departure: Departure, exit: Exit.Exit<unknown>): void {
+  end(info: ClientInfo | undefined, disconnectReason: DisconnectReason, exit: Exit.Exit<unknown>): void {
     const span = this.#span
     if (span.status._tag === "Ended") return
-    span.attribute("summoner.disconnect.reason", departure.reason)
+    span.attribute("summoner.disconnect.reason", disconnectReason.reason)
     if (info !== undefined) {
       span.attribute("summoner.lines.received", info.linesIn)
       span.attribute("summoner.lines.sent", info.linesOut)
@@ -50,14 +50,14 @@ export class ConnectionSpan {
       span.attribute("summoner.bytes.sent", info.bytesOut)
     }
     if (this.#events > MAX_EVENTS) span.attribute("summoner.events.dropped", this.#events - MAX_EVENTS)
-    span.end(this.#clock.currentTimeNanosUnsafe(), outcome(departure, exit))
+    span.end(this.#clock.currentTimeNanosUnsafe(), outcome(disconnectReason, exit))
   }
 }
 
-const outcome = (departure: Departure, exit: Exit.Exit<unknown>): Exit.Exit<unknown, unknown> => {
-  if (departure.severity !== "Warn") return Exit.void
+const outcome = (disconnectReason: DisconnectReason, exit: Exit.Exit<unknown>): Exit.Exit<unknown, unknown> => {
+  if (disconnectReason.severity !== "Warn") return Exit.void
   if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) return exit
-  return Exit.fail({ name: "Disconnected", message: departure.reason })
+  return Exit.fail({ name: "Disconnected", message: disconnectReason.reason })
 }
 
 /** Runs the session of a connection within a span of its own. */

@@ -61,7 +61,7 @@ interface Tally {
  * Turns the incidents of one client, or of one door, into few log lines: the first of a kind is told at once, what follows is counted and
  * told with the next line, at most every ten seconds, and at the latest when the client goes.
  */
-export class Incidents {
+export class IncidentLog {
   #tallies: Map<Incident, Tally> | undefined
   #untold = 0
   readonly #totals: Totals | undefined

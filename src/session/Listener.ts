@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Door } from "./ConnectionGate.ts"
 import { formatAddress } from "../net/IpAddress.ts"
+import type { ConnectionGate } from "./ConnectionGate.ts"
 
-export type { Door, Refusal } from "./ConnectionGate.ts"
+export type { ConnectionGate as Door, Refusal } from "./ConnectionGate.ts"
 
 /** The server cannot listen where it was told to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -47,9 +47,9 @@ export class Listener extends Context.Service<
   Listener,
   {
     /**
-     * Begins to listen, and runs `door.session` for each client that the door lets in, until the scope ends: then it takes no
+     * Begins to listen, and runs `gate.session` for each client that the gate lets in, until the scope ends: then it takes no
      * more, interrupts the sessions and waits for them.
      */
-    readonly listen: (door: Door) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>
+    readonly listen: (gate: ConnectionGate) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>
   }
 >()("summoner-server/Listener") {}

@@ -76,7 +76,7 @@ export type Gate = (line: string) => Effect.Effect<Decision>
 export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>
 
 /** How gates are made; `undefined`, the default, relays every line. */
-export const Admission = Context.Reference<Open | undefined>("summoner-server/Admission", {
+export const MessageFilter = Context.Reference<Open | undefined>("summoner-server/MessageFilter", {
   defaultValue: () => undefined
 })
 
@@ -85,8 +85,8 @@ export const layerGate = (decide: (line: string, client: Sender) => Effect.Effec
   layer((client) => Effect.succeed((line) => decide(line, client)))
 
 /** Lines are decided on by the gates that `open` makes, one for each client. */
-export const layer = (open: Open): Layer.Layer<never> => Layer.succeed(Admission, open)
+export const layer = (open: Open): Layer.Layer<never> => Layer.succeed(MessageFilter, open)
 
 /** The same for gates that need services, or memory of their own. */
 export const layerEffect = <E, R>(open: Effect.Effect<Open, E, R>): Layer.Layer<never, E, Exclude<R, Scope.Scope>> =>
-  Layer.effect(Admission, open)
+  Layer.effect(MessageFilter, open)

@@ -2,17 +2,17 @@
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import type { Observed } from "../internal/EventFeed.ts"
+import { type Entry, Quarantine } from "../limits/Quarantine.ts"
+import { canonicalAddress, canonicalIp, formatAddress } from "../net/IpAddress.ts"
+import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { WholeRoom } from "../room/Bus.ts"
-import type { ClientInfo } from "./Client.ts"
-import type { Observed } from "../internal/EventFeed.ts"
-import { canonicalAddress, canonicalIp, formatAddress } from "../net/IpAddress.ts"
-import type { BoundAddress } from "./Listener.ts"
-import * as Notice from "../protocol/Notice.ts"
-import { type Entry, Quarantine } from "../limits/Quarantine.ts"
-import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts"
+import type { ClientInfo } from "../room/ClientInfo.ts"
 import { Sender } from "../room/Room.ts"
 import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./ClientRegistry.ts"
+import type { BoundAddress } from "./Listener.ts"
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts"
 import type * as Session from "./Session.ts"
 
 /** `draining`: it takes nobody new, and goes on for those who are connected. */
@@ -107,14 +107,14 @@ export const make = Effect.fnUntraced(function* (
   const broadcaster = yield* Broadcaster
   const quarantine = yield* Quarantine
   const context = yield* Effect.context<never>()
-  const { roster } = session
+  const { registry } = session
   /** Logs in the server's log, whoever asks. */
   const log = (message: string) => Effect.provideContext(Effect.logInfo(message), context)
   /** The server's own name in envelopes. */
   const name = () => (status.address === undefined ? "" : formatAddress(status.address.host, status.address.port))
 
   const find = (address: string) => {
-    const client = roster.find(address)
+    const client = registry.find(address)
     return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
   }
   const checkNotice = (text: string) => {
@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function* (
   })
   /** The key of a client in the form in which the quarantine has it. */
   const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
-  const present = () => roster.clients.map((client) => ({ _tag: "Connected" as const, client }))
+  const present = () => registry.clients.map((client) => ({ _tag: "Connected" as const, client }))
   const turn = (from: ServerState, to: ServerState, message: string) =>
     Effect.suspend(() => {
       if (status.state !== from) return Effect.void
@@ -140,10 +140,10 @@ export const make = Effect.fnUntraced(function* (
     state: Effect.sync(() => status.state),
     drain: turn("ready", "draining", "draining: no new clients"),
     undrain: turn("draining", "ready", "taking new clients again"),
-    clients: Effect.sync(() => roster.clients),
-    changes: roster.changes.stream(present),
-    messages: roster.messages.stream(),
-    events: roster.events.stream(present),
+    clients: Effect.sync(() => registry.clients),
+    changes: registry.changes.stream(present),
+    messages: registry.messages.stream(),
+    events: registry.events.stream(present),
     broadcast: Effect.fnUntraced(function* (content, { from = name() } = {}) {
       if (!(content + from).isWellFormed()) {
         const detail = "the message has an unpaired surrogate; expected Unicode text"
@@ -162,7 +162,7 @@ export const make = Effect.fnUntraced(function* (
       const client = yield* find(address)
       // What was relayed before comes before it.
       broadcaster.flushUnsafe()
-      if (client.tell(Notice.fromText(notice)) > 0) {
+      if (client.notify(Notice.fromText(notice)) > 0) {
         const detail = `${address} has not read the notices it got before`
         return yield* new MessageRejected({ reason: "not read", detail })
       }
@@ -173,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
       const client = yield* find(address)
       // Also when it is leaving already, for another reason.
       if (options.quarantine === true) quarantine.addUnsafe(client.connection)
-      client.evict(session.dismissal(options))
+      client.disconnect(session.dismissal(options))
     }),
     quarantine: {
       list: Effect.sync(quarantine.listUnsafe),
@@ -192,7 +192,7 @@ export const make = Effect.fnUntraced(function* (
       lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key) || quarantine.liftUnsafe(keyOf(key) ?? key))
     },
     stats: Effect.sync(() => ({
-      ...roster.stats,
+      ...registry.stats,
       ...broadcaster.distributionsUnsafe(),
       quarantined: quarantine.sizeUnsafe()
     })),

@@ -1,8 +1,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { everySeconds } from "../internal/repeatEvery.ts"
-import * as Incidents from "./Incidents.ts"
+import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
+import * as Incidents from "./Incidents.ts"
 
 /** How often what was counted meanwhile is told, in seconds. */
 const REPORT_SECONDS = 10
@@ -15,7 +16,7 @@ const REPORT_SECONDS = 10
 export const make = Effect.fnUntraced(function* (totals: Incidents.Totals) {
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const refusals = new Incidents.Incidents(totals)
+  const refusals = new Incidents.IncidentLog(totals)
   let lastRefused = ""
 
   const report = (nowMillis: number): Effect.Effect<void> => {
@@ -27,9 +28,9 @@ export const make = Effect.fnUntraced(function* (totals: Incidents.Totals) {
   yield* Effect.addFinalizer(() => Effect.suspend(() => report(Infinity)))
   // What is counted is told also when nobody else is refused.
   const reportNow = Effect.suspend(() => report(monotonicMillis(clock)))
-  yield* everySeconds(() => REPORT_SECONDS, reportNow).pipe(
-    Effect.tapCause((cause) => Effect.logError("how often somebody is refused is no longer logged", cause)),
-    Effect.forkScoped
+  yield* background(
+    "how often somebody is refused is no longer logged",
+    repeatEvery(() => REPORT_SECONDS, reportNow)
   )
 
   return {

@@ -2,30 +2,30 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { MessageLog } from "../logging/RelayLogger.ts"
 import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
-import { Admission, type Gate, type Open } from "./MessageFilter.ts"
-import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
-import { Broadcaster } from "../room/Broadcaster.ts"
-import { Client, type Hold } from "./Client.ts"
-import type { Connection } from "../room/Connection.ts"
-import * as ConnectionSpan from "./ConnectionSpan.ts"
-import * as Departure from "../room/DisconnectReason.ts"
-import * as Envelope from "../protocol/Envelope.ts"
-import * as Goodbye from "./Linger.ts"
-import { IdleTimeout } from "../limits/IdleTimeout.ts"
-import type { Incident } from "./Incidents.ts"
-import { LineFraming } from "../protocol/LineFraming.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import * as Notice from "../protocol/Notice.ts"
-import type { Offence } from "./RejectedLines.ts"
+import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
+import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import { RateLimiter } from "../limits/RateLimiter.ts"
+import { MessageLog } from "../logging/RelayLogger.ts"
+import * as Envelope from "../protocol/Envelope.ts"
+import { LineFraming } from "../protocol/LineFraming.ts"
+import * as Notice from "../protocol/Notice.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
+import type { Connection } from "../room/Connection.ts"
+import * as DisconnectReason from "../room/DisconnectReason.ts"
 import type { Member } from "../room/Room.ts"
-import { Roster } from "./ClientRegistry.ts"
+import { Client, type Hold } from "./Client.ts"
+import { ClientRegistry } from "./ClientRegistry.ts"
+import * as ConnectionSpan from "./ConnectionSpan.ts"
+import type { Incident } from "./Incidents.ts"
+import * as Linger from "./Linger.ts"
+import { MessageFilter, type Gate, type Open } from "./MessageFilter.ts"
+import type { LineRejection } from "./RejectedLines.ts"
 
 /** How the host program ends a client. */
-export interface Dismissal {
+export interface DisconnectOptions {
   readonly notice?: string | undefined
   readonly quarantine?: boolean | undefined
 }
@@ -47,7 +47,7 @@ export const make = Effect.gen(function* () {
   const config = yield* ServerConfig
   const { max_line_bytes } = config.hyper_parameters
   const farewellToAll = profileOf(config.version) === "python" ? Notice.SERVER_DISCONNECTED : undefined
-  const offenceNotices: { readonly [offence in Offence]: string } = {
+  const rejectionNotices: { readonly [rejection in LineRejection]: string } = {
     "rate limited": Notice.RATE_LIMITED,
     oversized: Notice.oversized(max_line_bytes),
     "not UTF-8": Notice.NOT_UTF8
@@ -57,14 +57,14 @@ export const make = Effect.gen(function* () {
   const backpressure = yield* Backpressure
   const idleTimeout = yield* IdleTimeout
   const quarantine = yield* Quarantine
-  const openGate = yield* Admission
-  const roster = yield* Roster.make
+  const openGate = yield* MessageFilter
+  const registry = yield* ClientRegistry.make
   const messageLog = yield* MessageLog
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
   const grace = Effect.suspend(() => Effect.sleep(graceMillis()))
-  const goodbye = yield* Goodbye.make(graceMillis)
+  const linger = yield* Linger.make(graceMillis)
   const trace = yield* ConnectionSpan.make
 
   const join = (connection: Connection, span?: ConnectionSpan.ConnectionSpan) =>
@@ -73,24 +73,24 @@ export const make = Effect.gen(function* () {
       const client = new Client({
         connection,
         budget: rateLimiter.openUnsafe(connection.ip, nowMillis),
-        totals: roster.totals,
+        totals: registry.totals,
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
         span,
         fiber
       })
       client.member = broadcaster.joinUnsafe(connection, {
-        onOverflow: () => client.evict(Departure.TOO_SLOW),
+        onOverflow: () => client.disconnect(DisconnectReason.TOO_SLOW),
         onDropped: (messages) => noteNow(client, "messages dropped", messages),
         onStalled: () => {
-          roster.change(client, { isStalled: true })
+          registry.change(client, { isStalled: true })
           noteNow(client, "slow", 1)
         },
-        onCaughtUp: () => roster.change(client, { isStalled: false })
+        onCaughtUp: () => registry.change(client, { isStalled: false })
       })
       client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
-      roster.enter(client)
+      registry.enter(client)
       const { address, subject, transport } = connection
       const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])].join(
         ", "
@@ -101,7 +101,7 @@ export const make = Effect.gen(function* () {
 
   /** The hot path: relays the lines at hand until there are none, or the sender has to wait. Tells why it stopped. */
   const relayLines = (client: Client): Stop => {
-    const { budget, framing, gate, member, offences } = client
+    const { budget, framing, gate, member, rejectedLines: rejections } = client
     const now = monotonicMillis(clock)
     let rejected = 0
     while (!broadcaster.isCongestedUnsafe()) {
@@ -110,12 +110,12 @@ export const make = Effect.gen(function* () {
       client.lastLine = now
       client.linesIn++
       if (frame !== "line") {
-        offences.count(frame)
+        rejections.count(frame)
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
       if (!budget.spendUnsafe(now)) {
-        offences.count("rate limited")
+        rejections.count("rate limited")
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
@@ -124,7 +124,7 @@ export const make = Effect.gen(function* () {
       if (verdict === "disconnect") return verdict
       const { bytes, end, start } = framing
       if (!broadcaster.publishUnsafe(member, bytes, start, end)) {
-        offences.count("oversized")
+        rejections.count("oversized")
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
@@ -136,11 +136,11 @@ export const make = Effect.gen(function* () {
 
   /** Tells the log, and the host program, of a line that was relayed. */
   const noteRelayed = (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Member>) => {
-    roster.countRelayed()
-    if (!messageLog.enabled && !roster.isListenedTo) return
+    registry.countRelayed()
+    if (!messageLog.enabled && !registry.isListenedTo) return
     const content = toText(bytes, start, end)
     messageLog.relayed(address, content)
-    roster.relayed(
+    registry.relayed(
       to === undefined ? { address, content } : { address, content, to: to.map((member) => member.address) }
     )
   }
@@ -148,8 +148,8 @@ export const make = Effect.gen(function* () {
   const isKeepingOut = () => quarantine.cooldownMillisUnsafe() > 0
 
   /** The end of a client that the host program does not want any more. */
-  const dismissal = ({ notice, quarantine: isWanted = false }: Dismissal): Departure.Departure =>
-    Departure.dismissal(notice, isWanted && isKeepingOut())
+  const dismissal = ({ notice, quarantine: isWanted = false }: DisconnectOptions): DisconnectReason.DisconnectReason =>
+    DisconnectReason.byApplication(notice, isWanted && isKeepingOut())
 
   const checkNotice = (text: string): string => {
     const problem = Notice.problemOf(text, max_line_bytes)
@@ -170,17 +170,17 @@ export const make = Effect.gen(function* () {
         const recipients =
           to && Array.from(broadcaster.members).filter((other) => other !== member && to(other.address))
         const verdict = backpressure.decideUnsafe(recipients?.length ?? broadcaster.sizeUnsafe() - 1)
-        if (verdict === "disconnect") return Departure.backpressure(isKeepingOut())
+        if (verdict === "disconnect") return DisconnectReason.backpressure(isKeepingOut())
         const isRelayed =
           recipients === undefined
             ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
             : broadcaster.publishToUnsafe(recipients, member, bytes, 0, bytes.length)
         if (isRelayed) noteRelayed(member.address, bytes, 0, bytes.length, recipients)
-        else client.offences.count("oversized")
+        else client.rejectedLines.count("oversized")
         return isRelayed ? verdict : "pass"
       }
       case "Refuse":
-        if (decision.notice !== undefined) client.tell(Notice.fromText(checkNotice(decision.notice)))
+        if (decision.notice !== undefined) client.notify(Notice.fromText(checkNotice(decision.notice)))
         return "pass"
       case "Disconnect":
         if (decision.notice !== undefined) checkNotice(decision.notice)
@@ -189,10 +189,10 @@ export const make = Effect.gen(function* () {
   })
 
   /** Tells the client, and the log, what became of lines that were not relayed. */
-  const settle = (client: Client): Effect.Effect<void> => {
-    client.offences.settle((offence, lines) => {
-      client.incidents.count(offence, lines)
-      client.tell(offenceNotices[offence], lines)
+  const flushRejected = (client: Client): Effect.Effect<void> => {
+    client.rejectedLines.flush((rejection, lines) => {
+      client.incidents.count(rejection, lines)
+      client.notify(rejectionNotices[rejection], lines)
     })
     return report(client, monotonicMillis(clock))
   }
@@ -226,16 +226,16 @@ export const make = Effect.gen(function* () {
         return Effect.ensuring(wait, release)
       }
       const since = monotonicMillis(clock)
-      roster.change(client, { hold: reason })
+      registry.change(client, { hold: reason })
       const release = Effect.sync(() => {
-        roster.change(client, { hold: undefined })
+        registry.change(client, { hold: undefined })
         client.lastLine += monotonicMillis(clock) - since
       })
       return Effect.ensuring(wait, release)
     })
 
   /** Does what backpressure says to do with the sender of a line. */
-  const obey = (client: Client, verdict: Exclude<Verdict, "disconnect">): Effect.Effect<void> => {
+  const applyVerdict = (client: Client, verdict: Exclude<Verdict, "disconnect">): Effect.Effect<void> => {
     switch (verdict) {
       case "pass":
         return Effect.void
@@ -259,17 +259,17 @@ export const make = Effect.gen(function* () {
       const { connection, framing } = client
       let isOpen = true
       while (true) {
-        if (isLongGone(client)) return Departure.LEFT
+        if (isLongGone(client)) return DisconnectReason.LEFT
         const reason = relayLines(client)
-        if (!client.offences.isEmpty) {
-          yield* settle(client)
+        if (!client.rejectedLines.isEmpty) {
+          yield* flushRejected(client)
           // Whose lines are thrown away is read no faster than once a turn of the event loop: a flood must not crowd out
           // the others.
           yield* Effect.yieldNow
         }
         switch (reason) {
           case "drained": {
-            if (!isOpen) return Departure.LEFT
+            if (!isOpen) return DisconnectReason.LEFT
             const chunk = yield* connection.pull
             if (chunk === undefined) {
               isOpen = false
@@ -286,7 +286,7 @@ export const make = Effect.gen(function* () {
           case "admission": {
             const outcome = yield* admit(client, client.gate!)
             if (typeof outcome === "object") return outcome
-            yield* obey(client, outcome)
+            yield* applyVerdict(client, outcome)
             break
           }
           case "congested":
@@ -294,15 +294,15 @@ export const make = Effect.gen(function* () {
             break
           case "throttle":
           case "flow_control":
-            yield* obey(client, reason)
+            yield* applyVerdict(client, reason)
             break
           case "disconnect":
-            return Departure.backpressure(isKeepingOut())
+            return DisconnectReason.backpressure(isKeepingOut())
         }
       }
     },
-    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<Departure.Departure> =>
-      Effect.succeed(Departure.lost(lost.code))
+    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<DisconnectReason.DisconnectReason> =>
+      Effect.succeed(DisconnectReason.lost(lost.code))
     )
   )
 
@@ -315,47 +315,50 @@ export const make = Effect.gen(function* () {
       return relayAll(client)
     })
     // The host program may take its time; a client that has gone does not wait for it.
-    return Effect.raceFirst(admitted, Effect.as(Effect.andThen(closed, grace), Departure.LEFT))
+    return Effect.raceFirst(admitted, Effect.as(Effect.andThen(closed, grace), DisconnectReason.LEFT))
   }
 
-  const leave = (client: Client, exit: Exit.Exit<Departure.Departure>) =>
+  const leave = (client: Client, exit: Exit.Exit<DisconnectReason.DisconnectReason>) =>
     Effect.gen(function* () {
       const { connection, member } = client
-      const departure = client.departure ?? Departure.ofExit(exit)
+      const disconnectReason = client.disconnectReason ?? DisconnectReason.ofExit(exit)
       idleTimeout.unwatchUnsafe(client)
       rateLimiter.closeUnsafe(connection.ip)
       // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
-      roster.leave(client, departure)
-      if (departure.quarantine) quarantine.addUnsafe(connection)
+      registry.leave(client, disconnectReason)
+      if (disconnectReason.quarantine) quarantine.addUnsafe(connection)
       member.outbox.end(
-        departure.isWorded === true ? departure.notice : (farewellToAll ?? departure.notice),
-        departure.kind
+        disconnectReason.isWorded === true ? disconnectReason.notice : (farewellToAll ?? disconnectReason.notice),
+        disconnectReason.kind
       )
       yield* report(client, Infinity)
-      const log = departure.severity === "Warn" ? Effect.logWarning : Effect.logInfo
-      yield* log(`${connection.address} disconnected: ${departure.reason} (${count(broadcaster.sizeUnsafe())})`)
-      if (departure === Departure.SHUTDOWN) goodbye.hurryUnsafe()
-      yield* goodbye.wait(connection, member.outbox, departure === Departure.LEFT)
+      const log = disconnectReason.severity === "Warn" ? Effect.logWarning : Effect.logInfo
+      yield* log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(broadcaster.sizeUnsafe())})`)
+      if (disconnectReason === DisconnectReason.SHUTDOWN) linger.hurryUnsafe()
+      yield* linger.wait(connection, member.outbox, disconnectReason === DisconnectReason.LEFT)
       if (member.outbox.waitingBytes > 0 && !connection.isClosedUnsafe()) {
         yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
       }
       member.outbox.close()
-      roster.forget(client)
+      registry.forget(client)
       connection.destroyUnsafe()
-      client.span?.end(client.info, departure, exit)
+      client.span?.end(client.info, disconnectReason, exit)
     })
 
-  const live = (connection: Connection, span?: ConnectionSpan.ConnectionSpan): Effect.Effect<Departure.Departure> =>
+  const live = (
+    connection: Connection,
+    span?: ConnectionSpan.ConnectionSpan
+  ): Effect.Effect<DisconnectReason.DisconnectReason> =>
     openGate === undefined
       ? Effect.acquireUseRelease(join(connection, span), relayAll, leave)
-      : // What a gate does when its client goes comes after the goodbye, and delays nobody.
+      : // What a gate does when its client goes comes after the farewell, and delays nobody.
         Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayAdmitted(openGate), leave))
 
   return {
     /** Who is connected, and what has happened. */
-    roster,
+    registry,
     /** Tells the log, and the host program, of a line that the host program has had relayed. */
     noteRelayed,
     dismissal,
@@ -370,7 +373,7 @@ export const make = Effect.gen(function* () {
         })
       ),
     /** From now on clients that are leaving already have no more than the grace, either. */
-    beginShutdown: Effect.sync(goodbye.hurryUnsafe)
+    beginShutdown: Effect.sync(linger.hurryUnsafe)
   }
 })
 

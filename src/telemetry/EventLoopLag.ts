@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { everySeconds } from "../internal/repeatEvery.ts"
+import { background } from "../internal/background.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
 
 /** How late timers were, in milliseconds, within the last window. */
 export interface EventLoopLag {
@@ -33,9 +34,9 @@ export const make = Effect.gen(function* () {
     }
     delays.reset()
   })
-  yield* everySeconds(() => WINDOW_SECONDS, look).pipe(
-    Effect.tapCause((cause) => Effect.logError("the event loop is no longer watched", cause)),
-    Effect.forkScoped
+  yield* background(
+    "the event loop is no longer watched",
+    repeatEvery(() => WINDOW_SECONDS, look)
   )
   return { latestUnsafe: () => latest }
 })

@@ -21,7 +21,7 @@ import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { version } from "../version.ts"
-import * as Collector from "./OtlpHttpClient.ts"
+import * as OtlpHttpClient from "./OtlpHttpClient.ts"
 
 /** Log records, or spans, that go out together. */
 const MAX_BATCH = 1000
@@ -35,7 +35,7 @@ const target = (endpoint: string, headers: Readonly<Record<string, string>>) => 
   const base = url.pathname.replace(/\/+$/, "")
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   return {
-    url: (signal: Collector.Signal) => {
+    url: (signal: OtlpHttpClient.Signal) => {
       url.pathname = `${base}/v1/${signal}`
       return url.href
     },
@@ -86,10 +86,10 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.succeed(NO_ENVIRONMENT)
   )
   const loggers = yield* References.CurrentLoggers
-  const collector = yield* Collector.make
+  const collector = yield* OtlpHttpClient.make
   const flusher = Context.get(yield* Layer.build(OtlpExporter.layerFlusher), OtlpExporter.Flusher)
 
-  const common = (signal: Collector.Signal) => ({
+  const common = (signal: OtlpHttpClient.Signal) => ({
     url: url(signal),
     headers,
     resource,

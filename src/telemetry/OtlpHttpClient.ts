@@ -24,7 +24,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { Supervised } from "../session/Supervised.ts"
-import type { Lost } from "./Telemetry.ts"
+import type { Lost } from "./Lost.ts"
 
 /** As the last part of its path. */
 export type Signal = "logs" | "metrics" | "traces"

@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { version } from "../version.ts"
 import type { EventLoopLag } from "./EventLoopLag.ts"
-import * as Registrations from "./MetricRegistration.ts"
+import * as MetricRegistration from "./MetricRegistration.ts"
 
 /** Registers them in Effect's metric registry, until the scope ends. */
 export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopLag) {
-  const { counter, gauge } = yield* Registrations.make
+  const { counter, gauge } = yield* MetricRegistration.make
   const startSeconds = Date.now() / 1000 - process.uptime()
   gauge("summoner_build_info", "1, with the version.", () => 1, { version })
   gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss())

@@ -5,15 +5,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
+import type { Distribution } from "../internal/Histogram.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import type { BusStats } from "../room/Bus.ts"
-import type { DepartureKind } from "../room/DisconnectReason.ts"
-import type { Distribution } from "../internal/Histogram.ts"
+import type { DisconnectKind } from "../room/DisconnectReason.ts"
+import type { Stats } from "../session/ClientRegistry.ts"
 import type { Incident } from "../session/Incidents.ts"
 import type { Operations, ServerState } from "../session/Operations.ts"
-import type { Stats } from "../session/ClientRegistry.ts"
-import * as Registrations from "./MetricRegistration.ts"
+import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
+import * as MetricRegistration from "./MetricRegistration.ts"
 
 /** What is read at once, for all metrics. */
 interface Reading {
@@ -67,7 +67,7 @@ const INCIDENTS: { readonly [incident in Incident]: readonly [family: keyof type
   "displaced while arriving": ["refused", "displaced"]
 }
 
-const DEPARTURES: { readonly [kind in DepartureKind]: string } = {
+const DEPARTURES: { readonly [kind in DisconnectKind]: string } = {
   left: "left",
   lost: "lost",
   idle: "idle",
@@ -80,7 +80,7 @@ const DEPARTURES: { readonly [kind in DepartureKind]: string } = {
 
 /** Registers the metrics of a server, until the scope ends. */
 export const register = Effect.fnUntraced(function* (operations: Operations) {
-  const registrations = yield* Registrations.make
+  const registrations = yield* MetricRegistration.make
   const logger = yield* Effect.serviceOption(RelayLogger)
   const runSync = Effect.runSyncWith(yield* Effect.context())
   const tls = Option.getOrUndefined(yield* Effect.serviceOption(TlsIdentity))
@@ -150,7 +150,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   counter(pressed, pressure, ({ stats }) => stats.departures.backpressure, { action: "disconnected" })
   for (const [kind, reason] of Object.entries(DEPARTURES)) {
     const description = "Clients that have left, by how."
-    counter("summoner_disconnects_total", description, ({ stats }) => stats.departures[kind as DepartureKind], {
+    counter("summoner_disconnects_total", description, ({ stats }) => stats.departures[kind as DisconnectKind], {
       reason
     })
   }

@@ -5,12 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import type { Lost } from "./Lost.ts"
 
-/** How much telemetry was thrown away since the start of the server. */
-export interface Lost {
-  readonly logRecords: number
-  readonly spans: number
-}
+export type { Lost } from "./Lost.ts"
 
 /** What is exported, and where to. */
 export interface Options {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
-import type { DepartureKind } from "../room/DisconnectReason.ts"
+import type { DisconnectKind } from "../room/DisconnectReason.ts"
 
 /** How the connection behaves. */
 export interface Options {
@@ -32,7 +32,7 @@ export class MemoryConnection implements Connection {
   /** How often the server has ended its side. */
   ends = 0
   /** Why it has ended it, if it was a client's: one that was refused has not left. */
-  endKind: DepartureKind | undefined
+  endKind: DisconnectKind | undefined
   /** The server has dropped the connection. */
   isDestroyed = false
   /** The connection is gone, whoever dropped it. */
@@ -211,7 +211,7 @@ export class MemoryConnection implements Connection {
     return lengthOf(this.#unsent)
   }
 
-  endUnsafe(kind: DepartureKind): void {
+  endUnsafe(kind: DisconnectKind): void {
     this.endKind ??= kind
     this.#end()
   }

@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
-import type { Door } from "../session/ConnectionGate.ts"
-import { formatAddress } from "../net/IpAddress.ts"
-import { Listener } from "../session/Listener.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { formatAddress } from "../net/IpAddress.ts"
+import type { ConnectionGate } from "../session/ConnectionGate.ts"
+import { Listener } from "../session/Listener.ts"
 import { MemoryConnection, type Options } from "./MemoryConnection.ts"
 
 /** The port on which a server listens that may choose it, and the one below the first client's. */
@@ -25,19 +25,19 @@ export class MemoryNetwork extends Context.Service<
   }
 >()("summoner-server/testing/MemoryNetwork") {}
 
-/** A transport in memory, with the door and the sessions of a real one. */
+/** A transport in memory, with the gate and the sessions of a real one. */
 export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> = Layer.effectContext(
   Effect.gen(function* () {
     const { host, port } = yield* ServerConfig
     let accept: ((connection: MemoryConnection) => void) | undefined
     let lastPort = FIRST_PORT
 
-    const listen = Effect.fnUntraced(function* (door: Door) {
+    const listen = Effect.fnUntraced(function* (gate: ConnectionGate) {
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
       accept = (connection) => {
-        const refusal = door.enterUnsafe(connection)
-        if (refusal === undefined) return void fork(door.session(connection))
-        door.refusedUnsafe(connection.ip, refusal.incident)
+        const refusal = gate.enterUnsafe(connection)
+        if (refusal === undefined) return void fork(gate.session(connection))
+        gate.refusedUnsafe(connection.ip, refusal.incident)
         connection.refuseUnsafe(refusal.notice)
       }
       yield* Effect.addFinalizer(() =>

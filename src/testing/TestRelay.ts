@@ -1,6 +1,6 @@
 import * as Layer from "effect/Layer"
-import { RelayServer } from "../RelayServer.ts"
 import { type Options, ServerConfig } from "../config/ServerConfig.ts"
+import { RelayServer } from "../RelayServer.ts"
 import * as MemoryListener from "./MemoryListener.ts"
 
 /**

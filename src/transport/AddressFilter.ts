@@ -1,6 +1,6 @@
 import { BlockList, isIPv6 } from "node:net"
-import { canonicalIp, unmapped } from "../net/IpAddress.ts"
 import type { Values } from "../config/ServerConfig.ts"
+import { canonicalIp, unmapped } from "../net/IpAddress.ts"
 
 type Lists = Pick<Values["hyper_parameters"], "allow" | "deny" | "trusted_proxies">
 

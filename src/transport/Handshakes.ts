@@ -1,25 +1,25 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import type { Door } from "../session/ConnectionGate.ts"
+import type { ConnectionGate } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import type { AddressFilter } from "./AddressFilter.ts"
-import type { Lobby } from "./PendingConnections.ts"
+import { closeRefused } from "./closeRefused.ts"
+import type { PendingConnections } from "./PendingConnections.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import type { Peer } from "./TcpConnection.ts"
 import type { TlsHandshake } from "./tls/TlsHandshake.ts"
-import { turnAway } from "./closeRefused.ts"
 
-/** What stands before the door. */
+/** What stands before the gate. */
 export interface Guards {
-  readonly door: Door
+  readonly gate: ConnectionGate
   readonly filter: AddressFilter
-  readonly lobby: Lobby
+  readonly pending: PendingConnections
   /** How handshakes are made now; `undefined`: TLS is off. */
   readonly handshake: () => TlsHandshake | undefined
 }
 
 /** Who has connected, so far as the address tells. */
-export type Standing =
+export type Classification =
   /** A client, at once. */
   | "client"
   /** It has to say whose it is, or to shake hands: `arrive`. */
@@ -28,7 +28,7 @@ export type Standing =
   | "not allowed"
 
 /** Looks at who has connected, before anything is allocated for it. A load balancer need not be in `allow`: its clients do. */
-export const standingOf = ({ filter, handshake }: Guards, ip: string): Standing => {
+export const classify = ({ filter, handshake }: Guards, ip: string): Classification => {
   const isProxy = filter.isTrustedProxy(ip)
   if (isProxy ? filter.isDenied(ip) : !filter.isAllowed(ip)) return "not allowed"
   return isProxy || handshake() !== undefined ? "arriving" : "client"
@@ -43,7 +43,7 @@ export const standingOf = ({ filter, handshake }: Guards, ip: string): Standing 
  * @param enter gets the client, once it is known and can be spoken to, with the socket to do so
  */
 export const arrive = (
-  { door, filter, handshake, lobby }: Guards,
+  { gate, filter, handshake, pending }: Guards,
   socket: Net.Socket,
   peer: Peer,
   enter: (socket: Net.Socket, client: Peer) => void
@@ -57,14 +57,14 @@ export const arrive = (
     }
     const tls = handshake()
     if (tls === undefined) return socket
-    const refusal = door.checkUnsafe(client)
+    const refusal = gate.checkUnsafe(client)
     if (refusal !== undefined) return yield* Effect.fail(refusal.incident)
     const secured = yield* tls.begin(socket)
     client = { ...client, subject: secured.subject }
     return secured.socket
   })
   return inLobby(
-    { door, lobby },
+    { gate, pending },
     socket,
     () => client.ip,
     arrival,
@@ -76,26 +76,26 @@ export const arrive = (
 const ignore = () => {}
 
 /**
- * Has a connection wait in the lobby until it has said what it has to. What goes wrong is counted and ends the connection.
+ * Has a connection wait in the pending until it has said what it has to. What goes wrong is counted and ends the connection.
  *
  * @param ip whose connection it is
  * @param proceed gets what `arrival` has brought
  */
 export const inLobby = <A>(
-  { door, lobby }: Pick<Guards, "door" | "lobby">,
+  { gate, pending }: Pick<Guards, "gate" | "pending">,
   socket: Net.Socket,
   ip: () => string,
   arrival: Effect.Effect<A, Incident | "gone">,
   proceed: (arrived: A) => void
 ): Effect.Effect<void> => {
   socket.on("error", ignore)
-  return lobby.within(arrival).pipe(
+  return pending.within(arrival).pipe(
     Effect.match({
       onSuccess: proceed,
       onFailure: (reason) => {
-        turnAway(socket, reason)
+        closeRefused(socket, reason)
         // Whoever leaves without a word has only looked whether somebody is there, as monitors do.
-        if (reason !== "gone") door.refusedUnsafe(ip(), reason)
+        if (reason !== "gone") gate.refusedUnsafe(ip(), reason)
       }
     }),
     Effect.onInterrupt(() => Effect.sync(() => socket.destroy()))

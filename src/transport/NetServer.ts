@@ -5,9 +5,10 @@ import type * as Scope from "effect/Scope"
 import { closeSync, openSync, readFileSync } from "node:fs"
 import type * as Net from "node:net"
 import { devNull } from "node:os"
+import type { Values } from "../config/ServerConfig.ts"
+import { background } from "../internal/background.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
-import type { Values } from "../config/ServerConfig.ts"
 
 /** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
 export const HIGH_WATER_MARK = 65_536
@@ -80,10 +81,7 @@ export const keep = Effect.fnUntraced(function* (
     if (error !== undefined) Queue.offerUnsafe(acceptErrors, error)
   }).pipe(Effect.delay(DESCRIPTOR_CHECK_MILLIS), Effect.forever)
   for (const watch of [recover(), watchDescriptors]) {
-    yield* watch.pipe(
-      Effect.tapCause((cause) => Effect.logError("the listener no longer watches itself", cause)),
-      Effect.forkScoped
-    )
+    yield* background("the listener no longer watches itself", watch)
   }
   return bound
 })

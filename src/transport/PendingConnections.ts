@@ -8,7 +8,7 @@ export const PATIENCE_MILLIS = 10_000
  * Where connections are that have not said yet whose they are. They are bounded in number and time, and are no clients: however many
  * never say a word, they take nobody's place.
  */
-export class Lobby {
+export class PendingConnections {
   /** How many may be here at once. */
   readonly capacity: number
   /** Sends somebody away; the first of them has been here for longest. */
@@ -16,7 +16,7 @@ export class Lobby {
 
   /** How many are in the lobbies of this process, which share its file descriptors. */
   static #sizeOfAll = 0
-  static readonly sizeOfAll = (): number => Lobby.#sizeOfAll
+  static readonly sizeOfAll = (): number => PendingConnections.#sizeOfAll
 
   constructor(capacity: number) {
     this.capacity = capacity
@@ -60,14 +60,14 @@ export class Lobby {
 
   readonly #displaced = Effect.callback<never, Incident>((resume) => {
     const gone = () => {
-      if (this.#waiting.delete(leave)) Lobby.#sizeOfAll--
+      if (this.#waiting.delete(leave)) PendingConnections.#sizeOfAll--
     }
     const leave = () => {
       gone()
       resume(Effect.fail("displaced while arriving"))
     }
     this.#waiting.add(leave)
-    Lobby.#sizeOfAll++
+    PendingConnections.#sizeOfAll++
     return Effect.sync(gone)
   })
 }

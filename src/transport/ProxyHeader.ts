@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import { isIPv4, isIPv6, type Socket } from "node:net"
-import type { Incident } from "../session/Incidents.ts"
 import { canonicalIp, formatAddress } from "../net/IpAddress.ts"
+import type { Incident } from "../session/Incidents.ts"
 import * as FirstBytes from "./FirstBytes.ts"
 
 /** On whose behalf a load balancer connects. */

@@ -3,23 +3,23 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import { type Door, FULL, type Refusal } from "../session/ConnectionGate.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
+import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import { ADMIN_CONNECTIONS, type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
 import { Supervised } from "../session/Supervised.ts"
-import { ServerConfig } from "../config/ServerConfig.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
-import * as Arrival from "./Handshakes.ts"
+import { closeRefused } from "./closeRefused.ts"
+import * as Handshakes from "./Handshakes.ts"
 import { descriptorLimit, keep, SERVER_OPTIONS } from "./NetServer.ts"
-import { Lobby } from "./PendingConnections.ts"
+import { PendingConnections } from "./PendingConnections.ts"
 import { RefusalLinger } from "./RefusalLinger.ts"
 import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts"
-import { turnAway } from "./closeRefused.ts"
 
 export type { Peer } from "./TcpConnection.ts"
 
@@ -38,32 +38,32 @@ export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect
   Effect.gen(function* () {
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
-    return Listener.of({ listen: (door) => listenOn(config, tls, door) })
+    return Listener.of({ listen: (gate) => listenOn(config, tls, gate) })
   })
 ).pipe(Layer.provide(TlsIdentity.layer))
 
 const listenOn = Effect.fnUntraced(function* (
   config: ServerConfig["Service"],
   tls: TlsIdentity["Service"],
-  door: Door
+  gate: ConnectionGate
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const onTls = (ip: string) => door.refusedUnsafe(ip, "TLS on the plain-text port")
+  const onTls = (ip: string) => gate.refusedUnsafe(ip, "TLS on the plain-text port")
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse }) => {
     const refusal = enter(client)
     if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
-    fork(door.session(new TcpConnection(socket, client, onTls)))
+    fork(gate.session(new TcpConnection(socket, client, onTls)))
   }
   const bound = yield* accept({
     config,
     tls,
-    door,
+    gate,
     at: config,
     key: "port",
     transport: "tcp",
     isShakingHands: false,
     receive
   })
-  if (!(yield* Supervised)) yield* announceCapacity(config, door.maxClientsUnsafe())
+  if (!(yield* Supervised)) yield* announceCapacity(config, gate.maxClientsUnsafe())
   return bound
 })
 
@@ -86,7 +86,7 @@ export const announceCapacity = (config: ServerConfig["Service"], maxClients: nu
 export interface Options {
   readonly config: ServerConfig["Service"]
   readonly tls: TlsIdentity["Service"]
-  readonly door: Door
+  readonly gate: ConnectionGate
   /** Where. */
   readonly at: BoundAddress
   /** What configures the port: `port`, `websocket.port`. */
@@ -120,7 +120,7 @@ export interface Reception {
 export const accept = Effect.fnUntraced(function* ({
   at,
   config,
-  door,
+  gate,
   isShakingHands,
   key,
   receive,
@@ -133,8 +133,8 @@ export const accept = Effect.fnUntraced(function* ({
   let refusing = 0
 
   const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
-    door.refusedUnsafe(ip, incident)
-    if (refusing >= REFUSALS_AT_ONCE) return turnAway(socket, incident)
+    gate.refusedUnsafe(ip, incident)
+    if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
     const cut = setTimeout(() => socket.destroy(), refusalLinger)
@@ -148,45 +148,45 @@ export const accept = Effect.fnUntraced(function* ({
   }
 
   const { clientPlaces, places, refusalPlaces } = capacity(config)
-  const lobby = new Lobby(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => door.clientsUnsafe() + Lobby.sizeOfAll() >= clientPlaces
+  const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
+  const isFull = () => gate.clientsUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   const lobbyPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
-      ? lobby.capacity
+      ? pending.capacity
       : 0
   const filter = AddressFilter.make(() => config.hyper_parameters)
-  const guards = { door, filter, lobby, handshake: TlsHandshake.latest(tls.currentUnsafe) }
+  const guards = { gate, filter, pending, handshake: TlsHandshake.latest(tls.currentUnsafe) }
   const reject = (socket: Net.Socket, ip: string, incident: Incident) => {
-    door.refusedUnsafe(ip, incident)
-    turnAway(socket, incident)
+    gate.refusedUnsafe(ip, incident)
+    closeRefused(socket, incident)
   }
   const wait = (socket: Net.Socket, ip: string, arrival: Effect.Effect<void>) => {
-    if (isFull() && !lobby.displaceOldest()) return reject(socket, ip, FULL.incident)
+    if (isFull() && !pending.displaceOldest()) return reject(socket, ip, FULL.incident)
     fork(arrival)
   }
   const reception: Reception = {
-    enter: (client) => (isFull() ? FULL : door.enterUnsafe(client)),
+    enter: (client) => (isFull() ? FULL : gate.enterUnsafe(client)),
     refuse,
     wait: (socket, ip, handshake, proceed) =>
       wait(
         socket,
         ip,
-        Arrival.inLobby(guards, socket, () => ip, handshake, proceed)
+        Handshakes.inLobby(guards, socket, () => ip, handshake, proceed)
       ),
     fork
   }
   const enter = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
-  const meet = (socket: Net.Socket) => {
+  const onAccepted = (socket: Net.Socket) => {
     const address = Address.ofPeer(socket)
     // Gone already.
     if (address === undefined) return void socket.destroy()
     const peer: Peer = { ...address, transport }
-    const standing = Arrival.standingOf(guards, peer.ip)
+    const standing = Handshakes.classify(guards, peer.ip)
     if (standing === "client") return enter(socket, peer)
     if (standing === "not allowed") return reject(socket, peer.ip, standing)
-    wait(socket, peer.ip, Arrival.arrive(guards, socket, peer, enter))
+    wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, enter))
   }
-  const accepted = new AcceptQueue(meet)
+  const accepted = new AcceptQueue(onAccepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
   if (shared !== undefined) return yield* shared.listen(at, key, (socket) => accepted.push(socket))
 
@@ -194,9 +194,9 @@ export const accept = Effect.fnUntraced(function* ({
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(door.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
+    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
   })
-  server.on("drop", (connection) => door.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
+  server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
   return yield* keep(server, at, key, config.hyper_parameters)
 })
 

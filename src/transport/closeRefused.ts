@@ -16,7 +16,7 @@ const UNHEARD: ReadonlySet<Incident | "gone"> = new Set<Incident>([
  * Ends a connection that does not become a client, without a word. By a reset, where TLS has nothing to say either: a regular end would look
  * like that of a session, in which everything was relayed.
  */
-export const turnAway = (socket: Net.Socket, reason: Incident | "gone"): void => {
+export const closeRefused = (socket: Net.Socket, reason: Incident | "gone"): void => {
   if (UNHEARD.has(reason) && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
   else socket.destroy()
 }

@@ -10,7 +10,7 @@
  *
  * Numbers are unsigned, the most significant byte first. All workers are of one version, because one primary starts them.
  */
-import type { Parcel } from "../room/Outbox.ts"
+import type { Chunk } from "../room/Outbox.ts"
 
 export const HEADER_BYTES = 15
 
@@ -51,11 +51,11 @@ export const encode = (kind: number, content: string, sequence = 0): Buffer => {
 
 /** The buffers of a batch, in order, which all links share. */
 export const encodeBatch = (
-  parts: ReadonlyArray<Parcel>,
+  parts: ReadonlyArray<Chunk>,
   bytes: number,
   lines: number,
   sequence: number
-): ReadonlyArray<Parcel> => {
+): ReadonlyArray<Chunk> => {
   const isCopied = bytes <= COPIED_BYTES
   const head = Buffer.allocUnsafe(HEADER_BYTES + (isCopied ? bytes : 0))
   writeHeader(head, BATCH, bytes, lines, sequence)

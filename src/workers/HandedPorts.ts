@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Net from "node:net"
-import type { SharedPort } from "../transport/SharedPort.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
+import type { SharedPort } from "../transport/SharedPort.ts"
 import type { ToPrimary, ToWorker } from "./Messages.ts"
 
 interface Port {

@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import { AcceptQueue } from "../transport/AcceptQueue.ts"
-import { descriptorLimit, keep, SERVER_OPTIONS } from "../transport/NetServer.ts"
+import type { Values } from "../config/ServerConfig.ts"
 import type { Totals } from "../session/Incidents.ts"
 import type { BoundAddress, ListenError } from "../session/Listener.ts"
-import * as Refusals from "../session/RefusalLog.ts"
-import type { Values } from "../config/ServerConfig.ts"
+import * as RefusalLog from "../session/RefusalLog.ts"
+import { AcceptQueue } from "../transport/AcceptQueue.ts"
+import { descriptorLimit, keep, SERVER_OPTIONS } from "../transport/NetServer.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 
 /** Connections that are accepted and have no worker yet, as all may be that come back after a crash. More are dropped. */
@@ -41,7 +41,7 @@ interface UnderWay {
  */
 export const make = Effect.fnUntraced(function* (parameters: Values["hyper_parameters"], totals: Totals) {
   const listening = yield* Scope.fork(yield* Effect.scope)
-  const { refusedUnsafe } = yield* Refusals.make(totals)
+  const { refusedUnsafe } = yield* RefusalLog.make(totals)
   const ports = new Map<string, Port>()
   const underWay = new Map<number, UnderWay>()
   let number = 0

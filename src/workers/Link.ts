@@ -1,8 +1,8 @@
 import type * as Net from "node:net"
 import { Backlog } from "../bus/Backlog.ts"
 import type { Batch } from "../bus/Frame.ts"
-import type { Parcel } from "../room/Outbox.ts"
 import { wholeLines } from "../protocol/wholeLines.ts"
+import type { Chunk } from "../room/Outbox.ts"
 import * as Frames from "./Frames.ts"
 
 /**
@@ -24,7 +24,7 @@ export interface LinkLimits {
 
 /** What a link tells. */
 export interface LinkEvents {
-  readonly onBatch: (batch: Parcel, link: Link) => void
+  readonly onBatch: (batch: Chunk, link: Link) => void
   /** Batches that the other worker has dropped. */
   readonly onLost: (batches: number) => void
   /** A batch was dropped that was none. */

@@ -6,9 +6,9 @@ import * as Layer from "effect/Layer"
 import * as Net from "node:net"
 import { basename, join } from "node:path"
 import * as Frame from "../bus/Frame.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
 import { BusError } from "../room/Bus.ts"
-import { everySeconds } from "../internal/repeatEvery.ts"
-import type { Parcel } from "../room/Outbox.ts"
+import type { Chunk } from "../room/Outbox.ts"
 import * as Frames from "./Frames.ts"
 import { Link, type LinkLimits } from "./Link.ts"
 import type { Roll } from "./Roll.ts"
@@ -34,7 +34,7 @@ const MAX_LINKS = 4096
 export interface MeshEvents {
   readonly onUp?: (id: number) => void
   readonly onDown?: (id: number) => void
-  readonly onBatch?: (batch: Parcel) => void
+  readonly onBatch?: (batch: Chunk) => void
   readonly onTold?: (kind: number, content: string, from: number) => void
   /** Some worker does not keep up; none is behind any more. */
   readonly onSlow?: () => void
@@ -68,7 +68,7 @@ export class Mesh extends Context.Service<
     /** The other workers. */
     readonly linksUnsafe: () => Iterable<Link>
     /** Sends a batch to all of them. */
-    readonly publishUnsafe: (parts: ReadonlyArray<Parcel>) => void
+    readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void
     /**
      * Tells one of them something, or all.
      *
@@ -118,7 +118,7 @@ export class Mesh extends Context.Service<
           return false
         }
         const events = {
-          onBatch: (batch: Parcel) => tell("onBatch", batch),
+          onBatch: (batch: Chunk) => tell("onBatch", batch),
           onLost: (batches: number) => void (counts.lost += batches),
           onMalformed: () => void counts.malformed++,
           onTold: (kind: number, content: string, link: Link) => tell("onTold", kind, content, link.id),
@@ -245,7 +245,7 @@ export class Mesh extends Context.Service<
         yield* Effect.addFinalizer(() => close)
 
         others.follow(look)
-        yield* everySeconds(() => 1, Effect.sync(look)).pipe(
+        yield* repeatEvery(() => 1, Effect.sync(look)).pipe(
           Effect.tapCause((cause) => Effect.logError("workers: nobody looks for the others any more", cause)),
           Effect.forkScoped
         )

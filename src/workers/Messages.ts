@@ -1,14 +1,14 @@
 /** What the primary and its workers tell each other, over their channel. */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { ClientInfo } from "../session/Client.ts"
-import type { BusStats, Peer, RoomClients } from "../room/Bus.ts"
-import type { BoundAddress, ListenError } from "../session/Listener.ts"
-import type { Operations, ServerState } from "../session/Operations.ts"
-import type { Entry } from "../limits/Quarantine.ts"
-import { ClientNotFound, MessageRejected, QuarantineRejected } from "../session/OperationErrors.ts"
-import type { Stats } from "../session/ClientRegistry.ts"
 import type { Values } from "../config/ServerConfig.ts"
+import type { Entry } from "../limits/Quarantine.ts"
+import type { BusStats, Peer, RoomClients } from "../room/Bus.ts"
+import type { ClientInfo } from "../room/ClientInfo.ts"
+import type { Stats } from "../session/ClientRegistry.ts"
+import type { BoundAddress, ListenError } from "../session/Listener.ts"
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "../session/OperationErrors.ts"
+import type { Operations, ServerState } from "../session/Operations.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 
 // Calls go by name, with arguments or without.

@@ -1,10 +1,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Broadcaster } from "../room/Broadcaster.ts"
-import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
-import { isRoomFor, Places } from "../limits/ConnectionCounts.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
+import type { Arriving } from "../limits/ConnectionCounts.ts"
+import { hasCapacity, ConnectionCounts } from "../limits/ConnectionCounts.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
 import * as Frames from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
 
@@ -32,8 +33,8 @@ class SharedPlaces extends Context.Service<
     Effect.gen(function* () {
       const mesh = yield* Mesh
       const { hyper_parameters, websocket } = yield* ServerConfig
-      const own = new Places()
-      const others = new Map<number, Places>()
+      const own = new ConnectionCounts()
+      const others = new Map<number, ConnectionCounts>()
       let othersClients = 0
       /** Of whom the others do not know yet. */
       const changed = new Set<string>()
@@ -61,7 +62,7 @@ class SharedPlaces extends Context.Service<
         changed.add(client.ip)
       }
       const learn = (from: number, { clients, ips, webSockets }: Told) => {
-        const known = others.get(from) ?? new Places()
+        const known = others.get(from) ?? new ConnectionCounts()
         others.set(from, known)
         othersClients += clients - known.clients
         known.clients = clients
@@ -92,7 +93,7 @@ class SharedPlaces extends Context.Service<
       return SharedPlaces.of({
         limits: {
           enterUnsafe: (client) => {
-            if (!isRoomFor(client, [own, ...others.values()], hyper_parameters, websocket)) return false
+            if (!hasCapacity(client, [own, ...others.values()], hyper_parameters, websocket)) return false
             change(client, 1)
             return true
           },

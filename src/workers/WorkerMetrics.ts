@@ -1,12 +1,12 @@
 /** Metrics of the workers of a server, one by one. Their meaning is in docs/metrics.md. */
 import * as Effect from "effect/Effect"
-import * as Registrations from "../telemetry/MetricRegistration.ts"
+import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import type { Report } from "./Messages.ts"
 import type { Workers } from "./Workers.ts"
 
 /** Registers them in Effect's metric registry, until the scope ends. */
 export const register = Effect.fnUntraced(function* (workers: Workers) {
-  const { counter, gauge } = yield* Registrations.make
+  const { counter, gauge } = yield* MetricRegistration.make
   gauge("summoner_workers", "Workers that listen.", () => workers.liveUnsafe().filter((w) => w.isListening).length)
   counter("summoner_worker_restarts_total", "Workers that were started in the place of one that has crashed.", () =>
     workers.restartsUnsafe()

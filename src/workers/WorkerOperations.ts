@@ -2,16 +2,16 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
-import type { BusStats } from "../room/Bus.ts"
-import { Feed } from "../internal/EventFeed.ts"
-import { noDepartures } from "../room/DisconnectReason.ts"
+import { EventFeed } from "../internal/EventFeed.ts"
 import { Histogram } from "../internal/Histogram.ts"
-import { noTotals } from "../session/Incidents.ts"
-import type { Operations, ServerState } from "../session/Operations.ts"
-import { ClientNotFound } from "../session/OperationErrors.ts"
+import type { BusStats } from "../room/Bus.ts"
+import { noDisconnects } from "../room/DisconnectReason.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
-import type * as Messages from "./Messages.ts"
+import { noTotals } from "../session/Incidents.ts"
+import { ClientNotFound } from "../session/OperationErrors.ts"
+import type { Operations, ServerState } from "../session/Operations.ts"
 import { busOf, statsOf, sumOf } from "./aggregateStats.ts"
+import type * as Messages from "./Messages.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 import type { Workers } from "./Workers.ts"
 
@@ -35,7 +35,7 @@ const nothing = (startedAt: Date): Stats => {
     bytesWaiting: 0,
     bytesWaitingMax: 0,
     incidents: noTotals(),
-    departures: noDepartures(),
+    departures: noDisconnects(),
     fanOut: distribution,
     latencyMicros: distribution,
     quarantined: 0,
@@ -96,7 +96,7 @@ export const make = (workers: Workers, status: Status, startedAt: Date): Operati
   const stream = <A extends object>(feed: Messages.Feed): Stream.Stream<A> =>
     Stream.unwrap(
       Effect.gen(function* () {
-        const events = yield* Feed.make<{ readonly event: { readonly missed: number } & object }>()
+        const events = yield* EventFeed.make<{ readonly event: { readonly missed: number } & object }>()
         yield* workers.watch({
           feed,
           onEvents: (some) => {

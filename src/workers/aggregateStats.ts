@@ -1,7 +1,7 @@
 /** What several workers have done, as one server. */
 import * as Struct from "effect/Struct"
-import { type BusStats, NOTHING_EXCHANGED } from "../room/Bus.ts"
 import type { Distribution } from "../internal/Histogram.ts"
+import { type BusStats, NOTHING_EXCHANGED } from "../room/Bus.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
 
 type Counts = { readonly [name: string]: number }

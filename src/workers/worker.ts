@@ -15,18 +15,18 @@ import { setDefaultHighWaterMark } from "node:stream"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { MAX_LISTED } from "../bus/Cluster.ts"
 import { ConfigReload } from "../config/ConfigReload.ts"
-import { HIGH_WATER_MARK } from "../transport/NetServer.ts"
-import { SharedPort } from "../transport/SharedPort.ts"
+import type { Values } from "../config/ServerConfig.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
+import { RelayServer } from "../RelayServer.ts"
 import { Bus } from "../room/Bus.ts"
-import { everySeconds } from "../internal/repeatEvery.ts"
 import { Lifecycle } from "../session/Lifecycle.ts"
 import type { Operations } from "../session/Operations.ts"
 import { Supervised } from "../session/Supervised.ts"
-import { RelayServer } from "../RelayServer.ts"
-import type { Values } from "../config/ServerConfig.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
+import { HIGH_WATER_MARK } from "../transport/NetServer.ts"
+import { SharedPort } from "../transport/SharedPort.ts"
 import { HandedPorts } from "./HandedPorts.ts"
 import { Mesh } from "./Mesh.ts"
 import { type Answer, type Calls, Rejection, type Start, type ToPrimary, type ToWorker } from "./Messages.ts"
@@ -214,7 +214,7 @@ const layer = (start: Start, { inbox, others, ports }: Incoming) => {
 
     if (isDraining) yield* quietly(relay.drain)
     yield* report
-    for (const task of [everySeconds(() => 1, report), Effect.forever(Effect.flatMap(Queue.take(inbox), handle))]) {
+    for (const task of [repeatEvery(() => 1, report), Effect.forever(Effect.flatMap(Queue.take(inbox), handle))]) {
       yield* task.pipe(
         Effect.tapCause((cause) => Effect.logError("a worker does not do any more what it is told", cause)),
         Effect.forkScoped

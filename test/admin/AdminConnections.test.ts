@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import * as Net from "node:net"
-import { Callers } from "../../src/admin/AdminConnections.ts"
+import { AdminConnections } from "../../src/admin/AdminConnections.ts"
 import { ADMIN_CONNECTIONS } from "../../src/session/Listener.ts"
 import * as Admin from "../support/Admin.ts"
 
@@ -10,7 +10,7 @@ const answer = (writableFinished: boolean) => ({ writableFinished }) as ServerRe
 
 /** As many callers as there may be. */
 const full = () => {
-  const callers = new Callers()
+  const callers = new AdminConnections()
   const sockets = Array.from({ length: ADMIN_CONNECTIONS }, () => new Net.Socket())
   for (const socket of sockets) callers.enter(socket)
   return { callers, sockets }
@@ -64,7 +64,7 @@ describe("an admin port with too many callers", () => {
 
 describe("a caller of the admin port", () => {
   it("is cut when it does not wait for its answer, and nothing more of what it has sent is done", () => {
-    const callers = new Callers()
+    const callers = new AdminConnections()
     const [socket, other] = [new Net.Socket(), new Net.Socket()]
     callers.enter(socket)
     callers.enter(other)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import * as Views from "../../src/admin/ApiViews.ts"
-import type { ClientInfo } from "../../src/session/Client.ts"
+import * as ApiViews from "../../src/admin/ApiViews.ts"
+import type { ClientInfo } from "../../src/room/ClientInfo.ts"
 import { int } from "../support/Arbitraries.ts"
 
 /** Few different values, so that there are ties. */
@@ -23,7 +23,7 @@ const infos = Arbitrary.map(Arbitrary.array(int(0, 9), { maxLength: 60 }), (valu
 describe("the list of clients", () => {
   it.prop("is what sorting everybody would give", [infos, int(1, 70)], ([infos, limit]) => {
     for (const sign of [1, -1]) {
-      const { clients } = Views.clients(infos, { sort: "lines_in", order: sign === 1 ? "asc" : "desc", limit })
+      const { clients } = ApiViews.clients(infos, { sort: "lines_in", order: sign === 1 ? "asc" : "desc", limit })
       const sorted = infos.toSorted((a, b) => sign * (a.linesIn - b.linesIn)).slice(0, limit)
       assert.deepStrictEqual(
         clients.map(({ address }) => address),
@@ -33,7 +33,7 @@ describe("the list of clients", () => {
   })
 
   it.prop("has those that match, and says how many there are", [infos, int(0, 9)], ([infos, value]) => {
-    const { clients, matching, total } = Views.clients(infos, { search: `10.0.${value}.`, limit: 3 })
+    const { clients, matching, total } = ApiViews.clients(infos, { search: `10.0.${value}.`, limit: 3 })
     assert.strictEqual(total, infos.length)
     assert.strictEqual(matching, infos.filter(({ linesIn }) => linesIn === value).length)
     assert.deepStrictEqual(
@@ -46,13 +46,13 @@ describe("the list of clients", () => {
 describe("the list of who is in quarantine", () => {
   it("has the newest first, within its limit, and begun seconds count", () => {
     const entries = ["a", "b", "c"].map((key, i) => ({ key, remainingMillis: 1001 + i * 1000 }))
-    assert.deepStrictEqual(Views.quarantined(entries, { limit: 2 }), {
+    assert.deepStrictEqual(ApiViews.quarantined(entries, { limit: 2 }), {
       total: 3,
       entries: [
         { key: "c", remaining_secs: 4 },
         { key: "b", remaining_secs: 3 }
       ]
     })
-    assert.deepStrictEqual(Views.quarantined([], {}), { total: 0, entries: [] })
+    assert.deepStrictEqual(ApiViews.quarantined([], {}), { total: 0, entries: [] })
   })
 })

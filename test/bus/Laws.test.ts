@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { setImmediate as endOfTurn } from "node:timers/promises"
-import * as Admission from "../../src/session/MessageFilter.ts"
+import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
@@ -178,7 +178,9 @@ describe("a room over several processes", () => {
       )
     }).pipe(
       Effect.provide(
-        Admission.layerGate((line) => Effect.succeed(Admission.relay(line === "secret" ? { to: () => true } : {})))
+        MessageFilter.layerGate((line) =>
+          Effect.succeed(MessageFilter.relay(line === "secret" ? { to: () => true } : {}))
+        )
       )
     )
   )

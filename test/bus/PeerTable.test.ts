@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MAX_PEERS, Presence, SILENCE_MILLIS } from "../../src/bus/PeerTable.ts"
+import { MAX_PEERS, PeerTable, SILENCE_MILLIS } from "../../src/bus/PeerTable.ts"
 
 describe("Presence", () => {
   it("knows of each process what was known when it was last heard", () => {
-    const peers = new Presence<string>()
+    const peers = new PeerTable<string>()
     peers.heard("a", "early", 0)
     peers.heard("b", "only", 1)
     peers.heard("a", "late", 2)
@@ -16,14 +16,14 @@ describe("Presence", () => {
   })
 
   it("tells who was heard after a moment", () => {
-    const peers = new Presence<undefined>()
+    const peers = new PeerTable<undefined>()
     for (const [at, id] of ["a", "b", "c"].entries()) peers.heard(id, undefined, at)
     peers.heard("a", undefined, 3)
     assert.deepStrictEqual(peers.heardAfter(1), ["c", "a"])
   })
 
   it("counts as gone who has been silent for too long, and nobody else", () => {
-    const peers = new Presence<undefined>()
+    const peers = new PeerTable<undefined>()
     peers.heard("a", undefined, 0)
     peers.heard("b", undefined, 1)
     peers.heard("c", undefined, 2)
@@ -35,7 +35,7 @@ describe("Presence", () => {
   })
 
   it("counts as gone, of too many, who was heard longest ago", () => {
-    const peers = new Presence<number>()
+    const peers = new PeerTable<number>()
     for (let i = 0; i < MAX_PEERS; i++) peers.heard(`${i}`, i, 0)
     assert.deepStrictEqual(peers.gone(0), [])
     peers.heard("0", 0, 0)
@@ -45,7 +45,7 @@ describe("Presence", () => {
   })
 
   it("forgets who leaves", () => {
-    const peers = new Presence<string>()
+    const peers = new PeerTable<string>()
     peers.heard("a", "something", 0)
     assert.strictEqual(peers.leave("a"), "something")
     assert.strictEqual(peers.leave("a"), undefined)

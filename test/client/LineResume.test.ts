@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { WholeLines } from "../../src/client/LineResume.ts"
+import { LineResume } from "../../src/client/LineResume.ts"
 
-const next = (lines: WholeLines, text: string) => Buffer.from(lines.next(Buffer.from(text))).toString()
+const next = (lines: LineResume, text: string) => Buffer.from(lines.next(Buffer.from(text))).toString()
 
 describe("the input of connect, sent over more than one connection,", () => {
   it("goes on with the next line when a line was cut", () => {
-    const lines = new WholeLines()
+    const lines = new LineResume()
     assert.strictEqual(next(lines, "one\ntw"), "one\ntw")
     assert.isTrue(lines.restart())
     assert.strictEqual(next(lines, "o, and still"), "")
@@ -14,7 +14,7 @@ describe("the input of connect, sent over more than one connection,", () => {
   })
 
   it("still leaves the rest out when the next connection is lost before its end", () => {
-    const lines = new WholeLines()
+    const lines = new LineResume()
     next(lines, "one")
     lines.restart()
     next(lines, ", one")
@@ -25,7 +25,7 @@ describe("the input of connect, sent over more than one connection,", () => {
   })
 
   it("is complete when the connection was lost between two lines", () => {
-    const lines = new WholeLines()
+    const lines = new LineResume()
     next(lines, "one\n")
     assert.isFalse(lines.restart())
     assert.strictEqual(next(lines, "two\n"), "two\n")

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { groupOf, nameOf, only, valueAt } from "../../src/config/ConfigPath.ts"
 import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import * as ConfigSources from "../../src/config/ConfigSources.ts"
-import { notJson } from "../../src/config/JsonSyntaxError.ts"
+import { jsonSyntaxError } from "../../src/config/JsonSyntaxError.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../../src/config/redact.ts"
 import { decode, defaults, keys, merge, withoutSecrets } from "../../src/config/ServerConfig.ts"
@@ -122,7 +122,7 @@ describe.each(secretPaths)("the value of %s is not shown", (path) => {
       `: "${SECRET}"}} ${OTHER}`,
       `: 12${SECRET}}}`
     ]) {
-      const { message } = notJson("server.json", before + rest)
+      const { message } = jsonSyntaxError("server.json", before + rest)
       assertHidden(message)
       assert.include(message, "line ")
     }
@@ -286,7 +286,7 @@ describe.skipIf(process.platform === "win32")("a secret in a file that everybody
 })
 
 it("a configuration shown on a terminal cannot control it", () => {
-  const { message } = notJson("server.json", "{\u009b31m")
+  const { message } = jsonSyntaxError("server.json", "{\u009b31m")
   // oxlint-disable-next-line eslint/no-control-regex
   assert.notMatch(message, /[\u0080-\u009f]/)
 })

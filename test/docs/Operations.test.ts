@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
-import * as Departure from "../../src/room/DisconnectReason.ts"
+import * as DisconnectReason from "../../src/room/DisconnectReason.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import * as ServerConfig from "../../src/config/ServerConfig.ts"
 import * as Docs from "../support/Docs.ts"
@@ -11,7 +11,7 @@ import { ROOT } from "../support/Package.ts"
 const METRICS = "docs/metrics.md"
 
 /** What these print is for whoever called them. */
-const NOT_THE_SERVER = /^(connect|testing|commands\/(check|connect|init|schema)\.ts)/
+const NOT_THE_SERVER = /^(client|testing|commands\/(check|connect|init|schema)\.ts)/
 
 /** Every literal that the server logs, `<>` for what differs. */
 const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
@@ -19,7 +19,9 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
   .flatMap((path) => {
     const source = readFileSync(join(ROOT, "src", path), "utf8")
     return [
-      ...source.matchAll(/\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report)\(\s*(?:"([^"]*)"|`([^`]*)`)/g),
+      ...source.matchAll(
+        /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
+      ),
       ...source.matchAll(/\bwarn\(\s*\w+,\s*(?:"([^"]*)"|`([^`]*)`)/g)
     ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))
   })
@@ -66,10 +68,10 @@ describe("docs/metrics.md", () => {
       )
       assert.isTrue(parts.includes(incident) || atTheDoor, `nothing about "${incident}"`)
     }
-    for (const departure of Object.values(Departure)) {
+    for (const departure of Object.values(DisconnectReason)) {
       if (typeof departure === "object") assert.include(parts, departure.reason)
     }
-    assert.include(parts, Departure.dismissal(undefined, false).reason)
+    assert.include(parts, DisconnectReason.byApplication(undefined, false).reason)
   })
 })
 

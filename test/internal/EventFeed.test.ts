@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Feed, FEED_CAPACITY, FEED_CHARACTERS } from "../../src/internal/EventFeed.ts"
+import { EventFeed, FEED_CAPACITY, FEED_CHARACTERS } from "../../src/internal/EventFeed.ts"
 
 interface Event {
   readonly n: number
@@ -23,7 +23,7 @@ const consume = Effect.fnUntraced(function* <A>(stream: Stream.Stream<A>) {
 describe("Feed", () => {
   it.effect("brings what is published to every stream that runs, and costs nothing without", () =>
     Effect.gen(function* () {
-      const feed = yield* Feed.make<Event>()
+      const feed = yield* EventFeed.make<Event>()
       assert.isFalse(feed.isWatched)
       feed.publish({ n: 0 })
       const a = yield* consume(feed.stream())
@@ -49,7 +49,7 @@ describe("Feed", () => {
 
   it.effect("loses the oldest events of a consumer that falls behind, and only its own, and counts them", () =>
     Effect.gen(function* () {
-      const feed = yield* Feed.make<Event>()
+      const feed = yield* EventFeed.make<Event>()
       const take = (count: number) => feed.stream().pipe(Stream.take(count), Stream.runCollect)
       const slow = yield* Effect.forkChild(take(FEED_CAPACITY), { startImmediately: true })
       const quick = yield* consume(feed.stream())
@@ -77,7 +77,7 @@ describe("Feed", () => {
 
   it.effect("holds no more than its characters for a consumer that takes nothing", () =>
     Effect.gen(function* () {
-      const feed = yield* Feed.make<Event>()
+      const feed = yield* EventFeed.make<Event>()
       const stuck = yield* feed.stream().pipe(
         Stream.runForEach(() => Effect.never),
         Effect.forkChild({ startImmediately: true })
@@ -95,7 +95,7 @@ describe("Feed", () => {
 
   it.effect("loses nothing of a consumer that keeps up, however much passes", () =>
     Effect.gen(function* () {
-      const feed = yield* Feed.make<Event>()
+      const feed = yield* EventFeed.make<Event>()
       const quick = yield* consume(feed.stream())
       for (let n = 0; n < 100; n++) {
         feed.publish({ n }, FEED_CHARACTERS / 4)
@@ -109,7 +109,7 @@ describe("Feed", () => {
   it.effect("that has ended gives streams that end", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const feed = yield* Scope.provide(Feed.make<Event>(), scope)
+      const feed = yield* Scope.provide(EventFeed.make<Event>(), scope)
       const late = feed.stream()
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual([...(yield* Stream.runCollect(late))], [])
@@ -120,7 +120,7 @@ describe("Feed", () => {
   it.effect("ends its streams with its scope, after what was published", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const feed = yield* Scope.provide(Feed.make<Event>(), scope)
+      const feed = yield* Scope.provide(EventFeed.make<Event>(), scope)
       const { fiber, seen } = yield* consume(feed.stream())
       feed.publish({ n: 1 })
       yield* Scope.close(scope, Exit.void)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
+import { escapeText } from "../../src/internal/escape.ts"
 import * as LogFormat from "../../src/logging/LogFormat.ts"
 
 const at = new Date(2025, 0, 5, 13, 4, 9, 7).getTime()
@@ -107,13 +108,13 @@ describe("JSON lines", () => {
 describe("escapeText", () => {
   it("makes everything visible that could forge, hide or colour a line", () => {
     assert.strictEqual(
-      LogFormat.escapeText("a\nb\r\tc\u001b[31m\u0000\u007f\u009b\u0085\u2028\u2029\u202e\u2066\u200f\u061c"),
+      escapeText("a\nb\r\tc\u001b[31m\u0000\u007f\u009b\u0085\u2028\u2029\u202e\u2066\u200f\u061c"),
       "a\\nb\\r\\tc\\x1b[31m\\x00\\x7f\\x9b\\x85\\u2028\\u2029\\u202e\\u2066\\u200f\\u061c"
     )
   })
 
   it("leaves every other script and symbol alone", () => {
     const message = 'naïve 日本語 😀 שלום {"a":"b\\n"}'
-    assert.strictEqual(LogFormat.escapeText(message), message)
+    assert.strictEqual(escapeText(message), message)
   })
 })

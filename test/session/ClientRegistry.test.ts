@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Client } from "../../src/session/Client.ts"
 import { LEFT } from "../../src/room/DisconnectReason.ts"
-import { Roster } from "../../src/session/ClientRegistry.ts"
+import { ClientRegistry } from "../../src/session/ClientRegistry.ts"
 
 const client = (address: string) =>
   ({
@@ -13,7 +13,7 @@ const client = (address: string) =>
 describe("Roster", () => {
   it.effect("tells two clients of one address apart, of whom the first has not left yet", () =>
     Effect.gen(function* () {
-      const roster = yield* Roster.make
+      const roster = yield* ClientRegistry.make
       const [old, next] = [client("10.0.0.1:1"), client("10.0.0.1:1")]
       roster.enter(old)
       roster.enter(next)

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { ClientLimits } from "../../src/limits/ClientLimits.ts"
-import * as Door from "../../src/session/ConnectionGate.ts"
+import * as ConnectionGate from "../../src/session/ConnectionGate.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
 
@@ -14,7 +14,7 @@ describe("Door", () => {
     () => {
       const log: Array<string> = []
       return Effect.gen(function* () {
-        const door = yield* Door.make(
+        const door = yield* ConnectionGate.make(
           () => Effect.void,
           noTotals(),
           () => false

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Incidents } from "../../src/session/Incidents.ts"
+import { IncidentLog } from "../../src/session/Incidents.ts"
 
 describe("Incidents", () => {
   it("has nothing to tell without incidents", () => {
-    assert.deepStrictEqual(new Incidents().report(0), [])
-    assert.deepStrictEqual(new Incidents().report(Infinity), [])
+    assert.deepStrictEqual(new IncidentLog().report(0), [])
+    assert.deepStrictEqual(new IncidentLog().report(Infinity), [])
   })
 
   it("tells the first of a kind at once", () => {
-    const incidents = new Incidents()
+    const incidents = new IncidentLog()
     incidents.count("oversized")
     assert.deepStrictEqual(incidents.report(0), ["oversized"])
     incidents.count("rate limited", 3)
@@ -20,7 +20,7 @@ describe("Incidents", () => {
   })
 
   it("sums up what follows, at most every ten seconds for each kind", () => {
-    const incidents = new Incidents()
+    const incidents = new IncidentLog()
     incidents.count("oversized")
     assert.deepStrictEqual(incidents.report(1000), ["oversized"])
     incidents.count("oversized", 5)
@@ -34,7 +34,7 @@ describe("Incidents", () => {
   })
 
   it("tells the rest when the client goes, and every incident exactly once", () => {
-    const incidents = new Incidents()
+    const incidents = new IncidentLog()
     let told = 0
     const collect = (lines: ReadonlyArray<string>) => {
       for (const line of lines) told += Number(/ (\d+) times$/.exec(line)?.[1] ?? 1)

@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import * as Admission from "../../src/session/MessageFilter.ts"
+import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
@@ -25,14 +25,14 @@ const envelope = ({ address }: MemoryConnection, content: string) => JSON.string
 
 /** A relay in which `open` decides, and three clients of it. */
 const start = Effect.fnUntraced(function* (
-  open: (client: Admission.Sender) => Admission.Gate,
+  open: (client: MessageFilter.Sender) => MessageFilter.Gate,
   replaced: Layer.Layer<never> | Layer.Layer<Quarantine> = Layer.empty,
   options: Options = {}
 ) {
   const log: Array<string> = []
   const context = yield* Layer.build(
     TestRelay.layer(options, replaced as Layer.Layer<Quarantine>).pipe(
-      Layer.provide(Admission.layer((client) => Effect.succeed(open(client)))),
+      Layer.provide(MessageFilter.layer((client) => Effect.succeed(open(client)))),
       Layer.provide(RelayLogger.layerTest(log))
     )
   )
@@ -41,7 +41,7 @@ const start = Effect.fnUntraced(function* (
   return { relay, log, a: yield* connect(), b: yield* connect(), c: yield* connect({ ip: "10.0.0.3" }) }
 })
 
-describe("Admission", () => {
+describe("MessageFilter", () => {
   it.effect("sees each line with its sender, and decides on it alone", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
@@ -50,9 +50,9 @@ describe("Admission", () => {
           (line) =>
             Effect.sync(() => {
               seen.push(`${address} ${line}`)
-              if (line === "bad") return Admission.refuse()
-              if (line === "rude") return Admission.refuse("Mind your\nlanguage.")
-              return line === "shout" ? Admission.relay({ content: "SHOUT\n!" }) : Admission.relay()
+              if (line === "bad") return MessageFilter.refuse()
+              if (line === "rude") return MessageFilter.refuse("Mind your\nlanguage.")
+              return line === "shout" ? MessageFilter.relay({ content: "SHOUT\n!" }) : MessageFilter.relay()
             })
       )
       a.send("one\nbad\nrude\nshout\nlast\n")
@@ -74,7 +74,9 @@ describe("Admission", () => {
       const { a, b, c } = yield* start(() => (line) => {
         const [, to, content] = /^@(\S+) (.*)$/.exec(line) ?? []
         return Effect.succeed(
-          to === undefined ? Admission.relay() : Admission.relay({ content: content!, to: (address) => address === to })
+          to === undefined
+            ? MessageFilter.relay()
+            : MessageFilter.relay({ content: content!, to: (address) => address === to })
         )
       })
       a.send(`1\n@${b.address} 2\n3\n@${a.address} to myself\n4\n`)
@@ -98,8 +100,8 @@ describe("Admission", () => {
             hyper_parameters: { backpressure_policy: { disconnect_threshold: 2, enable_throttle: false } }
           }).pipe(
             Layer.provide(
-              Admission.layerGate((line) =>
-                Effect.succeed(line === "all" ? Admission.relay() : Admission.relay({ to: () => false }))
+              MessageFilter.layerGate((line) =>
+                Effect.succeed(line === "all" ? MessageFilter.relay() : MessageFilter.relay({ to: () => false }))
               )
             )
           )
@@ -125,7 +127,9 @@ describe("Admission", () => {
       const { a, b, c, relay } = yield* start(
         () => (line) =>
           Effect.succeed(
-            line === "out" ? Admission.disconnect({ notice: "Never again.", quarantine: true }) : Admission.disconnect()
+            line === "out"
+              ? MessageFilter.disconnect({ notice: "Never again.", quarantine: true })
+              : MessageFilter.disconnect()
           ),
         TestQuarantine.layer()
       )
@@ -146,9 +150,9 @@ describe("Admission", () => {
 
   it.effect("may take its time, and only that client waits", () =>
     Effect.gen(function* () {
-      const answer = yield* Deferred.make<Admission.Decision>()
+      const answer = yield* Deferred.make<MessageFilter.Decision>()
       const { a, b, c, relay } = yield* start(({ ip }) =>
-        ip === "10.0.0.3" ? () => Deferred.await(answer) : () => Effect.succeed(Admission.relay())
+        ip === "10.0.0.3" ? () => Deferred.await(answer) : () => Effect.succeed(MessageFilter.relay())
       )
       c.send("slow\nnext\n")
       a.send("quick\n")
@@ -158,7 +162,7 @@ describe("Admission", () => {
         (yield* relay.clients).map(({ state }) => state),
         ["active", "active", "waiting"]
       )
-      yield* Deferred.succeed(answer, Admission.relay())
+      yield* Deferred.succeed(answer, MessageFilter.relay())
       yield* a.until((self) => self.received.includes("next"))
       assert.deepStrictEqual(a.lines, [envelope(c, "slow"), envelope(c, "next")])
     })
@@ -188,11 +192,15 @@ describe("Admission", () => {
 
   it.effect("makes senders wait for slow readers all the same", () =>
     Effect.gen(function* () {
-      const { a, b, c, relay } = yield* start(() => () => Effect.as(Effect.sleep(10), Admission.relay()), Layer.empty, {
-        hyper_parameters: {
-          slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 200_000, stall_grace_ms: 5000 }
+      const { a, b, c, relay } = yield* start(
+        () => () => Effect.as(Effect.sleep(10), MessageFilter.relay()),
+        Layer.empty,
+        {
+          hyper_parameters: {
+            slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 200_000, stall_grace_ms: 5000 }
+          }
         }
-      })
+      )
       b.stopReading()
       // All of them are with their gates before the first is relayed.
       for (let i = 0; i < 10; i++) {
@@ -211,14 +219,14 @@ describe("Admission", () => {
   it.effect("is made for each client before its first line, and knows when it has gone", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
-      const open: Admission.Open = ({ address, ip }) =>
+      const open: MessageFilter.Open = ({ address, ip }) =>
         Effect.gen(function* () {
           events.push(`open ${address} ${ip}`)
           yield* Effect.addFinalizer(() => Effect.sync(() => events.push(`close ${address}`)))
           yield* Effect.sleep("1 second")
-          return () => Effect.succeed(Admission.relay())
+          return () => Effect.succeed(MessageFilter.relay())
         })
-      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(Admission.layer(open))))
+      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(MessageFilter.layer(open))))
       const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
       const [a, b] = [yield* connect(), yield* connect({ ip: "::1" })]
       a.send("hello\n")
@@ -235,7 +243,7 @@ describe("Admission", () => {
   it.effect("that has not answered does not keep the server from stopping, nor its client from being told", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const layer = TestRelay.layer().pipe(Layer.provide(Admission.layerGate(() => Effect.never)))
+      const layer = TestRelay.layer().pipe(Layer.provide(MessageFilter.layerGate(() => Effect.never)))
       const context = yield* Scope.provide(Layer.build(layer), scope)
       const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
       const a = yield* connect()
@@ -248,7 +256,7 @@ describe("Admission", () => {
   it.effect("that is interrupted from within ends its client only", () =>
     Effect.gen(function* () {
       const { a, b, c, log } = yield* start(({ ip }) =>
-        ip === "10.0.0.3" ? () => Effect.interrupt : () => Effect.succeed(Admission.relay())
+        ip === "10.0.0.3" ? () => Effect.interrupt : () => Effect.succeed(MessageFilter.relay())
       )
       c.send("hello\n")
       yield* c.until((self) => self.isClosed)
@@ -261,12 +269,12 @@ describe("Admission", () => {
 
   it.effect("holds up neither the goodbye nor the room when it cleans up", () =>
     Effect.gen(function* () {
-      const open: Admission.Open = () =>
+      const open: MessageFilter.Open = () =>
         Effect.as(
           Effect.addFinalizer(() => Effect.sleep("1 hour")),
           () => Effect.never
         )
-      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(Admission.layer(open))))
+      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(MessageFilter.layer(open))))
       const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
       const relay = yield* Effect.provideContext(RelayServer, context)
       const a = yield* connect()
@@ -281,7 +289,7 @@ describe("Admission", () => {
 
   it.effect("is no change of its client's state for those who watch", () =>
     Effect.gen(function* () {
-      const { a, b, relay } = yield* start(() => () => Effect.as(Effect.sleep(1), Admission.relay()))
+      const { a, b, relay } = yield* start(() => () => Effect.as(Effect.sleep(1), MessageFilter.relay()))
       const changes: Array<string> = []
       const watching = yield* relay.changes.pipe(
         Stream.runForEach(({ _tag }) => Effect.sync(() => changes.push(_tag))),
@@ -297,7 +305,7 @@ describe("Admission", () => {
 
   it.effect("ends the client if what it says cannot be done, and the log says why", () =>
     Effect.gen(function* () {
-      const { a, log } = yield* start(() => () => Effect.succeed(Admission.refuse("x".repeat(70_000))))
+      const { a, log } = yield* start(() => () => Effect.succeed(MessageFilter.refuse("x".repeat(70_000))))
       a.send("hello\n")
       yield* a.until((self) => self.isClosed)
       assert.match(log.join("\n"), /^ERROR .*the notice has 70010 bytes; expected 65536 at most/m)
@@ -322,7 +330,7 @@ describe("Admission", () => {
       const { a, b } = yield* start(
         () => (line) => {
           asked.push(line)
-          return Effect.succeed(Admission.relay({ content: "x".repeat(70_000) }))
+          return Effect.succeed(MessageFilter.relay({ content: "x".repeat(70_000) }))
         },
         replaced
       )

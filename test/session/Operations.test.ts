@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { type ClientNotFound, type MessageRejected, RelayServer } from "../../src/RelayServer.ts"
-import { noDepartures } from "../../src/room/DisconnectReason.ts"
+import { noDisconnects } from "../../src/room/DisconnectReason.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
@@ -474,7 +474,7 @@ describe("RelayServer.stats", () => {
         bytesWaiting: 0,
         bytesWaitingMax: 0,
         incidents: { ...noTotals(), "rate limited": 1, "not UTF-8": 1, "server full": 1 },
-        departures: { ...noDepartures(), left: 1 },
+        departures: { ...noDisconnects(), left: 1 },
         quarantined: 0,
         missedByConsumers: 0
       })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RelayServer } from "../../src/RelayServer.ts"
-import { noDepartures } from "../../src/room/DisconnectReason.ts"
+import { noDisconnects } from "../../src/room/DisconnectReason.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as TestRelay from "../../src/testing/TestRelay.ts"
@@ -14,7 +14,7 @@ describe("MemoryNetwork", () => {
       const refused = yield* connect({ ip: "10.0.0.9" })
       assert.deepStrictEqual(refused.lines, ["Warning: You are quarantined. Please try again in 5 seconds."])
       assert.deepInclude(refused, { isEnded: true, isClosed: true, ends: 1, endKind: undefined })
-      assert.deepStrictEqual((yield* relay.stats).departures, noDepartures())
+      assert.deepStrictEqual((yield* relay.stats).departures, noDisconnects())
 
       const dismissed = yield* connect()
       yield* relay.disconnect(dismissed.address)

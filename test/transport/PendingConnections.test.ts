@@ -2,14 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { Lobby, PATIENCE_MILLIS } from "../../src/transport/PendingConnections.ts"
+import { PendingConnections, PATIENCE_MILLIS } from "../../src/transport/PendingConnections.ts"
 
-const silent = (lobby: Lobby) => Effect.forkChild(Effect.flip(lobby.within(Effect.never)), { startImmediately: true })
+const silent = (lobby: PendingConnections) =>
+  Effect.forkChild(Effect.flip(lobby.within(Effect.never)), { startImmediately: true })
 
 describe("the lobby", () => {
   it.effect("gives each connection ten seconds", () =>
     Effect.gen(function* () {
-      const lobby = new Lobby(10)
+      const lobby = new PendingConnections(10)
       const first = yield* silent(lobby)
       yield* TestClock.adjust(PATIENCE_MILLIS - 1)
       const second = yield* silent(lobby)
@@ -25,7 +26,7 @@ describe("the lobby", () => {
 
   it.effect("sends the oldest away when it is full", () =>
     Effect.gen(function* () {
-      const lobby = new Lobby(2)
+      const lobby = new PendingConnections(2)
       const [first, second, third] = [yield* silent(lobby), yield* silent(lobby), yield* silent(lobby)]
       assert.strictEqual(yield* Fiber.join(first), "displaced while arriving")
       assert.strictEqual(lobby.size, 2)
@@ -40,7 +41,7 @@ describe("the lobby", () => {
 
   it.effect("lets out who has said whose it is, or cannot", () =>
     Effect.gen(function* () {
-      const lobby = new Lobby(2)
+      const lobby = new PendingConnections(2)
       assert.strictEqual(
         yield* lobby
           .within(Effect.delay(Effect.succeed(1), 5))

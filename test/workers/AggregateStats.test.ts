@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { noDepartures } from "../../src/room/DisconnectReason.ts"
+import { noDisconnects } from "../../src/room/DisconnectReason.ts"
 import { Histogram } from "../../src/internal/Histogram.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import { type BusStats, NOTHING_EXCHANGED } from "../../src/room/Bus.ts"
@@ -24,7 +24,7 @@ const worker = (clients: number, values: ReadonlyArray<number>): Stats => ({
   bytesWaiting: 5 * clients,
   bytesWaitingMax: clients,
   incidents: { ...noTotals(), oversized: clients },
-  departures: { ...noDepartures(), left: 1 },
+  departures: { ...noDisconnects(), left: 1 },
   fanOut: histogram(...values),
   latencyMicros: histogram(),
   quarantined: 7,
@@ -48,7 +48,7 @@ describe("statsOf", () => {
       bytesWaiting: 25,
       bytesWaitingMax: 3,
       incidents: { ...noTotals(), oversized: 5 },
-      departures: { ...noDepartures(), left: 2 },
+      departures: { ...noDisconnects(), left: 2 },
       fanOut: histogram(1, 50, 7, 1000),
       latencyMicros: histogram(),
       quarantined: 7,
@@ -61,7 +61,7 @@ describe("statsOf", () => {
     assert.strictEqual(stats.clients, 2)
     assert.strictEqual(stats.linesRelayed, 45)
     assert.strictEqual(stats.bytesWaiting, 10)
-    assert.deepStrictEqual(stats.departures, { ...noDepartures(), left: 2, failed: 3 })
+    assert.deepStrictEqual(stats.departures, { ...noDisconnects(), left: 2, failed: 3 })
     const gone = Object.values(stats.departures).reduce((sum, count) => sum + count, 0)
     assert.strictEqual(stats.connections, stats.clients + gone)
     assert.deepStrictEqual(stats.fanOut, histogram(1, 50))

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { ConfigError } from "../../../src/config/ConfigError.ts"
-import { notJson } from "../../../src/config/JsonSyntaxError.ts"
+import { jsonSyntaxError } from "../../../src/config/JsonSyntaxError.ts"
 import { decode, keys, withoutSecrets } from "../../../src/config/ServerConfig.ts"
 import * as assert from "node:assert/strict"
 import type { Random } from "../Random.ts"
@@ -135,7 +135,7 @@ export const config: Target = {
     try {
       input = JSON.parse(text)
     } catch {
-      const error = notJson("fuzz", text)
+      const error = jsonSyntaxError("fuzz", text)
       checkError(error)
       checkPosition(text, error)
       return

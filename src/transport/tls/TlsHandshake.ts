@@ -2,9 +2,9 @@ import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
 import type { Incident } from "../../session/Incidents.ts"
-import { HANDSHAKE_RECORD } from "./ClientHello.ts"
 import * as FirstBytes from "../FirstBytes.ts"
 import { hasEnded } from "../hasEnded.ts"
+import { HANDSHAKE_RECORD } from "./ClientHello.ts"
 import { type Identity, subjectOf } from "./TlsIdentity.ts"
 
 /**

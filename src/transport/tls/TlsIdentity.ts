@@ -8,11 +8,12 @@ import * as Schema from "effect/Schema"
 import { constants, type X509Certificate } from "node:crypto"
 import * as Tls from "node:tls"
 import { formatProblem, Problem } from "../../config/ConfigError.ts"
-import { escapeText } from "../../logging/LogFormat.ts"
-import * as PemFiles from "../../config/PemFile.ts"
-import { Reloads } from "../../config/ReloadHooks.ts"
-import { Supervised } from "../../session/Supervised.ts"
+import * as PemFile from "../../config/PemFile.ts"
+import { ReloadHooks } from "../../config/ReloadHooks.ts"
 import { ServerConfig, type Values } from "../../config/ServerConfig.ts"
+import { background } from "../../internal/background.ts"
+import { escapeText } from "../../internal/escape.ts"
+import { Supervised } from "../../session/Supervised.ts"
 
 /** TLS cannot be used as it is configured. */
 export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
@@ -46,17 +47,17 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
   if (tls.cert === null || tls.key === null) return undefined
   const now = yield* Clock.currentTimeMillis
   const isAsking = tls.request_client_cert !== false && tls.ca !== null
-  const cert = yield* Effect.result(Effect.tap(PemFiles.certificates("tls.cert", tls.cert), checkTimes(now)))
-  const key = yield* Effect.result(PemFiles.privateKey("tls.key", tls.key))
+  const cert = yield* Effect.result(Effect.tap(PemFile.certificates("tls.cert", tls.cert), checkTimes(now)))
+  const key = yield* Effect.result(PemFile.privateKey("tls.key", tls.key))
   const ca = isAsking
-    ? yield* Effect.result(Effect.tap(PemFiles.authorities("tls.ca", tls.ca!), checkAnyTime(now)))
+    ? yield* Effect.result(Effect.tap(PemFile.authorities("tls.ca", tls.ca!), checkAnyTime(now)))
     : undefined
-  const issues = PemFiles.problemsOf(cert, key, ca)
+  const issues = PemFile.problemsOf(cert, key, ca)
   if (issues.length > 0) return yield* new TlsError({ issues })
 
   const certFile = Result.getOrThrow(cert)
   const keyFile = Result.getOrThrow(key)
-  const pair = PemFiles.checkPair(keyFile, certFile)
+  const pair = PemFile.checkPair(keyFile, certFile)
   if (Result.isFailure(pair)) return yield* new TlsError({ issues: [pair.failure] })
   const options: Tls.TlsOptions = {
     cert: certFile.text,
@@ -73,7 +74,7 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
     try: () => Tls.createSecureContext(options),
     catch: (cause) =>
       new TlsError({
-        issues: [PemFiles.wrong(certFile, `which OpenSSL does not take (${PemFiles.reasonOf(cause)})`)]
+        issues: [PemFile.wrong(certFile, `which OpenSSL does not take (${PemFile.reasonOf(cause)})`)]
       })
   })
   return {
@@ -102,7 +103,7 @@ export class TlsIdentity extends Context.Service<
       let current = yield* load(tls)
       if (current !== undefined) {
         yield* aloud(announce(current, tls))
-        const { onReload } = yield* Reloads
+        const { onReload } = yield* ReloadHooks
         const renew = load(tls).pipe(
           Effect.flatMap((renewed) => {
             current = renewed
@@ -117,12 +118,11 @@ export class TlsIdentity extends Context.Service<
           )
         )
         yield* onReload(renew)
-        yield* aloud(Effect.suspend(() => warnOfExpiry(current!, tls))).pipe(
+        const warnDaily = aloud(Effect.suspend(() => warnOfExpiry(current!, tls))).pipe(
           Effect.delay(DAY_MILLIS),
-          Effect.forever,
-          Effect.tapCause((cause) => Effect.logError("nobody looks at the certificate's end any more", cause)),
-          Effect.forkScoped
+          Effect.forever
         )
+        yield* background("nobody looks at the certificate's end any more", warnDaily)
       }
       return TlsIdentity.of({ currentUnsafe: () => current })
     })
@@ -166,12 +166,12 @@ const untimely = ({ validFrom, validTo }: X509Certificate, now: number): string 
   return undefined
 }
 
-const untimelyFile = (file: PemFiles.Named, which: string) =>
-  Effect.fail(PemFiles.wrong({ ...file, expected: "a certificate valid now" }, which))
+const untimelyFile = (file: PemFile.Named, which: string) =>
+  Effect.fail(PemFile.wrong({ ...file, expected: "a certificate valid now" }, which))
 
 const checkTimes =
   (now: number) =>
-  (file: PemFiles.PemFile<PemFiles.Certificates>): Effect.Effect<void, Problem> => {
+  (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, Problem> => {
     for (const [i, certificate] of file.content.entries()) {
       const reason = untimely(certificate, now)
       if (reason === undefined) continue
@@ -184,7 +184,7 @@ const checkTimes =
 /** One that is valid is enough: the old one and its successor may be in the same file. */
 const checkAnyTime =
   (now: number) =>
-  (file: PemFiles.PemFile<PemFiles.Certificates>): Effect.Effect<void, Problem> => {
+  (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, Problem> => {
     const reasons = file.content.map((certificate) => untimely(certificate, now))
     return reasons.includes(undefined) ? Effect.void : untimelyFile(file, `which ${reasons[0]}`)
   }

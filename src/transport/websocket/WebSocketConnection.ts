@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { type Connection, ConnectionLost } from "../../room/Connection.ts"
-import type { DepartureKind } from "../../room/DisconnectReason.ts"
+import type { DisconnectKind } from "../../room/DisconnectReason.ts"
 import { type Peer, TcpConnection } from "../TcpConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 
@@ -11,7 +11,7 @@ export const PING_MILLIS = 30_000
 /** Pings without an answer after which the client is gone. An agent may not get to answer while it waits for a language model. */
 export const UNANSWERED_PINGS = 4
 
-const CLOSE_CODES: { readonly [kind in DepartureKind]: number } = {
+const CLOSE_CODES: { readonly [kind in DisconnectKind]: number } = {
   left: Frames.NORMAL,
   lost: Frames.NORMAL,
   idle: Frames.POLICY,
@@ -93,7 +93,7 @@ export class WebSocketConnection implements Connection {
     return this.#tcp.unsentBytes()
   }
 
-  endUnsafe(kind: DepartureKind): void {
+  endUnsafe(kind: DisconnectKind): void {
     const { ending } = this.#decoder
     if (!this.isClosedUnsafe()) {
       this.#write(Frames.close(ending === undefined ? CLOSE_CODES[kind] : ending.code))

@@ -3,12 +3,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { Door } from "../../session/ConnectionGate.ts"
-import { everySeconds } from "../../internal/repeatEvery.ts"
-import { formatAddress } from "../../net/IpAddress.ts"
-import type { ListenError } from "../../session/Listener.ts"
-import { monotonicMillis } from "../../internal/monotonicClock.ts"
 import { ServerConfig } from "../../config/ServerConfig.ts"
+import { background } from "../../internal/background.ts"
+import { monotonicMillis } from "../../internal/monotonicClock.ts"
+import { repeatEvery } from "../../internal/repeatEvery.ts"
+import { formatAddress } from "../../net/IpAddress.ts"
+import type { ConnectionGate } from "../../session/ConnectionGate.ts"
+import type { ListenError } from "../../session/Listener.ts"
 import { accept, type Options } from "../TcpListener.ts"
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts"
 import { UpgradeRequests } from "./UpgradeRequests.ts"
@@ -23,7 +24,7 @@ export interface Service {
    *
    * @returns the URL for clients, with the real port where the configuration says 0
    */
-  readonly listen: (door: Door) => Effect.Effect<string, ListenError, Scope.Scope>
+  readonly listen: (gate: ConnectionGate) => Effect.Effect<string, ListenError, Scope.Scope>
 }
 
 /** A transport beside the `Listener`; `undefined`, the default, for none. */
@@ -38,7 +39,7 @@ export const layer: Layer.Layer<never, TlsError, ServerConfig> = Layer.effect(
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
     const { port } = config.websocket
-    return port === null ? undefined : { listen: (door: Door) => listenOn(config, port, tls, door) }
+    return port === null ? undefined : { listen: (gate: ConnectionGate) => listenOn(config, port, tls, gate) }
   })
 ).pipe(Layer.provide(TlsIdentity.layer))
 
@@ -46,7 +47,7 @@ const listenOn = Effect.fnUntraced(function* (
   config: ServerConfig["Service"],
   port: number,
   tls: TlsIdentity["Service"],
-  door: Door
+  gate: ConnectionGate
 ): Effect.fn.Return<string, ListenError, Scope.Scope> {
   const { websocket } = config
   const requests = yield* UpgradeRequests.make
@@ -74,13 +75,13 @@ const listenOn = Effect.fnUntraced(function* (
       const connection = new WebSocketConnection(socket, client, monotonicMillis(clock))
       connections.add(connection)
       const leave = Effect.sync(() => connections.delete(connection))
-      fork(Effect.ensuring(door.session(connection), leave))
+      fork(Effect.ensuring(gate.session(connection), leave))
     })
   const at = { host: websocket.host ?? config.host, port }
   const bound = yield* accept({
     config,
     tls,
-    door,
+    gate,
     at,
     key: "websocket.port",
     transport: "websocket",
@@ -92,9 +93,9 @@ const listenOn = Effect.fnUntraced(function* (
     const now = monotonicMillis(clock)
     for (const connection of connections) connection.pingUnsafe(now)
   })
-  yield* everySeconds(() => 1, ping).pipe(
-    Effect.tapCause((cause) => Effect.logError("WebSocket clients are no longer pinged", cause)),
-    Effect.forkScoped
+  yield* background(
+    "WebSocket clients are no longer pinged",
+    repeatEvery(() => 1, ping)
   )
   const scheme = tls.currentUnsafe() === undefined ? "ws" : "wss"
   return `${scheme}://${formatAddress(bound.host, bound.port)}${websocket.path}`

@@ -1,8 +1,8 @@
-import type { ClientInfo, ClientState } from "./session/Client.ts";
+import type { Entry } from "./limits/Quarantine.ts";
+import type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
+import type { Stats } from "./session/ClientRegistry.ts";
 import type { BoundAddress } from "./session/Listener.ts";
 import type { ServerState } from "./session/Operations.ts";
-import type { Entry } from "./limits/Quarantine.ts";
-import type { Stats } from "./session/ClientRegistry.ts";
 export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats };
 export interface RunOptions {
     readonly host?: string | undefined;

@@ -6,9 +6,9 @@ export declare const FEED_CHARACTERS: number;
 export type Observed<A> = A & {
     readonly missed: number;
 };
-export declare class Feed<A extends object> {
+export declare class EventFeed<A extends object> {
     #private;
-    static readonly make: <A_1 extends object>() => Effect.Effect<Feed<A_1>, never, Scope.Scope>;
+    static readonly make: <A_1 extends object>() => Effect.Effect<EventFeed<A_1>, never, Scope.Scope>;
     get isWatched(): boolean;
     get missed(): number;
     publish(event: A, characters?: number): void;

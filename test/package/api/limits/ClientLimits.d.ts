@@ -1,10 +1,7 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
-export interface Arriving {
-    readonly ip: string;
-    readonly transport: string;
-}
+import { type Arriving } from "./ConnectionCounts.ts";
 declare const ClientLimits_base: Context.ServiceClass<ClientLimits, "summoner-server/ClientLimits", {
     readonly enterUnsafe: (client: Arriving) => boolean;
     readonly leaveUnsafe: (client: Arriving) => void;

@@ -4,7 +4,6 @@ export declare const defaultConsoleFormat = "\u001B[92m%(asctime)s\u001B[0m - \u
 export declare const defaultFileFormat = "%(asctime)s - %(name)s - %(levelname)s - %(message)s";
 export declare const defaultDateFormat = "%Y-%m-%d %H:%M:%S.%3f";
 export declare const consoleFormat: (format: string, terminal: boolean) => string;
-export declare const escapeText: (text: string) => string;
 export type LineFormat = (timeMillis: number, level: Level, message: string) => string;
 export declare const text: (options: {
     readonly name: string;
@@ -15,5 +14,4 @@ export declare const json: (options: {
     readonly name: string;
     readonly dateFormat: string;
 }) => LineFormat;
-export declare const escapeJson: (json: string) => string;
 export declare const date: (format: string) => ((timeMillis: number) => string);

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../config/ServerConfig.ts";
+import type { Distribution } from "../internal/Histogram.ts";
 import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";
-import type { Distribution } from "../internal/Histogram.ts";
 import { Member, type Sender } from "./Room.ts";
 export interface MemberEvents {
     readonly onOverflow: () => void;

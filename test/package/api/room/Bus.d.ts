@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
-import type { ClientInfo } from "../session/Client.ts";
-import type { Parcel } from "./Outbox.ts";
-export type { Parcel } from "./Outbox.ts";
+import type { ClientInfo } from "./ClientInfo.ts";
+import type { Chunk } from "./Outbox.ts";
+export type { Chunk as Parcel } from "./Outbox.ts";
 declare const BusError_base: Schema.Class<BusError, Schema.TaggedStruct<"BusError", {
     readonly detail: Schema.String;
 }>, import("effect/Cause").YieldableError>;
@@ -49,7 +49,7 @@ export interface WholeRoom {
     readonly clients: Effect.Effect<RoomClients>;
 }
 export interface BusRoom {
-    readonly onBatch: (batch: Parcel) => void;
+    readonly onBatch: (batch: Chunk) => void;
     readonly hasSlowClients: () => boolean;
     readonly onceClientsCaughtUp: (go: () => void) => void;
     readonly onSlow: (what: string) => void;
@@ -61,7 +61,7 @@ export interface BusControl {
 }
 declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
     readonly self: BusSelf | undefined;
-    readonly publishUnsafe: (parts: ReadonlyArray<Parcel>) => void;
+    readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void;
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>;
     readonly tellUnsafe: (message: string, to?: string) => void;
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>;

@@ -1,6 +1,6 @@
 import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
-import type { DepartureKind } from "./DisconnectReason.ts";
+import type { DisconnectKind } from "./DisconnectReason.ts";
 declare const ConnectionLost_base: Schema.Class<ConnectionLost, Schema.TaggedStruct<"ConnectionLost", {
     readonly code: Schema.String;
 }>, import("effect/Cause").YieldableError>;
@@ -18,7 +18,7 @@ export interface Connection {
     readonly uncorkUnsafe: () => void;
     readonly unsentBytes: () => number;
     onWritable: () => void;
-    readonly endUnsafe: (kind: DepartureKind) => void;
+    readonly endUnsafe: (kind: DisconnectKind) => void;
     readonly ended: Effect.Effect<void>;
     readonly closed: Effect.Effect<void>;
     readonly isClosedUnsafe: () => boolean;

@@ -1,23 +1,23 @@
 import * as Exit from "effect/Exit";
-export type DepartureKind = "left" | "lost" | "idle" | "too slow" | "backpressure" | "application" | "shutdown" | "failed";
-export type Departures = {
-    [kind in DepartureKind]: number;
+export type DisconnectKind = "left" | "lost" | "idle" | "too slow" | "backpressure" | "application" | "shutdown" | "failed";
+export type DisconnectCounts = {
+    [kind in DisconnectKind]: number;
 };
-export declare const noDepartures: () => Departures;
-export interface Departure {
-    readonly kind: DepartureKind;
+export declare const noDisconnects: () => DisconnectCounts;
+export interface DisconnectReason {
+    readonly kind: DisconnectKind;
     readonly reason: string;
     readonly notice: string | undefined;
     readonly severity: "Info" | "Warn";
     readonly quarantine?: boolean;
     readonly isWorded?: boolean;
 }
-export declare const LEFT: Departure;
-export declare const SHUTDOWN: Departure;
-export declare const FAILED: Departure;
-export declare const IDLE: Departure;
-export declare const TOO_SLOW: Departure;
-export declare const backpressure: (quarantine: boolean) => Departure;
-export declare const lost: (code: string) => Departure;
-export declare const dismissal: (notice: string | undefined, quarantine: boolean) => Departure;
-export declare const ofExit: (exit: Exit.Exit<Departure>) => Departure;
+export declare const LEFT: DisconnectReason;
+export declare const SHUTDOWN: DisconnectReason;
+export declare const FAILED: DisconnectReason;
+export declare const IDLE: DisconnectReason;
+export declare const TOO_SLOW: DisconnectReason;
+export declare const backpressure: (quarantine: boolean) => DisconnectReason;
+export declare const lost: (code: string) => DisconnectReason;
+export declare const byApplication: (notice: string | undefined, quarantine: boolean) => DisconnectReason;
+export declare const ofExit: (exit: Exit.Exit<DisconnectReason>) => DisconnectReason;

@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../config/ServerConfig.ts";
 import type { Connection } from "./Connection.ts";
-import type { DepartureKind } from "./DisconnectReason.ts";
+import type { DisconnectKind } from "./DisconnectReason.ts";
 export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "policy" | "soft_limit_bytes" | "hard_limit_bytes">;
 export interface OutboxEvents {
     readonly onSlow: () => void;
@@ -10,7 +10,7 @@ export interface OutboxEvents {
     readonly onOverflow: () => void;
     readonly onDropped: (messages: number) => void;
 }
-export interface Parcel {
+export interface Chunk {
     readonly bytes: Uint8Array;
     readonly messages: number;
     readonly batch?: Uint8Array;
@@ -23,9 +23,9 @@ export declare class Outbox {
     get isNearlyFull(): boolean;
     get sentMessages(): number;
     get sentBytes(): number;
-    send(parcel: Parcel): boolean;
-    sendAll(parcels: ReadonlyArray<Parcel>): void;
+    send(chunk: Chunk): boolean;
+    sendAll(chunks: ReadonlyArray<Chunk>): void;
     notify(text: string, count?: number): number;
-    end(farewell: string | undefined, kind: DepartureKind): void;
+    end(farewell: string | undefined, kind: DisconnectKind): void;
     close(): void;
 }

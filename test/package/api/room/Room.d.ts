@@ -1,6 +1,6 @@
-import type { Connection } from "./Connection.ts";
 import { Histogram } from "../internal/Histogram.ts";
-import { Outbox, type OutboxEvents, type OutboxLimits, type Parcel } from "./Outbox.ts";
+import type { Connection } from "./Connection.ts";
+import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts";
 interface OwnLines {
     readonly start: number;
     end: number;
@@ -26,8 +26,8 @@ export declare class Room {
     join(member: Member): void;
     leave(member: Member): void;
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
-    connect(publish: ((parts: ReadonlyArray<Parcel>) => void) | undefined): void;
-    receive(batch: Parcel): void;
+    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void;
+    receive(batch: Chunk): void;
     publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
 }

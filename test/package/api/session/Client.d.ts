@@ -1,35 +1,22 @@
 import type * as Fiber from "effect/Fiber";
-import type { Gate } from "./MessageFilter.ts";
 import type { Verdict } from "../limits/Backpressure.ts";
-import type { Connection } from "../room/Connection.ts";
-import type { ConnectionSpan } from "./ConnectionSpan.ts";
-import { type Departure } from "../room/DisconnectReason.ts";
 import type { Watched } from "../limits/IdleTimeout.ts";
-import { Incidents, type Totals } from "./Incidents.ts";
-import type { LineFraming } from "../protocol/LineFraming.ts";
-import { Offences } from "./RejectedLines.ts";
 import type { RateBudget } from "../limits/RateLimiter.ts";
+import type { LineFraming } from "../protocol/LineFraming.ts";
+import type { ClientInfo } from "../room/ClientInfo.ts";
+import type { Connection } from "../room/Connection.ts";
+import { type DisconnectReason } from "../room/DisconnectReason.ts";
 import type { Member } from "../room/Room.ts";
+import type { ConnectionSpan } from "./ConnectionSpan.ts";
+import { IncidentLog, type Totals } from "./Incidents.ts";
+import type { Gate } from "./MessageFilter.ts";
+import { RejectedLines } from "./RejectedLines.ts";
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">;
-export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow";
-export interface ClientInfo {
-    readonly address: string;
-    readonly ip: string;
-    readonly transport: string;
-    readonly subject?: string | undefined;
-    readonly connectedSince: Date;
-    readonly linesIn: number;
-    readonly linesOut: number;
-    readonly bytesIn: number;
-    readonly bytesOut: number;
-    readonly bytesWaiting: number;
-    readonly state: ClientState;
-}
 export declare class Client implements Watched {
     #private;
     readonly connection: Connection;
     readonly budget: RateBudget;
-    readonly incidents: Incidents;
+    readonly incidents: IncidentLog;
     readonly connectedMillis: number;
     readonly span: ConnectionSpan | undefined;
     framing: LineFraming;
@@ -41,8 +28,8 @@ export declare class Client implements Watched {
     gate: Gate | undefined;
     linesIn: number;
     bytesIn: number;
-    readonly offences: Offences;
-    departure: Departure | undefined;
+    readonly rejectedLines: RejectedLines;
+    disconnectReason: DisconnectReason | undefined;
     constructor(options: {
         readonly connection: Connection;
         readonly budget: RateBudget;
@@ -55,6 +42,6 @@ export declare class Client implements Watched {
     get info(): ClientInfo;
     lastLineMillis(): number | undefined;
     onIdle(): void;
-    tell(notice: string, times?: number): number;
-    evict(departure: Departure): void;
+    notify(notice: string, times?: number): number;
+    disconnect(departure: DisconnectReason): void;
 }

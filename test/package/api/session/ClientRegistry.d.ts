@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect";
-import type { Client, ClientInfo, ClientState } from "./Client.ts";
-import { type Departure, type Departures } from "../room/DisconnectReason.ts";
-import { Feed } from "../internal/EventFeed.ts";
+import { EventFeed } from "../internal/EventFeed.ts";
 import type { Distribution } from "../internal/Histogram.ts";
+import type { ClientInfo, ClientState } from "../room/ClientInfo.ts";
+import { type DisconnectReason, type DisconnectCounts } from "../room/DisconnectReason.ts";
+import type { Client } from "./Client.ts";
 import { type Totals } from "./Incidents.ts";
 export type ClientChange = {
     readonly _tag: "Connected";
@@ -36,25 +37,25 @@ export interface Stats {
     readonly bytesWaiting: number;
     readonly bytesWaitingMax: number;
     readonly incidents: Readonly<Totals>;
-    readonly departures: Readonly<Departures>;
+    readonly departures: Readonly<DisconnectCounts>;
     readonly fanOut: Distribution;
     readonly latencyMicros: Distribution;
     readonly quarantined: number;
     readonly missedByConsumers: number;
 }
-export declare class Roster {
+export declare class ClientRegistry {
     #private;
-    readonly changes: Feed<ClientChange>;
-    readonly messages: Feed<RelayedMessage>;
-    readonly events: Feed<RelayEvent>;
+    readonly changes: EventFeed<ClientChange>;
+    readonly messages: EventFeed<RelayedMessage>;
+    readonly events: EventFeed<RelayEvent>;
     readonly totals: Totals;
     private constructor();
-    static readonly make: Effect.Effect<Roster, never, import("effect/Scope").Scope>;
+    static readonly make: Effect.Effect<ClientRegistry, never, import("effect/Scope").Scope>;
     get clients(): ReadonlyArray<ClientInfo>;
     get stats(): Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
     find(address: string): Client | undefined;
     enter(client: Client): void;
-    leave(client: Client, { kind, reason }: Pick<Departure, "kind" | "reason">): void;
+    leave(client: Client, { kind, reason }: Pick<DisconnectReason, "kind" | "reason">): void;
     forget(client: Client): void;
     change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void;
     countRelayed(): void;

@@ -3,7 +3,7 @@ export type Totals = {
     [incident in Incident]: number;
 };
 export declare const noTotals: () => Totals;
-export declare class Incidents {
+export declare class IncidentLog {
     #private;
     constructor(totals?: Totals);
     count(incident: Incident, times?: number): void;

@@ -2,8 +2,8 @@ import * as Context from "effect/Context";
 import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
-import type { Door } from "./ConnectionGate.ts";
-export type { Door, Refusal } from "./ConnectionGate.ts";
+import type { ConnectionGate } from "./ConnectionGate.ts";
+export type { ConnectionGate as Door, Refusal } from "./ConnectionGate.ts";
 declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"ListenError", {
     readonly host: Schema.String;
     readonly port: Schema.Int;
@@ -19,7 +19,7 @@ export interface BoundAddress {
     readonly port: number;
 }
 declare const Listener_base: Context.ServiceClass<Listener, "summoner-server/Listener", {
-    readonly listen: (door: Door) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;
+    readonly listen: (gate: ConnectionGate) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;
 }>;
 export declare class Listener extends Listener_base {
 }

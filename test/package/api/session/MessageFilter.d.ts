@@ -31,7 +31,7 @@ export interface Sender {
 }
 export type Gate = (line: string) => Effect.Effect<Decision>;
 export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>;
-export declare const Admission: Context.Reference<Open | undefined>;
+export declare const MessageFilter: Context.Reference<Open | undefined>;
 export declare const layerGate: (decide: (line: string, client: Sender) => Effect.Effect<Decision>) => Layer.Layer<never>;
 export declare const layer: (open: Open) => Layer.Layer<never>;
 export declare const layerEffect: <E, R>(open: Effect.Effect<Open, E, R>) => Layer.Layer<never, E, Exclude<R, Scope.Scope>>;

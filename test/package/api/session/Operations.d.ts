@@ -1,14 +1,14 @@
 import * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
 import { ServerConfig } from "../config/ServerConfig.ts";
+import type { Observed } from "../internal/EventFeed.ts";
+import { type Entry, Quarantine } from "../limits/Quarantine.ts";
 import { Broadcaster } from "../room/Broadcaster.ts";
 import type { WholeRoom } from "../room/Bus.ts";
-import type { ClientInfo } from "./Client.ts";
-import type { Observed } from "../internal/EventFeed.ts";
-import type { BoundAddress } from "./Listener.ts";
-import { type Entry, Quarantine } from "../limits/Quarantine.ts";
-import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts";
+import type { ClientInfo } from "../room/ClientInfo.ts";
 import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./ClientRegistry.ts";
+import type { BoundAddress } from "./Listener.ts";
+import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts";
 import type * as Session from "./Session.ts";
 export type ServerState = "starting" | "ready" | "draining" | "stopping";
 export interface Status {
@@ -40,9 +40,9 @@ export interface Operations {
     readonly cluster: WholeRoom;
 }
 export declare const make: (session: {
-    roster: import("./ClientRegistry.ts").Roster;
+    registry: import("./ClientRegistry.ts").ClientRegistry;
     noteRelayed: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<import("../room/Room.ts").Member>) => void;
-    dismissal: ({ notice, quarantine: isWanted }: Session.Dismissal) => import("../room/DisconnectReason.ts").Departure;
+    dismissal: ({ notice, quarantine: isWanted }: Session.DisconnectOptions) => import("../room/DisconnectReason.ts").DisconnectReason;
     run: (connection: import("../room/Connection.ts").Connection) => Effect.Effect<void>;
     beginShutdown: Effect.Effect<undefined, never, never>;
 }, status: Status, cluster: WholeRoom) => Effect.Effect<Operations, never, Broadcaster | Quarantine | ServerConfig>;

@@ -1,7 +1,7 @@
-export type Offence = "rate limited" | "oversized" | "not UTF-8";
-export declare class Offences {
+export type LineRejection = "rate limited" | "oversized" | "not UTF-8";
+export declare class RejectedLines {
     #private;
     get isEmpty(): boolean;
-    count(offence: Offence): void;
-    settle(tell: (offence: Offence, lines: number) => void): void;
+    count(rejection: LineRejection): void;
+    flush(tell: (rejection: LineRejection, lines: number) => void): void;
 }

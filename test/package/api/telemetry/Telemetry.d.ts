@@ -1,10 +1,8 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
-export interface Lost {
-    readonly logRecords: number;
-    readonly spans: number;
-}
+import type { Lost } from "./Lost.ts";
+export type { Lost } from "./Lost.ts";
 export interface Options {
     readonly name: string;
     readonly endpoint: string | null;
@@ -17,4 +15,3 @@ export declare class Telemetry extends Telemetry_base {
     static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig>;
 }
 export declare const layerConfig: (name: string) => Layer.Layer<Telemetry, never, ServerConfig>;
-export {};

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect";
 import { type Connection, ConnectionLost } from "../room/Connection.ts";
-import type { DepartureKind } from "../room/DisconnectReason.ts";
+import type { DisconnectKind } from "../room/DisconnectReason.ts";
 export interface Options {
     readonly capacity?: number;
     readonly highWaterMark?: number;
@@ -17,7 +17,7 @@ export declare class MemoryConnection implements Connection {
     onWritable: () => void;
     writes: number;
     ends: number;
-    endKind: DepartureKind | undefined;
+    endKind: DisconnectKind | undefined;
     isDestroyed: boolean;
     isClosed: boolean;
     isEnded: boolean;
@@ -38,7 +38,7 @@ export declare class MemoryConnection implements Connection {
     corkUnsafe(): void;
     uncorkUnsafe(): void;
     unsentBytes(): number;
-    endUnsafe(kind: DepartureKind): void;
+    endUnsafe(kind: DisconnectKind): void;
     refuseUnsafe(notice: string): void;
     readonly ended: Effect.Effect<void>;
     readonly closed: Effect.Effect<void>;

@@ -1,8 +1,8 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { Listener } from "../session/Listener.ts";
 import { ServerConfig } from "../config/ServerConfig.ts";
+import { Listener } from "../session/Listener.ts";
 import { MemoryConnection, type Options } from "./MemoryConnection.ts";
 declare const MemoryNetwork_base: Context.ServiceClass<MemoryNetwork, "summoner-server/testing/MemoryNetwork", {
     readonly connect: (options?: Options & {

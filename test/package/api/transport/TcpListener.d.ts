@@ -2,10 +2,10 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Net from "node:net";
-import { type Door, type Refusal } from "../session/ConnectionGate.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
+import { type ConnectionGate, type Refusal } from "../session/ConnectionGate.ts";
 import type { Incident } from "../session/Incidents.ts";
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts";
-import { ServerConfig } from "../config/ServerConfig.ts";
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export type { Peer } from "./TcpConnection.ts";
@@ -14,7 +14,7 @@ export declare const announceCapacity: (config: ServerConfig["Service"], maxClie
 export interface Options {
     readonly config: ServerConfig["Service"];
     readonly tls: TlsIdentity["Service"];
-    readonly door: Door;
+    readonly gate: ConnectionGate;
     readonly at: BoundAddress;
     readonly key: string;
     readonly transport: string;

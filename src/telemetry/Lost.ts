@@ -1,0 +1,5 @@
+/** How much telemetry was thrown away since the start of the server. */
+export interface Lost {
+  readonly logRecords: number
+  readonly spans: number
+}

@@ -1,0 +1,4 @@
+export interface Lost {
+    readonly logRecords: number;
+    readonly spans: number;
+}
