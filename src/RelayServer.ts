@@ -47,7 +47,7 @@ export { ClientNotFound, MessageRejected, QuarantineRejected } from "./session/O
 export { TlsError } from "./transport/tls/TlsIdentity.ts"
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./session/ClientRegistry.ts"
 
-/** Everything on: the seed's Rust backend. */
+/** Everything on: what `version: "rust"` stands for. */
 const rustProfile = Layer.mergeAll(
   RateLimiter.layerFixedWindow,
   Backpressure.layer,
@@ -55,7 +55,7 @@ const rustProfile = Layer.mergeAll(
   Quarantine.layer
 )
 
-/** The plain relay: the seed's Python backend. */
+/** The plain relay: what `version: "python"` stands for. */
 const pythonProfile = Layer.mergeAll(
   RateLimiter.layerUnlimited,
   Backpressure.layerDisabled,
@@ -79,7 +79,7 @@ const profile = Layer.unwrap(
 
 /**
  * The whole server as one Layer. It listens once the Layer is built; when its scope ends it stops accepting, delivers what
- * it has accepted, tells every client and closes (contract, section 3, "Shutdown").
+ * it has accepted, tells every client and closes (docs/operations.md).
  */
 export class RelayServer extends Context.Service<
   RelayServer,

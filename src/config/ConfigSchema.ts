@@ -390,7 +390,7 @@ export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 export const defaults: Values = Schema.decodeSync(Values)({})
 
 /**
- * The profile that a `version` stands for (contract, section 2; seed, "two interchangeable backends").
+ * The profile that a `version` stands for (README.md, "Profiles").
  *
  * @returns `"rust"` with every protection, `"python"` for the plain relay
  */

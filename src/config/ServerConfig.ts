@@ -115,7 +115,7 @@ export const examine = (input: unknown, names = NO_NAMES): Examined => {
 }
 
 /**
- * Checks a configuration and fills in its defaults (contract, section 4).
+ * Checks a configuration and fills in its defaults (docs/configuration.md).
  *
  * @param input what `JSON.parse` made of a `server.json`, or the same from a program
  * @param source names it in messages: a path, `configDict`
@@ -152,7 +152,7 @@ export const read = Effect.fnUntraced(function* (path: string) {
 })
 
 /**
- * Reads a `server.json` (contract, section 4).
+ * Reads a `server.json` (docs/configuration.md).
  *
  * @param path of the file, which is UTF-8 with or without a byte order mark
  * @returns fails with a `ConfigError`: unreadable, no JSON (with line and column), or every wrong key at once
@@ -187,7 +187,7 @@ const fromLoaded = Effect.fnUntraced(function* (loaded: Effect.Effect<Loaded, Co
   return values
 })
 
-/** The configuration of this server (contract, section 4; seed, "configuration guide"). */
+/** The configuration of this server (docs/configuration.md). */
 export class ServerConfig extends Context.Service<ServerConfig, Values>()("summoner-server/ServerConfig") {
   /** A configuration that is already complete. */
   static readonly layer = (values: Values) => Layer.succeed(ServerConfig, values)

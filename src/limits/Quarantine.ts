@@ -29,7 +29,7 @@ export interface Entry {
 }
 
 /**
- * Keeps clients out that the server has force-disconnected (contract, section 3; seed, "Disconnect ⇒ Quarantine").
+ * Keeps clients out that the server has force-disconnected (docs/operations.md).
  * Whoever is connected already stays.
  */
 export class Quarantine extends Context.Service<

@@ -17,7 +17,7 @@ export interface RateBudget {
 }
 
 /**
- * Limits the lines one client may send (contract, section 3; seed, "Rust backend": messages per minute).
+ * Limits the lines one client may send (docs/operations.md).
  *
  * `layerFixedWindow` is the default and does what the original does; `layerTokenBucket` spreads the same rate evenly;
  * `layerUnlimited` is the Python profile's.

@@ -16,7 +16,7 @@ export interface LoggedContent {
 }
 
 /**
- * Applies `log_keys` (contract, section 4): of a content that is a JSON object only `_version` and, of `_payload` and
+ * Applies `log_keys` (docs/configuration.md): of a content that is a JSON object only `_version` and, of `_payload` and
  * `_type` where these are objects, the listed keys are left. Any other content is left whole, as is an object that is
  * JSON only within a JSON string: the original does not look inside either.
  *

@@ -21,7 +21,7 @@ import * as LogSink from "./LogSink.ts"
 
 export { LogFileError } from "./LogFile.ts"
 
-/** The `logger` group of `server.json` (contract, section 4), decoded, and the server's name. */
+/** The `logger` group of `server.json` (docs/configuration.md), decoded, and the server's name. */
 export interface Options {
   /** The server's name: a field of the formats, and the name of the file. */
   readonly name: string
@@ -42,7 +42,7 @@ export interface Options {
   readonly log_keys: ReadonlyArray<string> | null
 }
 
-/** The log of relayed messages. Plain code, because it is told of every line (contract, section 5). */
+/** The log of relayed messages. Plain code, because it is told of every line (docs/metrics.md). */
 export interface MessageLog {
   /** Whether anything would be logged. */
   readonly enabled: boolean
@@ -219,7 +219,7 @@ interface Outputs {
   readonly sinks: ReadonlyArray<Output>
 }
 
-/** With JSON logs on, the console too shows a relayed message as its envelope (contract, section 5). */
+/** With JSON logs on, the console too shows a relayed message as its envelope (docs/metrics.md). */
 const textOutput = (options: Pick<Options, "name" | "date_format" | "enable_json_log">, format: string): Format => {
   const line = LogFormat.text({ name: options.name, format, dateFormat: options.date_format })
   const relayed = options.enable_json_log ? LogMessage.relayedJson : LogMessage.relayedText

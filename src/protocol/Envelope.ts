@@ -1,6 +1,6 @@
 /**
- * The envelope around every relayed line, `{"remote_addr":"<ip:port>","content":"<line>"}\n` (seed, "Python backend";
- * contract, section 1), written as bytes. A line is UTF-8 already, and JSON escapes only ASCII characters, so nothing is
+ * The envelope around every relayed line, `{"remote_addr":"<ip:port>","content":"<line>"}\n` (docs/protocol.md),
+ * written as bytes. A line is UTF-8 already, and JSON escapes only ASCII characters, so nothing is
  * decoded: bytes are copied, and the few that JSON forbids in a string are replaced.
  */
 

@@ -10,7 +10,7 @@ const CARRIAGE_RETURN = 13
 export type Frame = "line" | "oversized" | "not UTF-8" | "none"
 
 /**
- * Cuts one client's byte stream into lines: ended by `\n`, one `\r` before it stripped (contract, section 1).
+ * Cuts one client's byte stream into lines: ended by `\n`, one `\r` before it stripped (docs/protocol.md).
  *
  * Lines are handed out as ranges of the bytes received, so a line costs no allocation. What waits for its `\n` is a copy
  * of at most the longest line allowed, never a slice that would keep a whole read buffer alive.

@@ -1,6 +1,6 @@
 /**
  * The plain text lines the server itself sends to one client. Clients in the field match on some of them, and agents may
- * die on a line that is not an envelope: so there are no others (contract, section 1).
+ * die on a line that is not an envelope: so there are no others (docs/protocol.md).
  */
 
 /** A line over the rate limit was not relayed. */

@@ -41,7 +41,7 @@ export interface MemberEvents {
 }
 
 /**
- * Owns the room, and decides when senders have to wait for slow readers (contract, section 3, "Slow consumers").
+ * Owns the room, and decides when senders have to wait for slow readers (docs/operations.md).
  *
  * The way of a line through the room is in `Room`, plain code; what has a duration is here.
  */

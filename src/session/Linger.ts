@@ -17,7 +17,7 @@ const LINGER_MILLIS = 250
 const READER_PATIENCE_MILLIS = 10_000
 
 /**
- * How long the server goes on sending to clients that leave (contract, section 3, "Shutdown").
+ * How long the server goes on sending to clients that leave (docs/operations.md).
  *
  * @param graceMillis `shutdown_grace_ms`, asked whenever it matters
  */

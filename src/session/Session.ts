@@ -38,7 +38,7 @@ const REJECTED_PER_TURN = 256
 
 /**
  * Builds what runs one client's session, from its arrival to the closed socket: join the room, relay its lines, say
- * goodbye (contract, sections 1 and 3; seed, "Operational model").
+ * goodbye (docs/protocol.md, docs/operations.md).
  *
  * A session is one fiber. Idle timeout, eviction and shutdown are interruptions of it, and leaving the room, the last
  * notice and closing the connection its release, so that no path can skip them. It never fails.

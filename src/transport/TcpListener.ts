@@ -32,7 +32,7 @@ const RESERVED_DESCRIPTORS = 32
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
 
-/** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (contract, section 1; seed, "Operational model"). */
+/** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (docs/protocol.md). */
 export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect(
   Listener,
   Effect.gen(function* () {
