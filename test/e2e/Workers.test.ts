@@ -356,13 +356,18 @@ describe.skipIf(!isAble)(`a server of two workers${isAble ? "" : " (skipped: it 
       const [url] = yield* server.printed(/ws:\/\/\S+/)
       const first = yield* WebSocketClient.connect(url)
       const second = yield* WebSocketClient.connect(url)
-      yield* server.printed(new RegExp(`${second.address} \\(websocket\\) connected`))
+      for (const { address } of [first, second]) {
+        yield* server.printed(new RegExp(`${address} \\(websocket\\) connected`))
+      }
+      // Workers tell each other of their clients before they pass on what these say.
+      first.send("hello")
+      assert.match(yield* second.line, /"hello"/)
+      second.send("hello")
+      assert.match(yield* first.line, /"hello"/)
       for (let i = 0; i < 2; i++) {
         const refused = yield* WebSocketClient.connect(url)
         assert.match(yield* refused.line, /^Warning: Server is full/)
       }
-      first.send("hello")
-      assert.match(yield* second.line, /"hello"/)
       // Others are not concerned.
       yield* room(server, 2)
     })

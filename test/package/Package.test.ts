@@ -10,7 +10,7 @@ import type { Ended } from "../support/Tools.ts"
 
 const KIB = 1024
 
-/** Every module that an import of one of `from` loads, as paths in the package. */
+/** Every module that an import of one of `from` loads, or has types of, as paths in the package. */
 const reachable = (root: string, from: ReadonlyArray<string>) => {
   const found = new Set<string>()
   const visit = (path: string) => {
@@ -20,6 +20,10 @@ const reachable = (root: string, from: ReadonlyArray<string>) => {
       /^(?:im|ex)port .*?"(\.[^"]+)";$|import\("(\.[^"]+)"\)/gm
     )) {
       visit(normalize(join(dirname(path), (always ?? sometimes)!)))
+    }
+    const declarations = readFileSync(join(root, path.replace(/\.js$/, ".d.ts")), "utf8")
+    for (const [, types] of declarations.matchAll(/(?:from |import\()"(\.[^"]+)\.ts"/g)) {
+      visit(normalize(join(dirname(path), `${types}.js`)))
     }
   }
   from.forEach((path) => visit(normalize(path)))
