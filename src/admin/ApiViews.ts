@@ -3,7 +3,7 @@ import type { Distribution } from "../internal/Histogram.ts"
 import type { Entry } from "../limits/Quarantine.ts"
 import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
 import type { ClientInfo } from "../room/ClientInfo.ts"
-import type * as Roster from "../session/ClientRegistry.ts"
+import type * as ClientRegistry from "../session/ClientRegistry.ts"
 import type { ServerState } from "../session/Operations.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 import { version } from "../version.ts"
@@ -100,7 +100,7 @@ export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { re
 export const stats = (of: {
   readonly at: Date
   readonly state: ServerState
-  readonly stats: Roster.Stats
+  readonly stats: ClientRegistry.Stats
   readonly bus: BusStats
   readonly peers: ReadonlyArray<Peer>
   readonly lag: EventLoopLag
@@ -138,7 +138,7 @@ export const stats = (of: {
   memory_bytes: process.memoryUsage.rss()
 })
 
-export const change = (event: Roster.ClientChange, at: Date): typeof AdminApi.Change.Type => {
+export const change = (event: ClientRegistry.ClientChange, at: Date): typeof AdminApi.Change.Type => {
   const of = { at: at.toISOString(), client: client(event.client) }
   switch (event._tag) {
     case "Connected":

@@ -4,6 +4,8 @@ import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { type Arriving, ConnectionCounts, hasCapacity } from "./ConnectionCounts.ts"
 
+export type { Arriving } from "./ConnectionCounts.ts"
+
 /** How many clients may be connected at once: in all, from one IP address, and by WebSocket. */
 export class ClientLimits extends Context.Service<
   ClientLimits,

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { ClientInfo } from "./ClientInfo.ts"
 import type { Chunk } from "./Outbox.ts"
 
-export type { Chunk as Parcel } from "./Outbox.ts"
+export type { Chunk } from "./Outbox.ts"
 
 /** What carries the room to other processes cannot be used as configured, or is not there and was not to be waited for. */
 export class BusError extends Schema.TaggedError<BusError>()("BusError", {

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import { formatAddress } from "../net/IpAddress.ts"
 import type { ConnectionGate } from "./ConnectionGate.ts"
 
-export type { ConnectionGate as Door, Refusal } from "./ConnectionGate.ts"
+export type { ConnectionGate, Refusal } from "./ConnectionGate.ts"
 
 /** The server cannot listen where it was told to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {

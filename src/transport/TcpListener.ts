@@ -101,7 +101,7 @@ export interface Options {
 
 /** What a transport may have done for it. */
 export interface Reception {
-  /** As `Door.enterUnsafe`, and while the process has file descriptors for clients. */
+  /** As `ConnectionGate.enterUnsafe`, and while the process has file descriptors for clients. */
   readonly enter: (client: Peer) => Refusal | undefined
   /** Counts a refusal, sends `farewell`, and closes. */
   readonly refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void

@@ -8,7 +8,7 @@ import * as ConnectionGate from "../../src/session/ConnectionGate.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
 
-describe("Door", () => {
+describe("the gate for connections", () => {
   it.effect(
     "logs the first refusal at once, and how many followed within ten seconds, though nobody else comes",
     () => {

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type { ClientInfo } from "./ClientInfo.ts";
 import type { Chunk } from "./Outbox.ts";
-export type { Chunk as Parcel } from "./Outbox.ts";
+export type { Chunk } from "./Outbox.ts";
 declare const BusError_base: Schema.Class<BusError, Schema.TaggedStruct<"BusError", {
     readonly detail: Schema.String;
 }>, import("effect/Cause").YieldableError>;

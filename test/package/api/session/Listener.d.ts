@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type { ConnectionGate } from "./ConnectionGate.ts";
-export type { ConnectionGate as Door, Refusal } from "./ConnectionGate.ts";
+export type { ConnectionGate, Refusal } from "./ConnectionGate.ts";
 declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"ListenError", {
     readonly host: Schema.String;
     readonly port: Schema.Int;
