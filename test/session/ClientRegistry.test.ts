@@ -10,7 +10,7 @@ const client = (address: string) =>
     info: { address, linesIn: 1, linesOut: 2, bytesIn: 3, bytesOut: 4, bytesWaiting: 0 }
   }) as Client
 
-describe("Roster", () => {
+describe("the client registry", () => {
   it.effect("tells two clients of one address apart, of whom the first has not left yet", () =>
     Effect.gen(function* () {
       const roster = yield* ClientRegistry.make
