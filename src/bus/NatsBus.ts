@@ -371,7 +371,7 @@ export const layer = Layer.effect(
       }
       if (news.leaps > 0) {
         yield* Effect.logWarning(
-          `bus: ${news.leaps} batches did not follow those before them: a long gap, or somebody uses the name of a relay`
+          `bus: ${news.leaps} batches out of sequence: a long gap, or another publisher uses the name of a relay`
         )
       }
     })

@@ -141,12 +141,10 @@ describe("SIGTERM while lines arrive", () => {
             const last = Number(/"content":"m(\d+)/.exec(log.slice(relayed, relayed + 100))?.[1])
             for (const reader of readers) {
               yield* reader.until((self) => self.ended, "the end")
-              assert.deepStrictEqual(LoadClient.complete(reader, sender), {
-                lines: last + 1,
-                missing: 0,
-                disordered: 0,
-                damaged: 0
-              })
+              const { lines, ...faults } = LoadClient.complete(reader, sender)
+              // The log may have dropped its last lines: it never holds up the relay.
+              assert.isAtLeast(lines, last + 1)
+              assert.deepStrictEqual(faults, { missing: 0, disordered: 0, damaged: 0 })
             }
           }
         }),
