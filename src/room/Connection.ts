@@ -1,6 +1,6 @@
 /**
  * What the relay needs of a transport: one client's bytes in, bytes out, and the end of both. TCP implements it in
- * `listen/`; everything behind it is the same for every transport.
+ * `transport/`; everything behind it is the same for every transport.
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -2,7 +2,7 @@
  * The frames of RFC 6455, as far as a server of text lines needs them: frames in, lines out, and the reverse.
  *
  * Not a library's: those hold a message until it is whole, and end the connection when it is too long or not UTF-8. Here a
- * message is a line, so what has arrived of it goes on at once, and `relay/LineFraming` bounds and checks it as it does for TCP
+ * message is a line, so what has arrived of it goes on at once, and `protocol/LineFraming` bounds and checks it as it does for TCP
  * (docs/decisions.md).
  */
 
