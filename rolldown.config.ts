@@ -6,7 +6,7 @@ import { licenses } from "./rolldown.licenses.ts"
 export default defineConfig({
   input: { cli: "src/cli.ts" },
   platform: "node",
-  plugins: [licenses("THIRD-PARTY-LICENSES.txt")],
+  plugins: [licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.iife.min.js"])],
   output: {
     dir: "dist",
     entryFileNames: "[name].js",

@@ -36,14 +36,18 @@ export const noticesOf = (modules: ReadonlyArray<string>): string =>
     `\n\n${"-".repeat(80)}\n\n`
   ) + "\n"
 
-/** Writes them beside the program. */
-export const licenses = (fileName: string): Plugin => ({
+/**
+ * Writes them beside the program.
+ *
+ * @param copied modules of packages that the build copies as they are
+ */
+export const licenses = (fileName: string, copied: ReadonlyArray<string>): Plugin => ({
   name: "licenses",
   generateBundle(_, bundle) {
     const modules = Object.values(bundle).flatMap((output) =>
       output.type === "chunk" ? Object.entries(output.modules) : []
     )
     const bundled = modules.flatMap(([id, { renderedLength }]) => (renderedLength > 0 ? [id] : []))
-    this.emitFile({ type: "asset", fileName, source: noticesOf(bundled) })
+    this.emitFile({ type: "asset", fileName, source: noticesOf([...bundled, ...copied]) })
   }
 })

@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import { readdir, readFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { pathToFileURL } from "node:url"
 
 /** The page of the dashboard, and the policy under which a browser may show it. */
 export interface Dashboard {
@@ -69,10 +71,18 @@ export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
   }
 }
 
+/** The library that draws plots. `npm run build` puts it beside the page; a checkout has it in node_modules. */
+export const LIBRARY = ["uPlot.iife.min.js", "uPlot.min.css"]
+
 /** Reads the page and makes one file of it, without anything from elsewhere. That it is there and in order is for the package to see to. */
 export const load: Effect.Effect<Dashboard> = Effect.promise(async () => {
   const folder = new URL("./dashboard/", import.meta.url)
   const names = (await readdir(folder)).filter((name) => /\.(?:css|html|js)$/.test(name))
-  const read = async (name: string) => [name, await readFile(new URL(name, folder), "utf8")] as const
-  return inline(new Map(await Promise.all(names.map(read))))
+  const require = createRequire(import.meta.url)
+  const urls = new Map(names.map((name) => [name, new URL(name, folder)]))
+  for (const name of LIBRARY) {
+    if (!urls.has(name)) urls.set(name, pathToFileURL(require.resolve(`uplot/dist/${name}`)))
+  }
+  const read = async ([name, url]: readonly [string, URL]) => [name, await readFile(url, "utf8")] as const
+  return inline(new Map(await Promise.all(Array.from(urls, read))))
 })

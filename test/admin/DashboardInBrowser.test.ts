@@ -19,8 +19,15 @@ interface PageElement {
   readonly value: string
   readonly getAttribute: (name: string) => string
   readonly setAttribute: (name: string, value: string) => void
+  readonly offsetLeft: number
+  readonly offsetTop: number
+  readonly offsetWidth: number
+  readonly offsetHeight: number
   readonly querySelector: (selector: string) => PageElement
   readonly querySelectorAll: (selector: string) => ArrayLike<PageElement>
+  readonly getContext: (kind: "2d") => {
+    readonly getImageData: (x: number, y: number, width: number, height: number) => { readonly data: Uint8Array }
+  }
 }
 declare const document: PageElement & {
   readonly documentElement: PageElement
@@ -128,9 +135,15 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await page.getByRole("img", { name: "clients 2," }).waitFor()
           await page.getByRole("img", { name: /lines in [1-9]/ }).waitFor()
           await page.waitForFunction(() =>
-            Array.from(document.querySelectorAll(".plots svg"), (plot) =>
-              plot.querySelectorAll("path.curve")[1]!.getAttribute("d")
-            ).every((d) => /M.*L/.test(d))
+            Array.from(document.querySelectorAll(".plots figure")).every((figure) => {
+              const { offsetHeight, offsetLeft, offsetTop, offsetWidth } = figure.querySelector(".u-over")
+              const canvas = figure.querySelector("canvas").getContext("2d")
+              const { data } = canvas.getImageData(offsetLeft, offsetTop, offsetWidth, offsetHeight + 2)
+              // The second curve, which may hide the first, and be half below the axis.
+              const colour = getComputedStyle(figure.querySelector(".second"))["color"]!.match(/\d+/g)!.map(Number)
+              const isCurve = (at: number) => colour.every((value, i) => Math.abs(value - data[at + i]!) < 60)
+              return Array.from({ length: data.length / 4 }, (_, i) => 4 * i).some(isCurve)
+            })
           )
           await page.getByText("As a table").first().click()
           await text(page, ".plots tbody td", "/s")

@@ -28,17 +28,6 @@ const $ = (selector, kind = /** @type {new () => E} */ (HTMLElement), parent = d
 const element = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children)
 
 /**
- * The same, within a picture.
- *
- * @template {keyof SVGElementTagNameMap} Name
- * @param {Name} name
- * @param {Attributes} [attributes]
- * @param {Array<Node | string>} children
- */
-const svg = (name, attributes = {}, ...children) =>
-  fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children)
-
-/**
  * @template {Element} E
  * @param {E} node
  * @param {Attributes} attributes

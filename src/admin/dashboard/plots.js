@@ -1,15 +1,41 @@
-// The plots: each a card with a legend, a picture that can be pointed at, and a table of the same.
+// The plots: each a card with a legend, two curves over the last five minutes, and a table of the same.
 "use strict"
+
+/**
+ * One curve.
+ *
+ * @typedef {object} Series
+ * @property {Exclude<keyof Point, "time">} key
+ * @property {string} name
+ * @property {(n: number | null) => string} format
+ * @property {Array<number>} [increments] what may lie between two ticks of its axis; by default, whole numbers
+ * @property {number} [least] that the top of its axis is
+ */
+
+/**
+ * What is plotted, and how.
+ *
+ * @typedef {object} Plot
+ * @property {string} title
+ * @property {readonly [Series, Series]} series
+ * @property {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both, where small values matter beside large ones; else
+ *   each has its own axis
+ */
 
 /** The table has every fifteenth point. */
 const TABULATED = 15
 
-/**
- * @param {string} title
- * @param {ReadonlyArray<Series>} series
- */
-const addCard = (title, series) => {
-  const image = svg("svg", { role: "img" })
+/** A point that comes so much later than the one before, in milliseconds, does not belong to the same curve. */
+const GAP_MILLIS = 3500
+
+const WHOLE_NUMBERS = Array.from({ length: 45 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3))
+const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i)
+/** Classes of the first series and of the second; their scales have the same names. */
+const COLOURS = ["first", "second"]
+
+/** @param {Plot} plot */
+const addCard = ({ series, title }) => {
+  const image = element("div", { class: "plot", role: "img" })
   const when = element("span", { class: "soft" })
   const values = series.map(() => element("span"))
   const legend = series.map(({ name }, i) =>
@@ -34,69 +60,141 @@ const addCard = (title, series) => {
       details
     )
   )
-  return { details, image, rows, values, when }
+  return { details, image, legend, rows, values, when }
+}
+
+/** The points, and a moment without values in each gap between them, so that no curve spans it. */
+const withGaps = () =>
+  points.flatMap((point, i) => (i > 0 && point.time - points[i - 1].time > GAP_MILLIS ? [undefined, point] : [point]))
+
+/**
+ * What uPlot takes: seconds before the last point, and the values of each series.
+ *
+ * @param {Plot} plot
+ * @param {ReadonlyArray<Point | undefined>} shown
+ * @returns {uPlot.AlignedData}
+ */
+const dataOf = ({ decades, series }, shown) => {
+  const [low, high] = decades === undefined ? [0, Infinity] : [decades[0], decades[decades.length - 1]]
+  const now = shown.at(-1)?.time ?? 0
+  const times = shown.map((point, i) => ((point ?? shown[i - 1] ?? { time: now }).time - now) / 1000)
+  const valuesOf = (/** @type {Series} */ { key }) =>
+    shown.map((point) => {
+      const value = point?.[key] ?? null
+      return value === null ? null : Math.min(Math.max(value, low), high)
+    })
+  return [times, ...series.map(valuesOf)]
 }
 
 /**
- * @param {string} title
- * @param {ReadonlyArray<Series>} series two of them
- * @param {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both, where small values matter beside large ones; else
- *   each has its own
+ * @param {Plot} plot
+ * @param {ReadonlyArray<HTMLElement>} coloured an element in the colour of each series
+ * @returns {Omit<uPlot.Options, "width" | "height">}
+ */
+const optionsOf = ({ decades, series }, coloured) => {
+  const colourOf = (/** @type {Element} */ node) => getComputedStyle(node).color
+  const soft = () => colourOf($(".soft"))
+  const grid = { stroke: () => getComputedStyle(coloured[0].closest(".card") ?? coloured[0]).borderTopColor, width: 1 }
+  const font = `11px ${getComputedStyle(document.body).fontFamily}`
+  const axis = { font, grid: { show: false }, ticks: { show: false }, stroke: soft }
+  /** @type {(series: Series) => uPlot.Scale} */
+  const scaleOf = ({ least = 2 }) =>
+    decades === undefined
+      ? { range: (_, __, max) => [0, Math.max(least, max * 1.05)] }
+      : { distr: 3, range: [decades[0], decades[decades.length - 1]] }
+  /** @type {(series: Series, i: number) => uPlot.Axis} */
+  const valueAxis = ({ format, increments = WHOLE_NUMBERS }, i) => ({
+    ...axis,
+    scale: COLOURS[i],
+    side: i === 0 ? 3 : 1,
+    size: 54,
+    ...(decades === undefined
+      ? { incrs: increments, stroke: () => colourOf(coloured[i]) }
+      : { splits: () => [...decades] }),
+    ...(i === 0 ? { grid } : {}),
+    values: (_, ticks) => ticks.map(format)
+  })
+  return {
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false } },
+    scales: {
+      x: { time: false, range: [-SHOWN_MILLIS / 1000, 0] },
+      first: scaleOf(series[0]),
+      second: scaleOf(series[1])
+    },
+    axes: [
+      {
+        ...axis,
+        size: 26,
+        gap: 8,
+        splits: ({ width }) => (width < 340 ? [4, 2, 0] : [5, 4, 3, 2, 1, 0]).map((minutes) => -60 * minutes),
+        values: (_, seconds) => seconds.map((second) => (second === 0 ? "now" : `−${-second / 60} min`))
+      },
+      ...series.slice(0, decades === undefined ? 2 : 1).map(valueAxis)
+    ],
+    series: [
+      {},
+      ...series.map((_, i) => ({
+        scale: decades === undefined ? COLOURS[i] : COLOURS[0],
+        stroke: () => colourOf(coloured[i]),
+        width: 1.6,
+        points: { show: false },
+        ...(i === 0 ? { fill: () => colourOf(coloured[0]).replace(/^rgb\((.*)\)$/, "rgba($1, 0.12)") } : {})
+      }))
+    ]
+  }
+}
+
+/**
+ * @param {Plot} plot
  * @returns what draws it, as often as it is called
  */
-const makePlot = (title, series, decades) => {
-  const { details, image, rows, values, when } = addCard(title, series)
-
-  /**
-   * Where the pointer is, in pixels from the left.
-   *
-   * @type {number | undefined}
-   */
-  let pointer
+const makePlot = (plot) => {
+  const { series, title } = plot
+  const { details, image, legend, rows, values, when } = addCard(plot)
+  const size = () => ({ width: image.clientWidth, height: image.clientHeight })
+  /** @type {ReadonlyArray<Point | undefined>} */
+  let shown = []
+  const picture = new uPlot({ ...optionsOf(plot, legend), ...size() }, [[], [], []], image)
 
   const draw = () => {
     const last = points.at(-1)
-    const width = image.clientWidth
-    if (last === undefined || width === 0) return
-    const scale = scaleOf(width, last.time, series, decades)
-    const shown = pointer === undefined ? last : nearest(scale.timeAt(pointer))
-    const x = scale.x(shown.time)
-    image.replaceChildren(
-      ...drawAxes(scale, series),
-      ...drawMinutes(scale, last.time),
-      ...series.flatMap((of, i) => drawCurve(scale, of, i)),
-      ...(pointer === undefined
-        ? []
-        : [svg("line", { class: "cursor", x1: x, x2: x, y1: MARGIN.top, y2: scale.bottom })])
-    )
+    if (last === undefined || image.clientWidth === 0) return
+    shown = withGaps()
+    picture.setData(dataOf(plot, shown))
     const now = series.map(({ format, key, name }) => `${name} ${format(last[key])}`)
     image.setAttribute("aria-label", `${title}, last five minutes; now ${now.join(", ")}`)
-    series.forEach(({ format, key }, i) => setText(values[i], format(shown[key])))
-    setText(when, pointer === undefined ? "" : `${ago(shown, last)} ago`)
+    tell()
     if (details.open) tabulate(last)
+  }
+
+  /** Says in the legend what was where the pointer is, or what is now. */
+  const tell = () => {
+    const last = points.at(-1)
+    const pointed = shown[picture.cursor.idx ?? -1]
+    const point = pointed ?? last
+    if (last === undefined || point === undefined) return
+    series.forEach(({ format, key }, i) => setText(values[i], format(point[key])))
+    setText(when, pointed === undefined ? "" : `${ago(pointed, last)} ago`)
   }
 
   /** @param {Point} last */
   const tabulate = (last) => {
-    const shown = points.toReversed().filter((_, i) => i % TABULATED === 0)
+    const some = points.toReversed().filter((_, i) => i % TABULATED === 0)
     rows.replaceChildren(
-      ...shown.map((point) => {
+      ...some.map((point) => {
         const cells = [ago(point, last), ...series.map(({ format, key }) => format(point[key]))]
         return element("tr", {}, ...cells.map((text) => element("td", {}, text)))
       })
     )
   }
 
-  image.addEventListener("pointermove", ({ offsetX }) => {
-    pointer = offsetX
-    draw()
-  })
-  image.addEventListener("pointerleave", () => {
-    pointer = undefined
-    draw()
-  })
+  picture.hooks.setCursor = [tell]
   details.addEventListener("toggle", draw)
-  new ResizeObserver(draw).observe(image)
+  new ResizeObserver(() => {
+    picture.setSize(size())
+    draw()
+  }).observe(image)
   return draw
 }
 
@@ -110,22 +208,28 @@ const ago = (point, last) => duration((last.time - point.time) / 1000)
 const perSecond = (n) => (n === null ? NOTHING : `${count(n)}/s`)
 
 const plots = [
-  makePlot("Lines and deliveries", [
-    { key: "lines", name: "lines in", format: perSecond, least: 2 },
-    { key: "deliveries", name: "deliveries", format: perSecond, least: 2 }
-  ]),
-  makePlot(
-    "Latency of relaying",
-    [
+  makePlot({
+    title: "Lines and deliveries",
+    series: [
+      { key: "lines", name: "lines in", format: perSecond },
+      { key: "deliveries", name: "deliveries", format: perSecond }
+    ]
+  }),
+  makePlot({
+    title: "Latency of relaying",
+    series: [
       { key: "p50", name: "p50", format: millis },
       { key: "p99", name: "p99", format: millis }
     ],
-    [0.1, 1, 10, 100, LAST_BOUND_MILLIS]
-  ),
-  makePlot("Clients and backlog", [
-    { key: "clients", name: "clients", format: count, least: 2 },
-    { key: "backlog", name: "backlog", format: bytes, least: 1024, base: 1024 }
-  ])
+    decades: [0.1, 1, 10, 100, LAST_BOUND_MILLIS]
+  }),
+  makePlot({
+    title: "Clients and backlog",
+    series: [
+      { key: "clients", name: "clients", format: count },
+      { key: "backlog", name: "backlog", format: bytes, increments: POWERS_OF_TWO, least: 1024 }
+    ]
+  })
 ]
 
 const showPlots = () => plots.forEach((draw) => draw())
