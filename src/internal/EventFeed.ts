@@ -4,13 +4,13 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-/** Events that a consumer may fall behind by; then it loses the oldest. */
+/** The most events that wait for one consumer. Above it, the oldest are dropped. */
 export const FEED_CAPACITY = 1024
 
-/** Characters in those events, likewise. */
+/** The most characters in these events. */
 export const FEED_CHARACTERS = 8 * 1024 * 1024
 
-/** An event, and how many this consumer has lost just before it because it fell behind. */
+/** An event, and the number of events just before it that this consumer missed. */
 export type Observed<A> = A & { readonly missed: number }
 
 const observed = <A>(event: A, missed: number): Observed<A> => ({ ...event, missed })
@@ -21,7 +21,7 @@ interface Numbered<A> {
   readonly characters: number
 }
 
-/** What waits for one consumer. */
+/** The events that wait for one consumer. */
 interface Backlog<A> {
   readonly queue: Queue.Queue<Numbered<A>, Cause.Done>
   /** In the queue. */
@@ -29,8 +29,8 @@ interface Backlog<A> {
 }
 
 /**
- * Brings events from plain code to any number of streams. Each has a bounded queue of its own, so that a slow consumer loses
- * its own oldest events and delays nobody. Without consumers it costs nothing.
+ * Publishes events from plain code to any number of streams. Each has its own bounded queue, so that a slow consumer loses its oldest
+ * events and delays no other.
  */
 export class EventFeed<A extends object> {
   readonly #backlogs = new Set<Backlog<A>>()
@@ -45,17 +45,17 @@ export class EventFeed<A extends object> {
       (feed) => Effect.sync(() => feed.#end())
     )
 
-  /** Whether anybody would see what is published: else it need not be made. */
+  /** Whether there are consumers; without them no event need be created. */
   get isWatched(): boolean {
     return this.#backlogs.size > 0
   }
 
-  /** How many events consumers have lost, in all. */
+  /** Events that consumers have missed, in total. */
   get missed(): number {
     return this.#missed
   }
 
-  /** @param characters how long the texts are that the event keeps in memory */
+  /** @param characters the length of the texts in the event */
   publish(event: A, characters = 0): void {
     const numbered = { number: this.#published++, event, characters }
     for (const backlog of this.#backlogs) {
@@ -72,9 +72,9 @@ export class EventFeed<A extends object> {
   }
 
   /**
-   * What is published from the moment at which the stream is run.
+   * The events published from the time at which the stream is run.
    *
-   * @param first what every stream begins with, taken at that moment
+   * @param first events at the beginning of the stream, read at that time
    */
   stream(first: () => ReadonlyArray<A> = () => []): Stream.Stream<Observed<A>> {
     return Stream.unwrap(
