@@ -17,22 +17,22 @@ import { WebSocketConnection } from "./WebSocketConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 
-/** Where clients that speak WebSocket come from. */
+/** A listener for WebSocket clients. */
 export interface Service {
   /**
-   * As `Listener.listen`.
+   * Listens like `Listener.listen`.
    *
-   * @returns the URL for clients, with the real port where the configuration says 0
+   * @returns the URL for clients, with the bound port if the configured one is 0
    */
   readonly listen: (gate: ConnectionGate) => Effect.Effect<string, ListenError, Scope.Scope>
 }
 
-/** A transport beside the `Listener`; `undefined`, the default, for none. */
+/** A transport beside the `Listener`; `undefined` by default: none. */
 export const WebSocketListener = Context.Reference<Service | undefined>("summoner-server/WebSocketListener", {
   defaultValue: () => undefined
 })
 
-/** Listens as the group `websocket` of the configuration says, if it says so; with TLS where it is configured. */
+/** Listens as the `websocket` group of the configuration says, with TLS where it is configured; without a port, not at all. */
 export const layer: Layer.Layer<never, TlsError, ServerConfig> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
@@ -56,7 +56,7 @@ const listenOn = Effect.fnUntraced(function* (
 
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse, wait }) =>
     wait(socket, client.ip, requests.read(socket), (begun) => {
-      // Gone while it was its turn.
+      // The client left while the request was read.
       if (socket.destroyed) return
       const rejection = Handshake.rejection(begun, websocket)
       if (rejection !== undefined) {
@@ -66,7 +66,7 @@ const listenOn = Effect.fnUntraced(function* (
       const acceptance = Handshake.acceptance(begun.request!)
       const refusal = enter(client)
       if (refusal !== undefined) {
-        // Browsers do not show a page the answer to a handshake that fails: so this one does not.
+        // Pages cannot see the response to a failed handshake, so the notice follows an accepted one.
         const notice = Frames.ofLines(Buffer.from(refusal.notice))
         const farewell = [Buffer.from(acceptance), notice, Frames.close(Frames.TRY_AGAIN_LATER)]
         return refuse(socket, client.ip, refusal.incident, Buffer.concat(farewell))
