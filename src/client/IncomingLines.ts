@@ -21,15 +21,14 @@ export const text = ({ bytes, isCut }: Line): string =>
  * an unfinished line never exceeds the limit.
  */
 export class IncomingLines {
-  readonly #maxBytes: number
-  #unfinished = Buffer.alloc(0)
+  readonly #unfinished: Buffer
   #length = 0
   /** Discards the rest of a line that was already returned cut. */
   #skipping = false
 
   /** @param maxBytes the longest line returned whole */
   constructor(maxBytes = MAX_LINE_BYTES) {
-    this.#maxBytes = maxBytes
+    this.#unfinished = Buffer.allocUnsafe(maxBytes)
   }
 
   /** Adds a chunk and returns the lines that it completes, which share its memory. */
@@ -54,35 +53,18 @@ export class IncomingLines {
   }
 
   #add(part: Buffer, isFinished: boolean, lines: Array<Line>): void {
-    const capacity = this.#maxBytes - this.#length
-    if (part.length > capacity) {
-      this.#keep(part.subarray(0, capacity))
-      lines.push(this.#take(true))
-      this.#skipping = true
-    } else if (!isFinished) {
-      this.#keep(part)
-    } else if (this.#length === 0) {
+    if (isFinished && this.#length === 0 && part.length <= this.#unfinished.length) {
       lines.push({ bytes: part, isCut: false })
-    } else {
-      this.#keep(part)
-      lines.push(this.#take(false))
+      return
     }
-  }
-
-  #keep(part: Buffer): void {
-    const length = this.#length + part.length
-    if (length > this.#unfinished.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(length, this.#unfinished.length * 2)))
-      this.#unfinished.copy(grown, 0, 0, this.#length)
-      this.#unfinished = grown
-    }
-    part.copy(this.#unfinished, this.#length)
-    this.#length = length
+    const copied = part.copy(this.#unfinished, this.#length)
+    this.#length += copied
+    this.#skipping = copied < part.length
+    if (isFinished || this.#skipping) lines.push(this.#take(this.#skipping))
   }
 
   #take(isCut: boolean): Line {
-    const bytes = this.#unfinished.subarray(0, this.#length)
-    this.#unfinished = Buffer.alloc(0)
+    const bytes = Buffer.from(this.#unfinished.subarray(0, this.#length))
     this.#length = 0
     return { bytes, isCut }
   }

@@ -98,7 +98,6 @@ export const make = Effect.gen(function* () {
   const all = Object.values(channels)
   const batches = new WeakMap<HttpBody, Batch>()
   const lost = { logRecords: 0, spans: 0 }
-  let inFlight = 0
   const idle = Latch.makeUnsafe(true)
   let isClosing = false
   /** The losses before the outage that was logged; `undefined` without one. */
@@ -205,14 +204,13 @@ export const make = Effect.gen(function* () {
         return Effect.sync(() => drop(batch))
       }
       channel.inFlight++
-      inFlight++
       idle.closeUnsafe()
       const delivered = Effect.onInterrupt(deliver(request, batch, url), () => Effect.sync(() => drop(batch)))
       return Effect.ensuring(
         Effect.raceFirst(delivered, channel.closed.await),
         Effect.sync(() => {
           channel.inFlight--
-          if (--inFlight === 0) idle.openUnsafe()
+          if (all.every(({ inFlight }) => inFlight === 0)) idle.openUnsafe()
         })
       )
     })

@@ -53,18 +53,12 @@ export class Telemetry extends Context.Service<
    * program.
    */
   static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig> = Layer.unwrap(
-    Effect.map(
-      Effect.serviceOption(Telemetry),
-      Option.match({
-        onNone: () =>
-          Layer.unwrap(
-            Effect.map(Metric.MetricRegistry, (registry) =>
-              Layer.provide(layerConfig("MyServer"), Layer.succeed(Metric.MetricRegistry, registry))
-            )
-          ),
-        onSome: (telemetry): Layer.Layer<Telemetry, never, ServerConfig> => Layer.succeed(Telemetry, telemetry)
-      })
-    )
+    Effect.gen(function* (): Effect.fn.Return<Layer.Layer<Telemetry, never, ServerConfig>> {
+      const telemetry = yield* Effect.serviceOption(Telemetry)
+      if (Option.isSome(telemetry)) return Layer.succeed(Telemetry, telemetry.value)
+      const registry = yield* Metric.MetricRegistry
+      return Layer.provide(layerConfig("MyServer"), Layer.succeed(Metric.MetricRegistry, registry))
+    })
   )
 }
 
