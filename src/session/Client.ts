@@ -8,7 +8,7 @@ import type { Connection } from "../room/Connection.ts"
 import { type DisconnectReason, IDLE } from "../room/DisconnectReason.ts"
 import type { Member } from "../room/Room.ts"
 import type { ConnectionSpan } from "./ConnectionSpan.ts"
-import { IncidentLog, type Totals } from "./Incidents.ts"
+import { IncidentLog, NOTICES_DROPPED, type Totals } from "./Incidents.ts"
 import type { Gate } from "./MessageFilter.ts"
 import { RejectedLines } from "./RejectedLines.ts"
 
@@ -106,7 +106,7 @@ export class Client implements Watched {
    */
   notify(notice: string, times = 1): number {
     const untold = this.member.outbox.notify(notice, times)
-    if (untold > 0) this.incidents.count("notices dropped", untold)
+    if (untold > 0) this.incidents.count(NOTICES_DROPPED, untold)
     return untold
   }
 

@@ -19,10 +19,10 @@ import * as DisconnectReason from "../room/DisconnectReason.ts"
 import { Client, type Hold } from "./Client.ts"
 import { ClientRegistry, toText } from "./ClientRegistry.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
-import type { Incident } from "./Incidents.ts"
+import * as Incidents from "./Incidents.ts"
 import * as Linger from "./Linger.ts"
 import { MessageFilter, type Gate, type Open } from "./MessageFilter.ts"
-import type { LineRejection } from "./RejectedLines.ts"
+import { INCIDENTS, type LineRejection } from "./RejectedLines.ts"
 
 /** Why lines are not relayed for now; `drained`: because there are none; `rejecting`: because so many of them were rejected. */
 type Stop = "drained" | "rejecting" | "disconnect" | Hold
@@ -90,10 +90,10 @@ const make = Effect.gen(function* () {
       })
       client.member = broadcaster.joinUnsafe(connection, {
         onOverflow: () => client.disconnect(DisconnectReason.TOO_SLOW),
-        onDropped: (messages) => noteNow(client, "messages dropped", messages),
+        onDropped: (messages) => noteNow(client, Incidents.MESSAGES_DROPPED, messages),
         onStalled: () => {
           registry.changeUnsafe(client, { isStalled: true })
-          noteNow(client, "slow", 1)
+          noteNow(client, Incidents.SLOW, 1)
         },
         onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
       })
@@ -185,7 +185,7 @@ const make = Effect.gen(function* () {
   /** Tells the client, and the log, what became of lines that were not relayed. */
   const flushRejected = (client: Client): Effect.Effect<void> => {
     client.rejectedLines.flush((rejection, lines) => {
-      client.incidents.count(rejection, lines)
+      client.incidents.count(INCIDENTS[rejection], lines)
       client.notify(rejectionNotices[rejection], lines)
     })
     return report(client, monotonicMillis(clock))
@@ -197,13 +197,13 @@ const make = Effect.gen(function* () {
     return lines.length === 0 ? Effect.void : Effect.logWarning(`${connection.address} ${lines.join(", ")}`)
   }
 
-  const note = (client: Client, incident: Incident, times: number): Effect.Effect<void> => {
+  const note = (client: Client, incident: Incidents.Incident, times: number): Effect.Effect<void> => {
     client.incidents.count(incident, times)
     return report(client, monotonicMillis(clock))
   }
 
   /** Notes what happens to a client while its own fiber waits, maybe for ever. */
-  const noteNow = (client: Client, incident: Incident, times: number) => {
+  const noteNow = (client: Client, incident: Incidents.Incident, times: number) => {
     const report = note(client, incident, times)
     if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
   }
@@ -234,9 +234,9 @@ const make = Effect.gen(function* () {
       case "pass":
         return Effect.void
       case "throttle":
-        return Effect.andThen(note(client, "throttled", 1), hold(client, verdict, backpressure.throttle))
+        return Effect.andThen(note(client, Incidents.THROTTLED, 1), hold(client, verdict, backpressure.throttle))
       case "flow_control":
-        return Effect.andThen(note(client, "paused", 1), hold(client, verdict, backpressure.flowControl))
+        return Effect.andThen(note(client, Incidents.PAUSED, 1), hold(client, verdict, backpressure.flowControl))
     }
   }
 
