@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RelayServer } from "../../src/RelayServer.ts"
+import { IncidentLog } from "../../src/session/IncidentLog.ts"
 import * as Incidents from "../../src/session/Incidents.ts"
 
 describe("Incidents", () => {
   it("has nothing to tell without incidents", () => {
-    assert.deepStrictEqual(new Incidents.IncidentLog().report(0), [])
-    assert.deepStrictEqual(new Incidents.IncidentLog().report(Infinity), [])
+    assert.deepStrictEqual(new IncidentLog().report(0), [])
+    assert.deepStrictEqual(new IncidentLog().report(Infinity), [])
   })
 
   it("tells the first of a kind at once", () => {
-    const incidents = new Incidents.IncidentLog()
+    const incidents = new IncidentLog()
     incidents.count(Incidents.OVERSIZED)
     assert.deepStrictEqual(incidents.report(0), ["oversized"])
     incidents.count(Incidents.RATE_LIMITED, 3)
@@ -21,7 +22,7 @@ describe("Incidents", () => {
   })
 
   it("sums up what follows, at most every ten seconds for each kind", () => {
-    const incidents = new Incidents.IncidentLog()
+    const incidents = new IncidentLog()
     incidents.count(Incidents.OVERSIZED)
     assert.deepStrictEqual(incidents.report(1000), ["oversized"])
     incidents.count(Incidents.OVERSIZED, 5)
@@ -35,7 +36,7 @@ describe("Incidents", () => {
   })
 
   it("tells the rest when the client goes, and every incident exactly once", () => {
-    const incidents = new Incidents.IncidentLog()
+    const incidents = new IncidentLog()
     let told = 0
     const collect = (lines: ReadonlyArray<string>) => {
       for (const line of lines) told += Number(/ (\d+) times$/.exec(line)?.[1] ?? 1)

@@ -27,9 +27,3 @@ export type Totals = {
     [text: string]: number;
 };
 export declare const noTotals: () => Totals;
-export declare class IncidentLog {
-    #private;
-    constructor(totals?: Totals);
-    count(incident: Incident, times?: number): void;
-    report(nowMillis: number, onReported?: (incident: Incident, times: number) => void): ReadonlyArray<string>;
-}
