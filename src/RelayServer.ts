@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { AdminServer } from "./admin/AdminServer.ts"
+import { AdminServer, layerReserved } from "./admin/AdminServer.ts"
 import * as Cluster from "./bus/Cluster.ts"
 import { type Options, profileOf, ServerConfig } from "./config/ServerConfig.ts"
 import { Backpressure } from "./limits/Backpressure.ts"
@@ -41,7 +41,7 @@ export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } 
 export type { Entry } from "./limits/Quarantine.ts"
 export type { Observed } from "./internal/EventFeed.ts"
 export type { Distribution } from "./internal/Histogram.ts"
-export type { Incident, Totals } from "./session/Incidents.ts"
+export type { Affected, Incident, Totals } from "./session/Incidents.ts"
 export { Lifecycle } from "./session/Lifecycle.ts"
 export { type BoundAddress, ListenError } from "./session/Listener.ts"
 export type { Operations, ServerState } from "./session/Operations.ts"
@@ -172,8 +172,7 @@ export class RelayServer extends Context.Service<
     profile,
     ClientLimits.layer,
     Broadcaster.layer,
-    TcpListener.layer,
-    WebSocketListener.layer,
+    Layer.provide(Layer.merge(TcpListener.layer, WebSocketListener.layer), layerReserved),
     AdminServer.layer,
     TlsIdentity.layer,
     Lifecycle.layer,

@@ -6,7 +6,7 @@ import type { Arriving } from "../limits/ConnectionCounts.ts"
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "../room/Connection.ts"
-import type * as Incidents from "./Incidents.ts"
+import * as Incidents from "./Incidents.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { ServerStatus } from "./ServerStatus.ts"
 import { Session } from "./Session.ts"
@@ -18,10 +18,10 @@ export interface Refusal {
 }
 
 /** There is no place left. */
-export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FULL }
+export const FULL: Refusal = { incident: Incidents.SERVER_FULL, notice: Notice.SERVER_FULL }
 
 /** The server takes nobody new. */
-const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
+const DRAINING: Refusal = { incident: Incidents.DRAINING, notice: Notice.SHUTTING_DOWN }
 
 /** Who may come in: what every listener asks before anything is allocated for a session. */
 export interface ConnectionGate {
@@ -58,7 +58,7 @@ export const layer = Layer.effect(
     const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
       if (status.state === "draining") return DRAINING
       const remaining = quarantine.remainingMillisUnsafe(client)
-      if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
+      if (remaining > 0) return { incident: Incidents.QUARANTINED, notice: Notice.quarantined(remaining) }
       return limits.enterUnsafe(client) ? undefined : FULL
     }
 
