@@ -700,7 +700,7 @@ describe("invalid JSON in a configuration", () => {
       "a missing comma",
       '{\r\n  "port": 8888\r\n  "host": "::1"\r\n}',
       position(3, 3),
-      'expected "," or "}", found "\\""'
+      'expected "," or "}", found a string'
     ],
     ["a missing colon", '{"port" 8888}', position(1, 9), 'expected ":", found (hidden)'],
     [
@@ -713,9 +713,14 @@ describe("invalid JSON in a configuration", () => {
       "single quotes",
       "{'port': 8888}",
       position(1, 2),
-      `expected a key in double quotes or "}", found "'"; JSON strings are in double quotes`
+      `expected a key in double quotes or "}", found "'port'"; JSON strings are in double quotes`
     ],
-    ["a comment", '{\n  "port": 1 // mine\n}', position(2, 13), 'expected "," or "}", found "/"; JSON has no comments'],
+    [
+      "a comment",
+      '{\n  "port": 1 // mine\n}',
+      position(2, 13),
+      'expected "," or "}", found a comment; JSON has no comments'
+    ],
     [
       "a string without quotes",
       '{"host": localhost}',
@@ -728,6 +733,12 @@ describe("invalid JSON in a configuration", () => {
       '{"log_file_path": "C:\\logs"}',
       position(1, 22),
       'expected a valid escape such as \\n, \\" or \\\\, found "\\\\"'
+    ],
+    [
+      "more levels than any configuration has",
+      `${"[".repeat(1000)}x`,
+      position(1, 101),
+      "expected at most 100 objects and lists in each other, found another one"
     ],
     ["something after the end", "{}\n{}", position(2, 1), 'expected the end of the file, found "{"']
   ]

@@ -25,7 +25,7 @@ const checkError = (error: unknown) => {
 
 const checkPosition = (text: string, { issues }: ConfigError) => {
   const [, line, column] = /^line (\d+), column (\d+)$/.exec(issues[0]!.path) ?? assert.fail(issues[0]!.path)
-  const lines = text.split("\n")
+  const lines = text.split(/\r\n|[\r\n]/)
   assert.ok(Number(line) >= 1 && Number(line) <= lines.length)
   assert.ok(Number(column) >= 1 && Number(column) <= lines[Number(line) - 1]!.length + 1)
 }
