@@ -7,7 +7,6 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { only, valueAt } from "../../src/config/ConfigPath.ts"
-import { isLive } from "../../src/config/ConfigReload.ts"
 import {
   ConfigError,
   decode,
@@ -17,6 +16,7 @@ import {
   load,
   profileOf,
   ServerConfig,
+  settableKeys,
   Values
 } from "../../src/config/ServerConfig.ts"
 import { configuration } from "../support/Configurations.ts"
@@ -920,9 +920,7 @@ describe("docs/configuration.md", () => {
         .split("\n")
         .filter((line) => line.startsWith("| `"))
         .map(cells)
-      const expected = keys()
-        .filter(({ isGroup, path }) => !isGroup && path !== "$schema")
-        .map(({ path }) => [`\`${path}\``, isLive(path) ? "yes" : "no"])
+      const expected = settableKeys().map(({ isReloadable, path }) => [`\`${path}\``, isReloadable ? "yes" : "no"])
       assert.deepStrictEqual(
         rows.map((row) => row.slice(1, 3)),
         expected

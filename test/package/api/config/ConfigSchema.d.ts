@@ -1,4 +1,6 @@
 import * as Schema from "effect/Schema";
+export declare const levels: readonly ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+export type Level = (typeof levels)[number];
 export interface Values extends Schema.Schema.Type<typeof Values> {
 }
 export declare const Values: Schema.Struct<{
