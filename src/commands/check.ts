@@ -31,7 +31,7 @@ const notesOn = ({ origins, values }: ConfigSources.Effective) =>
   })
 
 const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
-  JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
+  key.conceals(value) || JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
 
 const OTHERS_MAY_READ = 0o004
 

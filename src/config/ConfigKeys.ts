@@ -38,6 +38,8 @@ const isText = (ast: SchemaAST.AST): boolean =>
   SchemaAST.isUnion(ast)
     ? ast.types.every((type) => SchemaAST.isNull(type) || isText(type))
     : SchemaAST.isString(ast) ||
+      // `Redacted`, of a text.
+      (SchemaAST.isDeclaration(ast) && ast.typeParameters.some(isText)) ||
       SchemaAST.isTemplateLiteral(ast) ||
       (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
 
@@ -80,15 +82,21 @@ export const shown = ({ conceals }: Pick<Key, "conceals">, value: unknown): unkn
   return typeof value === "string" ? withoutCredentials(value) : value
 }
 
-/** A configuration as it may be shown to anybody. */
-export const withoutSecrets = (values: Values): Values => {
+/** A configuration with another value for each key. */
+const mapKeys = (values: Values, change: (key: Key, value: unknown) => unknown): Values => {
   const known = new Map(keys().map((key) => [key.path, key]))
-  const visible = (group: object, prefix: string): object =>
+  const mapGroup = (group: object, prefix: string): object =>
     Object.fromEntries(
       Object.entries(group).map(([name, value]) => {
         const key = known.get(prefix + name)!
-        return [name, key.isGroup ? visible(value, `${prefix}${name}.`) : shown(key, value)]
+        return [name, key.isGroup ? mapGroup(value, `${prefix}${name}.`) : change(key, value)]
       })
     )
-  return visible(values, "") as Values
+  return mapGroup(values, "") as Values
 }
+
+/** A configuration as it may be shown to anybody. */
+export const withoutSecrets = (values: Values): Values => mapKeys(values, shown)
+
+/** A configuration whose groups are its own. */
+export const copy = (values: Values): Values => mapKeys(values, (_, value) => value)

@@ -1,7 +1,8 @@
 import * as Context from "effect/Context"
+import * as Equal from "effect/Equal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Key, settableKeys, shown } from "./ConfigKeys.ts"
+import { copy, type Key, settableKeys, shown } from "./ConfigKeys.ts"
 import { setAt, valueAt } from "./ConfigPath.ts"
 import { type Level, levels, type Values } from "./ConfigSchema.ts"
 import * as ReloadHooks from "./ReloadHooks.ts"
@@ -42,11 +43,11 @@ export class ConfigReload extends Context.Service<
     Layer.effectContext(
       Effect.gen(function* () {
         const setLogLevel = yield* SetLogLevel
-        const values = structuredClone(initial)
+        const values = copy(initial)
         const reloads = ReloadHooks.make()
         const apply = Effect.fnUntraced(function* (next: Values) {
           const before = values.logger.log_level
-          const changed = settableKeys().filter(({ path }) => !isSame(valueAt(values, path), valueAt(next, path)))
+          const changed = settableKeys().filter(({ path }) => !Equal.equals(valueAt(values, path), valueAt(next, path)))
           const describeChange = (key: Key): Change => ({
             path: key.path,
             from: shown(key, valueAt(values, key.path)),
@@ -76,5 +77,3 @@ export class ConfigReload extends Context.Service<
 }
 
 const describe = ({ from, path, to }: Change): string => `${path}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`
-
-const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -20,6 +20,7 @@ import {
   orNull,
   path,
   port,
+  secret,
   text,
   whole
 } from "./fields.ts"
@@ -260,9 +261,11 @@ const Admin = Schema.Struct({
     "TCP port of health, metrics and dashboard. `null` turns them off; 0 takes a free one, which the log names."
   ),
   token: live(
-    orNull(matching("a text of visible ASCII characters without spaces", "^[!-~]+$", "^[!-~]{1,40}$")).annotate({
-      secret: true
-    }),
+    orNull(secret(matching("a text of visible ASCII characters without spaces", "^[!-~]+$", "^[!-~]{1,40}$"))).annotate(
+      {
+        secret: true
+      }
+    ),
     null,
     "Bearer token for actions, and for everything but health where `host` is not a loopback address. `null`: no actions."
   )

@@ -75,6 +75,10 @@ export const port = whole(0, 65_535)
 export const orNull = <T, E>(schema: Schema.Codec<T, E>) =>
   Schema.NullOr(schema).annotate({ expected: `null or ${notesOf(schema.ast).expected}` })
 
+/** A value that is held as `Redacted`, so that printing the configuration does not show it. */
+export const secret = (schema: Schema.Codec<string>) =>
+  Schema.RedactedFromValue(schema).annotate({ expected: notesOf(schema.ast).expected })
+
 const key =
   (isReloadable: boolean) =>
   <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string, ...noEffectIf: ReadonlyArray<Condition>) =>

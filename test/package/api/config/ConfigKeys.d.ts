@@ -16,3 +16,4 @@ export declare const keys: () => ReadonlyArray<Key>;
 export declare const settableKeys: () => ReadonlyArray<Key>;
 export declare const shown: ({ conceals }: Pick<Key, "conceals">, value: unknown) => unknown;
 export declare const withoutSecrets: (values: Values) => Values;
+export declare const copy: (values: Values) => Values;

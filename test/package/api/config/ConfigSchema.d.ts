@@ -271,7 +271,7 @@ export declare const Values: Schema.Struct<{
     readonly admin: Schema.decodeTo<Schema.toType<Schema.Codec<{
         readonly host: string;
         readonly port: number | null;
-        readonly token: string | null;
+        readonly token: import("effect/Redacted").Redacted<string> | null;
     }, {
         readonly host?: string;
         readonly port?: number | null;
@@ -279,7 +279,7 @@ export declare const Values: Schema.Struct<{
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
         readonly host: string;
         readonly port: number | null;
-        readonly token: string | null;
+        readonly token: import("effect/Redacted").Redacted<string> | null;
     }, {
         readonly host?: string;
         readonly port?: number | null;
