@@ -1,5 +1,6 @@
 import type { ConnectionOptions, NatsConnection, PermissionViolationError } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { hostname } from "node:os"
 import { formatProblem } from "../config/ConfigError.ts"
 import * as NatsUrl from "../config/NatsUrl.ts"
@@ -75,8 +76,8 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
     ...(account === undefined
       ? {}
       : account.password === undefined
-        ? { token: account.user! }
-        : { user: account.user!, pass: account.password }),
+        ? { token: Redacted.value(account.user!) }
+        : { user: Redacted.value(account.user!), pass: Redacted.value(account.password) }),
     ...(urls.some(({ isTls }) => isTls) || Object.values(tls).some((path) => path !== null)
       ? {
           tls: {

@@ -1,7 +1,7 @@
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as ConfigSources from "../config/ConfigSources.ts"
-import { levels } from "../logging/LogFormat.ts"
+import { levels } from "../config/ServerConfig.ts"
 
 /** The flags of every command that needs the configuration. */
 export const configFlags = {

@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
+import { distance } from "fastest-levenshtein"
 import * as ConfigPath from "./ConfigPath.ts"
 import { HIDDEN, showShort } from "./redact.ts"
 
@@ -107,31 +108,13 @@ const findings = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = [
   }
 }
 
-/** Edits that make one word of the other; exchanging two neighbours is one edit (optimal string alignment). */
-const editDistance = (a: string, b: string): number => {
-  let before: Array<number> = []
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      const swapped =
-        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY
-      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, replaced, swapped))
-    }
-    before = above
-    above = row
-  }
-  return above[b.length]!
-}
-
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "")
 
 /** 0 for a name in another case or style (`logLevel`), at most 1.5 for a part of it (`rate_limit`), else the edits. */
 const nameDistance = (given: string, known: string): number => {
   const a = bare(given)
   const b = bare(known)
-  const edits = editDistance(a, b)
+  const edits = distance(a, b)
   return a.length >= 4 && b.includes(a) ? Math.min(edits, 1.5) : edits
 }
 
@@ -145,11 +128,11 @@ export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<K
   let best: string | undefined
   let shortest = Math.max(2.5, bare(name).length * 0.4)
   for (const candidate of known) {
-    const distance =
+    const away =
       nameDistance(name, ConfigPath.nameOf(candidate.path)) + (ConfigPath.groupOf(candidate.path) === group ? 0 : 0.5)
-    if (distance < shortest) {
+    if (away < shortest) {
       best = candidate.path
-      shortest = distance
+      shortest = away
     }
   }
   return best

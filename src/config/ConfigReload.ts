@@ -1,28 +1,17 @@
 import * as Context from "effect/Context"
+import * as Equal from "effect/Equal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { levels } from "../logging/LogFormat.ts"
-import { RelayLogger } from "../logging/RelayLogger.ts"
-import { keys, shown } from "./ConfigKeys.ts"
-import * as ConfigPath from "./ConfigPath.ts"
-import type { Values } from "./ConfigSchema.ts"
+import { copy, type Key, settableKeys, shown } from "./ConfigKeys.ts"
+import { setAt, valueAt } from "./ConfigPath.ts"
+import { type Level, levels, type Values } from "./ConfigSchema.ts"
 import * as ReloadHooks from "./ReloadHooks.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
-/** What a running server takes over: levels, limits, thresholds, policies and times. Everything else needs a restart. */
-const LIVE = [
-  /^logger\.log_level$/,
-  /^hyper_parameters\.(rate_limit_msgs_per_minute|client_timeout_secs|timeout_check_interval_secs)$/,
-  /^hyper_parameters\.(quarantine_cooldown_secs|quarantine_cleanup_interval_secs)$/,
-  /^hyper_parameters\.(throttle_delay_ms|flow_control_delay_ms|accept_error_backoff_ms|shutdown_grace_ms)$/,
-  /^hyper_parameters\.(max_clients|max_clients_per_ip|allow|deny|trusted_proxies)$/,
-  /^hyper_parameters\.(backpressure_policy|slow_consumer)\./,
-  /^websocket\.(origins|max_clients)$/,
-  /^admin\.token$/
-]
-
-/** Whether a running server takes over a new value of the key at this path. */
-export const isLive = (path: string): boolean => LIVE.some((pattern) => pattern.test(path))
+/** Sets the least severe level that is logged, as the layers of `RelayLogger` provide it. Without one there is nothing to set. */
+export const SetLogLevel = Context.Reference<(level: Level) => void>("summoner-server/SetLogLevel", {
+  defaultValue: () => () => {}
+})
 
 /** A key whose value is not the one the server runs with. */
 export interface Change {
@@ -50,33 +39,33 @@ export class ConfigReload extends Context.Service<
   }
 >()("summoner-server/ConfigReload") {
   /** The configuration to start with, as a `ServerConfig` that `ConfigReload` may change. */
-  static readonly layer = (initial: Values): Layer.Layer<ServerConfig | ConfigReload, never, RelayLogger> =>
+  static readonly layer = (initial: Values): Layer.Layer<ServerConfig | ConfigReload> =>
     Layer.effectContext(
       Effect.gen(function* () {
-        const logger = yield* RelayLogger
-        const values = structuredClone(initial)
+        const setLogLevel = yield* SetLogLevel
+        const values = copy(initial)
         const reloads = ReloadHooks.make()
         const apply = Effect.fnUntraced(function* (next: Values) {
           const before = values.logger.log_level
-          const changes = keys().flatMap((key): ReadonlyArray<Change> => {
-            const { isGroup, path } = key
-            const [from, to] = [ConfigPath.valueAt(values, path), ConfigPath.valueAt(next, path)]
-            if (isGroup || path === "$schema" || isSame(from, to)) return []
-            return [{ path, from: shown(key, from), to: shown(key, to) }]
+          const changed = settableKeys().filter(({ path }) => !Equal.equals(valueAt(values, path), valueAt(next, path)))
+          const describeChange = (key: Key): Change => ({
+            path: key.path,
+            from: shown(key, valueAt(values, key.path)),
+            to: shown(key, valueAt(next, key.path))
           })
-          const applied = changes.filter(({ path }) => isLive(path))
-          const restart = changes.filter(({ path }) => !isLive(path))
-          for (const { path } of applied) ConfigPath.setAt(values, path, ConfigPath.valueAt(next, path))
+          const applied = changed.filter(({ isReloadable }) => isReloadable).map(describeChange)
+          const restart = changed.filter(({ isReloadable }) => !isReloadable).map(describeChange)
+          for (const { path } of applied) setAt(values, path, valueAt(next, path))
           // What is logged about the change is logged by the more talkative of the two levels.
           const both = [before, values.logger.log_level].map((level) => levels.indexOf(level))
-          logger.setLevelUnsafe(levels[Math.min(...both)]!)
+          setLogLevel(levels[Math.min(...both)]!)
           for (const change of applied) yield* Effect.logInfo(`configuration: ${describe(change)}`)
           for (const change of restart) {
             yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
           }
-          if (changes.length === 0) yield* Effect.logInfo("configuration: no key has changed")
+          if (changed.length === 0) yield* Effect.logInfo("configuration: no key has changed")
           yield* reloads.reload
-          logger.setLevelUnsafe(values.logger.log_level)
+          setLogLevel(values.logger.log_level)
           return { applied, restart }
         })
         return Context.make(ServerConfig, values).pipe(
@@ -88,5 +77,3 @@ export class ConfigReload extends Context.Service<
 }
 
 const describe = ({ from, path, to }: Change): string => `${path}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`
-
-const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -42,9 +42,6 @@ export interface Effective extends ServerConfig.Loaded {
   readonly description: string
 }
 
-/** The keys that one can set: neither groups, nor what is for editors only. */
-const settableKeys = () => ServerConfig.keys().filter((key) => !key.isGroup && key.path !== "$schema")
-
 /** The environment variable that sets a key: `SUMMONER_LOGGER_LOG_LEVEL` for `logger.log_level`. */
 export const variableOf = (path: string): string => PREFIX + path.toUpperCase().replaceAll(".", "_")
 
@@ -70,14 +67,13 @@ const parseValue = (text: string): unknown => {
 
 /** The variable that was meant, found as the key that was meant is found in a file. */
 const unknownVariable = (name: string): ConfigErrors.Problem => {
-  const known = ServerConfig.keys().filter(({ path }) => path !== "$schema")
-  const group = known
+  const group = ServerConfig.keys()
     .filter(({ isGroup, path }) => isGroup && name.startsWith(`${variableOf(path)}_`))
     .reduce((longest, { path }) => (path.length > longest.length ? path : longest), "")
   const rest = name.slice(group === "" ? PREFIX.length : variableOf(group).length + 1).toLowerCase()
   const meant = ConfigErrors.nearest(
     [...group.split(".").filter((part) => part !== ""), rest],
-    known.filter(({ isGroup }) => !isGroup)
+    ServerConfig.settableKeys()
   )
   return {
     path: name,
@@ -114,7 +110,7 @@ const sourceOf = (
 })
 
 const environmentSource = (environment: Sources["environment"]): Source => {
-  const keys = new Map(settableKeys().map((key) => [variableOf(key.path), key]))
+  const keys = new Map(ServerConfig.settableKeys().map((key) => [variableOf(key.path), key]))
   const settings: Array<GivenFlag> = []
   const problems: Array<ConfigErrors.Problem> = []
   for (const [name, text = ""] of Object.entries(environment)) {
@@ -128,7 +124,7 @@ const environmentSource = (environment: Sources["environment"]): Source => {
 
 const originsOf = (values: ServerConfig.Values, file: unknown, names: ReadonlyMap<string, string>) =>
   new Map(
-    settableKeys().map(({ path }) => {
+    ServerConfig.settableKeys().map(({ path }) => {
       const inFile = ConfigPath.valueAt(file, path)
       // `null` for a key that cannot be null means the default.
       const isSet = inFile !== undefined && (inFile !== null || ConfigPath.valueAt(values, path) === null)

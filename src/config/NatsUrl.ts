@@ -1,4 +1,5 @@
 /** `nats://user:password@host:port`: where a server of NATS is, and who may use it. */
+import * as Redacted from "effect/Redacted"
 
 export const EXPECTED = 'a URL such as "nats://host:4222" or "tls://user:password@host"'
 
@@ -7,9 +8,9 @@ export interface NatsUrl {
   /** `host:port`, as the client library wants it. */
   readonly server: string
   readonly isTls: boolean
-  readonly user: string | undefined
+  readonly user: Redacted.Redacted | undefined
   /** A user without a password is a token. */
-  readonly password: string | undefined
+  readonly password: Redacted.Redacted | undefined
 }
 
 const DEFAULT_PORT = "4222"
@@ -45,14 +46,16 @@ const isDecodable = (text: string): boolean => {
 /** The user and password in a valid text, if there are. */
 export const accountOf = (text: string): string | undefined => /([^/]*)@/.exec(text)?.[1]
 
+const secretIn = (text: string) => (text === "" ? undefined : Redacted.make(decodeURIComponent(text)))
+
 /** @param text a valid one */
 export const parse = (text: string): NatsUrl => {
   const { hostname, password, port, protocol, username } = urlOf(text)!
   return {
     server: `${hostname}:${port === "" ? DEFAULT_PORT : port}`,
     isTls: protocol === "tls:",
-    user: username === "" ? undefined : decodeURIComponent(username),
-    password: password === "" ? undefined : decodeURIComponent(password)
+    user: secretIn(username),
+    password: secretIn(password)
   }
 }
 

@@ -9,15 +9,14 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import { isJsonObject } from "../internal/JsonObject.ts"
-import { levels } from "../logging/LogFormat.ts"
 import * as ConfigErrors from "./ConfigError.ts"
 import { keys } from "./ConfigKeys.ts"
-import { defaults, Values, type Written } from "./ConfigSchema.ts"
+import { defaults, levels, Values, type Written } from "./ConfigSchema.ts"
 import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts"
-export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts"
-export { defaults, profileOf, Values, type Written } from "./ConfigSchema.ts"
+export { type Key, keys, settableKeys, shown, withoutSecrets } from "./ConfigKeys.ts"
+export { defaults, type Level, levels, profileOf, Values, type Written } from "./ConfigSchema.ts"
 
 /** A configuration, and what its author should change although it works. */
 export interface Loaded {

@@ -3,24 +3,8 @@
  *
  * Pure code. Formats are compiled once, because every relayed message is a line.
  */
-
+import { defaults, type Level } from "../config/ConfigSchema.ts"
 import { escapeJson, escapeText } from "../internal/escape.ts"
-
-/** The levels of `server.json`, in Python's names, the least severe first. */
-export const levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
-
-/** One of `levels`. */
-export type Level = (typeof levels)[number]
-
-/** `console_log_format` when the configuration names none: green time, blue name. */
-export const defaultConsoleFormat =
-  "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s"
-
-/** `log_format` when the configuration names none. */
-export const defaultFileFormat = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-
-/** `date_format` when the configuration names none. */
-export const defaultDateFormat = "%Y-%m-%d %H:%M:%S.%3f"
 
 /**
  * The console format to use: as given, but the default one without its colours where nothing would show them.
@@ -29,7 +13,7 @@ export const defaultDateFormat = "%Y-%m-%d %H:%M:%S.%3f"
  * @param terminal whether standard output is a terminal
  */
 export const consoleFormat = (format: string, terminal: boolean): string =>
-  terminal || format !== defaultConsoleFormat ? format : defaultFileFormat
+  terminal || format !== defaults.logger.console_log_format ? format : defaults.logger.log_format
 
 /** Makes a line, given the time in milliseconds since 1970, the level and the message, which must be safe already. */
 export type LineFormat = (timeMillis: number, level: Level, message: string) => string

@@ -11,7 +11,8 @@ import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { SetLogLevel } from "../config/ConfigReload.ts"
+import { defaults, type Level, levels, ServerConfig, type Values } from "../config/ServerConfig.ts"
 import { escapeText } from "../internal/escape.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
@@ -21,26 +22,13 @@ import * as LogSink from "./LogSink.ts"
 
 export { LogFileError } from "./LogFile.ts"
 
-/** The `logger` group of `server.json` (docs/configuration.md), decoded, and the server's name. */
-export interface Options {
-  /** The server's name: a field of the formats, and the name of the file. */
+/** The `logger` group of `server.json` (docs/configuration.md), and the server's name. */
+export interface Options extends LoggerValues {
+  /** A field of the formats, and the name of the file. */
   readonly name: string
-  readonly log_level: LogFormat.Level
-  readonly enable_console_log: boolean
-  readonly console_log_format: string
-  readonly enable_file_log: boolean
-  /** The directory of the file. */
-  readonly log_file_path: string
-  /** Whether lines of the file are JSON. */
-  readonly enable_json_log: boolean
-  /** The format of the file's lines when they are not JSON. */
-  readonly log_format: string
-  readonly date_format: string
-  /** Bytes the file may have before it is rotated. */
-  readonly max_file_size: number
-  readonly backup_count: number
-  readonly log_keys: ReadonlyArray<string> | null
 }
+
+type LoggerValues = Values["logger"]
 
 /** The log of relayed messages. Plain code, because it is told of every line (docs/metrics.md). */
 export interface MessageLog {
@@ -63,7 +51,7 @@ export interface LogIntake {
    * @param timeMillis when it was logged there
    * @param text one that `LogMessage.eventText` has made
    */
-  readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void
+  readonly event: (timeMillis: number, level: Level, text: string) => void
   /** Takes a relayed message, with what `log_keys` leaves of it. */
   readonly relayed: (timeMillis: number, address: string, content: string) => void
 }
@@ -75,7 +63,7 @@ export const LogIntake = Context.Reference<LogIntake>("summoner-server/LogIntake
 
 /** A line on its way to the process that writes the log. */
 export type WireLine =
-  | readonly [timeMillis: number, level: LogFormat.Level, text: string]
+  | readonly [timeMillis: number, level: Level, text: string]
   | readonly [timeMillis: number, address: string, content: string, isRelayed: true]
 
 /** Without a layer of `RelayLogger`, relayed messages are not logged. */
@@ -94,11 +82,6 @@ export class RelayLogger extends Context.Service<
     readonly path: string | undefined
     /** How many lines were dropped so far because the console or the file did not keep up. */
     readonly droppedUnsafe: () => number
-    /**
-     * Changes the least severe level that is logged, for `Effect.log*` and for relayed messages. What is below INFO gets
-     * here only if the server was started with DEBUG: otherwise Effect has cut it already, where that is cheapest.
-     */
-    readonly setLevelUnsafe: (level: LogFormat.Level) => void
     /** Whether the present level lets through what `Effect.log*` logs at this one. */
     readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean
     /** Waits until everything logged is written, also what is logged meanwhile; bound it with a timeout. */
@@ -178,7 +161,7 @@ export class RelayLogger extends Context.Service<
         const formats = {
           name: options?.name ?? "MyServer",
           enable_json_log: options?.enable_json_log ?? false,
-          date_format: options?.date_format ?? LogFormat.defaultDateFormat
+          date_format: options?.date_format ?? defaults.logger.date_format
         }
         const output = {
           ...(options?.enable_json_log === true
@@ -206,7 +189,7 @@ export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogF
 interface Format {
   /** Whether a content is shown differently when it is a JSON object. */
   readonly json: boolean
-  readonly event: (timeMillis: number, level: LogFormat.Level, message: string) => string
+  readonly event: (timeMillis: number, level: Level, message: string) => string
   readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
 }
 
@@ -308,9 +291,9 @@ const makeContext = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Context.Context<RelayLogger>> {
   const clock = yield* Clock.Clock
   const keys = options.log_keys === null ? null : new Set(options.log_keys)
-  let minimum = LogFormat.levels.indexOf(options.log_level)
+  let minimum = levels.indexOf(options.log_level)
 
-  const isLoggedUnsafe = (level: LogLevel.LogLevel) => LogFormat.levels.indexOf(levelNames[level]) >= minimum
+  const isLoggedUnsafe = (level: LogLevel.LogLevel) => levels.indexOf(levelNames[level]) >= minimum
 
   const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     try {
@@ -336,7 +319,7 @@ const makeContext = Effect.fnUntraced(function* (
   const isMessageLogged = () => sinks.length > 0 && minimum <= INFO
   const intake: LogIntake = {
     event(timeMillis, level, text) {
-      if (LogFormat.levels.indexOf(level) < minimum) return
+      if (levels.indexOf(level) < minimum) return
       for (const { event, sink } of sinks) {
         if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
       }
@@ -365,14 +348,15 @@ const makeContext = Effect.fnUntraced(function* (
   return Context.make(RelayLogger, {
     path,
     droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
-    setLevelUnsafe: (level) => {
-      minimum = LogFormat.levels.indexOf(level)
-    },
     isLoggedUnsafe,
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
     Context.add(LogIntake, intake),
+    // What is below INFO gets here only if the server was started with DEBUG: otherwise Effect cuts it, where that is cheapest.
+    Context.add(SetLogLevel, (level) => {
+      minimum = levels.indexOf(level)
+    }),
     Context.add(References.CurrentLoggers, new Set([logger])),
     Context.add(
       References.MinimumLogLevel,
@@ -381,7 +365,7 @@ const makeContext = Effect.fnUntraced(function* (
   )
 })
 
-const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
+const levelNames: Record<LogLevel.LogLevel, Level> = {
   All: "DEBUG",
   Trace: "DEBUG",
   Debug: "DEBUG",
@@ -392,4 +376,4 @@ const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
   None: "CRITICAL"
 }
 
-const INFO = LogFormat.levels.indexOf("INFO")
+const INFO = levels.indexOf("INFO")
