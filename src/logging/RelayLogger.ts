@@ -144,21 +144,11 @@ export class RelayLogger extends Context.Service<
   ): Layer.Layer<RelayLogger> =>
     Layer.effectContext(
       Effect.suspend(() => {
-        const formats = {
-          name: options?.name ?? "MyServer",
-          enable_json_log: options?.enable_json_log ?? false,
-          date_format: options?.date_format ?? defaults.logger.date_format
-        }
-        const output = {
-          ...(options?.enable_json_log === true
-            ? jsonOutput(formats)
-            : textOutput(formats, options?.log_format ?? "%(levelname)s %(message)s")),
-          sink: arraySink(lines)
-        }
-        return makeContext(
-          { log_level: options?.log_level ?? "DEBUG", log_keys: options?.log_keys ?? null },
-          { path: undefined, sinks: [output] }
-        )
+        const configured = { name: "MyServer", ...defaults.logger, log_format: "%(levelname)s %(message)s", ...options }
+        return makeContext(configured, {
+          path: undefined,
+          sinks: [{ ...fileOutput(configured), sink: arraySink(lines) }]
+        })
       })
     )
 }
@@ -207,6 +197,9 @@ const jsonOutput = (options: Pick<Options, "name" | "date_format">): Format => {
   }
 }
 
+const fileOutput = (options: Options): Format =>
+  options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+
 const arraySink = (lines: Array<string>): LogSink.LogSink => ({
   admitUnsafe: () => true,
   pushUnsafe: (line) => {
@@ -245,7 +238,7 @@ const makeOutputs = Effect.fnUntraced(function* (
 
   const path = options.enable_file_log ? LogFile.pathOf(options.log_file_path, options.name) : undefined
   if (path !== undefined) {
-    const format = options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+    const format = fileOutput(options)
     const file = yield* LogFile.open({
       path,
       maxBytes: options.max_file_size,
