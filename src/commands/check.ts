@@ -23,7 +23,7 @@ const reasonOf = (condition: object): string =>
     .map(([path, value]) => `${path} is ${JSON.stringify(value)}`)
     .join(" and ") || "nothing in this server needs it"
 
-/** The keys that something set to no effect. */
+/** The keys that are set and have no effect. */
 const notesOn = ({ origins, values }: ConfigSources.Effective) =>
   ServerConfig.settableKeys().flatMap(({ noEffectIf, path }) => {
     const condition = noEffectIf.find((condition) => holds(condition, values))
@@ -35,10 +35,7 @@ const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
 
 const OTHERS_MAY_READ = 0o004
 
-/**
- * Secrets in a file that every user of the machine can read. Only said by `check`: where configurations are mounted, as in
- * containers, it is so by design, and a server that said it at every start would not be listened to.
- */
+/** Warnings of secrets in a file that every user can read. Only `check` has them: in containers, mounted files are readable by design. */
 const exposed = ({ file, origins, values }: ConfigSources.Effective): ReadonlyArray<string> => {
   if (file === undefined || process.platform === "win32" || (statSync(file).mode & OTHERS_MAY_READ) === 0) return []
   const secrets = ServerConfig.settableKeys().filter(
@@ -47,7 +44,7 @@ const exposed = ({ file, origins, values }: ConfigSources.Effective): ReadonlyAr
   return secrets.map(({ path }) => `${file}: every user of this machine can read ${path} in it: chmod o-r ${file}`)
 }
 
-/** A longer value pushes the origin in its own line aside, not in all the others. */
+/** A longer value moves the origin in its own line only. */
 const MAX_VALUE_WIDTH = 32
 
 /** One line a key, aligned within its group. */
@@ -79,7 +76,7 @@ const report = (effective: ConfigSources.Effective): string =>
 
 const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2).split("\n").map(escapeJson).join("\n"))
 
-/** Shows what the server would run with, or everything that keeps it from running. */
+/** Prints the effective configuration, or its problems. */
 export const check = Command.make(
   "check",
   {

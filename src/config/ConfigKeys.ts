@@ -1,10 +1,10 @@
-/** What reports, the documentation and variables need to know of each key of `server.json`, and what may be shown of its value. */
+/** The keys of `server.json`, with what their schemas say of them, and what may be shown of their values. */
 import * as SchemaAST from "effect/SchemaAST"
 import { Values } from "./ConfigSchema.ts"
 import { type Condition, notesOf } from "./fields.ts"
 import { HIDDEN, withoutCredentials } from "./redact.ts"
 
-/** One key of `server.json`, or one group of keys, as reports and the documentation show it. */
+/** A key of `server.json`, or a group of keys. */
 export interface Key {
   /** `hyper_parameters.slow_consumer.policy` */
   readonly path: string
@@ -17,9 +17,9 @@ export interface Key {
   readonly description: string
   /** What each item of a list has to be. */
   readonly itemExpected: string | undefined
-  /** Whether a value of it may be a secret: nothing is shown of one that it does not take. */
+  /** Whether its values may be secret, so that a report shows nothing of an invalid one. */
   readonly isSecret: boolean
-  /** Whether a value that it takes must not be shown to anybody. */
+  /** Whether a valid value must not be shown. */
   readonly conceals: (value: unknown) => boolean
   /** Whether a running server takes over a new value. `undefined` for groups and for a key that is ignored. */
   readonly isReloadable: boolean | undefined
@@ -69,13 +69,13 @@ const keysOf = (ast: SchemaAST.AST, prefix: string, ofGroup: ReadonlyArray<Condi
       })
     : []
 
-/** Every key and group that `server.json` may have, in the order of the schema. */
+/** Every key and group, in the order of the schema. */
 export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "", [])
 
 /** The keys that have an effect: neither groups nor what is ignored. */
 export const settableKeys = (): ReadonlyArray<Key> => keys().filter(({ isReloadable }) => isReloadable !== undefined)
 
-/** What may be shown to anybody of the value that a key has: nothing of a secret, no password in a URL. */
+/** What may be shown of a valid value: nothing of a secret, no password in a URL. */
 export const shown = ({ conceals }: Pick<Key, "conceals">, value: unknown): unknown => {
   if (conceals(value)) return HIDDEN
   if (Array.isArray(value)) return value.map((item) => shown({ conceals }, item))
@@ -95,7 +95,7 @@ const mapKeys = (values: Values, change: (key: Key, value: unknown) => unknown):
   return mapGroup(values, "") as Values
 }
 
-/** A configuration as it may be shown to anybody. */
+/** A configuration as it may be shown. */
 export const withoutSecrets = (values: Values): Values => mapKeys(values, shown)
 
 /** A configuration whose groups are its own. */

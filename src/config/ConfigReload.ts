@@ -8,12 +8,12 @@ import { type Level, levels, type Values } from "./ConfigSchema.ts"
 import * as ReloadHooks from "./ReloadHooks.ts"
 import { ServerConfig } from "./ServerConfig.ts"
 
-/** Sets the least severe level that is logged, as the layers of `RelayLogger` provide it. Without one there is nothing to set. */
+/** Sets the least severe level that is logged. The layers of `RelayLogger` provide it; without one it does nothing. */
 export const SetLogLevel = Context.Reference<(level: Level) => void>("summoner-server/SetLogLevel", {
   defaultValue: () => () => {}
 })
 
-/** A key whose value is not the one the server runs with. */
+/** A key whose new value differs from the one the server runs with. */
 export interface Change {
   readonly path: string
   /** Without secrets, as is `to`. */
@@ -21,24 +21,21 @@ export interface Change {
   readonly to: unknown
 }
 
-/**
- * Changes the configuration of a running server. Services read what can change from the `ServerConfig` object whenever it
- * matters, and this is the only place that writes to it.
- */
+/** Changes the configuration of a running server. Services read reloadable keys from the `ServerConfig` object on each use; only this writes to it. */
 export class ConfigReload extends Context.Service<
   ConfigReload,
   {
     /**
-     * Takes over what can change while the server runs, and logs each change. Files that the configuration names are read again.
+     * Applies the reloadable keys, logs every change, and has the files that the configuration names read again.
      *
-     * @returns what was taken over, and what needs a restart
+     * @returns the changes that were applied, and those that need a restart
      */
     readonly apply: (
       next: Values
     ) => Effect.Effect<{ readonly applied: ReadonlyArray<Change>; readonly restart: ReadonlyArray<Change> }>
   }
 >()("summoner-server/ConfigReload") {
-  /** The configuration to start with, as a `ServerConfig` that `ConfigReload` may change. */
+  /** A `ServerConfig` that starts as `initial` and that `ConfigReload` changes. */
   static readonly layer = (initial: Values): Layer.Layer<ServerConfig | ConfigReload> =>
     Layer.effectContext(
       Effect.gen(function* () {
@@ -56,13 +53,11 @@ export class ConfigReload extends Context.Service<
           const applied = changed.filter(({ isReloadable }) => isReloadable).map(describeChange)
           const restart = changed.filter(({ isReloadable }) => !isReloadable).map(describeChange)
           for (const { path } of applied) setAt(values, path, valueAt(next, path))
-          // What is logged about the change is logged by the more talkative of the two levels.
+          // The changes themselves are logged at the more verbose of the two levels.
           const both = [before, values.logger.log_level].map((level) => levels.indexOf(level))
           setLogLevel(levels[Math.min(...both)]!)
           for (const change of applied) yield* Effect.logInfo(`configuration: ${describe(change)}`)
-          for (const change of restart) {
-            yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
-          }
+          for (const change of restart) yield* Effect.logWarning(`configuration: ${describe(change)} needs a restart`)
           if (changed.length === 0) yield* Effect.logInfo("configuration: no key has changed")
           yield* reloads.reload
           setLogLevel(values.logger.log_level)

@@ -1,8 +1,6 @@
 /**
- * The schema of `server.json`: every key with its default, bounds and description.
- *
- * Names and grouping are those of the file. Durations are in the unit their name ends in, and may be longer than one timer
- * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
+ * The schema of `server.json`: every key with its default, bounds and description. Durations are in the unit that their name ends in. They may
+ * exceed the longest timer of the platform (2^31 - 1 ms), which Effect's clock handles and a bare `setTimeout` does not.
  */
 import * as Schema from "effect/Schema"
 import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
@@ -123,7 +121,8 @@ const networks = listOf(
   )
 )
 
-const UNUSED_BUFFER = "Accepted for the sake of existing files; nothing here needs it."
+const unusedBuffer = (size: number) =>
+  fixed(whole(1), size, "Accepted for the sake of existing files; nothing here needs it.", NEVER_NEEDED)
 
 const HyperParameters = Schema.Struct({
   rate_limit_msgs_per_minute: live(whole(1), 300, "Lines that a client may send in 60 s.", PYTHON),
@@ -206,10 +205,10 @@ const HyperParameters = Schema.Struct({
     "Addresses of load balancers: whoever connects from one must begin with a PROXY protocol header (version 1 or 2), and is known by the address in it."
   ),
   shutdown_grace_ms: live(whole(0), 2000, "Milliseconds for which a shutdown waits for clients that do not read."),
-  connection_buffer_size: fixed(whole(1), 128, UNUSED_BUFFER, NEVER_NEEDED),
-  command_buffer_size: fixed(whole(1), 32, UNUSED_BUFFER, NEVER_NEEDED),
-  control_channel_capacity: fixed(whole(1), 8, UNUSED_BUFFER, NEVER_NEEDED),
-  queue_monitor_capacity: fixed(whole(1), 100, UNUSED_BUFFER, NEVER_NEEDED),
+  connection_buffer_size: unusedBuffer(128),
+  command_buffer_size: unusedBuffer(32),
+  control_channel_capacity: unusedBuffer(8),
+  queue_monitor_capacity: unusedBuffer(100),
   backpressure_policy: group(
     BackpressurePolicy,
     "What is done to senders when a message would reach many clients.",
@@ -218,7 +217,7 @@ const HyperParameters = Schema.Struct({
   slow_consumer: group(SlowConsumer, "What is done about clients that read too slowly.")
 })
 
-/** What a certificate without a key lacks, or a key without a certificate. */
+/** The missing half of a certificate and its key. */
 const halfOfPair = (group: string, cert: string | null, key: string | null) => {
   if (cert !== null && key === null) return { path: ["key"], issue: `the private key of ${group}.cert` }
   if (cert === null && key !== null) return { path: ["cert"], issue: `the certificate of ${group}.key` }
@@ -391,7 +390,7 @@ const Cluster = Schema.Struct({
   nats: group(Nats, "One room over several processes, by NATS.", { "cluster.nats.servers": null })
 })
 
-/** A complete configuration: what a `server.json` means once every default is filled in. */
+/** A complete configuration, with every default filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}
 
 /** The schema of a complete configuration. */
@@ -421,7 +420,6 @@ export const Values = Schema.Struct({
       { path: ["admin", "port"], host: admin.host, port: admin.port }
     ]
     for (const [i, { host, path, port }] of listeners.entries()) {
-      // Free ones are never the same.
       if (port === null || port === 0) continue
       const taken = listeners.slice(0, i).find((other) => other.port === port && overlap(other.host, host))
       if (taken !== undefined) {
@@ -432,7 +430,7 @@ export const Values = Schema.Struct({
   })
 )
 
-/** The same as one writes it: what is left out has its default. */
+/** A configuration as a file has it: a key that is left out has its default. */
 export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 
 /** What an empty `server.json` means. */

@@ -1,9 +1,9 @@
 /** `nats://user:password@host:port`: where a server of NATS is, and who may use it. */
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 
 export const EXPECTED = 'a URL such as "nats://host:4222" or "tls://user:password@host"'
 
-/** What a URL says. */
 export interface NatsUrl {
   /** `host:port`, as the client library wants it. */
   readonly server: string
@@ -34,16 +34,9 @@ export const isValid = (text: string): boolean => {
   )
 }
 
-const isDecodable = (text: string): boolean => {
-  try {
-    decodeURIComponent(text)
-    return true
-  } catch {
-    return false
-  }
-}
+const isDecodable = (text: string): boolean => Result.isSuccess(Result.try(() => decodeURIComponent(text)))
 
-/** The user and password in a valid text, if there are. */
+/** The user and password in a valid text. */
 export const accountOf = (text: string): string | undefined => /([^/]*)@/.exec(text)?.[1]
 
 const secretIn = (text: string) => (text === "" ? undefined : Redacted.make(decodeURIComponent(text)))
@@ -59,6 +52,6 @@ export const parse = (text: string): NatsUrl => {
   }
 }
 
-/** The texts of `cluster.nats.servers`: one URL, or several, in a list or between commas. */
+/** The URLs of `cluster.nats.servers`: a list, or a text with commas between them. */
 export const listOf = (servers: string | ReadonlyArray<string> | null): ReadonlyArray<string> =>
   servers === null ? [] : typeof servers === "string" ? servers.split(",").map((url) => url.trim()) : servers

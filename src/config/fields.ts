@@ -2,8 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type * as SchemaAST from "effect/SchemaAST"
-import { resolve } from "effect/SchemaAST"
+import { type AST, resolve } from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 
 /** Keys by their paths, with the values that they must all have for the condition to hold. An empty one always holds. */
@@ -23,7 +22,7 @@ export interface Notes {
   readonly secret?: true | ((value: unknown) => boolean)
 }
 
-export const notesOf = (ast: SchemaAST.AST): Notes => resolve(ast) ?? {}
+export const notesOf = (ast: AST): Notes => resolve(ast) ?? {}
 
 export const text = Schema.String.annotate({ expected: "a string" })
 
@@ -107,13 +106,11 @@ export const nullableFixed = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T,
   nullable(schema, defaultValue, defaultValue, { description, isReloadable: false })
 
 /** A group of keys, which the file may leave out or set to `null`. */
-export const group = <T, E>(schema: Schema.Codec<T, E>, description: string, ...noEffectIf: ReadonlyArray<Condition>) =>
-  nullable(
-    schema.annotate({ expected: "an object" }),
-    Schema.decodeUnknownSync(schema)({}),
-    {},
-    {
-      description,
-      noEffectIf
-    }
-  )
+export const group = <T, E>(
+  schema: Schema.Codec<T, E>,
+  description: string,
+  ...noEffectIf: ReadonlyArray<Condition>
+) => {
+  const empty = Schema.decodeUnknownSync(schema)({})
+  return nullable(schema.annotate({ expected: "an object" }), empty, {}, { description, noEffectIf })
+}

@@ -1,8 +1,4 @@
-/**
- * The server's log: Effect's logger, and the log of relayed messages, written to the console and to a file.
- *
- * Logging never waits. Lines are formatted where they are logged and taken by a bounded `LogSink`; fibers write them.
- */
+/** The server's log: Effect's logger and the log of relayed messages, written to the console and to a file. Logging never waits. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -30,7 +26,7 @@ export interface Options extends LoggerValues {
 
 type LoggerValues = Values["logger"]
 
-/** The log of relayed messages. Plain code, because it is told of every line (docs/metrics.md). */
+/** The log of relayed messages (docs/metrics.md). Plain code, because it is called for every line. */
 export interface MessageLog {
   /** Whether anything would be logged. */
   readonly enabled: boolean
@@ -43,20 +39,15 @@ export interface MessageLog {
   readonly relayed: (address: string, content: string) => void
 }
 
-/** Takes what other processes of this server have logged, as if it had been logged here. */
+/** Takes lines that other processes of this server have logged. */
 export interface LogIntake {
-  /**
-   * Takes what was given to `Effect.log*`.
-   *
-   * @param timeMillis when it was logged there
-   * @param text one that `LogMessage.eventText` has made
-   */
+  /** Takes what was given to `Effect.log*`, as text of `LogMessage.eventText`, with the time at which it was logged. */
   readonly event: (timeMillis: number, level: Level, text: string) => void
-  /** Takes a relayed message, with what `log_keys` leaves of it. */
+  /** Takes a relayed message. */
   readonly relayed: (timeMillis: number, address: string, content: string) => void
 }
 
-/** Without a layer of `RelayLogger`, nothing is taken. */
+/** Without a layer of `RelayLogger`, lines are discarded. */
 export const LogIntake = Context.Reference<LogIntake>("summoner-server/LogIntake", {
   defaultValue: () => ({ event: () => {}, relayed: () => {} })
 })
@@ -71,28 +62,23 @@ export const MessageLog = Context.Reference<MessageLog>("summoner-server/Message
   defaultValue: () => ({ enabled: false, relayed: () => {} })
 })
 
-/**
- * What the log knows of itself. Its layers also replace Effect's loggers and set the minimum log level, so that
- * `Effect.log*` under them goes where the configuration says.
- */
+/** The state of the log. Its layers also replace Effect's loggers and set the minimum log level, so that `Effect.log*` follows the configuration. */
 export class RelayLogger extends Context.Service<
   RelayLogger,
   {
     /** The log file, when there is one. */
     readonly path: string | undefined
-    /** How many lines were dropped so far because the console or the file did not keep up. */
+    /** Lines dropped so far because the console or the file did not keep up. */
     readonly droppedUnsafe: () => number
     /** Whether the present level lets through what `Effect.log*` logs at this one. */
     readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean
-    /** Waits until everything logged is written, also what is logged meanwhile; bound it with a timeout. */
+    /** Waits until everything is written, also what is logged meanwhile; bound it with a timeout. */
     readonly flush: Effect.Effect<void>
   }
 >()("summoner-server/RelayLogger") {
   /**
-   * Logs as configured. When its scope closes, what was logged is written within two seconds or given up.
-   *
-   * Fails with `LogFileError` when the log file cannot be opened. A file that cannot be written later costs a warning
-   * on the console and the lines that do not fit the buffer until it can be written again.
+   * Logs as configured. When its scope closes, the rest is written within two seconds or given up. Fails with `LogFileError` when the log file
+   * cannot be opened. While it cannot be written later, a warning is on the console and lines that exceed the buffer are dropped.
    */
   static readonly layer = (options: Options): Layer.Layer<RelayLogger, LogFile.LogFileError> =>
     Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
@@ -122,7 +108,7 @@ export class RelayLogger extends Context.Service<
         }
         const sink = yield* LogSink.make({
           write,
-          // The other process is gone, and this one is about to end.
+          // The primary is gone; this process is about to end.
           onFailure: () => {},
           droppedLine: (count) =>
             format.event(
@@ -158,21 +144,11 @@ export class RelayLogger extends Context.Service<
   ): Layer.Layer<RelayLogger> =>
     Layer.effectContext(
       Effect.suspend(() => {
-        const formats = {
-          name: options?.name ?? "MyServer",
-          enable_json_log: options?.enable_json_log ?? false,
-          date_format: options?.date_format ?? defaults.logger.date_format
-        }
-        const output = {
-          ...(options?.enable_json_log === true
-            ? jsonOutput(formats)
-            : textOutput(formats, options?.log_format ?? "%(levelname)s %(message)s")),
-          sink: arraySink(lines)
-        }
-        return makeContext(
-          { log_level: options?.log_level ?? "DEBUG", log_keys: options?.log_keys ?? null },
-          { path: undefined, sinks: [output] }
-        )
+        const configured = { name: "MyServer", ...defaults.logger, log_format: "%(levelname)s %(message)s", ...options }
+        return makeContext(configured, {
+          path: undefined,
+          sinks: [{ ...fileOutput(configured), sink: arraySink(lines) }]
+        })
       })
     )
 }
@@ -185,7 +161,6 @@ export class RelayLogger extends Context.Service<
 export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogFileError, ServerConfig> =>
   Layer.unwrap(Effect.map(ServerConfig, ({ logger }) => RelayLogger.layer({ name, ...logger })))
 
-/** How the lines of one sink look. */
 interface Format {
   /** Whether a content is shown differently when it is a JSON object. */
   readonly json: boolean
@@ -222,6 +197,9 @@ const jsonOutput = (options: Pick<Options, "name" | "date_format">): Format => {
   }
 }
 
+const fileOutput = (options: Options): Format =>
+  options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+
 const arraySink = (lines: Array<string>): LogSink.LogSink => ({
   admitUnsafe: () => true,
   pushUnsafe: (line) => {
@@ -246,7 +224,7 @@ const makeOutputs = Effect.fnUntraced(function* (
     )
     const sink = yield* LogSink.make({
       write: yield* LogConsole.make,
-      // Whoever read the console is gone, which is theirs to decide.
+      // The reader of the console is gone.
       onFailure: () => {},
       droppedLine: (count) => warn(format, `${lines(count)} dropped here: the console was not read fast enough`)
     })
@@ -260,7 +238,7 @@ const makeOutputs = Effect.fnUntraced(function* (
 
   const path = options.enable_file_log ? LogFile.pathOf(options.log_file_path, options.name) : undefined
   if (path !== undefined) {
-    const format = options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+    const format = fileOutput(options)
     const file = yield* LogFile.open({
       path,
       maxBytes: options.max_file_size,
@@ -303,7 +281,7 @@ const makeContext = Effect.fnUntraced(function* (
       const text = LogMessage.eventText({
         message,
         cause,
-        // A failure is news for the operator; a defect is a bug, which nobody can find without its stack.
+        // A defect is a bug, which cannot be found without its stack.
         stacks: minimum === 0 ? (level === "DEBUG" ? "all" : "defects") : "none",
         timeMillis,
         spans: fiber.getRef(References.CurrentLogSpans),
@@ -311,7 +289,7 @@ const makeContext = Effect.fnUntraced(function* (
       })
       intake.event(timeMillis, level, text)
     } catch {
-      // What a logger throws ends the fiber that logs.
+      // A logger that throws ends the fiber that logs.
     }
   })
 
@@ -334,7 +312,7 @@ const makeContext = Effect.fnUntraced(function* (
           sink.pushUnsafe(relayed(timeMillis, address, read))
         }
       } catch {
-        // The message comes before its log line.
+        // A failure to log must not keep a message from being relayed.
       }
     }
   }

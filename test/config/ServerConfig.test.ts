@@ -737,7 +737,7 @@ describe("invalid JSON in a configuration", () => {
     ],
     [
       "more levels than any configuration has",
-      `${"[".repeat(1000)}x`,
+      `${"[".repeat(100_000)}x`,
       position(1, 101),
       "expected at most 100 objects and lists in each other, found another one"
     ],
