@@ -6,6 +6,8 @@ import { licenses } from "./rolldown.licenses.ts"
 export default defineConfig({
   input: { cli: "src/cli.ts" },
   platform: "node",
+  // Its CommonJS build requires its parts by names that no bundler can follow.
+  resolve: { alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" } },
   plugins: [licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.iife.min.js"])],
   output: {
     dir: "dist",

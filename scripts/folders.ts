@@ -1,6 +1,6 @@
 /**
  * Holds the folders of `src` in order: `npm run check:folders`. A folder may import from itself and from those that stand below it in
- * `FLOORS`, never from one beside or above it, except where `BESIDE` says so. What is printed names the file, the import and the rule.
+ * `FLOORS`, never from one beside or above it. What is printed names the file, the import and the rule.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
@@ -10,7 +10,8 @@ const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal", "version.ts"],
   ["net"],
   ["protocol"],
-  ["config", "logging"],
+  ["config"],
+  ["logging"],
   ["limits"],
   ["room"],
   ["session"],
@@ -22,9 +23,6 @@ const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
   ["SummonerServer.ts", "commands"],
   ["cli.ts", "index.ts"]
 ]
-
-/** Folders beside each other of which the first may import the second, too. `import/no-cycle` of the linter keeps their files apart. */
-const BESIDE: Readonly<Record<string, string>> = { config: "logging", logging: "config" }
 
 /** Folders that see less than stands below them. */
 const NARROW: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -43,7 +41,7 @@ export const problemsOf = (path: string, source: string): ReadonlyArray<string> 
   return Array.from(source.matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)).flatMap(([, specifier]) => {
     const target = normalize(join(dirname(path), specifier!))
     const into = folderOf(target)
-    if (into === folder || into === BESIDE[folder]) return []
+    if (into === folder) return []
     const narrow = NARROW[folder]
     if (narrow !== undefined && !narrow.includes(into) && !narrow.includes(target)) {
       return [`src/${path} imports src/${target}: ${folder} may import from ${narrow.join(", ")} only`]

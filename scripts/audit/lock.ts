@@ -30,7 +30,13 @@ type Names = Readonly<Record<string, string>>
 const KINDS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"] as const
 
 /** What users install with this package. Another one is a decision, to be taken in docs/decisions.md and here. */
-const INSTALLED_BY_USERS = ["@effect/platform-node", "@nats-io/transport-node", "effect"]
+const INSTALLED_BY_USERS = [
+  "@effect/platform-node",
+  "@nats-io/transport-node",
+  "effect",
+  "fastest-levenshtein",
+  "jsonc-parser"
+]
 
 const EXACT = /^(?:npm:(?:@[\w.-]+\/)?[\w.-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$/
 
@@ -52,7 +58,7 @@ const manifestProblems = (manifest: Manifest, lock: Lock): ReadonlyArray<string>
     ...KINDS.filter((kind) => !same(manifest[kind], root[kind])).map(
       (kind) => `${kind} of package.json and of the lockfile differ: run npm run lock`
     ),
-    ...names(manifest, "devDependencies")
+    ...[...names(manifest, "dependencies"), ...names(manifest, "devDependencies")]
       .filter(([, version]) => !EXACT.test(version))
       .map(([name, version]) => `${name}: ${JSON.stringify(version)} is no exact version`),
     ...installed

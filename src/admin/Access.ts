@@ -1,3 +1,4 @@
+import * as Redacted from "effect/Redacted"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { isLoopback } from "../net/IpNetwork.ts"
 
@@ -26,7 +27,7 @@ export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
  *
  * @param admin the `admin` group of the configuration; a reload may change the token
  */
-export const make = (admin: { readonly host: string; readonly token: string | null }) => {
+export const make = (admin: { readonly host: string; readonly token: Redacted.Redacted | null }) => {
   const isLocal = isLoopback(admin.host)
   return ({ authorization, host, method, path }: AccessRequest): Denial | undefined => {
     // DNS rebinding: a web page whose host name resolves to this machine could read everything.
@@ -39,7 +40,7 @@ export const make = (admin: { readonly host: string; readonly token: string | nu
       return { status: 403, error: "actions are off: they need admin.token in the configuration" }
     }
     const given = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1]
-    return given !== undefined && isSame(given, admin.token)
+    return given !== undefined && isSame(given, Redacted.value(admin.token))
       ? undefined
       : { status: 401, error: "the bearer token is missing or wrong" }
   }

@@ -1,7 +1,8 @@
+import * as Arr from "effect/Array"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as ConfigSources from "../config/ConfigSources.ts"
-import { levels } from "../logging/LogFormat.ts"
+import { levels } from "../config/ServerConfig.ts"
 
 /** The flags of every command that needs the configuration. */
 export const configFlags = {
@@ -42,17 +43,14 @@ interface Given {
   readonly logLevel: Option.Option<string>
 }
 
-const given = (name: string, path: string, flag: Option.Option<unknown>): ReadonlyArray<ConfigSources.GivenFlag> =>
-  Option.isSome(flag) ? [{ name, path, value: flag.value }] : []
-
 /** The configuration that these flags, the environment and the file make. Fails with a `ConfigError`. */
 export const loadConfig = ({ config, host, logLevel, port }: Given) =>
   ConfigSources.load({
     file: Option.getOrUndefined(config),
     environment: process.env,
-    flags: [
-      ...given("--host", "host", host),
-      ...given("--port", "port", port),
-      ...given("--log-level", "logger.log_level", logLevel)
-    ]
+    flags: Arr.getSomes<Iterable<Option.Option<ConfigSources.GivenFlag>>>([
+      Option.map(host, (value) => ({ name: "--host", path: "host", value })),
+      Option.map(port, (value) => ({ name: "--port", path: "port", value })),
+      Option.map(logLevel, (value) => ({ name: "--log-level", path: "logger.log_level", value }))
+    ])
   })

@@ -15,121 +15,36 @@ import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { plan } from "../workers/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 
-/** A key that somebody set to no effect. */
-interface Note {
-  readonly path: string
-  readonly reason: string
-}
+const holds = (condition: object, values: ServerConfig.Values): boolean =>
+  Object.entries(condition).every(([path, value]) => ConfigPath.valueAt(values, path) === value)
 
-const BUFFERS = ["connection_buffer_size", "command_buffer_size", "control_channel_capacity", "queue_monitor_capacity"]
+const reasonOf = (condition: object): string =>
+  Object.entries(condition)
+    .map(([path, value]) => `${path} is ${JSON.stringify(value)}`)
+    .join(" and ") || "nothing in this server needs it"
 
-/** What the Python profile leaves out. */
-const PROTECTIONS = [
-  "rate_limit_msgs_per_minute",
-  "rate_limit_scope",
-  "client_timeout_secs",
-  "timeout_check_interval_secs",
-  "quarantine_cooldown_secs",
-  "quarantine_cleanup_interval_secs",
-  "quarantine_scope",
-  "throttle_delay_ms",
-  "flow_control_delay_ms",
-  "backpressure_policy.enable_throttle",
-  "backpressure_policy.throttle_threshold",
-  "backpressure_policy.enable_flow_control",
-  "backpressure_policy.flow_control_threshold",
-  "backpressure_policy.enable_disconnect",
-  "backpressure_policy.disconnect_threshold"
-]
-
-const hyper = (...names: ReadonlyArray<string>) => names.map((name) => `hyper_parameters.${name}`)
-
-const log = (...names: ReadonlyArray<string>) => names.map((name) => `logger.${name}`)
-
-/** Which keys have no effect under which condition, and why. The first reason for a key is the one that is told. */
-const withoutEffect = ({ admin, cluster, hyper_parameters, logger, tls, version, websocket }: ServerConfig.Values) => {
-  const { backpressure_policy: policy } = hyper_parameters
-  const rules: ReadonlyArray<readonly [applies: boolean, reason: string, paths: ReadonlyArray<string>]> = [
-    [true, "nothing in this server needs it", hyper(...BUFFERS)],
-    [ServerConfig.profileOf(version) === "python", 'version "python" relays without protection', hyper(...PROTECTIONS)],
-    [
-      !policy.enable_throttle,
-      "enable_throttle is false",
-      hyper("backpressure_policy.throttle_threshold", "throttle_delay_ms")
-    ],
-    [
-      !policy.enable_flow_control,
-      "enable_flow_control is false",
-      hyper("backpressure_policy.flow_control_threshold", "flow_control_delay_ms")
-    ],
-    [!policy.enable_disconnect, "enable_disconnect is false", hyper("backpressure_policy.disconnect_threshold")],
-    [
-      hyper_parameters.client_timeout_secs === null,
-      "client_timeout_secs is null",
-      hyper("timeout_check_interval_secs")
-    ],
-    [
-      hyper_parameters.quarantine_cooldown_secs === 0,
-      "quarantine_cooldown_secs is 0",
-      hyper("quarantine_cleanup_interval_secs", "quarantine_scope")
-    ],
-    [!logger.enable_console_log, "enable_console_log is false", log("console_log_format")],
-    [
-      !logger.enable_file_log,
-      "enable_file_log is false",
-      log("log_file_path", "log_format", "max_file_size", "backup_count")
-    ],
-    [tls.cert === null, "tls.cert is null", ["tls.min_version", "tls.ca"]],
-    [tls.request_client_cert === false, "request_client_cert is false", ["tls.ca"]],
-    [
-      websocket.port === null,
-      "websocket.port is null",
-      ["host", "path", "origins", "max_clients"].map((name) => `websocket.${name}`)
-    ],
-    [admin.port === null, "admin.port is null", ["admin.host", "admin.token"]],
-    [
-      cluster.nats.servers === null,
-      "cluster.nats.servers is null",
-      ServerConfig.keys().flatMap(({ isGroup, path }) => (!isGroup && path.startsWith("cluster.nats.") ? path : []))
-    ],
-    [logger.enable_json_log, "enable_json_log is true", log("log_format")],
-    [logger.backup_count === 0, "backup_count is 0", log("max_file_size")],
-    [
-      !logger.enable_console_log && !logger.enable_file_log,
-      "neither the console nor a file is logged to",
-      log("log_level", "date_format", "log_keys", "enable_json_log")
-    ]
-  ]
-  return rules.flatMap(([applies, reason, paths]) => (applies ? paths.map((path) => ({ path, reason })) : []))
-}
-
-const notesOn = ({ origins, values }: ConfigSources.Effective): ReadonlyArray<Note> => {
-  const reasons = new Map<string, string>()
-  for (const { path, reason } of withoutEffect(values)) {
-    if (origins.get(path) !== "default" && !reasons.has(path)) reasons.set(path, reason)
-  }
-  return [...reasons].map(([path, reason]) => ({ path, reason }))
-}
+/** The keys that are set and have no effect. */
+const notesOn = ({ origins, values }: ConfigSources.Effective) =>
+  ServerConfig.settableKeys().flatMap(({ noEffectIf, path }) => {
+    const condition = noEffectIf.find((condition) => holds(condition, values))
+    return condition === undefined || origins.get(path) === "default" ? [] : [{ path, reason: reasonOf(condition) }]
+  })
 
 const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
-  JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
+  key.conceals(value) || JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
 
 const OTHERS_MAY_READ = 0o004
 
-/**
- * Secrets in a file that every user of the machine can read. Only said by `check`: where configurations are mounted, as in
- * containers, it is so by design, and a server that said it at every start would not be listened to.
- */
+/** Warnings of secrets in a file that every user can read. Only `check` has them: in containers, mounted files are readable by design. */
 const exposed = ({ file, origins, values }: ConfigSources.Effective): ReadonlyArray<string> => {
   if (file === undefined || process.platform === "win32" || (statSync(file).mode & OTHERS_MAY_READ) === 0) return []
-  const secrets = ServerConfig.keys().filter((key) => {
-    const value = ConfigPath.valueAt(values, key.path)
-    return !key.isGroup && origins.get(key.path) === "file" && isConcealed(key, value)
-  })
+  const secrets = ServerConfig.settableKeys().filter(
+    (key) => origins.get(key.path) === "file" && isConcealed(key, ConfigPath.valueAt(values, key.path))
+  )
   return secrets.map(({ path }) => `${file}: every user of this machine can read ${path} in it: chmod o-r ${file}`)
 }
 
-/** A longer value pushes the origin in its own line aside, not in all the others. */
+/** A longer value moves the origin in its own line only. */
 const MAX_VALUE_WIDTH = 32
 
 /** One line a key, aligned within its group. */
@@ -161,7 +76,7 @@ const report = (effective: ConfigSources.Effective): string =>
 
 const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2).split("\n").map(escapeJson).join("\n"))
 
-/** Shows what the server would run with, or everything that keeps it from running. */
+/** Prints the effective configuration, or its problems. */
 export const check = Command.make(
   "check",
   {

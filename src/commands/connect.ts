@@ -54,7 +54,7 @@ const run = Effect.fnUntraced(function* ({ address, json, listen, raw, retry }: 
     isTerminal: process.stdout.isTTY === true,
     hasColors: process.stdout.isTTY === true && process.stdout.hasColors()
   })
-  // A pipe that works has nothing to say; whoever waits wants to know for what.
+  // Status lines are for people who wait, not for pipes.
   const inform = process.stdin.isTTY === true || listen || retry ? output.status : () => Effect.void
   const name = Target.format(address)
   const session = Session.make({

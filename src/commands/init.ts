@@ -25,7 +25,7 @@ const SCHEMA_FILE = "server.schema.json"
 
 const { host, hyper_parameters, logger, port, version } = defaults
 
-/** The keys that people change first; each has its default except the log level, which is not for debugging. */
+/** The keys that are changed first. All but the log level have their defaults. */
 const starter = {
   $schema: `./${SCHEMA_FILE}`,
   host,
@@ -51,7 +51,7 @@ interface File {
 const cannot = (what: string, path: string) => (cause: unknown) =>
   new InitError({ reason: `cannot ${what} ${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
 
-/** Whether writing the file would lose what is in it. */
+/** Whether writing the file would lose its content. */
 const wouldLose = ({ path, text }: File) =>
   Effect.tryPromise({
     try: async () => existsSync(path) && (await readFile(path, "utf8")) !== text,
@@ -68,7 +68,7 @@ const confirmOverwriting = Effect.fnUntraced(function* (paths: string) {
   if (!confirmed) return yield* new InitError({ reason: "nothing was written" })
 })
 
-/** Writes a configuration to begin with, and its schema beside it. */
+/** Writes a starter configuration, and its schema beside it. */
 export const init = Command.make(
   "init",
   {

@@ -6,7 +6,7 @@ import { ConfigReload } from "../config/ConfigReload.ts"
 import type { Values } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 
-/** `SIGHUP`s from now on, of which one at most waits; those that come while the scope ends mean nothing. */
+/** A queue of `SIGHUP`s, which holds one at most. Those that arrive while the scope closes are ignored. */
 export const hangups = Effect.gen(function* () {
   const waiting = yield* Queue.sliding<void>(1)
   yield* Effect.acquireRelease(
@@ -15,18 +15,13 @@ export const hangups = Effect.gen(function* () {
       process.on("SIGHUP", onHangup)
       return onHangup
     }),
-    // Its default, the end of the process, would cut the shutdown short.
+    // The default action would end the process during the shutdown.
     (onHangup) => Effect.sync(() => process.on("SIGHUP", () => {}).off("SIGHUP", onHangup))
   )
   return waiting
 })
 
-/**
- * Loads the configuration again on every `SIGHUP` and gives it to the running server. One with a mistake changes nothing.
- *
- * @param waiting the signals
- * @param load loads it from the same sources as at the start
- */
+/** Loads and applies the configuration on every signal in `waiting`. A configuration with problems changes nothing. */
 export const reloadOnHangup = (
   waiting: Queue.Dequeue<void>,
   load: Effect.Effect<{ readonly values: Values }, ConfigError>

@@ -4,10 +4,7 @@ import type * as JsonSchema from "effect/JsonSchema"
 import * as Schema from "effect/Schema"
 import * as ServerConfig from "../config/ServerConfig.ts"
 
-/**
- * The JSON Schema (draft 2020-12) of `server.json`, for editors: with every default and description, and refusing what the
- * server refuses, except what depends on several keys. Older forms, which the server accepts with a warning, are not in it.
- */
+/** The JSON Schema (draft 2020-12) of `server.json`, for editors. It knows neither older forms nor what compares several keys. */
 export const jsonSchema = (): JsonSchema.JsonSchema => ({
   $schema: "https://json-schema.org/draft/2020-12/schema",
   title: "Configuration of summoner-server",

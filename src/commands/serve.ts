@@ -10,7 +10,7 @@ import { plan } from "../workers/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 
-/** A server of several processes, loaded only where there are some. */
+/** A server of several processes, loaded on demand. */
 const workers = (count: number, name: string) =>
   Layer.unwrap(
     Effect.map(
@@ -19,12 +19,12 @@ const workers = (count: number, name: string) =>
     )
   )
 
-/** Runs the relay until a signal ends it (seed, "Quick start"). */
+/** Runs the relay until a signal ends it. */
 export const serve = Command.make(
   "summoner-server",
   configFlags,
   Effect.fnUntraced(function* (flags) {
-    // From the beginning on: a signal that nobody waits for would end the process.
+    // First of all: a SIGHUP without a listener ends the process.
     const waiting = yield* hangups
     const { description, file, values, warnings } = yield* loadConfig(flags)
     const { count, remark } = plan(values)
@@ -35,7 +35,7 @@ export const serve = Command.make(
         if (remark !== undefined) yield* Effect.logInfo(remark)
       })
     )
-    // A file that is gone is a mistake now, also where none was named: defaults would open the room.
+    // A reload needs the file that was found at the start: defaults in its place would open the room.
     const reload = reloadOnHangup(waiting, loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
     const alone = Layer.merge(RelayServer.layerConfig, reload)
     const several = Layer.provide(reload, workers(count, flags.name))

@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
+import { distance } from "fastest-levenshtein"
 import * as ConfigPath from "./ConfigPath.ts"
 import { HIDDEN, showShort } from "./redact.ts"
 
@@ -16,13 +17,12 @@ export const Problem = Schema.Struct({
   hint: Schema.String
 })
 
-/** Why a configuration cannot be used. `message` is the whole story, for a terminal. */
+/** Why a configuration cannot be used. `message` lists every problem, for a terminal. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
-  /** The file, or a name for where else the configuration came from. */
+  /** The file, or the name of another source. */
   source: Schema.String,
-  /** What went wrong, in a few words. */
   summary: Schema.String,
-  /** One entry a wrong key. Empty for a file that cannot be read. */
+  /** One for each wrong key. Empty for a file that cannot be read. */
   issues: Schema.Array(Problem)
 }) {
   override get message(): string {
@@ -30,29 +30,27 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   }
 }
 
-/** A problem as one line for a person. */
+/** A problem in one line. */
 export const formatProblem = ({ path, expected, found, hint }: Problem): string =>
   `${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`
 
-/** What a report needs to know of one configuration key or group of keys. */
+/** What reports need to know of a key or a group. */
 export interface KnownKey {
   readonly path: string
   readonly isGroup?: boolean
   readonly expected: string
   readonly default: unknown
-  /** What each item of a list has to be. */
   readonly itemExpected?: string | undefined
-  /** Whether its value must not be shown to anybody. */
   readonly isSecret?: boolean
 }
 
-/** Where a group should be, only what kind of thing there is instead: its parts may be secrets. */
+/** Shows only the kind of a value that stands where a group should be: its parts may be secrets. */
 const showInsteadOfGroup = (value: unknown): string => {
   if (typeof value === "string") return "a string"
   return Array.isArray(value) && value.length > 0 ? "a list" : showShort(value)
 }
 
-/** A key that the configuration leaves out can still disagree with another one. */
+/** Shows the default of a key that was left out and disagrees with another key. */
 const showFound = (value: unknown, path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): string => {
   const key = path.length === 0 ? TOP_LEVEL : known.get(formatPath(path))
   if (key?.isGroup === true) return showInsteadOfGroup(value)
@@ -62,7 +60,7 @@ const showFound = (value: unknown, path: ReadonlyArray<PropertyKey>, known: Read
 
 const TOP_LEVEL: KnownKey = { path: "", isGroup: true, expected: "an object", default: {} }
 
-/** The key that has the list in which this is an item. */
+/** The key of the list that an item is in. */
 const listOf = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): KnownKey | undefined =>
   typeof path.at(-1) === "number" ? known.get(formatPath(path.slice(0, -1))) : undefined
 
@@ -79,50 +77,17 @@ const formatPath = (path: ReadonlyArray<PropertyKey>): string =>
     return text === "" ? name : `${text}.${name}`
   }, "")
 
-interface Finding {
-  readonly path: ReadonlyArray<PropertyKey>
-  readonly unknown: boolean
-  /** Given by checks that compare keys with each other. */
-  readonly expected: string | undefined
-}
-
-const findings = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): ReadonlyArray<Finding> => {
-  switch (issue._tag) {
-    case "Filter":
-    case "Encoding":
-      return findings(issue.issue, path)
-    case "Pointer":
-      return findings(issue.issue, [...path, ...issue.path])
-    case "Composite":
-    case "AnyOf":
-      return issue.issues.length === 0
-        ? [{ path, unknown: false, expected: undefined }]
-        : issue.issues.flatMap((inner) => findings(inner, path))
-    case "InvalidValue": {
-      const message = issue.annotations?.["message"]
-      return [{ path, unknown: false, expected: typeof message === "string" ? message : undefined }]
-    }
-    default:
-      return [{ path, unknown: issue._tag === "UnexpectedKey", expected: undefined }]
+/** The innermost issues, each with its path. */
+const leavesOf = (
+  issue: SchemaIssue.Issue,
+  path: ReadonlyArray<PropertyKey> = []
+): ReadonlyArray<readonly [path: ReadonlyArray<PropertyKey>, leaf: SchemaIssue.Issue]> => {
+  if (issue._tag === "Filter" || issue._tag === "Encoding") return leavesOf(issue.issue, path)
+  if (issue._tag === "Pointer") return leavesOf(issue.issue, [...path, ...issue.path])
+  if ((issue._tag === "Composite" || issue._tag === "AnyOf") && issue.issues.length > 0) {
+    return issue.issues.flatMap((inner) => leavesOf(inner, path))
   }
-}
-
-/** Edits that make one word of the other; exchanging two neighbours is one edit (optimal string alignment). */
-const editDistance = (a: string, b: string): number => {
-  let before: Array<number> = []
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      const swapped =
-        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY
-      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, replaced, swapped))
-    }
-    before = above
-    above = row
-  }
-  return above[b.length]!
+  return [[path, issue]]
 }
 
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "")
@@ -131,25 +96,22 @@ const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, 
 const nameDistance = (given: string, known: string): number => {
   const a = bare(given)
   const b = bare(known)
-  const edits = editDistance(a, b)
+  const edits = distance(a, b)
   return a.length >= 4 && b.includes(a) ? Math.min(edits, 1.5) : edits
 }
 
-/**
- * The known key nearest to an unknown one, if any is near. The same name in another group is nearer than another name in
- * this group.
- */
+/** The known key nearest to an unknown one, if any is near. The same name in another group is nearer than another name in this one. */
 export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>): string | undefined => {
   const name = String(path.at(-1))
   const group = formatPath(path.slice(0, -1))
   let best: string | undefined
   let shortest = Math.max(2.5, bare(name).length * 0.4)
   for (const candidate of known) {
-    const distance =
+    const away =
       nameDistance(name, ConfigPath.nameOf(candidate.path)) + (ConfigPath.groupOf(candidate.path) === group ? 0 : 0.5)
-    if (distance < shortest) {
+    if (away < shortest) {
       best = candidate.path
-      shortest = distance
+      shortest = away
     }
   }
   return best
@@ -158,11 +120,11 @@ export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<K
 /** The hint that goes with `nearest`. */
 export const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `did you mean ${name}?`)
 
-/** A problem, and what is needed to put several sources of one configuration together. */
+/** A problem, with what merging several sources needs to know of it. */
 export interface KeyProblem {
   /** The key at which it was found, by its path in the schema. */
   readonly key: string
-  /** Whether the value is fine as such and only disagrees with that of another key. */
+  /** Whether the value is valid by itself and only disagrees with another key. */
   readonly comparesKeys: boolean
   readonly problem: Problem
 }
@@ -174,12 +136,12 @@ const originOf = (schemaPath: string, origins: ReadonlyMap<string, string>): str
 }
 
 /**
- * Everything that is wrong with a configuration, one problem a path.
+ * The problems of a configuration, one for each path.
  *
- * @param options.issue what the schema found
- * @param options.input the value it was given
+ * @param options.issue of the schema
+ * @param options.input of the schema
  * @param options.known every group and key of the schema
- * @param options.origins where a key stands, if not at its own path
+ * @param options.origins what messages call a key, if not by its path
  */
 export const problems = (options: {
   readonly issue: SchemaIssue.Issue
@@ -190,14 +152,17 @@ export const problems = (options: {
   const { known, origins } = options
   const knownKeys = new Map(known.map((key) => [key.path, key]))
   const found = new Map<string, KeyProblem>()
-  for (const { path, unknown, expected } of findings(options.issue)) {
+  for (const [path, leaf] of leavesOf(options.issue)) {
+    // Only checks that compare keys word what they expect.
+    const message = leaf._tag === "InvalidValue" ? leaf.annotations?.["message"] : undefined
+    const expected = typeof message === "string" ? message : undefined
     const key = formatPath(path)
     found.set(key, {
       key,
       comparesKeys: expected !== undefined,
       problem: {
         path: originOf(key, origins) || "(top level)",
-        ...(unknown
+        ...(leaf._tag === "UnexpectedKey"
           ? {
               expected: "a known key",
               found: `unknown key ${showShort(String(path.at(-1)))}`,
@@ -214,7 +179,7 @@ export const problems = (options: {
   return [...found.values()]
 }
 
-/** The report of all these problems. */
+/** The error of these problems. */
 export const invalid = (source: string, issues: ReadonlyArray<Problem>): ConfigError =>
   new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
 
@@ -225,7 +190,7 @@ const READ_ERRORS: Readonly<Record<string, string>> = {
   ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text"
 }
 
-/** Why a file could not be read, by the code of the error that Node gave. */
+/** The error of a file that cannot be read, by the code of Node's error. */
 export const unreadable = (source: string, cause: unknown): ConfigError => {
   const { code = "", message } = cause as NodeJS.ErrnoException
   return new ConfigError({ source, summary: `cannot be read: ${READ_ERRORS[code] ?? message}`, issues: [] })

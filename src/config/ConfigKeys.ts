@@ -1,9 +1,10 @@
-/** What reports, the documentation and variables need to know of each key of `server.json`, and what may be shown of its value. */
+/** The keys of `server.json`, with what their schemas say of them, and what may be shown of their values. */
 import * as SchemaAST from "effect/SchemaAST"
 import { Values } from "./ConfigSchema.ts"
+import { type Condition, notesOf } from "./fields.ts"
 import { HIDDEN, withoutCredentials } from "./redact.ts"
 
-/** One key of `server.json`, or one group of keys, as reports and the documentation show it. */
+/** A key of `server.json`, or a group of keys. */
 export interface Key {
   /** `hyper_parameters.slow_consumer.policy` */
   readonly path: string
@@ -16,10 +17,14 @@ export interface Key {
   readonly description: string
   /** What each item of a list has to be. */
   readonly itemExpected: string | undefined
-  /** Whether a value of it may be a secret: nothing is shown of one that it does not take. */
+  /** Whether its values may be secret, so that a report shows nothing of an invalid one. */
   readonly isSecret: boolean
-  /** Whether a value that it takes must not be shown to anybody. */
+  /** Whether a valid value must not be shown. */
   readonly conceals: (value: unknown) => boolean
+  /** Whether a running server takes over a new value. `undefined` for groups and for a key that is ignored. */
+  readonly isReloadable: boolean | undefined
+  /** Conditions each of which leaves it without effect, those of its groups first. */
+  readonly noEffectIf: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
 
 const itemOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined =>
@@ -29,64 +34,69 @@ const itemOf = (ast: SchemaAST.AST): SchemaAST.AST | undefined =>
       ? ast.rest[0]
       : undefined
 
-const expectedOf = (ast: SchemaAST.AST | undefined): string | undefined =>
-  ast === undefined ? undefined : (SchemaAST.resolve(ast)?.["expected"] as string | undefined)
-
 const isText = (ast: SchemaAST.AST): boolean =>
   SchemaAST.isUnion(ast)
     ? ast.types.every((type) => SchemaAST.isNull(type) || isText(type))
     : SchemaAST.isString(ast) ||
+      // `Redacted`, of a text.
+      (SchemaAST.isDeclaration(ast) && ast.typeParameters.some(isText)) ||
       SchemaAST.isTemplateLiteral(ast) ||
       (SchemaAST.isLiteral(ast) && typeof ast.literal === "string")
 
-/** Annotation of a key: all values but `null`, or those that the function says, are secrets. */
-type Secret = true | ((value: unknown) => boolean) | undefined
-
-const secrecyOf = (secret: Secret): Pick<Key, "isSecret" | "conceals"> => ({
-  isSecret: secret !== undefined,
-  conceals: typeof secret === "function" ? secret : (value) => secret === true && value !== null
-})
-
-const keysOf = (ast: SchemaAST.AST, prefix: string): ReadonlyArray<Key> =>
+const keysOf = (ast: SchemaAST.AST, prefix: string, ofGroup: ReadonlyArray<Condition>): ReadonlyArray<Key> =>
   SchemaAST.isObjects(ast)
     ? ast.propertySignatures.flatMap(({ name, type }) => {
         const path = prefix + String(name)
-        const annotations = SchemaAST.resolve(type)
+        const { description = "", expected = "", isReloadable, noEffectIf = [], secret, ...notes } = notesOf(type)
+        const item = itemOf(type)
+        const conditions = [...ofGroup, ...noEffectIf]
         return [
           {
             path,
             isGroup: SchemaAST.isObjects(type),
             isText: isText(type),
-            expected: String(annotations?.["expected"]),
-            default: annotations?.["default"],
-            description: String(annotations?.["description"]),
-            itemExpected: expectedOf(itemOf(type)),
-            ...secrecyOf(annotations?.["secret"] as Secret)
+            expected,
+            default: notes.default,
+            description,
+            itemExpected: item && notesOf(item).expected,
+            isReloadable,
+            noEffectIf: conditions.filter((condition) => !Object.hasOwn(condition, path)),
+            isSecret: secret !== undefined,
+            conceals: typeof secret === "function" ? secret : (value: unknown) => secret === true && value !== null
           },
-          ...keysOf(type, `${path}.`)
+          ...keysOf(type, `${path}.`, conditions)
         ]
       })
     : []
 
-/** Every key and group that `server.json` may have, in the order of the schema. */
-export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "")
+/** Every key and group, in the order of the schema. */
+export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "", [])
 
-/** What may be shown to anybody of the value that a key has: nothing of a secret, no password in a URL. */
+/** The keys that have an effect: neither groups nor what is ignored. */
+export const settableKeys = (): ReadonlyArray<Key> => keys().filter(({ isReloadable }) => isReloadable !== undefined)
+
+/** What may be shown of a valid value: nothing of a secret, no password in a URL. */
 export const shown = ({ conceals }: Pick<Key, "conceals">, value: unknown): unknown => {
   if (conceals(value)) return HIDDEN
   if (Array.isArray(value)) return value.map((item) => shown({ conceals }, item))
   return typeof value === "string" ? withoutCredentials(value) : value
 }
 
-/** A configuration as it may be shown to anybody. */
-export const withoutSecrets = (values: Values): Values => {
+/** A configuration with another value for each key. */
+const mapKeys = (values: Values, change: (key: Key, value: unknown) => unknown): Values => {
   const known = new Map(keys().map((key) => [key.path, key]))
-  const visible = (group: object, prefix: string): object =>
+  const mapGroup = (group: object, prefix: string): object =>
     Object.fromEntries(
       Object.entries(group).map(([name, value]) => {
         const key = known.get(prefix + name)!
-        return [name, key.isGroup ? visible(value, `${prefix}${name}.`) : shown(key, value)]
+        return [name, key.isGroup ? mapGroup(value, `${prefix}${name}.`) : change(key, value)]
       })
     )
-  return visible(values, "") as Values
+  return mapGroup(values, "") as Values
 }
+
+/** A configuration as it may be shown. */
+export const withoutSecrets = (values: Values): Values => mapKeys(values, shown)
+
+/** A configuration whose groups are its own. */
+export const copy = (values: Values): Values => mapKeys(values, (_, value) => value)

@@ -1,64 +1,105 @@
 /**
- * The schema of `server.json`: every key with its default, bounds and description.
- *
- * Names and grouping are those of the file. Durations are in the unit their name ends in, and may be longer than one timer
- * of the platform can wait (2^31 - 1 ms): Effect's clock takes them as they are, whoever calls `setTimeout` must cap them.
+ * The schema of `server.json`: every key with its default, bounds and description. Durations are in the unit that their name ends in. They may
+ * exceed the longest timer of the platform (2^31 - 1 ms), which Effect's clock handles and a bare `setTimeout` does not.
  */
 import * as Schema from "effect/Schema"
-import * as LogFormat from "../logging/LogFormat.ts"
 import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
-import { flag, form, group, key, nullableKey, oneOf, orNull, path, text, whole } from "./fields.ts"
+import {
+  type Condition,
+  fixed,
+  flag,
+  group,
+  host,
+  listOf,
+  live,
+  matching,
+  nullableFixed,
+  oneOf,
+  orNull,
+  path,
+  port,
+  secret,
+  text,
+  whole
+} from "./fields.ts"
 import * as NatsUrl from "./NatsUrl.ts"
 
+/** The levels of `logger.log_level`, in Python's names, the least severe first. */
+export const levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
+
+/** One of `levels`. */
+export type Level = (typeof levels)[number]
+
+const NEVER_NEEDED: Condition = {}
+const PYTHON: Condition = { version: "python" }
+const NO_CONSOLE: Condition = { "logger.enable_console_log": false }
+const NO_FILE: Condition = { "logger.enable_file_log": false }
+const NO_IDLE_TIMEOUT: Condition = { "hyper_parameters.client_timeout_secs": null }
+const NO_QUARANTINE: Condition = { "hyper_parameters.quarantine_cooldown_secs": 0 }
+const NO_THROTTLE: Condition = { "hyper_parameters.backpressure_policy.enable_throttle": false }
+const NO_FLOW_CONTROL: Condition = { "hyper_parameters.backpressure_policy.enable_flow_control": false }
+const NO_DISCONNECT: Condition = { "hyper_parameters.backpressure_policy.enable_disconnect": false }
+const NO_TLS: Condition = { "tls.cert": null }
+
 const Logger = Schema.Struct({
-  log_level: key(oneOf(LogFormat.levels), "DEBUG", "Least severe level that is logged."),
-  enable_console_log: key(flag, true, "Log to standard output."),
-  console_log_format: key(
+  log_level: live(oneOf(levels), "DEBUG", "Least severe level that is logged."),
+  enable_console_log: fixed(flag, true, "Log to standard output."),
+  console_log_format: fixed(
     text,
-    LogFormat.defaultConsoleFormat,
-    "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only."
+    "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
+    "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only.",
+    NO_CONSOLE
   ),
-  enable_file_log: key(flag, false, "Log to a file, named after the server."),
-  log_file_path: key(text, "", "Directory of the log file, created when missing. Empty is the working directory."),
-  enable_json_log: key(flag, false, "Write each line of the log file as a JSON object."),
-  log_format: key(text, LogFormat.defaultFileFormat, "Line of the log file."),
-  date_format: key(
+  enable_file_log: fixed(flag, false, "Log to a file, named after the server."),
+  log_file_path: fixed(
     text,
-    LogFormat.defaultDateFormat,
+    "",
+    "Directory of the log file, created when missing. Empty is the working directory.",
+    NO_FILE
+  ),
+  enable_json_log: fixed(flag, false, "Write each line of the log file as a JSON object."),
+  log_format: fixed(text, "%(asctime)s - %(name)s - %(levelname)s - %(message)s", "Line of the log file.", NO_FILE, {
+    "logger.enable_json_log": true
+  }),
+  date_format: fixed(
+    text,
+    "%Y-%m-%d %H:%M:%S.%3f",
     "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction."
   ),
-  max_file_size: key(whole(1), 1_000_000, "Bytes after which the log file is rotated."),
-  backup_count: key(whole(0), 3, "Rotated log files that are kept. 0 never rotates."),
-  log_keys: key(
-    orNull(Schema.Array(text), "a list of strings"),
+  max_file_size: fixed(whole(1), 1_000_000, "Bytes after which the log file is rotated.", NO_FILE, {
+    "logger.backup_count": 0
+  }),
+  backup_count: fixed(whole(0), 3, "Rotated log files that are kept. 0 never rotates.", NO_FILE),
+  log_keys: fixed(
+    orNull(Schema.Array(text).annotate({ expected: "a list of strings" })),
     null,
     "Keys of a message's `_payload` and `_type` that are logged. `null` logs messages whole. What is relayed is never changed."
   )
 })
 
 const BackpressurePolicy = Schema.Struct({
-  enable_throttle: key(flag, true, "Delay senders in a large room."),
-  throttle_threshold: key(whole(1), 100, "Fan-out from which a sender is throttled."),
-  enable_flow_control: key(flag, true, "Stop reading senders in a larger room for a while."),
-  flow_control_threshold: key(whole(1), 300, "Fan-out from which a sender is paused."),
-  enable_disconnect: key(flag, true, "Disconnect and quarantine senders in a room that is too large."),
-  disconnect_threshold: key(whole(1), 500, "Fan-out from which a sender is disconnected.")
+  enable_throttle: live(flag, true, "Delay senders in a large room."),
+  throttle_threshold: live(whole(1), 100, "Fan-out from which a sender is throttled.", NO_THROTTLE),
+  enable_flow_control: live(flag, true, "Stop reading senders in a larger room for a while."),
+  flow_control_threshold: live(whole(1), 300, "Fan-out from which a sender is paused.", NO_FLOW_CONTROL),
+  enable_disconnect: live(flag, true, "Disconnect and quarantine senders in a room that is too large."),
+  disconnect_threshold: live(whole(1), 500, "Fan-out from which a sender is disconnected.", NO_DISCONNECT)
 })
 
 const SlowConsumer = Schema.Struct({
-  policy: key(
+  policy: live(
     oneOf(["disconnect", "drop_oldest", "drop_newest"]),
     "disconnect",
     "What happens to a client whose backlog reaches the hard limit."
   ),
-  soft_limit_bytes: key(whole(65_536), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
-  hard_limit_bytes: key(
+  soft_limit_bytes: live(whole(65_536), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
+  hard_limit_bytes: live(
     whole(65_536),
     33_554_432,
     "Backlog, in bytes, that no client may exceed. Not below `soft_limit_bytes`."
   ),
-  stall_grace_ms: key(whole(0), 100, "Milliseconds for which senders wait for a client. 0 waits for none."),
-  eviction_grace_ms: key(
+  stall_grace_ms: live(whole(0), 100, "Milliseconds for which senders wait for a client. 0 waits for none."),
+  eviction_grace_ms: live(
     whole(0),
     3000,
     'Milliseconds within which a client whose backlog is nearly full has to take 512 KiB; senders wait for it meanwhile. Only with the policy "disconnect". 0 waits for none.'
@@ -71,77 +112,112 @@ const SlowConsumer = Schema.Struct({
   )
 )
 
-const NETWORK = 'an IP address or a CIDR range such as "10.0.0.0/8"'
+const networks = listOf(
+  matching(
+    'an IP address or a CIDR range such as "10.0.0.0/8"',
+    "^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$",
+    "^(?:[1-9]\\.){3}[1-9](?:/32)?$",
+    isNetwork
+  )
+)
 
-const networkList = Schema.Array(
-  text
-    .check(form(isNetwork, "^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$", "^(?:[1-9]\\.){3}[1-9](?:/32)?$"))
-    .annotate({ expected: NETWORK })
-).annotate({ expected: `a list: each ${NETWORK}` })
-
-const UNUSED_BUFFER = "Accepted for the sake of existing files; nothing here needs it."
+const unusedBuffer = (size: number) =>
+  fixed(whole(1), size, "Accepted for the sake of existing files; nothing here needs it.", NEVER_NEEDED)
 
 const HyperParameters = Schema.Struct({
-  rate_limit_msgs_per_minute: key(whole(1), 300, "Lines that a client may send in 60 s."),
-  rate_limit_scope: key(
+  rate_limit_msgs_per_minute: live(whole(1), 300, "Lines that a client may send in 60 s.", PYTHON),
+  rate_limit_scope: fixed(
     oneOf(["connection", "ip"]),
     "connection",
-    "What the rate limit counts: each connection, or all connections of an IP address."
+    "What the rate limit counts: each connection, or all connections of an IP address.",
+    PYTHON
   ),
-  client_timeout_secs: key(
-    orNull(whole(1), "a whole number, 1 or more"),
+  client_timeout_secs: live(
+    orNull(whole(1)),
     300,
-    "Seconds without a complete line after which a client is closed. `null` turns it off."
+    "Seconds without a complete line after which a client is closed. `null` turns it off.",
+    PYTHON
   ),
-  timeout_check_interval_secs: key(whole(1), 30, "Seconds by which the idle timeout may come late."),
-  quarantine_cooldown_secs: key(
+  timeout_check_interval_secs: live(
+    whole(1),
+    30,
+    "Seconds by which the idle timeout may come late.",
+    PYTHON,
+    NO_IDLE_TIMEOUT
+  ),
+  quarantine_cooldown_secs: live(
     whole(0),
     300,
-    "Seconds for which a client that was force-disconnected cannot come back. 0 turns it off."
+    "Seconds for which a client that was force-disconnected cannot come back. 0 turns it off.",
+    PYTHON
   ),
-  quarantine_cleanup_interval_secs: key(whole(1), 60, "Seconds between two sweeps of expired quarantines."),
-  quarantine_scope: key(
+  quarantine_cleanup_interval_secs: live(
+    whole(1),
+    60,
+    "Seconds between two sweeps of expired quarantines.",
+    PYTHON,
+    NO_QUARANTINE
+  ),
+  quarantine_scope: fixed(
     oneOf(["ip", "address"]),
     "ip",
-    "What is quarantined: the IP address, or ip:port, which never matches a reconnect."
+    "What is quarantined: the IP address, or ip:port, which never matches a reconnect.",
+    PYTHON,
+    NO_QUARANTINE
   ),
-  throttle_delay_ms: key(whole(0), 200, "Milliseconds that a throttled sender waits before its next line."),
-  flow_control_delay_ms: key(whole(0), 1000, "Milliseconds for which a paused sender is not read."),
-  accept_error_backoff_ms: key(whole(1), 100, "Milliseconds to wait after a failed accept."),
-  worker_threads: key(
+  throttle_delay_ms: live(
+    whole(0),
+    200,
+    "Milliseconds that a throttled sender waits before its next line.",
+    PYTHON,
+    NO_THROTTLE
+  ),
+  flow_control_delay_ms: live(
+    whole(0),
+    1000,
+    "Milliseconds for which a paused sender is not read.",
+    PYTHON,
+    NO_FLOW_CONTROL
+  ),
+  accept_error_backoff_ms: live(whole(1), 100, "Milliseconds to wait after a failed accept."),
+  worker_threads: fixed(
     whole(1),
     1,
     "Relay processes that share the port and are one room, one for each core at most. The command line program runs them; a server in a program of yours is always one."
   ),
-  max_line_bytes: key(
+  max_line_bytes: fixed(
     whole(256, 16_777_216),
     65_536,
     "Longest line, in bytes of its envelope with the newline. A longer one is dropped whole."
   ),
-  listen_backlog: key(whole(1, 65_535), 4096, "Connections that may wait to be accepted."),
-  max_clients: key(whole(1), 100_000, "Clients that may be connected at once."),
-  max_clients_per_ip: key(
-    orNull(whole(1), "a whole number, 1 or more"),
+  listen_backlog: fixed(whole(1, 65_535), 4096, "Connections that may wait to be accepted."),
+  max_clients: live(whole(1), 100_000, "Clients that may be connected at once."),
+  max_clients_per_ip: live(
+    orNull(whole(1)),
     null,
     "Clients that may be connected at once from one IP address. `null` sets no limit."
   ),
-  allow: key(orNull(networkList, `a list: each ${NETWORK}`), null, "Addresses that may connect. `null`: all."),
-  deny: key(networkList, [], "Addresses that may not connect, also if `allow` has them."),
-  trusted_proxies: key(
-    networkList,
+  allow: live(orNull(networks), null, "Addresses that may connect. `null`: all."),
+  deny: live(networks, [], "Addresses that may not connect, also if `allow` has them."),
+  trusted_proxies: live(
+    networks,
     [],
     "Addresses of load balancers: whoever connects from one must begin with a PROXY protocol header (version 1 or 2), and is known by the address in it."
   ),
-  shutdown_grace_ms: key(whole(0), 2000, "Milliseconds for which a shutdown waits for clients that do not read."),
-  connection_buffer_size: key(whole(1), 128, UNUSED_BUFFER),
-  command_buffer_size: key(whole(1), 32, UNUSED_BUFFER),
-  control_channel_capacity: key(whole(1), 8, UNUSED_BUFFER),
-  queue_monitor_capacity: key(whole(1), 100, UNUSED_BUFFER),
-  backpressure_policy: group(BackpressurePolicy, "What is done to senders when a message would reach many clients."),
+  shutdown_grace_ms: live(whole(0), 2000, "Milliseconds for which a shutdown waits for clients that do not read."),
+  connection_buffer_size: unusedBuffer(128),
+  command_buffer_size: unusedBuffer(32),
+  control_channel_capacity: unusedBuffer(8),
+  queue_monitor_capacity: unusedBuffer(100),
+  backpressure_policy: group(
+    BackpressurePolicy,
+    "What is done to senders when a message would reach many clients.",
+    PYTHON
+  ),
   slow_consumer: group(SlowConsumer, "What is done about clients that read too slowly.")
 })
 
-/** What a certificate without a key lacks, or a key without a certificate. */
+/** The missing half of a certificate and its key. */
 const halfOfPair = (group: string, cert: string | null, key: string | null) => {
   if (cert !== null && key === null) return { path: ["key"], issue: `the private key of ${group}.cert` }
   if (cert === null && key !== null) return { path: ["cert"], issue: `the certificate of ${group}.key` }
@@ -149,23 +225,21 @@ const halfOfPair = (group: string, cert: string | null, key: string | null) => {
 }
 
 const Tls = Schema.Struct({
-  cert: key(
-    orNull(path, "a file name"),
+  cert: fixed(orNull(path), null, "Certificate, and those between it and its authority (PEM). Turns TLS on."),
+  key: fixed(orNull(path), null, "Private key of the certificate (PEM)."),
+  ca: fixed(
+    orNull(path),
     null,
-    "Certificate, and those between it and its authority (PEM). Turns TLS on."
+    "Certificates of the authorities that client certificates must come from (PEM).",
+    NO_TLS,
+    { "tls.request_client_cert": false }
   ),
-  key: key(orNull(path, "a file name"), null, "Private key of the certificate (PEM)."),
-  ca: key(
-    orNull(path, "a file name"),
-    null,
-    "Certificates of the authorities that client certificates must come from (PEM)."
-  ),
-  request_client_cert: key(
+  request_client_cert: fixed(
     Schema.Union([Schema.Boolean, Schema.Literal("optional")]).annotate({ expected: 'true, false or "optional"' }),
     false,
     'Whether clients need a certificate from `ca`. `"optional"`: they may have none, but not one from elsewhere.'
   ),
-  min_version: key(oneOf(["TLSv1.2", "TLSv1.3"]), "TLSv1.2", "Oldest version of TLS that clients may speak.")
+  min_version: fixed(oneOf(["TLSv1.2", "TLSv1.3"]), "TLSv1.2", "Oldest version of TLS that clients may speak.", NO_TLS)
 }).check(
   Schema.makeFilter(({ ca, cert, key, request_client_cert }) => {
     const half = halfOfPair("tls", cert, key)
@@ -179,21 +253,18 @@ const Tls = Schema.Struct({
 )
 
 const Admin = Schema.Struct({
-  host: key(
-    Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" }),
-    "127.0.0.1",
-    "Address to listen on."
-  ),
-  port: key(
-    orNull(whole(0, 65_535), "a whole number from 0 to 65535"),
+  host: fixed(host, "127.0.0.1", "Address to listen on."),
+  port: fixed(
+    orNull(port),
     null,
     "TCP port of health, metrics and dashboard. `null` turns them off; 0 takes a free one, which the log names."
   ),
-  token: key(
-    orNull(
-      Schema.String.check(form((token) => /^[!-~]+$/.test(token), "^[!-~]+$", "^[!-~]{1,40}$")),
-      "a text of visible ASCII characters without spaces"
-    ).annotate({ secret: true }),
+  token: live(
+    orNull(secret(matching("a text of visible ASCII characters without spaces", "^[!-~]+$", "^[!-~]{1,40}$"))).annotate(
+      {
+        secret: true
+      }
+    ),
     null,
     "Bearer token for actions, and for everything but health where `host` is not a loopback address. `null`: no actions."
   )
@@ -205,50 +276,46 @@ const Admin = Schema.Struct({
   )
 )
 
-const httpUrl = Schema.String.check(
-  form((url) => /^https?:\/\/./i.test(url) && URL.canParse(url), "^[Hh][Tt][Tt][Pp][Ss]?://.", "^https?://[a-z]{1,9}$")
+const httpUrl = matching(
+  "an http or https URL",
+  "^[Hh][Tt][Tt][Pp][Ss]?://.",
+  "^https?://[a-z]{1,9}$",
+  (url) => /^https?:\/\/./i.test(url) && URL.canParse(url)
 )
-
-const ORIGIN = 'an origin such as "https://chat.example.com", "null" or "*"'
 
 const isOrigin = (text: string): boolean =>
   text === "*" || text === "null" || (URL.canParse(text) && new URL(text).origin === text)
 
 const WebSocket = Schema.Struct({
-  host: key(
-    orNull(Schema.NonEmptyString, "a host name or an IP address"),
-    null,
-    "Address to listen on. `null`: the `host` of the server."
-  ),
-  port: key(
-    orNull(whole(0, 65_535), "a whole number from 0 to 65535"),
+  host: fixed(orNull(host), null, "Address to listen on. `null`: the `host` of the server."),
+  port: fixed(
+    orNull(port),
     null,
     "TCP port for WebSocket clients. `null` turns them off; 0 takes a free one, which the log names."
   ),
-  path: key(
-    Schema.String.check(form((path) => /^\/[^?#\s]*$/.test(path), "^/[^?#\\s]*$", "^/[a-z]{0,9}$")).annotate({
-      expected: 'a path that begins with "/", without "?", "#" and spaces'
-    }),
+  path: fixed(
+    matching('a path that begins with "/", without "?", "#" and spaces', "^/[^?#\\s]*$", "^/[a-z]{0,9}$"),
     "/",
     "Path of the URL that WebSocket clients connect to."
   ),
-  origins: key(
-    Schema.Array(
-      text
-        .check(form(isOrigin, "^(\\*|null|[a-z][a-z0-9+.-]*://[^/?#@\\sA-Z]+)$", "^https://[a-z]{1,9}$"))
-        .annotate({ expected: ORIGIN })
-    ).annotate({
-      expected: `a list: each ${ORIGIN}`
-    }),
+  origins: live(
+    listOf(
+      matching(
+        'an origin such as "https://chat.example.com", "null" or "*"',
+        "^(\\*|null|[a-z][a-z0-9+.-]*://[^/?#@\\sA-Z]+)$",
+        "^https://[a-z]{1,9}$",
+        isOrigin
+      )
+    ),
     [],
     'Web sites whose pages may connect. `"*"`: all. Programs that are no browsers send no origin and may always.'
   ),
-  max_clients: key(
-    orNull(whole(1), "a whole number, 1 or more"),
+  max_clients: live(
+    orNull(whole(1)),
     null,
     "WebSocket clients that may be connected at once. `null`: as many as `hyper_parameters.max_clients` allows in all."
   ),
-  compression: key(
+  compression: fixed(
     Schema.Literals(["off", false]).annotate({ expected: '"off" or false' }),
     "off",
     "Messages are not compressed, whatever clients offer."
@@ -256,76 +323,59 @@ const WebSocket = Schema.Struct({
 })
 
 const Otlp = Schema.Struct({
-  endpoint: key(
-    orNull(httpUrl, "an http or https URL"),
+  endpoint: fixed(
+    orNull(httpUrl),
     null,
     "OpenTelemetry collector (OTLP over HTTP, usually port 4318) that gets logs, metrics and traces."
   )
 })
 
-const natsUrls = (accepts: (text: string) => boolean) => form(accepts, ".", "^nats://[a-z]{1,9}$")
+const natsUrl = (accepts: (text: string) => boolean) => matching(NatsUrl.EXPECTED, ".", "^nats://[a-z]{1,9}$", accepts)
 
-const natsUrl = Schema.String.check(natsUrls(NatsUrl.isValid)).annotate({
-  expected: NatsUrl.EXPECTED,
-  secret: true
-})
+const natsServers = Schema.Union([
+  natsUrl((text) => NatsUrl.listOf(text).every(NatsUrl.isValid)),
+  Schema.Array(natsUrl(NatsUrl.isValid)).check(Schema.isMinLength(1))
+]).annotate({ expected: `${NatsUrl.EXPECTED}, or a list of such` })
 
 const Nats = Schema.Struct({
-  servers: key(
-    orNull(
-      Schema.Union([
-        Schema.String.check(natsUrls((text) => NatsUrl.listOf(text).every(NatsUrl.isValid))),
-        Schema.Array(natsUrl).check(Schema.isMinLength(1))
-      ]),
-      `${NatsUrl.EXPECTED}, or a list of such`
-    ).annotate({
+  servers: fixed(
+    orNull(natsServers).annotate({
       secret: (servers: string | ReadonlyArray<string> | null) =>
         NatsUrl.listOf(servers).some((url) => NatsUrl.accountOf(url) !== undefined)
     }),
     null,
     "NATS servers that connect this process with others to one room. `null`: it is a room of its own."
   ),
-  subject: key(
-    Schema.String.check(
-      form(
-        (subject) => /^[^\s.*>]+(\.[^\s.*>]+)*$/.test(subject),
-        "^[^ .*>]+(\\.[^ .*>]+)*$",
-        "^[a-z]{1,9}(\\.[a-z]{1,9})?$"
-      )
-    ).annotate({
-      expected: "words between dots, without spaces, * and >"
-    }),
+  subject: fixed(
+    matching(
+      "words between dots, without spaces, * and >",
+      "^[^\\s.*>]+(\\.[^\\s.*>]+)*$",
+      "^[a-z]{1,9}(\\.[a-z]{1,9})?$"
+    ),
     "summoner.room",
     "Name of the room: processes with the same subject share one."
   ),
-  credentials: key(orNull(path, "a file name"), null, "Credentials (`.creds`) for NATS servers that ask for them."),
-  name: key(
-    orNull(
-      Schema.String.check(form((name) => /^[ -~]{1,64}$/.test(name), "^[ -~]{1,64}$", "^[ -~]{1,64}$")),
-      "a text of 1 to 64 ASCII characters"
-    ),
+  credentials: fixed(orNull(path), null, "Credentials (`.creds`) for NATS servers that ask for them."),
+  name: fixed(
+    orNull(matching("a text of 1 to 64 ASCII characters", "^[ -~]{1,64}$", "^[ -~]{1,64}$")),
     null,
     "What other processes and NATS call this one. `null`: host name and process id."
   ),
-  connect: key(
+  connect: fixed(
     oneOf(["wait", "fail"]),
     "wait",
     "What a start without NATS does: `wait` for it, while clients of this process have a room, or `fail`."
   ),
-  max_pending_bytes: key(
+  max_pending_bytes: fixed(
     whole(65_536),
     8_388_608,
     "Bytes that may wait for NATS. Above half of them senders wait as for a slow client; above all the oldest batch is dropped."
   ),
   tls: group(
     Schema.Struct({
-      ca: key(
-        orNull(path, "a file name"),
-        null,
-        "Certificates of the authorities that NATS servers' must come from (PEM)."
-      ),
-      cert: key(orNull(path, "a file name"), null, "Certificate that NATS servers may ask for (PEM)."),
-      key: key(orNull(path, "a file name"), null, "Private key of that certificate (PEM).")
+      ca: fixed(orNull(path), null, "Certificates of the authorities that NATS servers' must come from (PEM)."),
+      cert: fixed(orNull(path), null, "Certificate that NATS servers may ask for (PEM)."),
+      key: fixed(orNull(path), null, "Private key of that certificate (PEM).")
     }).check(Schema.makeFilter(({ cert, key }) => halfOfPair("cluster.nats.tls", cert, key))),
     "Encryption on the way to NATS: required if one of these is set or a server's URL begins with `tls://`, else as the server wants it."
   )
@@ -336,32 +386,30 @@ const Nats = Schema.Struct({
   })
 )
 
-const Cluster = Schema.Struct({ nats: group(Nats, "One room over several processes, by NATS.") })
+const Cluster = Schema.Struct({
+  nats: group(Nats, "One room over several processes, by NATS.", { "cluster.nats.servers": null })
+})
 
-/** A complete configuration: what a `server.json` means once every default is filled in. */
+/** A complete configuration, with every default filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}
 
 /** The schema of a complete configuration. */
 export const Values = Schema.Struct({
   $schema: Schema.optionalKey(text.annotate({ description: "For editors; ignored." })),
-  host: nullableKey(
-    Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" }),
-    "127.0.0.1",
-    "Address to listen on."
-  ),
-  port: nullableKey(whole(0, 65_535), 8888, "TCP port to listen on. 0 takes a free one, which the log names."),
-  version: key(
+  host: nullableFixed(host, "127.0.0.1", "Address to listen on."),
+  port: nullableFixed(port, 8888, "TCP port to listen on. 0 takes a free one, which the log names."),
+  version: fixed(
     Schema.Union([Schema.Literals(["rust", "python"]), Schema.TemplateLiteral(["rust_v", Schema.String])]).annotate({
       expected: '"rust", "python" or a name that begins with "rust_v"'
     }),
     "rust",
     "Profile: everything on (`rust`), or the plain relay (`python`)."
   ),
-  logger: group(Logger, "What is logged, where and how."),
+  logger: group(Logger, "What is logged, where and how.", { ...NO_CONSOLE, ...NO_FILE }),
   hyper_parameters: group(HyperParameters, "Limits and protection."),
   tls: group(Tls, "Encryption of the relay's own port."),
-  websocket: group(WebSocket, "Clients that speak WebSocket, in the same room."),
-  admin: group(Admin, "Health, metrics, dashboard and actions for operators."),
+  websocket: group(WebSocket, "Clients that speak WebSocket, in the same room.", { "websocket.port": null }),
+  admin: group(Admin, "Health, metrics, dashboard and actions for operators.", { "admin.port": null }),
   otlp: group(Otlp, "Export to OpenTelemetry."),
   cluster: group(Cluster, "Other processes of the same room.")
 }).check(
@@ -372,7 +420,6 @@ export const Values = Schema.Struct({
       { path: ["admin", "port"], host: admin.host, port: admin.port }
     ]
     for (const [i, { host, path, port }] of listeners.entries()) {
-      // Free ones are never the same.
       if (port === null || port === 0) continue
       const taken = listeners.slice(0, i).find((other) => other.port === port && overlap(other.host, host))
       if (taken !== undefined) {
@@ -383,7 +430,7 @@ export const Values = Schema.Struct({
   })
 )
 
-/** The same as one writes it: what is left out has its default. */
+/** A configuration as a file has it: a key that is left out has its default. */
 export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 
 /** What an empty `server.json` means. */

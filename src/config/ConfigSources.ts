@@ -1,6 +1,6 @@
 /**
- * The one place where the sources of a configuration meet: defaults, then the file, then environment variables, then flags,
- * each key by the last that sets it. Whatever is wrong in any of them is reported together.
+ * Merges the sources of a configuration: defaults, file, environment variables, flags. The last source that sets a key wins. The problems of all
+ * sources are reported together.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -10,7 +10,7 @@ import * as ConfigErrors from "./ConfigError.ts"
 import * as ConfigPath from "./ConfigPath.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
-/** The file that is read when none is named, if there is one. */
+/** The file that is read by default, if it exists. */
 export const DEFAULT_FILE = "server.json"
 
 const PREFIX = "SUMMONER_"
@@ -36,48 +36,39 @@ export interface Sources {
 export interface Effective extends ServerConfig.Loaded {
   /** The file that was read. */
   readonly file: string | undefined
-  /** What set each key: `default`, `file`, the name of a variable or the name of a flag. In the order of the schema. */
+  /** What set each key, in the order of the schema: `default`, `file`, a variable or a flag. */
   readonly origins: ReadonlyMap<string, string>
-  /** All of it in a few words, for the log. */
+  /** The sources in a few words, for the log. */
   readonly description: string
 }
-
-/** The keys that one can set: neither groups, nor what is for editors only. */
-const settableKeys = () => ServerConfig.keys().filter((key) => !key.isGroup && key.path !== "$schema")
 
 /** The environment variable that sets a key: `SUMMONER_LOGGER_LOG_LEVEL` for `logger.log_level`. */
 export const variableOf = (path: string): string => PREFIX + path.toUpperCase().replaceAll(".", "_")
 
-/**
- * Kubernetes tells every pod of the services beside it in variables that begin with the name of the service. One that is
- * called `summoner` or `summoner-server` must not keep the server from starting.
- */
+/** Kubernetes sets variables that begin with the names of services. A service called `summoner` must not keep the server from starting. */
 const isServiceLink = (name: string, value: string): boolean =>
   /^(?:tcp|udp|sctp):\/\//.test(value) ||
   /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)$/.test(name)
 
-/** Only where a key can be off, `null` is no text. */
+/** Whether the text `null` stands for null: only for a key that can be off. */
 const isNull = (key: ServerConfig.Key, text: string): boolean => key.default === null && text === "null"
 
-/** A text that is no JSON stays a string, which a key that is no string refuses. */
-const parseValue = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
+/** A text that is not JSON stays a string, which the schema then refuses. */
+const parseValue = (text: string): unknown =>
+  Result.getOrElse(
+    Result.try((): unknown => JSON.parse(text)),
+    () => text
+  )
 
-/** The variable that was meant, found as the key that was meant is found in a file. */
+/** The problem of an unknown variable, with the nearest known one. */
 const unknownVariable = (name: string): ConfigErrors.Problem => {
-  const known = ServerConfig.keys().filter(({ path }) => path !== "$schema")
-  const group = known
+  const group = ServerConfig.keys()
     .filter(({ isGroup, path }) => isGroup && name.startsWith(`${variableOf(path)}_`))
     .reduce((longest, { path }) => (path.length > longest.length ? path : longest), "")
   const rest = name.slice(group === "" ? PREFIX.length : variableOf(group).length + 1).toLowerCase()
   const meant = ConfigErrors.nearest(
     [...group.split(".").filter((part) => part !== ""), rest],
-    known.filter(({ isGroup }) => !isGroup)
+    ServerConfig.settableKeys()
   )
   return {
     path: name,
@@ -93,9 +84,9 @@ interface Source {
   readonly label: string
   /** In the form of a `server.json`. */
   readonly input: unknown
-  /** What sets a key here, by the path of the key. Empty for the file, where the path says it. */
+  /** Variables or flags, by the paths of the keys that they set. */
   readonly names: ReadonlyMap<string, string>
-  /** What is wrong apart from the values of known keys. */
+  /** Problems other than the values of known keys. */
   readonly problems: ReadonlyArray<ConfigErrors.Problem>
 }
 
@@ -114,7 +105,7 @@ const sourceOf = (
 })
 
 const environmentSource = (environment: Sources["environment"]): Source => {
-  const keys = new Map(settableKeys().map((key) => [variableOf(key.path), key]))
+  const keys = new Map(ServerConfig.settableKeys().map((key) => [variableOf(key.path), key]))
   const settings: Array<GivenFlag> = []
   const problems: Array<ConfigErrors.Problem> = []
   for (const [name, text = ""] of Object.entries(environment)) {
@@ -128,7 +119,7 @@ const environmentSource = (environment: Sources["environment"]): Source => {
 
 const originsOf = (values: ServerConfig.Values, file: unknown, names: ReadonlyMap<string, string>) =>
   new Map(
-    settableKeys().map(({ path }) => {
+    ServerConfig.settableKeys().map(({ path }) => {
       const inFile = ConfigPath.valueAt(file, path)
       // `null` for a key that cannot be null means the default.
       const isSet = inFile !== undefined && (inFile !== null || ConfigPath.valueAt(values, path) === null)
@@ -136,12 +127,7 @@ const originsOf = (values: ServerConfig.Values, file: unknown, names: ReadonlyMa
     })
   )
 
-/**
- * Puts the sources together; of two that set a key, the later one wins.
- *
- * Each is checked by itself, so that a mistake is reported also where another source hides it; only what compares two keys
- * is a matter of the whole.
- */
+/** Merges the sources. Each is checked by itself, so that no source hides the mistakes of another; keys are compared with each other in the whole. */
 const combine = Effect.fnUntraced(function* (
   file: string | undefined,
   content: unknown,
@@ -201,7 +187,7 @@ export const load = Effect.fnUntraced(function* ({ environment, file: named, fla
   if (file === undefined) return yield* combine(file, {}, others)
   const content = yield* Effect.result(ServerConfig.read(file))
   if (Result.isSuccess(content)) return yield* combine(file, content.success, others)
-  // That the file says nothing does not keep the rest from being checked.
+  // An unreadable file does not keep the other sources from being checked.
   const rest = yield* Effect.result(combine(file, {}, others))
   return yield* new ConfigErrors.ConfigError({
     ...content.failure,

@@ -1,117 +1,100 @@
-/** Where a text is no JSON, and why, in words for its author. */
+/** Where a text stops being JSON, and why, in words for its author. `JSON.parse` words this differently in every release of Node.js. */
+import { visit } from "jsonc-parser"
 import { ConfigError } from "./ConfigError.ts"
 import { HIDDEN, showShort } from "./redact.ts"
 
-const WHITESPACE = /[ \t\n\r]*/y
-const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
-const STRING_START = /"(?:[ !#-[\]-\uffff]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y
-const WORD = /[\w.+-]+/y
+/** What the grammar wants next. */
+type Next = "value" | "key" | "colon" | "comma"
 
-const matchAt = (pattern: RegExp, text: string, offset: number): string => {
-  pattern.lastIndex = offset
-  return pattern.exec(text)?.[0] ?? ""
+/** The parser recurses; `server.json` has four levels. */
+const MAX_DEPTH = 100
+
+/** A string, up to its closing quote or the first character that cannot be in one. */
+// oxlint-disable-next-line eslint/no-control-regex
+const STRING = /^"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/
+
+/** Words that mean a value in some language, so that they are no secret without its quotes. */
+const LITERAL = /^(?:true|false|null|nil|none|undefined|nan|infinity|yes|no|on|off)$/i
+
+const COMMENT = /^(?:#|\/[/*])/
+
+const expectedAs = (next: Next, closer: string | undefined, before: string): string => {
+  if (next === "key") return `a key in double quotes${before.endsWith("{") ? ' or "}"' : ""}`
+  if (next === "comma") return closer === undefined ? "the end of the file" : `"," or "${closer}"`
+  return next === "colon" ? '":"' : "a value"
 }
 
-type Token = "value" | "first value" | "key" | "first key" | "colon" | "comma"
-
-interface Mistake {
-  readonly offset: number
-  /** What should be there. All but a key may be a secret without its quotes. */
-  readonly next: Token
-  readonly expected: string
-  readonly hint: string
+/** Nothing of strings, comments and, but for a key, words: each may be a secret. */
+const foundIn = (token: string, next: Next, before: string): string => {
+  if (token === "") return before === "" ? "an empty file" : "the end of the file"
+  if (token.startsWith('"')) return "a string"
+  if (COMMENT.test(token)) return "a comment"
+  return next === "key" || LITERAL.test(token) || /^[[\]{},:]$/.test(token) ? showShort(token) : HIDDEN
 }
 
-/**
- * Where and why a text is not JSON. `JSON.parse` says so in words that change with every Node release, often without a
- * position, hence this scanner: it runs only on a text that `JSON.parse` refused.
- */
-const locateMistake = (text: string): Mistake => {
-  const open: Array<"{" | "["> = []
-  let next: Token = "value"
-  let offset = 0
-
-  const stop = (expected: string, at = offset): Mistake => {
-    return { offset: at, next, expected, hint: hintAt(text, at, next) }
-  }
-
-  while (true) {
-    offset += matchAt(WHITESPACE, text, offset).length
-    const char = text[offset]
-    const closer = open.at(-1) === "{" ? "}" : "]"
-    if (next === "comma" && open.length === 0) {
-      return stop("the end of the file")
-    } else if (char === closer && open.length > 0 && (next === "comma" || next.startsWith("first"))) {
-      open.pop()
-      offset += 1
-      next = "comma"
-    } else if (next === "comma") {
-      if (char !== ",") return stop(`"," or "${closer}"`)
-      offset += 1
-      next = closer === "}" ? "key" : "value"
-    } else if (next === "colon") {
-      if (char !== ":") return stop('":"')
-      offset += 1
-      next = "value"
-    } else if ((char === "{" || char === "[") && !next.endsWith("key")) {
-      open.push(char)
-      offset += 1
-      next = char === "{" ? "first key" : "first value"
-    } else {
-      const isKey = next.endsWith("key")
-      if (char === '"') {
-        const end = offset + matchAt(STRING_START, text, offset).length
-        if (text[end] === "\\") return stop('a valid escape such as \\n, \\" or \\\\', end)
-        if (text[end] !== '"') return stop('the closing " of a string', end)
-        offset = end + 1
-      } else {
-        const scalar = isKey ? "" : matchAt(SCALAR, text, offset)
-        if (scalar === "") {
-          return stop(isKey ? `a key in double quotes${next === "first key" ? ' or "}"' : ""}` : "a value")
-        }
-        offset += scalar.length
-      }
-      next = isKey ? "colon" : "comma"
-    }
-  }
-}
-
-const hintAt = (text: string, offset: number, next: Token): string => {
-  const char = text[offset]
-  if ((char === "}" || char === "]") && text.slice(0, offset).trimEnd().endsWith(",")) {
-    return `remove the comma before "${char}"`
-  }
-  if (char === "'") return "JSON strings are in double quotes"
-  if (next.endsWith("value") && /^[A-Za-z_]/.test(char ?? "") && !isLiteral(matchAt(WORD, text, offset))) {
-    return "strings are in double quotes"
-  }
-  if (char === "#" || text.startsWith("//", offset) || text.startsWith("/*", offset)) return "JSON has no comments"
-  return ""
-}
-
-/** Words that stand for a value in this or that language, and for nobody's password. */
-const isLiteral = (word: string): boolean =>
-  /^(?:true|false|null|nil|none|undefined|nan|infinity|yes|no|on|off)$/i.test(word)
-
-const foundAt = (text: string, { next, offset }: Mistake): string => {
-  if (text.trim() === "") return "an empty file"
-  if (offset >= text.length) return "the end of the file"
-  if (text[offset] === "\n" || text[offset] === "\r") return "the end of the line"
-  const word = matchAt(WORD, text, offset)
-  if (word !== "" && !next.endsWith("key") && !isLiteral(word)) return HIDDEN
-  return showShort(word || String.fromCodePoint(text.codePointAt(offset)!))
+const hintFor = (token: string, next: Next, before: string): string => {
+  if (/^[}\]]/.test(token) && before.endsWith(",")) return `remove the comma before "${token}"`
+  if (token.startsWith("'")) return "JSON strings are in double quotes"
+  if (COMMENT.test(token)) return "JSON has no comments"
+  return next === "value" && /^[A-Za-z_]/.test(token) && !LITERAL.test(token) ? "strings are in double quotes" : ""
 }
 
 /** What makes a text no JSON, with its line and column, both counted from 1. For a text that `JSON.parse` refuses. */
 export const jsonSyntaxError = (source: string, text: string): ConfigError => {
-  const mistake = locateMistake(text)
-  const { offset, expected, hint } = mistake
-  const before = text.slice(0, offset)
-  const line = before.split("\n").length
-  const column = offset - before.lastIndexOf("\n")
-  return new ConfigError({
-    source,
-    summary: "invalid JSON",
-    issues: [{ path: `line ${line}, column ${column}`, expected, found: foundAt(text, mistake), hint }]
-  })
+  const closers: Array<string> = []
+  let next: Next = "value"
+  let error: ConfigError | undefined
+
+  const report = (line: number, column: number, expected: string, found: string, hint = "") => {
+    const path = `line ${line + 1}, column ${column + 1}`
+    error ??= new ConfigError({ source, summary: "invalid JSON", issues: [{ path, expected, found, hint }] })
+  }
+  const begin = (closer: string, then: Next) => (_: number, _length: number, line: number, column: number) => {
+    closers.push(closer)
+    next = then
+    if (closers.length <= MAX_DEPTH) return
+    report(line, column, `at most ${MAX_DEPTH} objects and lists in each other`, "another one")
+    throw error
+  }
+  /** Also called where the file ends instead. */
+  const end = (_: number, length: number) => {
+    if (length === 0) return
+    closers.pop()
+    next = "comma"
+  }
+  const onError = (_: number, offset: number, length: number, line: number, column: number) => {
+    const token = text.slice(offset, offset + length)
+    const before = text.slice(0, offset).trimEnd()
+    const valid = STRING.exec(token)?.[0] ?? ""
+    if (valid === "" || token === `${valid}"`) {
+      return report(
+        line,
+        column,
+        expectedAs(next, closers.at(-1), before),
+        foundIn(token, next, before),
+        hintFor(token, next, before)
+      )
+    }
+    const stop = text.charAt(offset + valid.length)
+    const expected = stop === "\\" ? 'a valid escape such as \\n, \\" or \\\\' : 'the closing " of a string'
+    const found = stop === "" ? "the end of the file" : /[\r\n]/.test(stop) ? "the end of the line" : showShort(stop)
+    report(line, column + valid.length, expected, found)
+  }
+
+  try {
+    const visitor = {
+      onObjectBegin: begin("}", "key"),
+      onArrayBegin: begin("]", "value"),
+      onObjectProperty: () => void (next = "colon"),
+      onSeparator: (char: string) => void (next = char === ":" || closers.at(-1) === "]" ? "value" : "key"),
+      onLiteralValue: () => void (next = "comma"),
+      onObjectEnd: end,
+      onArrayEnd: end,
+      onError
+    }
+    visit(text, visitor, { disallowComments: true })
+  } catch (cause) {
+    if (cause !== error) throw cause
+  }
+  return error!
 }

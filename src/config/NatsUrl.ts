@@ -1,15 +1,16 @@
 /** `nats://user:password@host:port`: where a server of NATS is, and who may use it. */
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 
 export const EXPECTED = 'a URL such as "nats://host:4222" or "tls://user:password@host"'
 
-/** What a URL says. */
 export interface NatsUrl {
   /** `host:port`, as the client library wants it. */
   readonly server: string
   readonly isTls: boolean
-  readonly user: string | undefined
+  readonly user: Redacted.Redacted | undefined
   /** A user without a password is a token. */
-  readonly password: string | undefined
+  readonly password: Redacted.Redacted | undefined
 }
 
 const DEFAULT_PORT = "4222"
@@ -33,17 +34,12 @@ export const isValid = (text: string): boolean => {
   )
 }
 
-const isDecodable = (text: string): boolean => {
-  try {
-    decodeURIComponent(text)
-    return true
-  } catch {
-    return false
-  }
-}
+const isDecodable = (text: string): boolean => Result.isSuccess(Result.try(() => decodeURIComponent(text)))
 
-/** The user and password in a valid text, if there are. */
+/** The user and password in a valid text. */
 export const accountOf = (text: string): string | undefined => /([^/]*)@/.exec(text)?.[1]
+
+const secretIn = (text: string) => (text === "" ? undefined : Redacted.make(decodeURIComponent(text)))
 
 /** @param text a valid one */
 export const parse = (text: string): NatsUrl => {
@@ -51,11 +47,11 @@ export const parse = (text: string): NatsUrl => {
   return {
     server: `${hostname}:${port === "" ? DEFAULT_PORT : port}`,
     isTls: protocol === "tls:",
-    user: username === "" ? undefined : decodeURIComponent(username),
-    password: password === "" ? undefined : decodeURIComponent(password)
+    user: secretIn(username),
+    password: secretIn(password)
   }
 }
 
-/** The texts of `cluster.nats.servers`: one URL, or several, in a list or between commas. */
+/** The URLs of `cluster.nats.servers`: a list, or a text with commas between them. */
 export const listOf = (servers: string | ReadonlyArray<string> | null): ReadonlyArray<string> =>
   servers === null ? [] : typeof servers === "string" ? servers.split(",").map((url) => url.trim()) : servers

@@ -1,7 +1,4 @@
-/**
- * Certificates and private keys in files (PEM) that keys of `server.json` name. They are checked when they are read, so that a mistake is
- * told with the key that has to be changed.
- */
+/** Certificates and private keys (PEM) in files that keys of `server.json` name, checked on reading so that a problem names its key. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
@@ -9,7 +6,7 @@ import { readFile, stat } from "node:fs/promises"
 import { escapeText } from "../internal/escape.ts"
 import type { Problem } from "./ConfigError.ts"
 
-/** Where a file is named, and what has to be in it. */
+/** A file, the key that names it, and what it has to contain. */
 export interface Named {
   /** `tls.cert` */
   readonly path: string
@@ -17,16 +14,16 @@ export interface Named {
   readonly expected: string
 }
 
-/** A file with what it was to have. */
+/** A file that was read. */
 export interface PemFile<A> extends Named {
   readonly text: string
   readonly content: A
 }
 
-/** One certificate, at least. */
+/** At least one certificate. */
 export type Certificates = ReadonlyArray<X509Certificate>
 
-/** @param what is wrong with it, after "which" */
+/** @param what the clause that begins with "which" */
 export const wrong = ({ expected, file, path }: Named, what: string, hint = ""): Problem => ({
   path,
   expected,
@@ -34,7 +31,7 @@ export const wrong = ({ expected, file, path }: Named, what: string, hint = ""):
   hint
 })
 
-/** What is wrong with the files of several keys; those that are not named are `undefined`. */
+/** The problems of several files; `undefined` for a key that names none. */
 export const problemsOf = (
   ...files: ReadonlyArray<Result.Result<unknown, Problem> | undefined>
 ): ReadonlyArray<Problem> => files.flatMap((file) => (file !== undefined && Result.isFailure(file) ? file.failure : []))
@@ -65,7 +62,7 @@ export const checkPair = (
           : ""
       })
 
-/** What a library says, on one line that is safe to show. */
+/** The message of a library, on one line that is safe to print. */
 export const reasonOf = (cause: unknown): string => escapeText(cause instanceof Error ? cause.message : String(cause))
 
 const REASONS: Record<string, string> = {
@@ -73,7 +70,7 @@ const REASONS: Record<string, string> = {
   EACCES: "which this user may not read"
 }
 
-/** All authorities of a public list take a quarter of it. */
+/** A public list of all authorities takes a quarter of it. */
 const MAX_FILE_BYTES = 1_048_576
 
 /**
@@ -95,13 +92,13 @@ export const read = Effect.fnUntraced(function* <A>(
       }
     })
   const kind = yield* attempt(() => stat(file))
-  // Reading a pipe may never end, and it cannot be read again.
+  // Reading a pipe may never end.
   if (!kind.isFile()) return yield* Effect.fail(wrong(named, "which is no regular file"))
   if (kind.size > MAX_FILE_BYTES) return yield* Effect.fail(wrong(named, "which has more than 1 MiB"))
   const bytes = yield* attempt(() => readFile(file))
   const text = bytes.toString("latin1")
   if (!text.includes("-----BEGIN ")) {
-    // ASN.1 begins like that.
+    // DER begins with an ASN.1 sequence.
     const hint = tool !== undefined && bytes[0] === 0x30 ? `it may be DER: openssl ${tool} -inform der` : ""
     return yield* Effect.fail(wrong(named, "which is not PEM", hint))
   }

@@ -1,21 +1,17 @@
-/**
- * Tells those who hold what files had in them that the configuration has been loaded again: a file may have been renewed under its old
- * name, without a change to any key.
- */
+/** Effects to run on every reload, for services that hold the content of files: a renewed certificate changes no key. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** What is done again on every reload, in the order of registration, one after the other. It says itself what went wrong. */
+/** Runs effects on every reload, one after the other, in the order of registration. They report their own failures. */
 export const ReloadHooks = Context.Reference<{
-  /** Does this on every reload until the scope ends. The reload waits for it, so it must come to an end. */
+  /** Runs `again` on every reload until the scope ends. The reload waits for it. */
   readonly onReload: (again: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
 }>("summoner-server/ReloadHooks", {
-  // Where nothing is ever reloaded.
   defaultValue: () => ({ onReload: () => Effect.void })
 })
 
-/** The same for whoever reloads. */
+/** A registry, with the effect that runs everything in it. */
 export const make = () => {
   const registered = new Set<{ readonly again: Effect.Effect<void> }>()
   return {
@@ -32,7 +28,6 @@ export const make = () => {
           )
         )
     }),
-    /** Does everything that is registered. */
     reload: Effect.suspend(() => Effect.forEach([...registered], ({ again }) => again, { discard: true }))
   }
 }

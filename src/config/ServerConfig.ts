@@ -1,7 +1,4 @@
-/**
- * The configuration of a server: reading `server.json`, and saying everything that is wrong with it. What it may contain is
- * in `ConfigSchema`.
- */
+/** The configuration of a server: reads `server.json` and reports everything that is wrong with it. The keys are in `ConfigSchema`. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,30 +6,29 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import { isJsonObject } from "../internal/JsonObject.ts"
-import { levels } from "../logging/LogFormat.ts"
 import * as ConfigErrors from "./ConfigError.ts"
 import { keys } from "./ConfigKeys.ts"
-import { defaults, Values, type Written } from "./ConfigSchema.ts"
+import { defaults, levels, Values, type Written } from "./ConfigSchema.ts"
 import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts"
-export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts"
-export { defaults, profileOf, Values, type Written } from "./ConfigSchema.ts"
+export { type Key, keys, settableKeys, shown, withoutSecrets } from "./ConfigKeys.ts"
+export { defaults, type Level, levels, profileOf, Values, type Written } from "./ConfigSchema.ts"
 
-/** A configuration, and what its author should change although it works. */
+/** A configuration, with advice to its author. */
 export interface Loaded {
   readonly values: Values
   /** One line each, beginning with the source. */
   readonly warnings: ReadonlyArray<string>
 }
 
-/** The options of a server in a program: a `server.json` without those of its log. */
+/** The options of a server in a program: a `server.json` without the `logger` group. */
 export interface Options extends Omit<Written, "logger" | "$schema"> {}
 
-/** Groups within groups; what is nested more deeply is a mistake, and shown as one, however deep it is. */
+/** The deepest group. Deeper nesting is left for the schema to report. */
 const MAX_DEPTH = 4
 
-/** Options that a program sets to `undefined` are options that it leaves out. */
+/** A program may leave out an option by setting it to `undefined`. */
 const withoutUndefined = (value: unknown, depth = 0): unknown =>
   isJsonObject(value) && depth < MAX_DEPTH
     ? Object.fromEntries(
@@ -43,9 +39,9 @@ const withoutUndefined = (value: unknown, depth = 0): unknown =>
     : value
 
 /**
- * Brings the older forms that files in the field still have into the present one.
+ * Brings older forms, which files in the field still have, into the present one.
  *
- * @param names where a key stands, if not at its own path
+ * @param names what messages call a key, if not by its path
  * @returns a copy of the input, a warning for each older form, and `names` with the keys that were moved
  */
 const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
@@ -91,7 +87,7 @@ const decodeValues = Schema.decodeUnknownResult(Values, { errors: "all", onExces
 
 const NO_NAMES: ReadonlyMap<string, string> = new Map()
 
-/** What there is to say about a configuration, or about a part of one. */
+/** A checked configuration, or a checked part of one. */
 export interface Examined {
   /** The input, in present forms only. */
   readonly input: unknown
@@ -102,7 +98,7 @@ export interface Examined {
 }
 
 /**
- * Checks a configuration and fills in its defaults, as `decode` does, for whoever puts one together from several sources.
+ * Checks a configuration and fills in its defaults, as `decode` does, for merging several sources.
  *
  * @param names what messages call a key, if not by its path: the variable or the flag that set it
  */
@@ -135,7 +131,7 @@ export const decode = Effect.fnUntraced(function* (input: unknown, source: strin
 })
 
 /**
- * Reads a file as JSON, whatever is in it.
+ * Reads a JSON file.
  *
  * @param path of the file, which is UTF-8 with or without a byte order mark
  * @returns fails with a `ConfigError`: unreadable, or no JSON (with line and column)

@@ -1,24 +1,57 @@
-/** What the keys of `server.json` are made of: values with what is expected of them in words, keys with defaults, and groups. */
+/** What the schema of `server.json` is made of: values, keys and groups. Each is annotated with `Notes`. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { type AST, resolve } from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
+
+/** Keys by their paths, with the values that they must all have for the condition to hold. An empty one always holds. */
+export type Condition = Readonly<Record<string, unknown>>
+
+/** What a schema says of itself. Reports, `check`, reloads, redaction and the documentation have it from here. */
+export interface Notes {
+  /** What a value has to be, in words. */
+  readonly expected?: string
+  readonly default?: unknown
+  readonly description?: string
+  /** Whether a running server takes over a new value. Every key that is not ignored says so. */
+  readonly isReloadable?: boolean
+  /** Conditions each of which leaves the key, or the whole group, without effect. */
+  readonly noEffectIf?: ReadonlyArray<Condition>
+  /** Whether a value is a secret; `true` for all but `null`. */
+  readonly secret?: true | ((value: unknown) => boolean)
+}
+
+export const notesOf = (ast: AST): Notes => resolve(ast) ?? {}
 
 export const text = Schema.String.annotate({ expected: "a string" })
 
 export const path = Schema.NonEmptyString.annotate({ expected: "a file name" })
 
+export const host = Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" })
+
 /**
- * What a text has to look like.
+ * A text of a certain form.
  *
- * @param pattern what editors are told of it, as a regular expression
- * @param sample what property tests make
+ * @param pattern regular expression of it, for editors
+ * @param sample regular expression of what property tests make
+ * @param accepts what decides, if not the pattern
  */
-export const form = (accepts: (text: string) => boolean, pattern: string, sample: string) =>
-  Schema.makeFilter(accepts, {
-    toJsonSchema: () => ({ pattern }),
-    arbitraryConstraint: { patterns: [{ source: sample, flags: "" }] }
-  })
+export const matching = (
+  expected: string,
+  pattern: string,
+  sample: string,
+  accepts: (text: string) => boolean = (text) => new RegExp(pattern).test(text)
+) =>
+  Schema.String.check(
+    Schema.makeFilter(accepts, {
+      toJsonSchema: () => ({ pattern }),
+      arbitraryConstraint: { patterns: [{ source: sample, flags: "" }] }
+    })
+  ).annotate({ expected })
+
+export const listOf = (item: Schema.Codec<string>) =>
+  Schema.Array(item).annotate({ expected: `a list: each ${notesOf(item.ast).expected}` })
 
 export const flag = Schema.Boolean.annotate({ expected: "true or false" })
 
@@ -36,28 +69,31 @@ export const oneOf = <const L extends ReadonlyArray<string>>(literals: L) =>
     expected: `one of ${literals.map((literal) => JSON.stringify(literal)).join(", ")}`
   })
 
-export const orNull = <T>(schema: Schema.Codec<T>, expected: string) =>
-  Schema.NullOr(schema).annotate({ expected: `null or ${expected}` })
+export const port = whole(0, 65_535)
 
-/** A key that the file may leave out. */
-export const key = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) =>
-  schema
-    .annotate({ default: defaultValue, description })
-    .pipe(Schema.withDecodingDefaultTypeKey<Schema.Codec<T, E>>(Effect.succeed(defaultValue)))
+export const orNull = <T, E>(schema: Schema.Codec<T, E>) =>
+  Schema.NullOr(schema).annotate({ expected: `null or ${notesOf(schema.ast).expected}` })
 
-/**
- * A key that the file may leave out or set to `null`, which both mean the default.
- *
- * @param written the default, as one would write it in a file
- */
-export const nullableKey = <T, E>(
-  schema: Schema.Codec<T, E>,
-  defaultValue: T,
-  description: string,
-  written: unknown = defaultValue
-) =>
-  Schema.toType(schema.annotate({ default: defaultValue, description })).pipe(
-    Schema.encodeTo(Schema.optionalKey(Schema.NullOr(schema).annotate({ default: written as never, description })), {
+/** A value that is held as `Redacted`, so that printing the configuration does not show it. */
+export const secret = (schema: Schema.Codec<string>) =>
+  Schema.RedactedFromValue(schema).annotate({ expected: notesOf(schema.ast).expected })
+
+const key =
+  (isReloadable: boolean) =>
+  <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string, ...noEffectIf: ReadonlyArray<Condition>) =>
+    schema
+      .annotate({ default: defaultValue, description, isReloadable, noEffectIf } satisfies Notes)
+      .pipe(Schema.withDecodingDefaultTypeKey<Schema.Codec<T, E>>(Effect.succeed(defaultValue)))
+
+/** A key that the file may leave out, of which a running server takes over a new value. */
+export const live = key(true)
+
+/** A key that the file may leave out, of which a new value takes a restart. */
+export const fixed = key(false)
+
+const nullable = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, written: unknown, notes: Notes) =>
+  Schema.toType(schema.annotate({ ...notes, default: defaultValue })).pipe(
+    Schema.encodeTo(Schema.optionalKey(Schema.NullOr(schema).annotate({ ...notes, default: written as never })), {
       decode: SchemaGetter.transformOptional((value: Option.Option<T | null>) =>
         Option.some(Option.match(value, { onNone: () => defaultValue, onSome: (given) => given ?? defaultValue }))
       ),
@@ -65,6 +101,16 @@ export const nullableKey = <T, E>(
     })
   )
 
-/** A group of keys, each with its own default. */
-export const group = <T, E>(schema: Schema.Codec<T, E>, description: string) =>
-  nullableKey(schema.annotate({ expected: "an object" }), Schema.decodeUnknownSync(schema)({}), description, {})
+/** A `fixed` key that the file may also set to `null`, which means the default. */
+export const nullableFixed = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) =>
+  nullable(schema, defaultValue, defaultValue, { description, isReloadable: false })
+
+/** A group of keys, which the file may leave out or set to `null`. */
+export const group = <T, E>(
+  schema: Schema.Codec<T, E>,
+  description: string,
+  ...noEffectIf: ReadonlyArray<Condition>
+) => {
+  const empty = Schema.decodeUnknownSync(schema)({})
+  return nullable(schema.annotate({ expected: "an object" }), empty, {}, { description, noEffectIf })
+}

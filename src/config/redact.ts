@@ -1,13 +1,10 @@
-/** What may be shown to anybody of values that may have secrets in them. */
+/** Shows values without the secrets in them. */
 import { escapeJson } from "../internal/escape.ts"
 
 /** What is shown of a secret. */
 export const HIDDEN = "(hidden)"
 
-/**
- * A text without what may be a password in it: what stands before the `@` of a URL or of `user:password@host`, and the query
- * of a URL.
- */
+/** A text without possible passwords: everything before the `@` of a URL or of `user:password@host`, and the query of a URL. */
 export const withoutCredentials = (text: string): string => {
   const scheme = text.indexOf("://")
   if (scheme !== -1) return text.slice(0, scheme + 3) + withoutQuery(fromLastAt(text.slice(scheme + 3)))
@@ -25,7 +22,7 @@ const withoutQuery = (text: string): string => {
   return query === -1 ? text : `${text.slice(0, query + 1)}${HIDDEN}`
 }
 
-/** A value of the configuration as JSON that anybody may see, on a terminal too. */
+/** A value as JSON without credentials, safe to print on a terminal. */
 export const show = (value: unknown): string => escapeJson(stringify(value))
 
 const MAX_FOUND_LENGTH = 60
@@ -45,5 +42,5 @@ const stringify = (value: unknown): string => {
   }
 }
 
-/** As `show`, but not longer than a report can do with. */
+/** As `show`, cut to the length of a report. */
 export const showShort = (value: unknown): string => shorten(show(value))

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 /** The most events that wait for one consumer. Above it, the oldest are dropped. */
 export const FEED_CAPACITY = 1024
 
-/** The most characters in these events. */
+/** The most characters in these events. Above it, the oldest are dropped. */
 export const FEED_CHARACTERS = 8 * 1024 * 1024
 
 /** An event, and the number of events just before it that this consumer missed. */
@@ -21,8 +21,8 @@ interface Numbered<A> {
   readonly characters: number
 }
 
-/** The events that wait for one consumer. */
-interface Backlog<A> {
+/** A running stream. */
+interface Consumer<A> {
   readonly queue: Queue.Queue<Numbered<A>, Cause.Done>
   /** In the queue. */
   characters: number
@@ -33,7 +33,7 @@ interface Backlog<A> {
  * events and delays no other.
  */
 export class EventFeed<A extends object> {
-  readonly #backlogs = new Set<Backlog<A>>()
+  readonly #consumers = new Set<Consumer<A>>()
   #published = 0
   #missed = 0
   #ended = false
@@ -47,7 +47,7 @@ export class EventFeed<A extends object> {
 
   /** Whether there are consumers; without them no event need be created. */
   get isWatched(): boolean {
-    return this.#backlogs.size > 0
+    return this.#consumers.size > 0
   }
 
   /** Events that consumers have missed, in total. */
@@ -55,20 +55,23 @@ export class EventFeed<A extends object> {
     return this.#missed
   }
 
-  /** @param characters the length of the texts in the event */
+  /** @param characters length of the texts in the event */
   publish(event: A, characters = 0): void {
     const numbered = { number: this.#published++, event, characters }
-    for (const backlog of this.#backlogs) {
-      const { queue } = backlog
-      Queue.offerUnsafe(queue, numbered)
-      backlog.characters += characters
-      while (Queue.sizeUnsafe(queue) > FEED_CAPACITY || backlog.characters > FEED_CHARACTERS) {
-        const oldest = Queue.takeUnsafe(queue)
-        if (oldest?._tag !== "Success") break
-        backlog.characters -= oldest.value.characters
-        this.#missed++
-      }
+    for (const consumer of this.#consumers) this.#offer(consumer, numbered)
+  }
+
+  /** Not a sliding queue: that does not report what it drops, which `missed` and the limit on characters need. */
+  #offer(consumer: Consumer<A>, numbered: Numbered<A>): void {
+    const { queue } = consumer
+    while (consumer.characters + numbered.characters > FEED_CHARACTERS || !Queue.offerUnsafe(queue, numbered)) {
+      const oldest = Queue.takeUnsafe(queue)
+      this.#missed++
+      // The event alone exceeds the limit.
+      if (oldest?._tag !== "Success") return
+      consumer.characters -= oldest.value.characters
     }
+    consumer.characters += numbered.characters
   }
 
   /**
@@ -78,12 +81,12 @@ export class EventFeed<A extends object> {
    */
   stream(first: () => ReadonlyArray<A> = () => []): Stream.Stream<Observed<A>> {
     return Stream.unwrap(
-      Effect.map(this.#subscribe(first), ({ backlog, earlier, from }) => {
+      Effect.map(this.#subscribe(first), ({ consumer, earlier, from }) => {
         let next = from
         return Stream.concat(
           Stream.fromIterable(earlier.map((event) => observed(event, 0))),
-          Stream.map(Stream.fromEffectRepeat(Queue.take(backlog.queue)), ({ characters, event, number }) => {
-            backlog.characters -= characters
+          Stream.map(Stream.fromEffectRepeat(Queue.take(consumer.queue)), ({ characters, event, number }) => {
+            consumer.characters -= characters
             const missed = number - next
             next = number + 1
             return observed(event, missed)
@@ -95,19 +98,19 @@ export class EventFeed<A extends object> {
 
   #subscribe(first: () => ReadonlyArray<A>) {
     return Effect.acquireRelease(
-      Effect.map(Queue.unbounded<Numbered<A>, Cause.Done>(), (queue) => {
-        const backlog: Backlog<A> = { queue, characters: 0 }
+      Effect.map(Queue.bounded<Numbered<A>, Cause.Done>(FEED_CAPACITY), (queue) => {
+        const consumer: Consumer<A> = { queue, characters: 0 }
         if (this.#ended) Queue.endUnsafe(queue)
-        else this.#backlogs.add(backlog)
-        return { backlog, earlier: first(), from: this.#published }
+        else this.#consumers.add(consumer)
+        return { consumer, earlier: first(), from: this.#published }
       }),
-      ({ backlog }) => Effect.sync(() => this.#backlogs.delete(backlog))
+      ({ consumer }) => Effect.sync(() => this.#consumers.delete(consumer))
     )
   }
 
   #end(): void {
     this.#ended = true
-    for (const { queue } of this.#backlogs) Queue.endUnsafe(queue)
-    this.#backlogs.clear()
+    for (const { queue } of this.#consumers) Queue.endUnsafe(queue)
+    this.#consumers.clear()
   }
 }

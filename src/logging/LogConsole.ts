@@ -1,23 +1,18 @@
-/**
- * Standard output as a destination of log lines that nobody may be reading.
- */
+/** Standard output as a destination of log lines, whose reader may be slow or gone. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 
-/** Nobody can read standard output any more. */
+/** Standard output has no reader any more. */
 export class ConsoleClosed extends Schema.TaggedError<ConsoleClosed>()("ConsoleClosed", { reason: Schema.String }) {
   override get message() {
     return `Standard output is closed: ${this.reason}`
   }
 }
 
-/**
- * Creates the function that writes lines to standard output. Its effect waits for as long as nobody reads and never
- * blocks the process; it fails when nobody will ever read again.
- */
+/** Creates a function that writes lines to standard output. Its effect waits while the reader is slow, without blocking the process. */
 export const make: Effect.Effect<(lines: Buffer) => Effect.Effect<void, ConsoleClosed>, never, Scope.Scope> =
   Effect.gen(function* () {
     const fd = regularFile(process.stdout)
@@ -62,14 +57,14 @@ const makeStream = Effect.fnUntraced(function* (stdout: Stdout) {
   let failed = false
   // Without a listener an EPIPE ends the process; the callback of the write is what reports it.
   stdout.on("error", ignore)
-  // Node writes to a terminal synchronously, so somebody's Ctrl-S would stop the relay.
+  // Node writes to a terminal synchronously: Ctrl-S would stop the relay.
   const setBlocking = (blocking: boolean) => {
     if (stdout.isTTY) stdout._handle?.setBlocking?.(blocking)
   }
   setBlocking(false)
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      // An error may still be on its way.
+      // An error may still follow.
       if (writing || failed) return
       setBlocking(true)
       stdout.off("error", ignore)
@@ -86,5 +81,5 @@ const makeStream = Effect.fnUntraced(function* (stdout: Stdout) {
     })
 })
 
-/** Says something on standard error, for when there is no console log to say it in; waits for nothing. */
+/** Writes to standard error without waiting, where there is no console log. */
 export const complain = (message: string): void => Fs.write(2, `${message}\n`, () => {})

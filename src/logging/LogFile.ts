@@ -1,6 +1,4 @@
-/**
- * The log file: appended to for ever, rotated by size, and found again after whatever happens to it.
- */
+/** The log file: rotated by size, and opened again when it is deleted, renamed or replaced. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -20,15 +18,12 @@ export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileErr
 
 /** A log file that is open. */
 export interface LogFile {
-  /**
-   * Appends whole lines. While that fails it is tried again every second, until it succeeds or is interrupted; no line
-   * is written twice, and none in two pieces.
-   */
+  /** Appends whole lines, and tries again every second while that fails. No line is written twice or in two pieces. */
   readonly append: (lines: Buffer) => Effect.Effect<void>
 }
 
 /**
- * Where the log of a server is.
+ * The path of a server's log.
  *
  * @param directory `log_file_path`; the working directory when empty
  * @param name the server's name, in which every `.` becomes `_`
@@ -99,7 +94,7 @@ export const open: (options: {
   return { append }
 })
 
-/** How many bytes of `lines` go into a file with `room` bytes left: whole lines, and at least one if it is empty. */
+/** How many bytes of `lines` fit into `room` bytes: whole lines, and at least one if the file is empty. */
 const fitting = (lines: Buffer, room: number, empty: boolean): number => {
   if (lines.length <= room) return lines.length
   const whole = room > 0 ? lines.lastIndexOf(NEWLINE, room - 1) + 1 : 0
@@ -108,10 +103,10 @@ const fitting = (lines: Buffer, room: number, empty: boolean): number => {
 
 const NEWLINE = 0x0a
 
-/** Renames the file and its backups to the next number. The last one is overwritten, unless a number is free. */
+/** Renames the file and its backups to the next number. The last one is overwritten unless a number is free. */
 const rotate = async (path: string, backups: number): Promise<void> => {
   const names = [path]
-  // Only up to the first gap: a rotation that was interrupted half-way must not push out another backup when repeated.
+  // Up to the first gap, so that repeating an interrupted rotation does not push out another backup.
   while (names.length <= backups && (await exists(names[names.length - 1]!))) names.push(`${path}.${names.length}`)
   for (let number = names.length - 1; number > 0; number--) await Fs.rename(names[number - 1]!, names[number]!)
 }
@@ -124,7 +119,7 @@ const statIfPresent = (path: string) =>
     throw error
   })
 
-// Messages are nobody's business on the machine but the server's and its group's: that of whoever ships logs.
+// Messages are private: readable for the server and its group, such as a log shipper, only.
 const FILE_MODE = 0o640
 const DIRECTORY_MODE = 0o750
 
@@ -135,7 +130,7 @@ const openCreating = (path: string): Promise<Fs.FileHandle> =>
     return Fs.open(path, "a+", FILE_MODE)
   })
 
-// Node's own recursive mkdir never ends where a directory cannot be created though its parent exists, as in /proc.
+// Node's recursive mkdir never ends where the parent exists but takes no directory, as in /proc.
 const createDirectory = async (path: string): Promise<void> => {
   if (await exists(path)) return
   await createDirectory(Path.dirname(path))
@@ -144,7 +139,7 @@ const createDirectory = async (path: string): Promise<void> => {
   })
 }
 
-/** A path that is appended to, and opened anew when the file under it was deleted, renamed or replaced. */
+/** A path that is appended to, opened again when the file at it was deleted, renamed or replaced. */
 class AppendedFile {
   readonly #path: string
   #handle: Fs.FileHandle | undefined
@@ -154,7 +149,7 @@ class AppendedFile {
     this.#path = path
   }
 
-  /** Opens the file if it is not the one open already, and returns how many bytes it has. */
+  /** Opens the file at the path unless it is open already, and returns its size in bytes. */
   async size(): Promise<number> {
     const current = await statIfPresent(this.#path)
     if (this.#handle !== undefined && current?.ino === this.#inode) return current.size
@@ -166,12 +161,12 @@ class AppendedFile {
     if (size === 0) return 0
     const last = await handle.read(Buffer.alloc(1), 0, 1, size - 1)
     if (last.bytesRead === 0 || last.buffer[0] === NEWLINE) return size
-    // A process that was killed while writing leaves half a line, to which the next one must not be joined.
+    // A process that was killed while writing leaves half a line.
     await handle.appendFile("\n")
     return size + 1
   }
 
-  /** Appends all of the bytes or, when that fails, as good as none. */
+  /** Appends all of the bytes; on failure truncates the file to `size` again. */
   async write(bytes: Buffer, size: number): Promise<void> {
     const handle = this.#handle!
     let written = 0

@@ -1,37 +1,12 @@
-/**
- * How a log line looks: Python's `%(field)s` formats, `strftime` dates in local time, and JSON lines.
- *
- * Pure code. Formats are compiled once, because every relayed message is a line.
- */
-
+/** Formats of log lines: Python's `%(field)s`, `strftime` dates in local time, and JSON. Compiled once, because every relayed message is a line. */
+import { defaults, type Level } from "../config/ConfigSchema.ts"
 import { escapeJson, escapeText } from "../internal/escape.ts"
 
-/** The levels of `server.json`, in Python's names, the least severe first. */
-export const levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
-
-/** One of `levels`. */
-export type Level = (typeof levels)[number]
-
-/** `console_log_format` when the configuration names none: green time, blue name. */
-export const defaultConsoleFormat =
-  "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s"
-
-/** `log_format` when the configuration names none. */
-export const defaultFileFormat = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-
-/** `date_format` when the configuration names none. */
-export const defaultDateFormat = "%Y-%m-%d %H:%M:%S.%3f"
-
-/**
- * The console format to use: as given, but the default one without its colours where nothing would show them.
- *
- * @param format `console_log_format`
- * @param terminal whether standard output is a terminal
- */
+/** `console_log_format`, or the default without its colours where standard output is not a terminal. */
 export const consoleFormat = (format: string, terminal: boolean): string =>
-  terminal || format !== defaultConsoleFormat ? format : defaultFileFormat
+  terminal || format !== defaults.logger.console_log_format ? format : defaults.logger.log_format
 
-/** Makes a line, given the time in milliseconds since 1970, the level and the message, which must be safe already. */
+/** Formats a line. The message must be escaped already; the time is in milliseconds since 1970. */
 export type LineFormat = (timeMillis: number, level: Level, message: string) => string
 
 /**
@@ -47,12 +22,17 @@ export const text = (options: {
   readonly format: string
   readonly dateFormat: string
 }): LineFormat => {
-  const asctime = date(options.dateFormat)
-  const name = escapeText(options.name)
+  const fields = new Map<string | undefined, LineFormat>([
+    [undefined, literal("%")],
+    ["asctime", date(options.dateFormat)],
+    ["name", literal(escapeText(options.name))],
+    ["levelname", (_, level) => level],
+    ["message", (_, _level, message) => message]
+  ])
   const parts: Array<LineFormat> = []
   let end = 0
   for (const match of options.format.matchAll(/%%|%\((\w+)\)([-#0 +]*)(\d*)(?:\.(\d+))?s/g)) {
-    const value = fieldValue(match[1], name, asctime)
+    const value = fields.get(match[1])
     if (value === undefined) continue
     parts.push(literal(options.format.slice(end, match.index)))
     parts.push(padded(value, match[2]?.includes("-") === true, Number(match[3] ?? 0), match[4]))
@@ -71,23 +51,6 @@ const literal =
   () =>
     value
 
-const fieldValue = (field: string | undefined, name: string, asctime: (timeMillis: number) => string) => {
-  switch (field) {
-    case undefined:
-      return literal("%")
-    case "asctime":
-      return asctime
-    case "name":
-      return literal(name)
-    case "levelname":
-      return (_: number, level: Level) => level
-    case "message":
-      return (_: number, _level: Level, message: string) => message
-    default:
-      return undefined
-  }
-}
-
 const padded = (value: LineFormat, left: boolean, width: number, precision: string | undefined): LineFormat => {
   if (width === 0 && precision === undefined) return value
   const longest = precision === undefined ? Infinity : Number(precision)
@@ -99,7 +62,7 @@ const padded = (value: LineFormat, left: boolean, width: number, precision: stri
 
 /**
  * Makes JSON lines `{"timestamp","name","level","message"}`. Here the message is JSON text: a string or an object.
- * Characters that `escapeText` would escape are `\u` escapes, which mean the same to whoever parses the line.
+ * Characters that `escapeText` would escape are `\u` escapes, which parsers read as the same characters.
  *
  * @param options.name the server's name
  * @param options.dateFormat `date_format`

@@ -1,7 +1,6 @@
 /**
- * What a log line says: a relayed message, reduced to what `log_keys` allows, or what was given to `Effect.log*`.
- *
- * Pure code that never throws: a logger that throws ends the fiber that logs.
+ * The text of a log line: a relayed message, reduced to what `log_keys` allows, or what was given to `Effect.log*`. Nothing here throws: a
+ * logger that throws ends the fiber that logs.
  */
 import type * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
@@ -16,9 +15,8 @@ export interface LoggedContent {
 }
 
 /**
- * Applies `log_keys` (docs/configuration.md): of a content that is a JSON object only `_version` and, of `_payload` and
- * `_type` where these are objects, the listed keys are left. Any other content is left whole, as is an object that is
- * JSON only within a JSON string: the original does not look inside either.
+ * Applies `log_keys` (docs/configuration.md): keeps, of a JSON object, `_version` and the listed keys of the objects `_payload` and `_type`. Other
+ * content is kept whole, also an object within a JSON string, as in the original.
  *
  * @param content the line as the client sent it
  * @param keys `log_keys`; `null` leaves every content whole
@@ -26,7 +24,7 @@ export interface LoggedContent {
 export const readContent = (content: string, keys: ReadonlySet<string> | null): LoggedContent => {
   const parsed = parseObject(content)
   if (parsed === undefined) return { text: content, isObject: false }
-  // What the client wrote rather than what it means to JavaScript, which would change long numbers.
+  // As the client wrote it: JavaScript would change long numbers.
   if (keys === null) return { text: content, isObject: true }
   try {
     return { text: JSON.stringify(prune(parsed, keys)), isObject: true }
@@ -36,7 +34,7 @@ export const readContent = (content: string, keys: ReadonlySet<string> | null): 
 }
 
 const parseObject = (content: string): JsonObject | undefined => {
-  // Parsing, and failing to, is dear; most content that is no object shows it in its first character.
+  // Parsing is dear, and the first character rules out most content.
   if (!/^[ \t\r\n]*\{/.test(content)) return undefined
   try {
     const parsed: unknown = JSON.parse(content)
@@ -62,7 +60,7 @@ export const relayedText = (address: string, content: LoggedContent): string => 
 /** A relayed message as JSON text: its envelope, with the content as an object where it is one. */
 export const relayedJson = (address: string, content: LoggedContent): string =>
   `{"remote_addr":${JSON.stringify(address)},"content":${
-    // Between the tokens of valid JSON a control character can only be white space.
+    // Between the tokens of valid JSON a control character is white space.
     content.isObject ? content.text.replace(/[\t\r\n]/g, " ") : JSON.stringify(content.text)
   }}`
 

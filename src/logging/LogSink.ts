@@ -1,8 +1,6 @@
 /**
- * The bounded buffer between whoever logs and one destination of log lines.
- *
- * Taking a line is plain synchronous code and never waits; a fiber writes what has gathered, one write for many lines.
- * A destination that does not keep up costs lines, which are counted and said, never memory or time.
+ * The bounded buffer before one destination of log lines. Taking a line is synchronous and never waits; a fiber writes many lines at once. Lines
+ * that a slow destination does not take are dropped, counted and reported.
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -12,10 +10,7 @@ import type * as Scope from "effect/Scope"
 
 /** One destination of log lines. */
 export interface LogSink {
-  /**
-   * Whether a line would be taken now; when not, it is counted as dropped. Asked before a line is formatted, so that
-   * lines nobody can read cost next to nothing.
-   */
+  /** Whether a line would be taken now; if not, it counts as dropped. Asked before formatting, so that a dropped line costs next to nothing. */
   readonly admitUnsafe: () => boolean
   /** Takes one line, without its newline. */
   readonly pushUnsafe: (line: string) => void
@@ -25,21 +20,21 @@ export interface LogSink {
   readonly flush: Effect.Effect<void>
 }
 
-/** The least time between two writes, in milliseconds: what is logged meanwhile is written together. */
+/** The least time between two writes, in milliseconds. */
 const GATHER_MILLIS = 50
 
-/** Characters that need not wait any longer. */
+/** Characters that are written without waiting. */
 const BATCH_LENGTH = 64 * 1024
 
-/** Bytes that may wait for, or be in, a write. */
+/** Bytes that may wait for a write or be in one. */
 const CAPACITY_BYTES = 4 * 1024 * 1024
 
 /**
- * Creates a sink and the fiber that writes it. Whoever closes the scope flushes first.
+ * Creates a sink and the fiber that writes it. Flush it before closing the scope.
  *
- * @param options.write writes whole lines; a failure turns the sink off, so what can be repaired is repaired inside
- * @param options.onFailure told why the sink is off
- * @param options.droppedLine the line that tells how many lines are missing at its place
+ * @param options.write writes whole lines, and retries; a failure turns the sink off
+ * @param options.onFailure called when the sink is turned off
+ * @param options.droppedLine the line that replaces dropped ones
  * @param options.capacityBytes the bound of the buffer in bytes, 4 MiB by default
  */
 export const make: (options: {
@@ -59,7 +54,7 @@ export const make: (options: {
   let on = true
   let flushing = 0
   let dropped = 0
-  // Lines dropped and not yet said. While there are any, none are taken, so that one line can say where they are missing.
+  // Dropped lines not yet reported. Meanwhile no line is taken, so that the report stands in their place.
   let missing = 0
 
   let text = ""
@@ -67,7 +62,7 @@ export const make: (options: {
   // Bytes in `batches` and in the write that is under way.
   let heldBytes = 0
 
-  // Encoded early, because a string may keep the far longer one alive that it was cut from.
+  // A substring keeps the far longer string alive that it was cut from; bytes do not.
   const encode = () => {
     if (text === "") return
     const batch = Buffer.from(text)
@@ -106,7 +101,7 @@ export const make: (options: {
   yield* Effect.gen(function* () {
     while (true) {
       yield* filled.await
-      // Never longer, also when the clock has been set back.
+      // Bounded also when the clock has been set back.
       const wait = Math.min(GATHER_MILLIS, lastWriteMillis + GATHER_MILLIS - clock.currentTimeMillisUnsafe())
       if (flushing === 0 && wait > 0) yield* Effect.timeoutOption(urgent.await, wait)
       urgent.closeUnsafe()

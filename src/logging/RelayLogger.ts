@@ -1,8 +1,4 @@
-/**
- * The server's log: Effect's logger, and the log of relayed messages, written to the console and to a file.
- *
- * Logging never waits. Lines are formatted where they are logged and taken by a bounded `LogSink`; fibers write them.
- */
+/** The server's log: Effect's logger and the log of relayed messages, written to the console and to a file. Logging never waits. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,7 +7,8 @@ import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { SetLogLevel } from "../config/ConfigReload.ts"
+import { defaults, type Level, levels, ServerConfig, type Values } from "../config/ServerConfig.ts"
 import { escapeText } from "../internal/escape.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
@@ -21,28 +18,15 @@ import * as LogSink from "./LogSink.ts"
 
 export { LogFileError } from "./LogFile.ts"
 
-/** The `logger` group of `server.json` (docs/configuration.md), decoded, and the server's name. */
-export interface Options {
-  /** The server's name: a field of the formats, and the name of the file. */
+/** The `logger` group of `server.json` (docs/configuration.md), and the server's name. */
+export interface Options extends LoggerValues {
+  /** A field of the formats, and the name of the file. */
   readonly name: string
-  readonly log_level: LogFormat.Level
-  readonly enable_console_log: boolean
-  readonly console_log_format: string
-  readonly enable_file_log: boolean
-  /** The directory of the file. */
-  readonly log_file_path: string
-  /** Whether lines of the file are JSON. */
-  readonly enable_json_log: boolean
-  /** The format of the file's lines when they are not JSON. */
-  readonly log_format: string
-  readonly date_format: string
-  /** Bytes the file may have before it is rotated. */
-  readonly max_file_size: number
-  readonly backup_count: number
-  readonly log_keys: ReadonlyArray<string> | null
 }
 
-/** The log of relayed messages. Plain code, because it is told of every line (docs/metrics.md). */
+type LoggerValues = Values["logger"]
+
+/** The log of relayed messages (docs/metrics.md). Plain code, because it is called for every line. */
 export interface MessageLog {
   /** Whether anything would be logged. */
   readonly enabled: boolean
@@ -55,27 +39,22 @@ export interface MessageLog {
   readonly relayed: (address: string, content: string) => void
 }
 
-/** Takes what other processes of this server have logged, as if it had been logged here. */
+/** Takes lines that other processes of this server have logged. */
 export interface LogIntake {
-  /**
-   * Takes what was given to `Effect.log*`.
-   *
-   * @param timeMillis when it was logged there
-   * @param text one that `LogMessage.eventText` has made
-   */
-  readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void
-  /** Takes a relayed message, with what `log_keys` leaves of it. */
+  /** Takes what was given to `Effect.log*`, as text of `LogMessage.eventText`, with the time at which it was logged. */
+  readonly event: (timeMillis: number, level: Level, text: string) => void
+  /** Takes a relayed message. */
   readonly relayed: (timeMillis: number, address: string, content: string) => void
 }
 
-/** Without a layer of `RelayLogger`, nothing is taken. */
+/** Without a layer of `RelayLogger`, lines are discarded. */
 export const LogIntake = Context.Reference<LogIntake>("summoner-server/LogIntake", {
   defaultValue: () => ({ event: () => {}, relayed: () => {} })
 })
 
 /** A line on its way to the process that writes the log. */
 export type WireLine =
-  | readonly [timeMillis: number, level: LogFormat.Level, text: string]
+  | readonly [timeMillis: number, level: Level, text: string]
   | readonly [timeMillis: number, address: string, content: string, isRelayed: true]
 
 /** Without a layer of `RelayLogger`, relayed messages are not logged. */
@@ -83,33 +62,23 @@ export const MessageLog = Context.Reference<MessageLog>("summoner-server/Message
   defaultValue: () => ({ enabled: false, relayed: () => {} })
 })
 
-/**
- * What the log knows of itself. Its layers also replace Effect's loggers and set the minimum log level, so that
- * `Effect.log*` under them goes where the configuration says.
- */
+/** The state of the log. Its layers also replace Effect's loggers and set the minimum log level, so that `Effect.log*` follows the configuration. */
 export class RelayLogger extends Context.Service<
   RelayLogger,
   {
     /** The log file, when there is one. */
     readonly path: string | undefined
-    /** How many lines were dropped so far because the console or the file did not keep up. */
+    /** Lines dropped so far because the console or the file did not keep up. */
     readonly droppedUnsafe: () => number
-    /**
-     * Changes the least severe level that is logged, for `Effect.log*` and for relayed messages. What is below INFO gets
-     * here only if the server was started with DEBUG: otherwise Effect has cut it already, where that is cheapest.
-     */
-    readonly setLevelUnsafe: (level: LogFormat.Level) => void
     /** Whether the present level lets through what `Effect.log*` logs at this one. */
     readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean
-    /** Waits until everything logged is written, also what is logged meanwhile; bound it with a timeout. */
+    /** Waits until everything is written, also what is logged meanwhile; bound it with a timeout. */
     readonly flush: Effect.Effect<void>
   }
 >()("summoner-server/RelayLogger") {
   /**
-   * Logs as configured. When its scope closes, what was logged is written within two seconds or given up.
-   *
-   * Fails with `LogFileError` when the log file cannot be opened. A file that cannot be written later costs a warning
-   * on the console and the lines that do not fit the buffer until it can be written again.
+   * Logs as configured. When its scope closes, the rest is written within two seconds or given up. Fails with `LogFileError` when the log file
+   * cannot be opened. While it cannot be written later, a warning is on the console and lines that exceed the buffer are dropped.
    */
   static readonly layer = (options: Options): Layer.Layer<RelayLogger, LogFile.LogFileError> =>
     Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
@@ -139,7 +108,7 @@ export class RelayLogger extends Context.Service<
         }
         const sink = yield* LogSink.make({
           write,
-          // The other process is gone, and this one is about to end.
+          // The primary is gone; this process is about to end.
           onFailure: () => {},
           droppedLine: (count) =>
             format.event(
@@ -175,21 +144,11 @@ export class RelayLogger extends Context.Service<
   ): Layer.Layer<RelayLogger> =>
     Layer.effectContext(
       Effect.suspend(() => {
-        const formats = {
-          name: options?.name ?? "MyServer",
-          enable_json_log: options?.enable_json_log ?? false,
-          date_format: options?.date_format ?? LogFormat.defaultDateFormat
-        }
-        const output = {
-          ...(options?.enable_json_log === true
-            ? jsonOutput(formats)
-            : textOutput(formats, options?.log_format ?? "%(levelname)s %(message)s")),
-          sink: arraySink(lines)
-        }
-        return makeContext(
-          { log_level: options?.log_level ?? "DEBUG", log_keys: options?.log_keys ?? null },
-          { path: undefined, sinks: [output] }
-        )
+        const configured = { name: "MyServer", ...defaults.logger, log_format: "%(levelname)s %(message)s", ...options }
+        return makeContext(configured, {
+          path: undefined,
+          sinks: [{ ...fileOutput(configured), sink: arraySink(lines) }]
+        })
       })
     )
 }
@@ -202,11 +161,10 @@ export class RelayLogger extends Context.Service<
 export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogFileError, ServerConfig> =>
   Layer.unwrap(Effect.map(ServerConfig, ({ logger }) => RelayLogger.layer({ name, ...logger })))
 
-/** How the lines of one sink look. */
 interface Format {
   /** Whether a content is shown differently when it is a JSON object. */
   readonly json: boolean
-  readonly event: (timeMillis: number, level: LogFormat.Level, message: string) => string
+  readonly event: (timeMillis: number, level: Level, message: string) => string
   readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
 }
 
@@ -239,6 +197,9 @@ const jsonOutput = (options: Pick<Options, "name" | "date_format">): Format => {
   }
 }
 
+const fileOutput = (options: Options): Format =>
+  options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+
 const arraySink = (lines: Array<string>): LogSink.LogSink => ({
   admitUnsafe: () => true,
   pushUnsafe: (line) => {
@@ -263,7 +224,7 @@ const makeOutputs = Effect.fnUntraced(function* (
     )
     const sink = yield* LogSink.make({
       write: yield* LogConsole.make,
-      // Whoever read the console is gone, which is theirs to decide.
+      // The reader of the console is gone.
       onFailure: () => {},
       droppedLine: (count) => warn(format, `${lines(count)} dropped here: the console was not read fast enough`)
     })
@@ -277,7 +238,7 @@ const makeOutputs = Effect.fnUntraced(function* (
 
   const path = options.enable_file_log ? LogFile.pathOf(options.log_file_path, options.name) : undefined
   if (path !== undefined) {
-    const format = options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
+    const format = fileOutput(options)
     const file = yield* LogFile.open({
       path,
       maxBytes: options.max_file_size,
@@ -308,9 +269,9 @@ const makeContext = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Context.Context<RelayLogger>> {
   const clock = yield* Clock.Clock
   const keys = options.log_keys === null ? null : new Set(options.log_keys)
-  let minimum = LogFormat.levels.indexOf(options.log_level)
+  let minimum = levels.indexOf(options.log_level)
 
-  const isLoggedUnsafe = (level: LogLevel.LogLevel) => LogFormat.levels.indexOf(levelNames[level]) >= minimum
+  const isLoggedUnsafe = (level: LogLevel.LogLevel) => levels.indexOf(levelNames[level]) >= minimum
 
   const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     try {
@@ -320,7 +281,7 @@ const makeContext = Effect.fnUntraced(function* (
       const text = LogMessage.eventText({
         message,
         cause,
-        // A failure is news for the operator; a defect is a bug, which nobody can find without its stack.
+        // A defect is a bug, which cannot be found without its stack.
         stacks: minimum === 0 ? (level === "DEBUG" ? "all" : "defects") : "none",
         timeMillis,
         spans: fiber.getRef(References.CurrentLogSpans),
@@ -328,7 +289,7 @@ const makeContext = Effect.fnUntraced(function* (
       })
       intake.event(timeMillis, level, text)
     } catch {
-      // What a logger throws ends the fiber that logs.
+      // A logger that throws ends the fiber that logs.
     }
   })
 
@@ -336,7 +297,7 @@ const makeContext = Effect.fnUntraced(function* (
   const isMessageLogged = () => sinks.length > 0 && minimum <= INFO
   const intake: LogIntake = {
     event(timeMillis, level, text) {
-      if (LogFormat.levels.indexOf(level) < minimum) return
+      if (levels.indexOf(level) < minimum) return
       for (const { event, sink } of sinks) {
         if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
       }
@@ -351,7 +312,7 @@ const makeContext = Effect.fnUntraced(function* (
           sink.pushUnsafe(relayed(timeMillis, address, read))
         }
       } catch {
-        // The message comes before its log line.
+        // A failure to log must not keep a message from being relayed.
       }
     }
   }
@@ -365,14 +326,15 @@ const makeContext = Effect.fnUntraced(function* (
   return Context.make(RelayLogger, {
     path,
     droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
-    setLevelUnsafe: (level) => {
-      minimum = LogFormat.levels.indexOf(level)
-    },
     isLoggedUnsafe,
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
     Context.add(LogIntake, intake),
+    // What is below INFO gets here only if the server was started with DEBUG: otherwise Effect cuts it, where that is cheapest.
+    Context.add(SetLogLevel, (level) => {
+      minimum = levels.indexOf(level)
+    }),
     Context.add(References.CurrentLoggers, new Set([logger])),
     Context.add(
       References.MinimumLogLevel,
@@ -381,7 +343,7 @@ const makeContext = Effect.fnUntraced(function* (
   )
 })
 
-const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
+const levelNames: Record<LogLevel.LogLevel, Level> = {
   All: "DEBUG",
   Trace: "DEBUG",
   Debug: "DEBUG",
@@ -392,4 +354,4 @@ const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
   None: "CRITICAL"
 }
 
-const INFO = LogFormat.levels.indexOf("INFO")
+const INFO = levels.indexOf("INFO")

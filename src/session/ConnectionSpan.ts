@@ -30,7 +30,7 @@ export class ConnectionSpan {
   /** Notes, as an event, what the log is told of the client at the same time. */
   readonly incident = (incident: Incident, times: number): void => {
     if (++this.#events > MAX_EVENTS) return
-    this.#span.event(incident, this.#clock.currentTimeNanosUnsafe(), { count: times })
+    this.#span.event(incident.text, this.#clock.currentTimeNanosUnsafe(), { count: times })
   }
 
   /** What is logged, or traced, by this effect belongs to the connection. */

@@ -6,6 +6,7 @@ import { formatAddress } from "../net/IpAddress.ts"
 import type { ConnectionGate } from "./ConnectionGate.ts"
 
 export type { ConnectionGate, Refusal } from "./ConnectionGate.ts"
+export { type Affected, define as defineIncident, type Incident } from "./Incidents.ts"
 
 /** The server cannot listen where it was told to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -32,9 +33,6 @@ const REASONS: Record<string, string> = {
   EAI_AGAIN: "the host name cannot be looked up now",
   EMFILE: "too many open files"
 }
-
-/** Connections to the admin server at once. Clients may not take their file descriptors. */
-export const ADMIN_CONNECTIONS = 128
 
 /** Where the server listens. */
 export interface BoundAddress {

@@ -1,5 +1,14 @@
+import { type Incident, NOT_UTF8, OVERSIZED, RATE_LIMITED } from "./Incidents.ts"
+
 /** Why a line was not relayed. */
 export type LineRejection = "rate limited" | "oversized" | "not UTF-8"
+
+/** What each is to an operator. */
+export const INCIDENTS: { readonly [rejection in LineRejection]: Incident } = {
+  "rate limited": RATE_LIMITED,
+  oversized: OVERSIZED,
+  "not UTF-8": NOT_UTF8
+}
 
 /** A client's lines that were not relayed, and that nobody has been told of yet. */
 export class RejectedLines {

@@ -71,6 +71,7 @@ const NO_ENVIRONMENT = ConfigProvider.fromUnknown({})
 export const make = Effect.fnUntraced(function* (options: {
   readonly endpoint: string
   readonly name: string
+  readonly flushMillis: number
   readonly registry: Metric.MetricRegistry
 }) {
   const { headers, url } = target(options.endpoint, yield* headersOfEnvironment)
@@ -86,7 +87,7 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.succeed(NO_ENVIRONMENT)
   )
   const loggers = yield* References.CurrentLoggers
-  const collector = yield* OtlpHttpClient.make
+  const collector = yield* OtlpHttpClient.make(options.flushMillis)
   const flusher = Context.get(yield* Layer.build(OtlpExporter.layerFlusher), OtlpExporter.Flusher)
 
   const common = (signal: OtlpHttpClient.Signal) => ({

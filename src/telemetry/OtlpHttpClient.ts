@@ -62,11 +62,6 @@ const MAX_RESPONSE_BYTES = 65_536
 /** Failure-free time before recovery is logged, so that a flapping collector is one outage. */
 const HEALTHY_MILLIS = 30_000
 
-/** How long the end of the server waits for the collector, in milliseconds. It does not wait for a failing one. */
-export const FlushMillis = Context.Reference<number>("summoner-server/telemetry/FlushMillis", {
-  defaultValue: () => 500
-})
-
 /** The state of one signal. */
 class Channel {
   inFlight = 0
@@ -84,10 +79,13 @@ interface Batch {
   readonly items: number
 }
 
-/** A client for one collector. It logs with the loggers of the fiber that makes it. */
-export const make = Effect.gen(function* () {
+/**
+ * A client for one collector. It logs with the loggers of the fiber that makes it.
+ *
+ * @param flushMillis how long `close` waits for a collector that is not failing, in milliseconds
+ */
+export const make = Effect.fnUntraced(function* (flushMillis: number) {
   const clock = yield* Clock.Clock
-  const flushMillis = yield* FlushMillis
   // Only the primary process logs an outage, however many processes export.
   const loggers = (yield* Supervised) ? new Set<never>() : yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
@@ -226,7 +224,7 @@ export const make = Effect.gen(function* () {
     ),
     lostUnsafe: (): Lost => ({ ...lost }),
     /**
-     * Sends what is left, within `FlushMillis`, and nothing afterwards.
+     * Sends what is left, within `flushMillis`, and nothing afterwards.
      *
      * @param flush makes the exporters send what they hold
      */

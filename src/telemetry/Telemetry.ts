@@ -15,6 +15,8 @@ export interface Options {
   readonly name: string
   /** `otlp.endpoint`: the URL of the collector (OTLP over HTTP). `null` exports nothing. */
   readonly endpoint: string | null
+  /** How long the end of the server waits for the collector, in milliseconds, unless it is known to be away; 500 by default. */
+  readonly flushMillis?: number | undefined
 }
 
 /**
@@ -34,7 +36,7 @@ export class Telemetry extends Context.Service<
    * Metrics use the `Metric.MetricRegistry` that the program provides, or a new one, so that two servers in one program do not share
    * theirs by accident.
    */
-  static readonly layer = ({ endpoint, name }: Options): Layer.Layer<Telemetry> =>
+  static readonly layer = ({ endpoint, flushMillis = 500, name }: Options): Layer.Layer<Telemetry> =>
     Layer.effectContext(
       Effect.gen(function* () {
         const { mapUnsafe } = yield* Effect.context<never>()
@@ -43,7 +45,7 @@ export class Telemetry extends Context.Service<
         if (endpoint === null)
           return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }) })
         const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
-        const { context: exporting, lostUnsafe } = yield* make({ endpoint, name, registry })
+        const { context: exporting, lostUnsafe } = yield* make({ endpoint, flushMillis, name, registry })
         return Context.merge(context, exporting).pipe(Context.add(Telemetry, { lostUnsafe }))
       })
     )

@@ -6,75 +6,93 @@ import * as Net from "node:net"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
-import { ADMIN_CONNECTIONS, type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
+import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
 import { Supervised } from "../session/Supervised.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import * as Handshakes from "./Handshakes.ts"
-import { descriptorLimit, keep, SERVER_OPTIONS } from "./NetServer.ts"
+import { descriptorLimit, keep, SERVER_OPTIONS, TOO_MANY } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
-import { RefusalLinger } from "./RefusalLinger.ts"
+import type { ConnectionRefused, PeerGone } from "./Refusal.ts"
+import { ReservedDescriptors } from "./ReservedDescriptors.ts"
 import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
+import { TLS_ON_PLAIN_PORT } from "./tls/ClientHello.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts"
 
+export { ConnectionRefused, PeerGone } from "./Refusal.ts"
 export type { Peer } from "./TcpConnection.ts"
 
 /** Refused connections that are told so at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
 
-/** File descriptors that clients may not take: for log files, the event loop, and whatever the host program has open. */
-const RESERVED_DESCRIPTORS = 32
-
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
 
-/** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (docs/protocol.md). */
-export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect(
-  Listener,
-  Effect.gen(function* () {
-    const config = yield* ServerConfig
-    const tls = yield* TlsIdentity
-    return Listener.of({ listen: (gate) => listenOn(config, tls, gate) })
-  })
-).pipe(Layer.provide(TlsIdentity.layer))
+/** How long a refused client may take to close its side, in milliseconds. */
+const REFUSAL_LINGER_MILLIS = 250
+
+/**
+ * Listens on the configured host and port, with TLS where it is configured (docs/protocol.md).
+ *
+ * @param options `refusalLingerMillis`: how long a refused client may take to close its side
+ * @returns fails if the TLS files are of no use
+ */
+export const layerWith = (options: {
+  readonly refusalLingerMillis: number
+}): Layer.Layer<Listener, TlsError, ServerConfig> =>
+  Layer.effect(
+    Listener,
+    Effect.gen(function* () {
+      const config = yield* ServerConfig
+      const tls = yield* TlsIdentity
+      const reservedDescriptors = yield* ReservedDescriptors
+      return Listener.of({ listen: (gate) => listenOn({ config, tls, gate, reservedDescriptors, ...options }) })
+    })
+  ).pipe(Layer.provide(TlsIdentity.layer))
+
+/** The same with 250 ms for refused clients. */
+export const layer = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
 
 const listenOn = Effect.fnUntraced(function* (
-  config: ServerConfig["Service"],
-  tls: TlsIdentity["Service"],
-  gate: ConnectionGate
+  options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors" | "refusalLingerMillis">
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const onTls = (ip: string) => gate.refusedUnsafe(ip, "TLS on the plain-text port")
+  const { config, gate, reservedDescriptors } = options
+  const onTls = (ip: string) => gate.refusedUnsafe(ip, TLS_ON_PLAIN_PORT)
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse }) => {
     const refusal = enter(client)
     if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
     fork(gate.session(new TcpConnection(socket, client, onTls)))
   }
   const bound = yield* accept({
-    config,
-    tls,
-    gate,
+    ...options,
     at: config,
     key: "port",
     transport: "tcp",
     isShakingHands: false,
     receive
   })
-  if (!(yield* Supervised)) yield* announceCapacity(config, gate.maxClientsUnsafe())
+  if (!(yield* Supervised)) yield* announceCapacity(config, reservedDescriptors, gate.maxClientsUnsafe())
   return bound
 })
 
 /**
  * Says for how many clients there are file descriptors, if for fewer than may come.
  *
+ * @param reserved file descriptors that clients may not take
  * @param processes how many share the port
  */
-export const announceCapacity = (config: ServerConfig["Service"], maxClients: number, processes = 1) =>
+export const announceCapacity = (
+  config: ServerConfig["Service"],
+  reserved: number,
+  maxClients: number,
+  processes = 1
+) =>
   Effect.suspend(() => {
-    const { clientPlaces, descriptors } = capacity(config)
+    const { clientPlaces, descriptors } = capacity(config, reserved)
     if (processes * clientPlaces >= maxClients) return Effect.void
     const who = processes === 1 ? "this process" : `each of ${processes} processes`
     return Effect.logInfo(
@@ -87,6 +105,8 @@ export interface Options {
   readonly config: ServerConfig["Service"]
   readonly tls: TlsIdentity["Service"]
   readonly gate: ConnectionGate
+  /** File descriptors that clients may not take. */
+  readonly reservedDescriptors: number
   /** Where. */
   readonly at: BoundAddress
   /** What configures the port: `port`, `websocket.port`. */
@@ -95,6 +115,8 @@ export interface Options {
   readonly transport: string
   /** Whether the transport lets connections wait for a handshake of its own. */
   readonly isShakingHands: boolean
+  /** How long a refused client may take to close its side, in milliseconds; 250 by default. */
+  readonly refusalLingerMillis?: number
   /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
   readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void
 }
@@ -109,7 +131,7 @@ export interface Reception {
   readonly wait: <A>(
     socket: Net.Socket,
     ip: string,
-    handshake: Effect.Effect<A, Incident | "gone">,
+    handshake: Effect.Effect<A, ConnectionRefused | PeerGone>,
     proceed: (shaken: A) => void
   ) => void
   /** Runs what never fails, a session, until the listener ends. */
@@ -124,11 +146,12 @@ export const accept = Effect.fnUntraced(function* ({
   isShakingHands,
   key,
   receive,
+  refusalLingerMillis = REFUSAL_LINGER_MILLIS,
+  reservedDescriptors,
   tls,
   transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const shared = yield* SharedPort
-  const refusalLinger = yield* RefusalLinger
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   let refusing = 0
 
@@ -137,7 +160,7 @@ export const accept = Effect.fnUntraced(function* ({
     if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const cut = setTimeout(() => socket.destroy(), refusalLinger)
+    const cut = setTimeout(() => socket.destroy(), refusalLingerMillis)
     socket
       .on("error", () => {})
       .on("close", () => {
@@ -147,7 +170,7 @@ export const accept = Effect.fnUntraced(function* ({
     socket.resume().end(farewell)
   }
 
-  const { clientPlaces, places, refusalPlaces } = capacity(config)
+  const { clientPlaces, places, refusalPlaces } = capacity(config, reservedDescriptors)
   const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
   const isFull = () => gate.clientsUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   const lobbyPlaces = () =>
@@ -183,7 +206,7 @@ export const accept = Effect.fnUntraced(function* ({
     const peer: Peer = { ...address, transport }
     const standing = Handshakes.classify(guards, peer.ip)
     if (standing === "client") return enter(socket, peer)
-    if (standing === "not allowed") return reject(socket, peer.ip, standing)
+    if (standing === "not allowed") return reject(socket, peer.ip, AddressFilter.NOT_ALLOWED)
     wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, enter))
   }
   const accepted = new AcceptQueue(onAccepted)
@@ -196,14 +219,13 @@ export const accept = Effect.fnUntraced(function* ({
   Object.defineProperty(server, "maxConnections", {
     get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
   })
-  server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
+  server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", TOO_MANY))
   return yield* keep(server, at, key, config.hyper_parameters)
 })
 
 /** For how many connections this process has file descriptors. */
-const capacity = ({ admin, websocket }: ServerConfig["Service"]) => {
+const capacity = ({ websocket }: ServerConfig["Service"], reserved: number) => {
   const descriptors = descriptorLimit()
-  const reserved = RESERVED_DESCRIPTORS + (admin.port === null ? 0 : ADMIN_CONNECTIONS)
   const places = Math.max(1, descriptors - reserved)
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
   // Each transport refuses for itself.

@@ -8,7 +8,7 @@ import type { Totals } from "../session/Incidents.ts"
 import type { BoundAddress, ListenError } from "../session/Listener.ts"
 import * as RefusalLog from "../session/RefusalLog.ts"
 import { AcceptQueue } from "../transport/AcceptQueue.ts"
-import { descriptorLimit, keep, SERVER_OPTIONS } from "../transport/NetServer.ts"
+import { descriptorLimit, keep, SERVER_OPTIONS, TOO_MANY } from "../transport/NetServer.ts"
 import type { WorkerProcess } from "./WorkerProcess.ts"
 
 /** Connections that are accepted and have no worker yet, as all may be that come back after a crash. More are dropped. */
@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (parameters: Values["hyper_param
     yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
     const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket.on("error", () => {})))
     server.maxConnections = Math.min(WAITING_AT_ONCE, descriptorLimit() / 2)
-    server.on("drop", (connection) => refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
+    server.on("drop", (connection) => refusedUnsafe(connection?.remoteAddress ?? "?", TOO_MANY))
     return yield* keep(server, at, port.key, parameters)
   })
 

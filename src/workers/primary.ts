@@ -3,12 +3,13 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import { AdminServer } from "../admin/AdminServer.ts"
+import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
 import { ConfigReload } from "../config/ConfigReload.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { Lifecycle } from "../session/Lifecycle.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
+import { ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as WorkerMetrics from "./WorkerMetrics.ts"
@@ -42,7 +43,8 @@ export const layer = (options: Options) =>
       const operations = WorkerOperations.make(workers, status, yield* DateTime.nowAsDate)
       yield* observe(workers, operations)
       const { address, webSocketUrl } = yield* workers.start
-      yield* TcpListener.announceCapacity(config, config.hyper_parameters.max_clients, options.count)
+      const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
+      yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients, options.count)
       yield* Effect.timeoutOption(WorkerOperations.refresh(workers), REFRESH_MILLIS)
       status.state = "ready"
       yield* Effect.addFinalizer(() =>
@@ -62,7 +64,7 @@ export const layer = (options: Options) =>
       })
     })
   ).pipe(
-    Layer.provide(AdminServer.layer),
+    Layer.provide(Layer.merge(AdminServer.layer, Lifecycle.layer)),
     // Each worker has its own. This one is for the log and the metrics of all of them.
     Layer.provide(TlsIdentity.layer)
   )

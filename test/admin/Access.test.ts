@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Redacted from "effect/Redacted"
 import * as Access from "../../src/admin/Access.ts"
 
 const asked = (given: Partial<Access.AccessRequest> = {}): Access.AccessRequest => ({
@@ -10,7 +11,7 @@ const asked = (given: Partial<Access.AccessRequest> = {}): Access.AccessRequest 
 })
 
 describe("an admin port on a loopback address", () => {
-  const decide = Access.make({ host: "127.0.0.1", token: "secret" })
+  const decide = Access.make({ host: "127.0.0.1", token: Redacted.make("secret") })
 
   it("lets everybody read", () => {
     for (const path of ["/", "/metrics", "/api/clients"]) assert.isUndefined(decide(asked({ path })))
@@ -59,7 +60,7 @@ describe("an admin port without a token", () => {
 })
 
 describe("an admin port on any other address", () => {
-  const admin = { host: "0.0.0.0", token: "secret" }
+  const admin = { host: "0.0.0.0", token: Redacted.make("secret") }
   const decide = Access.make(admin)
 
   it("needs the token for everything but probes and the empty page, whatever the host is called", () => {
@@ -73,7 +74,7 @@ describe("an admin port on any other address", () => {
   })
 
   it("takes a changed token at once, and the old one no longer", () => {
-    admin.token = "another"
+    admin.token = Redacted.make("another")
     assert.strictEqual(decide(asked({ authorization: "Bearer secret" }))?.status, 401)
     assert.isUndefined(decide(asked({ authorization: "Bearer another" })))
   })

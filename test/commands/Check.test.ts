@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { keys } from "../../src/config/ServerConfig.ts"
+import { only, valueAt } from "../../src/config/ConfigPath.ts"
+import { decode, keys, merge } from "../../src/config/ServerConfig.ts"
 import * as CheckCommand from "../support/CheckCommand.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
@@ -149,13 +150,13 @@ describe("check notes a key without effect", () => {
           }
         }),
         [
-          "logger.log_format: enable_file_log is false",
-          "logger.max_file_size: enable_file_log is false",
-          "hyper_parameters.backpressure_policy.throttle_threshold: enable_throttle is false",
-          "hyper_parameters.throttle_delay_ms: enable_throttle is false",
-          "hyper_parameters.backpressure_policy.disconnect_threshold: enable_disconnect is false",
-          "hyper_parameters.timeout_check_interval_secs: client_timeout_secs is null",
-          "hyper_parameters.quarantine_scope: quarantine_cooldown_secs is 0"
+          "logger.log_format: logger.enable_file_log is false",
+          "logger.max_file_size: logger.enable_file_log is false",
+          "hyper_parameters.backpressure_policy.throttle_threshold: hyper_parameters.backpressure_policy.enable_throttle is false",
+          "hyper_parameters.throttle_delay_ms: hyper_parameters.backpressure_policy.enable_throttle is false",
+          "hyper_parameters.backpressure_policy.disconnect_threshold: hyper_parameters.backpressure_policy.enable_disconnect is false",
+          "hyper_parameters.timeout_check_interval_secs: hyper_parameters.client_timeout_secs is null",
+          "hyper_parameters.quarantine_scope: hyper_parameters.quarantine_cooldown_secs is 0"
         ]
       )
     })
@@ -183,7 +184,7 @@ describe("check notes a key without effect", () => {
           "quarantine_cooldown_secs",
           "backpressure_policy.enable_throttle",
           "backpressure_policy.throttle_threshold"
-        ].map((name) => `hyper_parameters.${name}: version "python" relays without protection`)
+        ].map((name) => `hyper_parameters.${name}: version is "python"`)
       )
     })
   )
@@ -192,17 +193,36 @@ describe("check notes a key without effect", () => {
     Effect.gen(function* () {
       assert.sameMembers(
         yield* notes({ logger: { enable_console_log: false, console_log_format: "x", log_level: "INFO" } }),
-        [
-          "logger.console_log_format: enable_console_log is false",
-          "logger.log_level: neither the console nor a file is logged to"
-        ]
+        ["console_log_format", "log_level"].map(
+          (name) => `logger.${name}: logger.enable_console_log is false and logger.enable_file_log is false`
+        )
       )
       assert.sameMembers(
         yield* notes({
           logger: { enable_file_log: true, enable_json_log: true, log_format: "x", backup_count: 0, max_file_size: 5 }
         }),
-        ["logger.log_format: enable_json_log is true", "logger.max_file_size: backup_count is 0"]
+        ["logger.log_format: logger.enable_json_log is true", "logger.max_file_size: logger.backup_count is 0"]
       )
+    })
+  )
+
+  it.effect("of a whole group that is off, but not for the key that turns it off", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* notes({ cluster: { nats: { servers: null, tls: { ca: "ca.pem" } } } }), [
+        "cluster.nats.tls.ca: cluster.nats.servers is null"
+      ])
+    })
+  )
+
+  it.effect("only under conditions that can come true: they name keys, with values that these take", () =>
+    Effect.gen(function* () {
+      const conditions = keys().flatMap(({ noEffectIf }) => noEffectIf)
+      assert.isAbove(conditions.length, 50)
+      for (const condition of conditions) {
+        const config = Object.entries(condition).reduce((all, [path, value]) => merge(all, only(path, value)), {})
+        const { values } = yield* decode(config, "condition")
+        for (const [path, value] of Object.entries(condition)) assert.strictEqual(valueAt(values, path), value, path)
+      }
     })
   )
 })

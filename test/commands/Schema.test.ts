@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import { readFileSync } from "node:fs"
 import { jsonSchema } from "../../src/commands/schema.ts"
-import { defaults, examine, keys } from "../../src/config/ServerConfig.ts"
+import { defaults, examine, keys, Values } from "../../src/config/ServerConfig.ts"
 import { configuration } from "../support/Configurations.ts"
 import * as Cli from "../support/Cli.ts"
 
@@ -136,6 +136,8 @@ describe("the published schema", () => {
   })
 
   it.effect.prop("accepts every configuration", { config: configuration }, ({ config }) =>
-    Effect.sync(() => assert.isTrue(accepts(JSON.parse(JSON.stringify(config)))))
+    Effect.map(Schema.encodeEffect(Values)(config), (written) =>
+      assert.isTrue(accepts(JSON.parse(JSON.stringify(written))))
+    )
   )
 })

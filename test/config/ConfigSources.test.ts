@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { valueAt } from "../../src/config/ConfigPath.ts"
@@ -111,8 +112,9 @@ describe("an environment variable", () => {
     { config: configuration, given: choices, moved: choices },
     ({ config, given, moved }) =>
       Effect.gen(function* () {
+        const written = yield* Schema.encodeEffect(ServerConfig.Values)(config)
         const entries = leaves
-          .map(({ path }) => [path, valueAt(config, path)] as const)
+          .map(({ path }) => [path, valueAt(written, path)] as const)
           .filter((_, index) => given[index])
         // An empty text cannot be told from a variable that is not set.
         const inEnvironment = entries.filter(([, value], index) => moved[index] === true && value !== "")
@@ -123,7 +125,8 @@ describe("an environment variable", () => {
         const expected = yield* Effect.result(load(withPaths(entries)))
         const actual = yield* Effect.result(load(withPaths(inFile), environment))
         if (Result.isFailure(expected)) return assert.isTrue(Result.isFailure(actual))
-        assert.deepStrictEqual(Result.getOrThrow(actual).values, expected.success.values)
+        const encode = Schema.encodeEffect(ServerConfig.Values)
+        assert.deepStrictEqual(yield* encode(Result.getOrThrow(actual).values), yield* encode(expected.success.values))
         for (const [path] of inEnvironment) {
           assert.strictEqual(Result.getOrThrow(actual).origins.get(path), ConfigSources.variableOf(path))
         }

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { inspect } from "node:util"
 import { groupOf, nameOf, only, valueAt } from "../../src/config/ConfigPath.ts"
 import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import * as ConfigSources from "../../src/config/ConfigSources.ts"
@@ -255,12 +257,25 @@ describe("passwords in URLs are not shown", () => {
   )
 })
 
+it.effect("a configuration that is printed as it is shows no token", () =>
+  Effect.gen(function* () {
+    const { values } = yield* decode({ admin: { token: SECRET } }, "test")
+    for (const text of [
+      JSON.stringify(values),
+      inspect(values, { depth: 9, showHidden: true }),
+      `${values.admin.token}`
+    ]) {
+      assertHidden(text)
+    }
+  })
+)
+
 it.effect("a variable with a token of digits is no number, nor one with null a text", () =>
   Effect.gen(function* () {
     const tokenOf = (text: string) =>
       Effect.map(
         ConfigSources.load({ file: undefined, environment: { SUMMONER_ADMIN_TOKEN: text }, flags: [] }),
-        ({ values }) => values.admin.token
+        ({ values: { admin } }) => (admin.token === null ? null : Redacted.value(admin.token))
       )
     for (const text of ["123456", "1e5", "true", '"quoted"', "[]"]) assert.strictEqual(yield* tokenOf(text), text)
     assert.strictEqual(yield* tokenOf("null"), null)

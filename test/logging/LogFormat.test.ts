@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { escapeText } from "../../src/internal/escape.ts"
+import { defaults } from "../../src/config/ServerConfig.ts"
 import * as LogFormat from "../../src/logging/LogFormat.ts"
 
 const at = new Date(2025, 0, 5, 13, 4, 9, 7).getTime()
@@ -9,7 +10,7 @@ const text = (format: string) => LogFormat.text({ name: "My.Server", format, dat
 
 describe("date_format", () => {
   it("shows local time in the default format", () => {
-    assert.strictEqual(date(LogFormat.defaultDateFormat), "2025-01-05 13:04:09.007")
+    assert.strictEqual(date(defaults.logger.date_format), "2025-01-05 13:04:09.007")
   })
 
   it("knows strftime's directives", () => {
@@ -56,7 +57,7 @@ describe("date_format", () => {
 
 describe("log formats", () => {
   it("fill in Python's fields", () => {
-    assert.strictEqual(text(LogFormat.defaultFileFormat)(at, "INFO", "hello"), "13:04:09 - My.Server - INFO - hello")
+    assert.strictEqual(text(defaults.logger.log_format)(at, "INFO", "hello"), "13:04:09 - My.Server - INFO - hello")
   })
 
   it("pad and cut fields as Python does", () => {
@@ -73,8 +74,8 @@ describe("log formats", () => {
 
   it("lose the default colours, and only those, where there is no terminal", () => {
     const custom = "\u001b[31m%(message)s\u001b[0m"
-    assert.strictEqual(LogFormat.consoleFormat(LogFormat.defaultConsoleFormat, false), LogFormat.defaultFileFormat)
-    assert.include(LogFormat.consoleFormat(LogFormat.defaultConsoleFormat, true), "\u001b[92m%(asctime)s\u001b[0m")
+    assert.strictEqual(LogFormat.consoleFormat(defaults.logger.console_log_format, false), defaults.logger.log_format)
+    assert.include(LogFormat.consoleFormat(defaults.logger.console_log_format, true), "\u001b[92m%(asctime)s\u001b[0m")
     assert.strictEqual(LogFormat.consoleFormat(custom, false), custom)
   })
 })

@@ -10,7 +10,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
-import * as LogFormat from "../../src/logging/LogFormat.ts"
+import { defaults as configured } from "../../src/config/ServerConfig.ts"
 import { MessageLog, type Options, RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { PATIENCE } from "../support/patience.ts"
 
@@ -23,12 +23,12 @@ const defaults: Options = {
   name: "My.Server",
   log_level: "DEBUG",
   enable_console_log: false,
-  console_log_format: LogFormat.defaultConsoleFormat,
+  console_log_format: configured.logger.console_log_format,
   enable_file_log: true,
   log_file_path: "",
   enable_json_log: false,
   log_format: "%(name)s %(levelname)s %(message)s",
-  date_format: LogFormat.defaultDateFormat,
+  date_format: configured.logger.date_format,
   max_file_size: 1_000_000,
   backup_count: 3,
   log_keys: null

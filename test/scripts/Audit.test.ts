@@ -72,6 +72,7 @@ describe("the lockfile", () => {
       /no exact version/
     )
     assert.match(problemsOfManifest({ dependencies: { evil: "1.0.0" } }).join(), /evil: users would install it/)
+    assert.match(problemsOfManifest({ dependencies: { "jsonc-parser": "^3.3.1" } }).join(), /no exact version/)
     assert.match(problemsOf(manifest, { ...lock, lockfileVersion: 2 }).join(), /expected 3/)
   })
 })

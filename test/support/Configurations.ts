@@ -1,8 +1,17 @@
 import * as Arbitrary from "effect/Arbitrary"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import { isLoopback, overlap } from "../../src/net/IpNetwork.ts"
 import { Values } from "../../src/config/ServerConfig.ts"
+
+/** There is no arbitrary secret, but one of an arbitrary text. */
+const withoutRedacted = (ast: SchemaAST.AST): Schema.Top =>
+  SchemaAST.isUnion(ast)
+    ? Schema.Union(ast.types.map(withoutRedacted))
+    : SchemaAST.isDeclaration(ast) && ast.typeParameters.length === 1
+      ? Schema.make(ast.typeParameters[0]!)
+      : Schema.make(ast)
 
 /** The schema without the checks of groups, which compare keys with each other. */
 const eachKeyAlone = (ast: SchemaAST.AST): Schema.Top =>
@@ -15,7 +24,7 @@ const eachKeyAlone = (ast: SchemaAST.AST): Schema.Top =>
           ])
         )
       )
-    : Schema.make(ast)
+    : withoutRedacted(ast)
 
 const pair = <Pair extends { readonly cert: string | null; readonly key: string | null }>(tls: Pair): Pair =>
   tls.cert === null || tls.key === null ? { ...tls, cert: null, key: null } : tls
@@ -48,10 +57,16 @@ const reconciled = (config: Values): Values => {
     admin: {
       ...admin,
       port: isTaken ? null : admin.port,
-      token: admin.port === null || isLoopback(admin.host) ? admin.token : (admin.token ?? "token")
+      token: admin.port === null || isLoopback(admin.host) ? admin.token : (admin.token ?? Redacted.make("token"))
     },
     cluster: { nats: { ...cluster.nats, tls: pair(cluster.nats.tls) } }
   }
+}
+
+/** What was made as a text is a secret. */
+const withSecret = (config: Values): Values => {
+  const { token } = config.admin as { readonly token: unknown }
+  return { ...config, admin: { ...config.admin, token: typeof token === "string" ? Redacted.make(token) : null } }
 }
 
 /**
@@ -59,4 +74,4 @@ const reconciled = (config: Values): Values => {
  */
 export const configuration: Arbitrary.Arbitrary<Values> = Arbitrary.schema(
   eachKeyAlone(SchemaAST.toType(Values.ast)) as unknown as Schema.Codec<Values>
-).pipe(Arbitrary.map(reconciled), Arbitrary.filter(Schema.is(Values)))
+).pipe(Arbitrary.map(withSecret), Arbitrary.map(reconciled), Arbitrary.filter(Schema.is(Values)))

@@ -1,11 +1,14 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { ConfigError } from "../../../src/config/ConfigError.ts"
 import { jsonSyntaxError } from "../../../src/config/JsonSyntaxError.ts"
-import { decode, keys, withoutSecrets } from "../../../src/config/ServerConfig.ts"
+import { decode, keys, Values, withoutSecrets } from "../../../src/config/ServerConfig.ts"
 import * as assert from "node:assert/strict"
 import type { Random } from "../Random.ts"
 import type { Target } from "../Target.ts"
+
+const encode = Schema.encodeSync(Values)
 
 const decoded = (input: unknown) => Effect.runSync(Effect.result(decode(input, "fuzz")))
 
@@ -25,7 +28,7 @@ const checkError = (error: unknown) => {
 
 const checkPosition = (text: string, { issues }: ConfigError) => {
   const [, line, column] = /^line (\d+), column (\d+)$/.exec(issues[0]!.path) ?? assert.fail(issues[0]!.path)
-  const lines = text.split("\n")
+  const lines = text.split(/\r\n|[\r\n]/)
   assert.ok(Number(line) >= 1 && Number(line) <= lines.length)
   assert.ok(Number(column) >= 1 && Number(column) <= lines[Number(line) - 1]!.length + 1)
 }
@@ -143,7 +146,7 @@ export const config: Target = {
     const first = decoded(input)
     if (Result.isFailure(first)) return checkError(first.failure)
     const { values } = first.success
-    const again = decoded(JSON.parse(JSON.stringify(values)))
+    const again = decoded(JSON.parse(JSON.stringify(encode(values))))
     assert.ok(Result.isSuccess(again))
     assert.deepEqual(again.success, { values, warnings: [] })
     assert.deepEqual(Object.keys(withoutSecrets(values)), Object.keys(values))

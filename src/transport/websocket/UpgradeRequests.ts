@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { hasEnded } from "../hasEnded.ts"
+import { GONE, type PeerGone } from "../Refusal.ts"
 
 /** Longest headers of a request, in bytes. Browsers send a few thousand, cookies included. */
 const MAX_HEADER_BYTES = 16_384
@@ -24,7 +25,7 @@ const ignore = () => {}
 /** Reads the HTTP requests of WebSocket handshakes. As in `TlsHandshake`, a server that does not listen handles accepted sockets. */
 export class UpgradeRequests {
   readonly #http: Server
-  readonly #underWay = new Map<Duplex, (begun: Effect.Effect<Begun, "gone">) => void>()
+  readonly #underWay = new Map<Duplex, (begun: Effect.Effect<Begun, PeerGone>) => void>()
 
   private constructor(http: Server) {
     this.#http = http
@@ -58,17 +59,17 @@ export class UpgradeRequests {
    * request.
    *
    * @param socket paused
-   * @returns the request. Fails with `"gone"` if the client has left. The caller destroys `socket` on failure and interruption
+   * @returns the request. Fails with `PeerGone` if the client has left. The caller destroys `socket` on failure and interruption
    */
-  read(socket: Socket): Effect.Effect<Begun, "gone"> {
+  read(socket: Socket): Effect.Effect<Begun, PeerGone> {
     return Effect.callback((resume) => {
-      if (hasEnded(socket)) return resume(Effect.fail("gone"))
-      const finish = (begun: Effect.Effect<Begun, "gone">) => {
+      if (hasEnded(socket)) return resume(GONE)
+      const finish = (begun: Effect.Effect<Begun, PeerGone>) => {
         this.#underWay.delete(socket)
         socket.off("close", onClose)
         resume(begun)
       }
-      const onClose = () => finish(Effect.fail("gone"))
+      const onClose = () => finish(GONE)
       this.#underWay.set(socket, finish)
       socket.on("error", ignore).once("close", onClose)
       this.#http.emit("connection", socket)

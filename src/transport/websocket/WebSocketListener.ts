@@ -10,6 +10,7 @@ import { repeatEvery } from "../../internal/repeatEvery.ts"
 import { formatAddress } from "../../net/IpAddress.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import type { ListenError } from "../../session/Listener.ts"
+import { ReservedDescriptors } from "../ReservedDescriptors.ts"
 import { accept, type Options } from "../TcpListener.ts"
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts"
 import { UpgradeRequests } from "./UpgradeRequests.ts"
@@ -17,38 +18,43 @@ import { WebSocketConnection } from "./WebSocketConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 
-/** A listener for WebSocket clients. */
-export interface Service {
-  /**
-   * Listens like `Listener.listen`.
-   *
-   * @returns the URL for clients, with the bound port if the configured one is 0
-   */
-  readonly listen: (gate: ConnectionGate) => Effect.Effect<string, ListenError, Scope.Scope>
-}
+/** The listener for WebSocket clients: a transport beside the `Listener`. */
+export class WebSocketListener extends Context.Service<
+  WebSocketListener,
+  {
+    /**
+     * Listens like `Listener.listen`.
+     *
+     * @returns the URL for clients, with the bound port if the configured one is 0; `undefined` if it does not listen
+     */
+    readonly listen: (gate: ConnectionGate) => Effect.Effect<string | undefined, ListenError, Scope.Scope>
+  }
+>()("summoner-server/WebSocketListener") {}
 
-/** A transport beside the `Listener`; `undefined` by default: none. */
-export const WebSocketListener = Context.Reference<Service | undefined>("summoner-server/WebSocketListener", {
-  defaultValue: () => undefined
+/** No WebSocket clients. */
+export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocketListener, {
+  listen: () => Effect.undefined
 })
 
 /** Listens as the `websocket` group of the configuration says, with TLS where it is configured; without a port, not at all. */
-export const layer: Layer.Layer<never, TlsError, ServerConfig> = Layer.effect(
+export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
+    const reservedDescriptors = yield* ReservedDescriptors
     const { port } = config.websocket
-    return port === null ? undefined : { listen: (gate: ConnectionGate) => listenOn(config, port, tls, gate) }
+    return {
+      listen: (gate) => (port === null ? Effect.undefined : listenOn({ config, tls, gate, reservedDescriptors }, port))
+    }
   })
 ).pipe(Layer.provide(TlsIdentity.layer))
 
 const listenOn = Effect.fnUntraced(function* (
-  config: ServerConfig["Service"],
-  port: number,
-  tls: TlsIdentity["Service"],
-  gate: ConnectionGate
+  options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors">,
+  port: number
 ): Effect.fn.Return<string, ListenError, Scope.Scope> {
+  const { config, gate, tls } = options
   const { websocket } = config
   const requests = yield* UpgradeRequests.make
   const clock = yield* Clock.Clock
@@ -79,9 +85,7 @@ const listenOn = Effect.fnUntraced(function* (
     })
   const at = { host: websocket.host ?? config.host, port }
   const bound = yield* accept({
-    config,
-    tls,
-    gate,
+    ...options,
     at,
     key: "websocket.port",
     transport: "websocket",

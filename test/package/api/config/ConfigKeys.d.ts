@@ -9,7 +9,11 @@ export interface Key {
     readonly itemExpected: string | undefined;
     readonly isSecret: boolean;
     readonly conceals: (value: unknown) => boolean;
+    readonly isReloadable: boolean | undefined;
+    readonly noEffectIf: ReadonlyArray<Readonly<Record<string, unknown>>>;
 }
 export declare const keys: () => ReadonlyArray<Key>;
+export declare const settableKeys: () => ReadonlyArray<Key>;
 export declare const shown: ({ conceals }: Pick<Key, "conceals">, value: unknown) => unknown;
 export declare const withoutSecrets: (values: Values) => Values;
+export declare const copy: (values: Values) => Values;

@@ -1,10 +1,9 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { RelayLogger } from "../logging/RelayLogger.ts";
-import type { Values } from "./ConfigSchema.ts";
+import { type Level, type Values } from "./ConfigSchema.ts";
 import { ServerConfig } from "./ServerConfig.ts";
-export declare const isLive: (path: string) => boolean;
+export declare const SetLogLevel: Context.Reference<(level: Level) => void>;
 export interface Change {
     readonly path: string;
     readonly from: unknown;
@@ -17,6 +16,6 @@ declare const ConfigReload_base: Context.ServiceClass<ConfigReload, "summoner-se
     }>;
 }>;
 export declare class ConfigReload extends ConfigReload_base {
-    static readonly layer: (initial: Values) => Layer.Layer<ServerConfig | ConfigReload, never, RelayLogger>;
+    static readonly layer: (initial: Values) => Layer.Layer<ServerConfig | ConfigReload>;
 }
 export {};

@@ -1,4 +1,6 @@
 import * as Schema from "effect/Schema";
+export declare const levels: readonly ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+export type Level = (typeof levels)[number];
 export interface Values extends Schema.Schema.Type<typeof Values> {
 }
 export declare const Values: Schema.Struct<{
@@ -269,7 +271,7 @@ export declare const Values: Schema.Struct<{
     readonly admin: Schema.decodeTo<Schema.toType<Schema.Codec<{
         readonly host: string;
         readonly port: number | null;
-        readonly token: string | null;
+        readonly token: import("effect/Redacted").Redacted<string> | null;
     }, {
         readonly host?: string;
         readonly port?: number | null;
@@ -277,7 +279,7 @@ export declare const Values: Schema.Struct<{
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
         readonly host: string;
         readonly port: number | null;
-        readonly token: string | null;
+        readonly token: import("effect/Redacted").Redacted<string> | null;
     }, {
         readonly host?: string;
         readonly port?: number | null;

@@ -5,8 +5,8 @@ import * as Result from "effect/Result";
 import * as ConfigErrors from "./ConfigError.ts";
 import { Values, type Written } from "./ConfigSchema.ts";
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts";
-export { type Key, keys, shown, withoutSecrets } from "./ConfigKeys.ts";
-export { defaults, profileOf, Values, type Written } from "./ConfigSchema.ts";
+export { type Key, keys, settableKeys, shown, withoutSecrets } from "./ConfigKeys.ts";
+export { defaults, type Level, levels, profileOf, Values, type Written } from "./ConfigSchema.ts";
 export interface Loaded {
     readonly values: Values;
     readonly warnings: ReadonlyArray<string>;

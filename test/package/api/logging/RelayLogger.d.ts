@@ -2,39 +2,27 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as LogLevel from "effect/LogLevel";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { type Level, ServerConfig, type Values } from "../config/ServerConfig.ts";
 import * as LogFile from "./LogFile.ts";
-import * as LogFormat from "./LogFormat.ts";
 export { LogFileError } from "./LogFile.ts";
-export interface Options {
+export interface Options extends LoggerValues {
     readonly name: string;
-    readonly log_level: LogFormat.Level;
-    readonly enable_console_log: boolean;
-    readonly console_log_format: string;
-    readonly enable_file_log: boolean;
-    readonly log_file_path: string;
-    readonly enable_json_log: boolean;
-    readonly log_format: string;
-    readonly date_format: string;
-    readonly max_file_size: number;
-    readonly backup_count: number;
-    readonly log_keys: ReadonlyArray<string> | null;
 }
+type LoggerValues = Values["logger"];
 export interface MessageLog {
     readonly enabled: boolean;
     readonly relayed: (address: string, content: string) => void;
 }
 export interface LogIntake {
-    readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void;
+    readonly event: (timeMillis: number, level: Level, text: string) => void;
     readonly relayed: (timeMillis: number, address: string, content: string) => void;
 }
 export declare const LogIntake: Context.Reference<LogIntake>;
-export type WireLine = readonly [timeMillis: number, level: LogFormat.Level, text: string] | readonly [timeMillis: number, address: string, content: string, isRelayed: true];
+export type WireLine = readonly [timeMillis: number, level: Level, text: string] | readonly [timeMillis: number, address: string, content: string, isRelayed: true];
 export declare const MessageLog: Context.Reference<MessageLog>;
 declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
     readonly path: string | undefined;
     readonly droppedUnsafe: () => number;
-    readonly setLevelUnsafe: (level: LogFormat.Level) => void;
     readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean;
     readonly flush: Effect.Effect<void>;
 }>;
