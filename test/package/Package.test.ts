@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
 import { rolldown } from "rolldown"
+import { LIBRARY } from "../../src/admin/Dashboard.ts"
 import { examples, snippets } from "../support/Documented.ts"
 import { entries, manifest, ROOT } from "../support/Package.ts"
 import * as Project from "../support/Project.ts"
@@ -39,7 +40,9 @@ describe("the package", () => {
     )
     const parts = packed.files.map(({ path }) => path).filter((path) => /^dist\/cli\/[^/]+$/.test(path))
     const program = ["dist/cli.js", ...parts].map((path) => readFileSync(Project.inPackage(path), "utf8")).join("\n")
-    const page = readdirSync(join(ROOT, "src/admin/dashboard")).filter((name) => name !== "tsconfig.json")
+    const page = [...LIBRARY, ...readdirSync(join(ROOT, "src/admin/dashboard"))].filter(
+      (name) => name !== "tsconfig.json"
+    )
     for (const part of parts) assert.include(program, part.slice(part.lastIndexOf("/")), `nobody asks for ${part}`)
     const expected = [
       "CHANGELOG.md",
