@@ -2,10 +2,10 @@ import * as Redacted from "effect/Redacted"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { isLoopback } from "../net/IpNetwork.ts"
 
-/** What of a request decides whether it is served. */
-export interface Asked {
+/** The parts of a request that decide whether it is served. */
+export interface AccessRequest {
   readonly method: string
-  /** Without the query. */
+  /** Without the query string. */
   readonly path: string
   /** The `Host` header. */
   readonly host: string | undefined
@@ -19,19 +19,18 @@ export interface Denial {
   readonly error: string
 }
 
-/** What everybody may read: for probes, and a page without data. */
+/** Paths that need no token anywhere: probes, and the page without its data. */
 export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
 
 /**
- * Decides who may do what. Where only this machine can reach the server, reading is free; elsewhere it needs the token. Actions
- * always do.
+ * Decides which requests are served. Reading needs the token unless the server listens on a loopback address; actions always need it.
  *
- * @param admin as configured; the token may change
+ * @param admin the `admin` group of the configuration; a reload may change the token
  */
 export const make = (admin: { readonly host: string; readonly token: Redacted.Redacted | null }) => {
   const isLocal = isLoopback(admin.host)
-  return ({ authorization, host, method, path }: Asked): Denial | undefined => {
-    // A page of somebody else's that has its own name resolved to this machine could read everything.
+  return ({ authorization, host, method, path }: AccessRequest): Denial | undefined => {
+    // DNS rebinding: a web page whose host name resolves to this machine could read everything.
     if (isLocal && !isLoopback(hostName(host))) {
       return { status: 403, error: `unknown host ${JSON.stringify(host ?? "")}; expected localhost or its address` }
     }
@@ -47,10 +46,10 @@ export const make = (admin: { readonly host: string; readonly token: Redacted.Re
   }
 }
 
-/** Of a `Host` header: without the port, and without the brackets of an IPv6 address. */
+/** The host in a `Host` header, without the port and the brackets of an IPv6 address. */
 const hostName = (host = ""): string => host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1")
 
-/** Takes the same time whatever differs. */
+/** Compares in constant time. */
 const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest()

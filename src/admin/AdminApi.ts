@@ -1,4 +1,4 @@
-/** What the admin server tells and takes, as schemas; `/api/openapi.json` shows them. */
+/** The admin API as schemas, published at `/api/openapi.json`. */
 import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -6,29 +6,27 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { version } from "../version.ts"
 
-/** The most clients, or addresses in quarantine, that one answer has. */
+/** The most clients, or quarantined addresses, in one response. */
 export const MAX_LISTED = 1000
 
 const described = <S extends Schema.Top>(schema: S, description: string) => schema.annotate({ description })
 
 export const Client = Schema.Struct({
-  address: described(Schema.String, "ip:port, its name in envelopes, logs and actions"),
+  address: described(Schema.String, "ip:port: the name of the client in envelopes, logs and actions"),
   ip: Schema.String,
-  transport: described(Schema.String, "How it has come: tcp, websocket"),
+  transport: described(Schema.String, "tcp or websocket"),
   connected_at: described(Schema.String, "ISO 8601"),
   state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"]),
   lines_in: Schema.Finite,
   lines_out: Schema.Finite,
   bytes_in: Schema.Finite,
   bytes_out: Schema.Finite,
-  bytes_waiting: described(Schema.Finite, "Bytes on their way to it that its kernel has not taken"),
-  subject: Schema.optionalKey(described(Schema.String, "Of the certificate that it has shown")),
-  relay: Schema.optionalKey(
-    described(Schema.String, "Of a list of the whole room: the process that it is connected to")
-  )
+  bytes_waiting: described(Schema.Finite, "Bytes that wait for the client to read"),
+  subject: Schema.optionalKey(described(Schema.String, "Subject of the client certificate")),
+  relay: Schema.optionalKey(described(Schema.String, "With `scope=room`: the process that the client is connected to"))
 })
 
-/** What clients can be listed by. */
+/** The keys that clients can be sorted by. */
 export const sortable = [
   "address",
   "ip",
@@ -44,24 +42,24 @@ export const sortable = [
 
 export const Clients = Schema.Struct({
   total: described(Schema.Finite, "Clients in the room"),
-  matching: described(Schema.Finite, "Those that match `search`"),
-  clients: described(Schema.Array(Client), "The first `limit` of them (100) by `sort` (connected_at)"),
+  matching: described(Schema.Finite, "Clients that match `search`"),
+  clients: described(Schema.Array(Client), "The first `limit` (100) of them, ordered by `sort` (connected_at)"),
   silent: described(Schema.Array(Schema.String), "Processes of the room that did not answer within a second"),
-  omitted: described(Schema.Finite, "Clients that these processes left out, because they list 10,000 each")
+  omitted: described(Schema.Finite, "Clients left out, because a process lists 10,000 at most")
 })
 
 export const Quarantined = Schema.Struct({
   total: described(Schema.Finite, "Addresses in quarantine"),
   entries: described(
     Schema.Array(Schema.Struct({ key: Schema.String, remaining_secs: Schema.Finite })),
-    "The last `limit` of them (100), the newest first"
+    "The last `limit` (100) of them, newest first"
   )
 })
 
 const Distribution = Schema.Struct({
   buckets: described(
     Schema.Array(Schema.Tuple([Schema.Finite, Schema.Finite])),
-    "For each bound, how many values were at most that"
+    "For each bound, the number of values at or below it"
   ),
   count: Schema.Finite,
   sum: Schema.Finite
@@ -70,31 +68,31 @@ const Distribution = Schema.Struct({
 export const Stats = Schema.Struct({
   version: Schema.String,
   state: Schema.Literals(["starting", "ready", "draining", "stopping"]),
-  at: described(Schema.String, "When all this was so: ISO 8601"),
+  at: described(Schema.String, "Time of the statistics: ISO 8601"),
   started_at: described(Schema.String, "ISO 8601"),
   clients: Schema.Finite,
-  connections: described(Schema.Finite, "Clients that were ever in the room"),
-  lines_in: described(Schema.Finite, "Complete lines received, whatever became of them"),
+  connections: described(Schema.Finite, "Clients that have joined the room since the start"),
+  lines_in: described(Schema.Finite, "Complete lines received, relayed or not"),
   lines_relayed: Schema.Finite,
   deliveries: described(Schema.Finite, "Lines handed to connections"),
   bytes_in: Schema.Finite,
   bytes_out: Schema.Finite,
-  bytes_waiting: described(Schema.Finite, "Bytes that clients have not taken yet"),
-  bytes_waiting_max: described(Schema.Finite, "The most of them for one client"),
+  bytes_waiting: described(Schema.Finite, "Bytes that wait for clients to read"),
+  bytes_waiting_max: described(Schema.Finite, "The most bytes that wait for one client"),
   quarantined: Schema.Finite,
   incidents: described(
     Schema.Record(Schema.String, Schema.Finite),
-    "How often lines, clients and notices met a limit, by what happened"
+    "Lines, clients and notices that met a limit, by incident"
   ),
-  departures: described(Schema.Record(Schema.String, Schema.Finite), "Clients that have left, by how"),
+  departures: described(Schema.Record(Schema.String, Schema.Finite), "Clients that have left, by reason"),
   fan_out: described(Distribution, "Recipients of a relayed line"),
   latency_ms: described(
     Distribution,
-    "From reading a line to handing it to the last recipient's connection, in milliseconds"
+    "Milliseconds from reading a line to writing it to the connection of the last recipient"
   ),
   event_loop_lag_ms: described(
     Schema.Struct({ p50: Schema.Finite, p99: Schema.Finite, max: Schema.Finite }),
-    "How late timers were, in milliseconds, within the last five seconds"
+    "Delay of timers within the last five seconds, in milliseconds"
   ),
   log_lines_dropped: Schema.Finite,
   cluster: described(
@@ -107,27 +105,27 @@ export const Stats = Schema.Struct({
       batches_lost: Schema.Finite,
       bytes_waiting: Schema.Finite
     }),
-    "The other processes of the room, and what was exchanged with them"
+    "The other processes of the room, and the batches exchanged with them"
   ),
   memory_bytes: described(Schema.Finite, "Resident set size of the process")
 })
 
-/** Something that happened to a client. */
+/** A client event. */
 export const Change = Schema.Struct({
   type: Schema.Literals(["connected", "disconnected", "state"]),
   at: described(Schema.String, "ISO 8601"),
   client: Client,
-  reason: described(Schema.String, "Why it left, or the state it was in before; else empty")
+  reason: described(Schema.String, "Why the client left, or its previous state; empty for `connected`")
 })
 
-/** What was named does not exist. */
+/** The client or the quarantined address does not exist. */
 export class NotFound extends Schema.TaggedError<NotFound>()(
   "NotFound",
   { error: Schema.String },
   { httpApiStatus: 404 }
 ) {}
 
-/** What was asked for cannot be done. */
+/** The server cannot do what was asked. */
 export class Impossible extends Schema.TaggedError<Impossible>()(
   "Impossible",
   { error: Schema.String },
@@ -147,13 +145,13 @@ class Observe extends HttpApiGroup.make("observe")
     HttpApiEndpoint.get("stats", "/api/stats", { success: Stats }),
     HttpApiEndpoint.get("clients", "/api/clients", {
       query: {
-        search: Schema.optionalKey(described(Schema.String, "A part of the address, or of the subject")),
+        search: Schema.optionalKey(described(Schema.String, "Part of the address or of the certificate subject")),
         sort: Schema.optionalKey(Schema.Literals(sortable)),
         order: Schema.optionalKey(Schema.Literals(["asc", "desc"])),
         scope: Schema.optionalKey(
           described(
             Schema.Literals(["process", "room"]),
-            "Of a cluster, this process only (the default), or all of them"
+            "In a cluster: the clients of this process (the default), or of all processes"
           )
         ),
         limit: Limit
@@ -165,7 +163,7 @@ class Observe extends HttpApiGroup.make("observe")
       success: Quarantined
     })
   )
-  .annotateMerge(OpenApi.annotations({ title: "Observe", description: "What there is to know." })) {}
+  .annotateMerge(OpenApi.annotations({ title: "Observe", description: "Statistics, clients and quarantine." })) {}
 
 const Done = Schema.Struct({ done: Schema.Boolean })
 
@@ -174,11 +172,11 @@ class Act extends HttpApiGroup.make("act")
     HttpApiEndpoint.post("disconnect", "/api/disconnect", {
       payload: Schema.Struct({
         address: Address,
-        notice: Schema.optionalKey(described(Schema.String, "The last line that it gets")),
+        notice: Schema.optionalKey(described(Schema.String, "The last line sent to the client")),
         quarantine: Schema.optionalKey(
           described(
             Schema.Boolean,
-            "Whether it has to stay out for a while. Where nobody can be quarantined, 422, and it stays"
+            "Whether to quarantine the client. Without a quarantine: 422, and it stays connected"
           )
         )
       }),
@@ -202,7 +200,7 @@ class Act extends HttpApiGroup.make("act")
     OpenApi.annotations({
       title: "Act",
       description:
-        "What there is to do, with `Authorization: Bearer <admin.token>`: else 401; 403 where no token is configured."
+        "Actions require `Authorization: Bearer <admin.token>`: 401 without it, 403 if no token is configured."
     })
   ) {}
 

@@ -4,80 +4,80 @@ import type * as Net from "node:net"
 /** Connections to the admin server at once. */
 export const ADMIN_CONNECTIONS = 128
 
-/** Why a connection was cut. `displaced`: there were too many. `pipelined`: it did not wait for its answer. */
-export type CutReason = "displaced" | "pipelined"
+/** Why a connection was closed. `displaced`: above the limit. `pipelined`: a second request before the response to the first. */
+export type CloseReason = "displaced" | "pipelined"
 
-interface Caller {
+interface AdminConnection {
   readonly socket: Net.Socket
-  /** It has shown that it may ask for more than health. */
+  /** A request on it was authorized for more than health. */
   isTrusted: boolean
-  /** To its last request. */
-  answer: ServerResponse | undefined
+  /** The response to its latest request. */
+  response: ServerResponse | undefined
 }
 
 /**
- * The connections of the admin server: so many at once, and one request at a time from each. Who may ask for nothing but
- * health, as strangers may, takes no place from those who may, nor for long from a probe.
+ * Bounds the connections of the admin server, and the requests of each to one at a time. Untrusted connections are displaced first, so
+ * that they cannot take the place of event streams and scrapes.
  */
 export class AdminConnections {
-  /** Who has been here, or was last trusted, for longest comes first. */
-  readonly #connections = new Map<Net.Socket, Caller>()
-  readonly #cut: Record<CutReason, number> = { displaced: 0, pipelined: 0 }
+  /** In order of the time at which they were opened or last trusted. */
+  readonly #connections = new Map<Net.Socket, AdminConnection>()
+  readonly #closed: Record<CloseReason, number> = { displaced: 0, pipelined: 0 }
 
-  /** How many were cut. */
-  cutUnsafe(reason: CutReason): number {
-    return this.#cut[reason]
+  /** How many connections were closed. */
+  closedUnsafe(reason: CloseReason): number {
+    return this.#closed[reason]
   }
 
-  /** Takes a new connection. Above `ADMIN_CONNECTIONS` another one has to go. */
-  enter(socket: Net.Socket): void {
+  /** Adds a new connection. Above `ADMIN_CONNECTIONS` it displaces another one. */
+  add(socket: Net.Socket): void {
     if (this.#connections.size >= ADMIN_CONNECTIONS) this.#displace()
-    this.#connections.set(socket, { socket, isTrusted: false, answer: undefined })
+    this.#connections.set(socket, { socket, isTrusted: false, response: undefined })
     socket.once("close", () => this.#connections.delete(socket))
   }
 
   /**
-   * Begins a request. Whoever has not got the answer to the one before is cut: Node reads on, and would keep in memory what nobody
-   * takes.
+   * Begins a request. A connection that sends one while it has not taken the previous response is closed: Node would go on reading,
+   * and buffer a response for each.
    *
-   * @returns whether it may be answered
+   * @returns whether the request may be served
    */
-  ask(socket: Net.Socket, answer: ServerResponse): boolean {
-    const caller = this.#connections.get(socket)
-    // The rest of what was read before it was cut.
-    if (caller === undefined) return false
-    if (isBusy(caller)) {
-      this.#leave(caller, "pipelined")
+  begin(socket: Net.Socket, response: ServerResponse): boolean {
+    const connection = this.#connections.get(socket)
+    // Requests that Node had read before the connection was closed.
+    if (connection === undefined) return false
+    if (isBusy(connection)) {
+      this.#close(connection, "pipelined")
       return false
     }
-    caller.answer = answer
+    connection.response = response
     return true
   }
 
-  /** Knows from now on that the other end may ask for more than health. */
+  /** Marks a connection as authorized for more than health. */
   trust(socket: Net.Socket): void {
-    const caller = this.#connections.get(socket)
-    if (caller === undefined) return
-    caller.isTrusted = true
+    const connection = this.#connections.get(socket)
+    if (connection === undefined) return
+    connection.isTrusted = true
     this.#connections.delete(socket)
-    this.#connections.set(socket, caller)
+    this.#connections.set(socket, connection)
   }
 
   #displace(): void {
     const connections = Array.from(this.#connections.values())
-    // By age, strangers who ask again and again do not outlast a probe. Event streams are busy.
-    const caller =
+    // The oldest, not the least active: requests must not let a stranger outlast a probe. Event streams are busy.
+    const displaced =
       connections.find(({ isTrusted }) => !isTrusted) ??
-      connections.find((caller) => !isBusy(caller)) ??
+      connections.find((connection) => !isBusy(connection)) ??
       connections[0]!
-    this.#leave(caller, "displaced")
+    this.#close(displaced, "displaced")
   }
 
-  #leave({ socket }: Caller, reason: CutReason): void {
-    this.#cut[reason]++
+  #close({ socket }: AdminConnection, reason: CloseReason): void {
+    this.#closed[reason]++
     this.#connections.delete(socket)
     socket.destroy()
   }
 }
 
-const isBusy = ({ answer }: Caller): boolean => answer !== undefined && !answer.writableFinished
+const isBusy = ({ response }: AdminConnection): boolean => response !== undefined && !response.writableFinished

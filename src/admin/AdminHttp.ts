@@ -1,6 +1,4 @@
-/**
- * The admin server: Effect's HTTP server over what `Operations` offers. Loaded only where it is wanted.
- */
+/** The admin server: `Operations` over Effect's HTTP server. Loaded only where it is configured. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as ByteSize from "effect/ByteSize"
@@ -35,22 +33,26 @@ import * as ApiViews from "./ApiViews.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
 
-/** Event streams at once. Above it, the next one gets a 503. */
+/** Concurrent event streams. The next one gets a 503. */
 export const MAX_EVENT_STREAMS = 16
 
-/** Time for a request to arrive, in milliseconds. */
+/** Time for the headers, and for the whole of a request, to arrive, in milliseconds. */
 const REQUEST_TIMEOUT_MILLIS = 10_000
 
-/** Time in which a connection must take or give something, in milliseconds: a browser that has vanished keeps no event stream. */
-const SILENCE_MILLIS = 60_000
+/** Inactivity after which a connection is closed, in milliseconds, so that a vanished browser holds no event stream. */
+const INACTIVITY_MILLIS = 60_000
 
-/** How old statistics in an event stream may be, in milliseconds. */
-const SHARED_MILLIS = 500
+/** Time for which event streams share the same statistics, in milliseconds: with many clients they are costly to compute. */
+const STATS_TTL_MILLIS = 500
 
-/** Bytes of a request's body. */
+/** The largest body of a request. */
 const MAX_BODY = ByteSize.kibibytes(64)
 
-/** Listens, and serves until the scope ends. Open connections are cut then: nobody's last words are on them. */
+/**
+ * Listens and serves until the scope ends, which closes open connections at once.
+ *
+ * @returns the bound address; fails with `ListenError`
+ */
 export const serve = Effect.fnUntraced(function* ({
   admin,
   operations,
@@ -86,20 +88,19 @@ export const serve = Effect.fnUntraced(function* ({
     headersTimeout: REQUEST_TIMEOUT_MILLIS,
     connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
   })
-  server.timeout = SILENCE_MILLIS
+  server.timeout = INACTIVITY_MILLIS
   const connections = new AdminConnections()
-  server.on("connection", (socket) => connections.enter(socket))
+  server.on("connection", (socket) => connections.add(socket))
   const { counter } = yield* MetricRegistration.make
   for (const reason of ["displaced", "pipelined"] as const) {
-    const description = "Connections to the admin server that were cut, by reason."
-    counter("summoner_admin_callers_cut_total", description, () => connections.cutUnsafe(reason), { reason })
+    const description = "Connections to the admin server that the server closed, by reason."
+    counter("summoner_admin_callers_cut_total", description, () => connections.closedUnsafe(reason), { reason })
   }
   const routes = Layer.mergeAll(
     probes(operations),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
-    // Of many clients they are work: for everybody who looks on, it is done once.
-    events(EventStream.make(operations, yield* Effect.cachedWithTTL(stats, SHARED_MILLIS))),
+    events(EventStream.make(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS))),
     HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
       Layer.provide([observe(operations, stats), act(operations)])
     ),
@@ -118,19 +119,18 @@ export const serve = Effect.fnUntraced(function* ({
       return Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" }))
     })
   )
-  // Whoever has asked for an upgrade is out of sight of every timeout, and of `closeAllConnections`. Without a listener, Node takes
-  // what they ask for as an ordinary request.
+  // An upgraded socket escapes every timeout and `closeAllConnections`. Without a listener Node serves the request as an ordinary one.
   server.removeAllListeners("upgrade")
   for (const event of ["request", "checkContinue"]) {
-    const [answer] = server.listeners(event) as [RequestListener]
+    const [serveRequest] = server.listeners(event) as [RequestListener]
     server.removeAllListeners(event)
     server.on(event, ((request, response) => {
-      if (connections.ask(request.socket, response)) answer(request, response)
+      if (connections.begin(request.socket, response)) serveRequest(request, response)
     }) satisfies RequestListener)
   }
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      // First, so that nobody connects in between who would then be waited for.
+      // In this order: a connection accepted in between would be waited for.
       server.close()
       server.closeAllConnections()
     })
@@ -147,9 +147,9 @@ const probes = (operations: Operations) =>
       "GET",
       "/readyz",
       Effect.map(Effect.all([operations.state, operations.cluster.stats]), ([state, bus]) => {
-        // Its clients would hear only each other.
-        const answer = state === "ready" && bus.state === "down" ? "alone" : state
-        return HttpServerResponse.text(`${answer}\n`, { status: answer === "ready" ? 200 : 503 })
+        // New clients would reach only those of this process.
+        const readiness = state === "ready" && bus.state === "down" ? "alone" : state
+        return HttpServerResponse.text(`${readiness}\n`, { status: readiness === "ready" ? 200 : 503 })
       })
     )
   )
@@ -161,7 +161,7 @@ const events = (stream: Stream.Stream<string>) => {
     "/api/events",
     Effect.gen(function* () {
       if (open >= MAX_EVENT_STREAMS) return problem(503, `too many event streams: ${MAX_EVENT_STREAMS} at once`)
-      // The scope of a request ends with its answer.
+      // The scope of a request ends when its response has ended.
       yield* Effect.acquireRelease(
         Effect.sync(() => open++),
         () => Effect.sync(() => open--)
@@ -175,26 +175,19 @@ const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof 
   HttpApiBuilder.group(AdminApi, "observe", (handlers) =>
     handlers.handleAll({
       stats: () => stats,
-      clients: ({ query: { scope, ...query } }) =>
-        scope === "room"
-          ? Effect.map(operations.cluster.clients, ({ clients, omitted, silent }) => ({
-              ...ApiViews.clients(clients, query),
-              silent,
-              omitted
-            }))
-          : Effect.map(operations.clients, (clients) => ({
-              ...ApiViews.clients(clients, query),
-              silent: [],
-              omitted: 0
-            })),
+      clients: Effect.fnUntraced(function* ({ query: { scope, ...query } }) {
+        if (scope !== "room") {
+          return { ...ApiViews.clients(yield* operations.clients, query), silent: [], omitted: 0 }
+        }
+        const { clients, ...others } = yield* operations.cluster.clients
+        return { ...ApiViews.clients(clients, query), ...others }
+      }),
       quarantined: ({ query }) =>
         Effect.map(operations.quarantine.list, (entries) => ApiViews.quarantined(entries, query))
     })
   )
 
-const DONE = { done: true }
-
-/** Every action leaves a line in the log that says who has asked for it. */
+/** Every action is logged with the address that asked for it. */
 const act = (operations: Operations) =>
   HttpApiBuilder.group(AdminApi, "act", (handlers) =>
     handlers.handleAll({
@@ -227,12 +220,12 @@ const audit = (action: string) =>
   Effect.gen(function* () {
     const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
     yield* Effect.logInfo(`admin ${Option.getOrElse(remoteAddress, () => "?")}: ${action}`)
-    return DONE
+    return { done: true }
   })
 
 const problem = (status: number, error: string) => HttpServerResponse.jsonUnsafe({ error }, { status })
 
-/** Lets through who may, and sees to it that every answer says what is wrong, and that browsers are careful with it. */
+/** Checks access, turns every failure into a JSON response, and sets the security headers. */
 const guard = (decide: ReturnType<typeof Access.make>, connections: AdminConnections, contentSecurityPolicy: string) =>
   HttpRouter.middleware(
     (served) =>
@@ -245,7 +238,9 @@ const guard = (decide: ReturnType<typeof Access.make>, connections: AdminConnect
           connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
         }
         const response =
-          denial === undefined ? yield* explained(served, `${method} ${path}`) : problem(denial.status, denial.error)
+          denial === undefined
+            ? yield* reportFailures(served, `${method} ${path}`)
+            : problem(denial.status, denial.error)
         return HttpServerResponse.setHeaders(response, {
           "cache-control": "no-store",
           "content-security-policy": contentSecurityPolicy,
@@ -257,7 +252,7 @@ const guard = (decide: ReturnType<typeof Access.make>, connections: AdminConnect
     { global: true }
   )
 
-const explained = <E, R>(served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, request: string) =>
+const reportFailures = <E, R>(served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, request: string) =>
   Effect.catchCause(served, (cause) => {
     for (const reason of cause.reasons) {
       const found = Cause.isDieReason(reason) ? reason.defect : Cause.isFailReason(reason) ? reason.error : undefined

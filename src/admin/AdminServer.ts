@@ -13,17 +13,18 @@ export class AdminServer extends Context.Service<
   AdminServer,
   {
     /**
-     * Serves what there is to know of a server, and to do with it, until the scope ends.
+     * Serves the operations of a server until the scope ends.
      *
-     * @returns where, if anywhere; fails with `ListenError`
+     * @param operations the server to show and to act on
+     * @returns the bound address, `undefined` if the admin server is off; fails with `ListenError`
      */
     readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>
   }
 >()("summoner-server/AdminServer") {
-  /** Serves nothing. */
+  /** No admin server. */
   static readonly layerDisabled = Layer.succeed(AdminServer, { serve: () => Effect.undefined })
 
-  /** Where `admin.host` and `admin.port` say; nothing if there is no port. */
+  /** Listens on `admin.host` and `admin.port`; off without a port. */
   static readonly layer: Layer.Layer<AdminServer, never, ServerConfig> = Layer.effect(
     AdminServer,
     Effect.gen(function* () {
@@ -31,7 +32,7 @@ export class AdminServer extends Context.Service<
       const { port } = admin
       if (port === null) return yield* Effect.provide(AdminServer, AdminServer.layerDisabled)
       return AdminServer.of({
-        // Half a megabyte of program that a server without it need not load.
+        // Half a megabyte of code, not loaded where the admin server is off.
         serve: (operations) =>
           Effect.flatMap(
             Effect.promise(() => import("./AdminHttp.ts")),

@@ -1,4 +1,4 @@
-/** What the server knows, in the form in which the admin server tells it. */
+/** Converts the server's own types to those of the admin API. */
 import type { Distribution } from "../internal/Histogram.ts"
 import type { Entry } from "../limits/Quarantine.ts"
 import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
@@ -26,7 +26,7 @@ export const client = (info: ClientInfo): Client => ({
   ...("relay" in info ? { relay: (info as RoomClient).relay } : {})
 })
 
-/** Which clients to list. */
+/** The query of `/api/clients`. */
 export interface Query {
   readonly search?: string
   readonly sort?: Exclude<keyof Client, "subject" | "relay">
@@ -58,7 +58,7 @@ const SORTED_BY: { readonly [field in NonNullable<Query["sort"]>]: (info: Client
   bytes_waiting: ({ bytesWaiting }) => bytesWaiting
 }
 
-/** The first `limit` in this order, without sorting a hundred thousand for them: that would hold up the room. */
+/** The first `limit` items in order. Sorting a hundred thousand clients would block the event loop, and so the room. */
 const firstOf = <A>(items: ReadonlyArray<A>, limit: number, compare: (a: A, b: A) => number): ReadonlyArray<A> => {
   const first: Array<A> = []
   for (const item of items) {
@@ -88,7 +88,7 @@ const snakeCase = (counts: Readonly<Record<string, number>>) =>
     Object.entries(counts).map(([name, count]) => [name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_"), count])
   )
 
-/** @param of `entries`: who was added last comes last */
+/** @param entries in the order in which they were added */
 export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { readonly limit?: number }) => ({
   total: entries.length,
   entries: entries

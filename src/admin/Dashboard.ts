@@ -4,26 +4,26 @@ import { readdir, readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
 
-/** The page of the dashboard, and the policy under which a browser may show it. */
+/** The dashboard as one page, and its Content-Security-Policy header. */
 export interface Dashboard {
   readonly html: string
   readonly contentSecurityPolicy: string
 }
 
-/** A tag of the page that stands for a file beside it. */
+/** A tag of `page.html` that is replaced by the content of a file. */
 const TAG = /<link rel="stylesheet" href="(?<style>[^"]+)" \/>|<script src="(?<script>[^"]+)"><\/script>/g
 
-/** A tag that would leave the browser something to fetch, or something that it is not allowed to run. */
+/** A tag that the browser would have to fetch, or that the policy forbids. */
 const FOREIGN = /<link\s[^>]*stylesheet[^>]*>|<(?:script|style)\b[^>]*>/i
 
-/** What would end an element before its content ends, or later. */
+/** Text that would end a `script` or `style` element early or late. */
 const BREAKS_OUT = /<\/(?:script|style)|<!--/i
 
 /**
- * Makes one file of `page.html` and the style sheet and scripts that it has tags for, and a policy that allows these, and no others.
+ * Inlines style sheets and scripts into `page.html`, with a policy that allows only these by their hashes.
  *
- * @param files what there is, by name; each style sheet and each script must have its tag
- * @throws an `Error` that says which file or tag is wrong
+ * @param files contents by file name; every style sheet and script must have a tag in the page
+ * @throws an `Error` that names the file or tag at fault
  */
 export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
   const contentOf = (name: string) => {
@@ -53,8 +53,8 @@ export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
     const { script, style } = match.at(-1) as { readonly script?: string; readonly style?: string }
     return script === undefined ? element("style", style!) : element("script", script)
   })
-  const forgotten = [...files.keys()].filter((name) => !inlined.has(name))
-  if (forgotten.length > 0) throw new Error(`page.html has no tag for ${forgotten.join(", ")}`)
+  const unused = [...files.keys()].filter((name) => !inlined.has(name))
+  if (unused.length > 0) throw new Error(`page.html has no tag for ${unused.join(", ")}`)
 
   return {
     html,
@@ -71,10 +71,10 @@ export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
   }
 }
 
-/** The library that draws plots. `npm run build` puts it beside the page; a checkout has it in node_modules. */
+/** The files of uPlot. `npm run build` copies them beside the page; a checkout reads them from node_modules. */
 export const LIBRARY = ["uPlot.iife.min.js", "uPlot.min.css"]
 
-/** Reads the page and makes one file of it, without anything from elsewhere. That it is there and in order is for the package to see to. */
+/** Reads and inlines the page. A missing or wrong file is a fault of the package, so a defect. */
 export const load: Effect.Effect<Dashboard> = Effect.promise(async () => {
   const folder = new URL("./dashboard/", import.meta.url)
   const names = (await readdir(folder)).filter((name) => /\.(?:css|html|js)$/.test(name))

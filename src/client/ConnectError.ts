@@ -1,7 +1,7 @@
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
-/** Nobody answers at the address. Exit code 2. */
+/** The server cannot be reached. Exit code 2. */
 export class CannotConnect extends Schema.TaggedError<CannotConnect>()("CannotConnect", {
   address: Schema.String,
   reason: Schema.String
@@ -12,11 +12,11 @@ export class CannotConnect extends Schema.TaggedError<CannotConnect>()("CannotCo
   }
 }
 
-/** The connection ended before we wanted it to. Exit code 3. */
+/** The connection ended early. Exit code 3. */
 export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnected", {
   address: Schema.String,
   reason: Schema.String,
-  /** Everything to be sent is sent, or was: a new connection would have nothing to do. */
+  /** All input was sent, so that a new connection would have nothing to do. */
   isDone: Schema.Boolean
 }) {
   override readonly [Runtime.errorExitCode] = 3
@@ -37,17 +37,17 @@ export class StreamFailed extends Schema.TaggedError<StreamFailed>()("StreamFail
 
 const reasons: Record<string, string | undefined> = {
   EAI_AGAIN: "the name cannot be resolved at the moment",
-  ECONNREFUSED: "nobody listens there",
+  ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection was reset",
   EHOSTUNREACH: "the host cannot be reached",
   ENETUNREACH: "the network cannot be reached",
-  ENOSPC: "no space is left",
-  ENOTFOUND: "there is no such host",
+  ENOSPC: "no space left on the device",
+  ENOTFOUND: "host not found",
   EPIPE: "the connection was closed",
   ETIMEDOUT: "no answer"
 }
 
-/** An error of the system in words, with its code. */
+/** Describes a system error, with its code. */
 export const reason = (error: NodeJS.ErrnoException): string => {
   const { code } = error
   if (code === undefined) return error.message

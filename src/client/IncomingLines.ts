@@ -1,38 +1,37 @@
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 
-/** The longest line that is shown whole, in bytes. A relay's own limit is far below it. */
+/** The longest line shown whole, in bytes, far above the limit of a relay. */
 export const MAX_LINE_BYTES = 1_048_576
 
-/** A line of the server. */
+/** A line received from the server. */
 export interface Line {
-  /** Without its line feed. */
+  /** The line without its line feed. */
   readonly bytes: Buffer
-  /** The line was longer than the limit, and `bytes` is its beginning. */
+  /** Whether `bytes` is only the beginning of a line longer than the limit. */
   readonly isCut: boolean
 }
 
-/** The text of a line; one `\r` before the line feed is no part of it. */
+/** The text of a line, without a `\r` before its line feed. */
 export const text = ({ bytes, isCut }: Line): string =>
   bytes.toString("utf8", 0, !isCut && bytes.at(-1) === CARRIAGE_RETURN ? bytes.length - 1 : bytes.length)
 
 /**
- * Cuts what the server sends into lines. An overlong line is cut rather than dropped: whoever looks at an unknown server
- * wants to see what it sends. Memory held for an unfinished line never exceeds the limit.
+ * Splits the stream of a server into lines. An overlong line is cut, not dropped, to show what an unknown server sends. Memory held for
+ * an unfinished line never exceeds the limit.
  */
 export class IncomingLines {
-  readonly #maxBytes: number
-  #unfinished = Buffer.alloc(0)
+  readonly #unfinished: Buffer
   #length = 0
-  /** The rest of a line that was handed out cut is on its way. */
+  /** Discards the rest of a line that was already returned cut. */
   #skipping = false
 
-  /** @param maxBytes the longest line that is handed out whole */
+  /** @param maxBytes the longest line returned whole */
   constructor(maxBytes = MAX_LINE_BYTES) {
-    this.#maxBytes = maxBytes
+    this.#unfinished = Buffer.allocUnsafe(maxBytes)
   }
 
-  /** Adds what was read and returns the lines it completes. They are valid until the chunk is. */
+  /** Adds a chunk and returns the lines that it completes, which share its memory. */
   push(chunk: Buffer): Array<Line> {
     const lines: Array<Line> = []
     let start = 0
@@ -46,7 +45,7 @@ export class IncomingLines {
     return lines
   }
 
-  /** The connection has ended: what is left is a line too. */
+  /** Ends the stream and returns the unfinished line, if any. */
   end(): Array<Line> {
     const lines: Array<Line> = this.#length > 0 ? [this.#take(false)] : []
     this.#skipping = false
@@ -54,35 +53,18 @@ export class IncomingLines {
   }
 
   #add(part: Buffer, isFinished: boolean, lines: Array<Line>): void {
-    const room = this.#maxBytes - this.#length
-    if (part.length > room) {
-      this.#keep(part.subarray(0, room))
-      lines.push(this.#take(true))
-      this.#skipping = true
-    } else if (!isFinished) {
-      this.#keep(part)
-    } else if (this.#length === 0) {
+    if (isFinished && this.#length === 0 && part.length <= this.#unfinished.length) {
       lines.push({ bytes: part, isCut: false })
-    } else {
-      this.#keep(part)
-      lines.push(this.#take(false))
+      return
     }
-  }
-
-  #keep(part: Buffer): void {
-    const length = this.#length + part.length
-    if (length > this.#unfinished.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(length, this.#unfinished.length * 2)))
-      this.#unfinished.copy(grown, 0, 0, this.#length)
-      this.#unfinished = grown
-    }
-    part.copy(this.#unfinished, this.#length)
-    this.#length = length
+    const copied = part.copy(this.#unfinished, this.#length)
+    this.#length += copied
+    this.#skipping = copied < part.length
+    if (isFinished || this.#skipping) lines.push(this.#take(this.#skipping))
   }
 
   #take(isCut: boolean): Line {
-    const bytes = this.#unfinished.subarray(0, this.#length)
-    this.#unfinished = Buffer.alloc(0)
+    const bytes = Buffer.from(this.#unfinished.subarray(0, this.#length))
     this.#length = 0
     return { bytes, isCut }
   }

@@ -1,18 +1,19 @@
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import { reason, StreamFailed } from "./ConnectError.ts"
 
-/** What is to be sent, in bytes of lines. Nobody may wait for it twice at a time. */
+/** The bytes to send, as lines. One consumer at a time. */
 export interface Input {
-  /** Done as soon as `takeUnsafe` may have something, or the input has ended. */
+  /** Done when `takeUnsafe` may have bytes, or the input has ended. Fails with `StreamFailed`. */
   readonly ready: Effect.Effect<void, StreamFailed>
-  /** The next bytes, if there are any. Taking is apart from waiting, so that an interruption loses nothing. */
+  /** The next bytes, if any. Separate from waiting, so that an interruption loses nothing. */
   readonly takeUnsafe: () => Uint8Array | undefined
-  /** Nothing will come any more, and all is taken. */
+  /** Whether the input has ended and all of it is taken. */
   readonly isEndedUnsafe: () => boolean
 }
 
-/** Standard input as it comes, read no faster than it is taken. It is closed with the scope. */
+/** Standard input, read no faster than it is taken. It is closed with the scope. */
 export const standardInput: Effect.Effect<Input, never, Scope.Scope> = Effect.gen(function* () {
   const { stdin } = process
   const signal = makeSignal()
@@ -28,7 +29,7 @@ export const standardInput: Effect.Effect<Input, never, Scope.Scope> = Effect.ge
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => stdin.on("readable", signal.notify).on("end", end).on("close", end).on("error", fail)),
-    // Else a writer that goes on would keep the process alive.
+    // An open pipe would keep the process alive.
     () => Effect.sync(() => stdin.destroy())
   )
   return {
@@ -36,32 +37,14 @@ export const standardInput: Effect.Effect<Input, never, Scope.Scope> = Effect.ge
       signal.wait,
       Effect.suspend(() => (failure === undefined ? Effect.void : Effect.fail(failure)))
     ),
-    // All that is there: more of it is another event.
+    // Without a size: a partial read would get no further `readable` event.
     takeUnsafe: () => stdin.read() ?? undefined,
     isEndedUnsafe: () => isEnded
   }
 })
 
-/** Wakes the one who waits; a call that finds nobody waiting counts for the next wait. */
+/** Wakes the waiting fiber; without one, the next `wait` returns at once. */
 export const makeSignal = () => {
-  let isDue = false
-  let waiter: (() => void) | undefined
-  return {
-    notify: (): void => {
-      isDue = true
-      waiter?.()
-    },
-    wait: Effect.callback<void>((resume) => {
-      const wake = () => {
-        waiter = undefined
-        isDue = false
-        resume(Effect.void)
-      }
-      if (isDue) return wake()
-      waiter = wake
-      return Effect.sync(() => {
-        waiter = undefined
-      })
-    })
-  }
+  const latch = Latch.makeUnsafe(false)
+  return { notify: () => void latch.openUnsafe(), wait: Effect.andThen(latch.await, latch.close) }
 }

@@ -2,24 +2,24 @@ const LINE_FEED = 10
 const NOTHING = new Uint8Array()
 
 /**
- * Keeps apart what was typed or piped for different connections: when one is lost in the middle of a line, the rest of that
- * line must not arrive on the next one as a line of its own. Lines may be of any length, because none is held.
+ * Keeps lines whole across connections: when one is lost within a line, the rest of that line must not be sent on the next connection as
+ * a line of its own. Holds no bytes, so lines may be of any length.
  */
 export class LineResume {
   #state: "between" | "inside" | "skipping" = "between"
 
-  /** What was sent last is the beginning of a line. */
+  /** Whether the last bytes sent ended within a line. */
   get isInside(): boolean {
     return this.#state === "inside"
   }
 
-  /** Another connection begins; says whether there is a rest of a line that will be left out. */
+  /** Begins another connection. Returns whether the rest of a line will be skipped. */
   restart(): boolean {
     if (this.#state === "inside") this.#state = "skipping"
     return this.#state === "skipping"
   }
 
-  /** What of the next bytes is to be sent. There must be at least one. */
+  /** The part of the next bytes to send. `bytes` must not be empty. */
   next(bytes: Uint8Array): Uint8Array {
     const start = this.#state === "skipping" ? bytes.indexOf(LINE_FEED) + 1 : 0
     if (this.#state === "skipping" && start === 0) return NOTHING

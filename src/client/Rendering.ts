@@ -1,18 +1,14 @@
-/**
- * What the lines of the server look like to the person or the script behind `connect`. Pure code.
- *
- * What other clients sent can neither forge a line nor colour or control a terminal: see `escapeText`.
- */
+/** Renders the lines of the server for `connect`. `escapeText` keeps other clients from forging lines or controlling the terminal. */
 import { escapeJson, escapeText } from "../internal/escape.ts"
 import * as IncomingLines from "./IncomingLines.ts"
 
-/** `text` for people, `raw` the bytes received, `json` an object a line for scripts. */
+/** `text` for people, `raw` for the bytes received, `json` for scripts: one object a line. */
 export type Mode = "text" | "raw" | "json"
 
-/** Makes a line of output, its line feed included. */
+/** Renders a line, its line feed included. */
 export type Renderer = (line: IncomingLines.Line) => string | Uint8Array
 
-/** @param terminal whether the output is a terminal, and whether that shows colours */
+/** @param terminal whether the output is a terminal, and whether it shows colours */
 export const renderer = (
   mode: Mode,
   terminal: { readonly isTerminal: boolean; readonly hasColors: boolean }
@@ -34,16 +30,13 @@ const exactly = ({ bytes }: IncomingLines.Line): Uint8Array => {
   return line
 }
 
-/**
- * What a line is: an envelope with what another client sent, the server's own words to us, or the beginning of a line that
- * is too long to hold.
- */
+/** A line of another client, a notice of the server, or the beginning of an overlong line. */
 export type Incoming =
   | { readonly kind: "message"; readonly remote_addr: string; readonly content: string }
   | { readonly kind: "notice"; readonly text: string }
   | { readonly kind: "truncated"; readonly text: string }
 
-/** The server puts all that others send into envelopes: so a line that is none is its own, whatever it says. */
+/** The server wraps every line of other clients into an envelope, so any other line is a notice. */
 export const read = (line: IncomingLines.Line): Incoming => {
   const text = IncomingLines.text(line)
   if (line.isCut) return { kind: "truncated", text }
@@ -66,7 +59,7 @@ const text = (incoming: Incoming, hasColors: boolean): string => {
   }
 }
 
-/** What an agent built on the SDK means: the payload without its version and types. Anything else is left as it is. */
+/** The payload of a message of the SDK, without its version and types. Any other content is returned unchanged. */
 export const readable = (content: string): string => {
   const message = parseObject(content)
   if (message === undefined || !("_payload" in message) || !("_type" in message || "_version" in message))
@@ -76,13 +69,13 @@ export const readable = (content: string): string => {
   try {
     return JSON.stringify(payload)
   } catch {
-    // Nested too deeply to be written, though not to be read.
+    // `JSON.stringify` overflows the stack on values that `JSON.parse` can read.
     return content
   }
 }
 
 const parseObject = (text: string): Readonly<Record<string, unknown>> | undefined => {
-  // Failing to parse is dear, and most text that is no object shows it in its first character.
+  // A failed parse is expensive, and the first character rules out most text.
   if (!text.startsWith("{")) return undefined
   try {
     const value: unknown = JSON.parse(text)
@@ -92,17 +85,17 @@ const parseObject = (text: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-/** Bold yellow, which no address has. */
+/** Bold yellow, not used for addresses. */
 const NOTICE = "1;33"
 
-/** Colours that can be read on a dark and on a light background, without yellow. */
+/** Colours readable on dark and light backgrounds, without yellow. */
 const ADDRESSES = ["32", "34", "35", "36", "31", "92", "94", "95", "96", "91"]
 
-/** The colour of an address: always the same one, in this run and in every other. */
+/** The colour of an address, the same in every run. */
 const color = (address: string): string => {
   let hash = 0x811c9dc5
   for (let i = 0; i < address.length; i++) hash = Math.imul(hash ^ address.charCodeAt(i), 0x01000193)
-  // The last bits of FNV-1a know only the last characters' last bits.
+  // The low bits of FNV-1a depend only on the low bits of the characters.
   return ADDRESSES[((hash ^ (hash >>> 15)) >>> 0) % ADDRESSES.length]!
 }
 

@@ -6,13 +6,13 @@ import type { CannotConnect, Disconnected, StreamFailed } from "./ConnectError.t
 
 type ConnectError = CannotConnect | Disconnected | StreamFailed
 
-/** A connection that lasted this long has nothing to do with the failures before it: waiting begins anew. */
+/** A connection that lasted this long resets the backoff. */
 const LASTING = Duration.seconds(10)
 
-/** How much `Schedule.jittered` adds at most, so that many clients do not come back in the same moment. */
+/** The largest factor of `Schedule.jittered`, which keeps clients from reconnecting all at once. */
 const JITTER = 1.2
 
-/** 250 ms, twice as much each time, never above 10 s. */
+/** 250 ms, doubled each time, up to 10 s. */
 const backoff = Schedule.exponential("250 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(10 / JITTER)))),
   Schedule.jittered,
@@ -20,10 +20,9 @@ const backoff = Schedule.exponential("250 millis").pipe(
 )
 
 /**
- * Runs a session again when the server cannot be reached or is lost; not when there would be nothing left to do, nor when
- * the trouble is with standard input or output.
+ * Runs a session again when the server cannot be reached or is lost. Fails if all input was sent, or if standard input or output failed.
  *
- * @param status told about each failure and the time until the next attempt
+ * @param status reports each failure and the time until the next attempt
  */
 export const persistently = Effect.fnUntraced(function* (
   session: Effect.Effect<void, ConnectError>,
@@ -41,7 +40,7 @@ export const persistently = Effect.fnUntraced(function* (
     if (error._tag === "Disconnected" && Duration.isGreaterThan(lasted, LASTING)) {
       waitAfter = yield* Schedule.toStepWithSleep(schedule)
     }
-    // The schedule has no end.
+    // The schedule is infinite.
     yield* Effect.orDie(waitAfter(error))
   }
 })

@@ -13,41 +13,39 @@ import type { Renderer } from "./Rendering.ts"
 import type { StandardOutput } from "./StandardOutput.ts"
 import * as Target from "./Target.ts"
 
-/** What all connections of one run of `connect` share. */
+/** Shared by all connections of one run of `connect`. */
 export interface Options {
   readonly target: Target.Target
   readonly input: Input
   readonly output: StandardOutput
   readonly render: Renderer
-  /** Whether to go on receiving after the end of the input. */
+  /** Whether to keep receiving after the end of the input. */
   readonly listen: boolean
-  /** Whether the server's regular end is a reason to connect again. */
+  /** Whether to reconnect after a regular shutdown of the server. */
   readonly retry: boolean
   readonly onConnected: Effect.Effect<void>
   readonly onDisconnected: Effect.Effect<void>
 }
 
-/** After this a server that does not answer is one that cannot be reached. */
 const CONNECT_TIMEOUT = Duration.seconds(10)
 
-/** Finds out that a silent server is gone, for those who only listen. */
+/** Without traffic, only TCP keep-alive detects that the server is gone. */
 const KEEP_ALIVE_MILLIS = 30_000
 
-/** Last words of a server that stops as it should. */
-const FAREWELLS = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
+/** The last line of a server that shuts down. */
+const SHUTDOWN_NOTICES = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
 
-/** First words of a server that speaks another protocol, on the port of WebSocket or of the admin server. */
+/** The first line of the WebSocket or the admin port. */
 const HTTP = /^HTTP\/1\.[01] /
 
-/** Last words of a server that wants nothing from us: what we sent to it may not have been relayed. */
+/** The last line of a server that disconnects or refuses this client, and may not have relayed its lines. */
 const REFUSAL = /^Warning: (?:You have been disconnected|You are quarantined|Server is full)/
 
 /**
- * Makes an Effect that connects, sends and receives until the connection ends. It may run again: what the input had for the
- * connection before is not sent twice, and the rest of a line that began there is not sent as a line of its own.
+ * Connects, sends and receives until the connection ends. It may run again: no input is sent twice, and the rest of a line that began
+ * on the previous connection is skipped.
  *
- * It succeeds when all was sent and the server has closed its side without a word of refusal; or when the server has shut
- * down, unless `retry`.
+ * Succeeds when all was sent and the server has closed without refusing the client, or, unless `retry`, when the server has shut down.
  */
 export const make = (options: Options): Effect.Effect<void, CannotConnect | Disconnected | StreamFailed> => {
   const { input, listen, output, retry, target } = options
@@ -55,13 +53,13 @@ export const make = (options: Options): Effect.Effect<void, CannotConnect | Disc
   const lines = new LineResume()
 
   const send = Effect.fnUntraced(function* (socket: Net.Socket, connection: TcpConnection) {
-    if (lines.restart()) yield* output.status("the line that was being sent is cut: its rest is left out")
+    if (lines.restart()) yield* output.status("the line being sent was cut off: the rest of it is skipped")
     while (!input.isEndedUnsafe()) {
       const bytes = input.takeUnsafe()
       if (bytes === undefined) yield* input.ready
       else if (!connection.writeUnsafe(lines.next(bytes))) yield* writable(connection)
     }
-    // Not `connection.endUnsafe`, which would throw away what the server still sends.
+    // Not `connection.endUnsafe`, which discards what the server still sends.
     if (!listen) socket.end()
     else if (lines.isInside) connection.writeUnsafe(lines.next(Buffer.from("\n")))
     return yield* Effect.never
@@ -101,17 +99,17 @@ export const make = (options: Options): Effect.Effect<void, CannotConnect | Disc
       const reason = "it speaks HTTP: is this the port of WebSocket, or of the admin server?"
       return yield* new Disconnected({ address, reason, isDone: false })
     }
-    if (isDone() ? !REFUSAL.test(last) : FAREWELLS.has(last) && !retry) return
-    return yield* new Disconnected({ address, reason: `the server closed it${because(last)}`, isDone: isDone() })
+    if (isDone() ? !REFUSAL.test(last) : SHUTDOWN_NOTICES.has(last) && !retry) return
+    return yield* new Disconnected({ address, reason: `the server closed it${noticeIn(last)}`, isDone: isDone() })
   }).pipe(Effect.scoped)
 }
 
-/** The notice in the server's last line, if it is one. */
-const because = (last: string): string => (last.startsWith("Warning: ") ? ` (${escapeText(last.slice(9))})` : "")
+/** The text of the notice, if the line is one. */
+const noticeIn = (last: string): string => (last.startsWith("Warning: ") ? ` (${escapeText(last.slice(9))})` : "")
 
 const toBytes = (line: string | Uint8Array): Uint8Array => (typeof line === "string" ? Buffer.from(line) : line)
 
-/** Waits until the connection takes more. Once it is gone it never does, and the receiving side says so. */
+/** Waits until the connection accepts more bytes. Never done once it is gone: `receive` fails then. */
 const writable = (connection: TcpConnection) =>
   Effect.callback<void>((resume) => {
     if (connection.unsentBytes() === 0) return resume(Effect.void)
@@ -126,7 +124,7 @@ interface Opened {
   readonly connection: TcpConnection
 }
 
-/** Connects; the connection is gone when the scope closes. */
+/** Connects. The scope destroys the connection. */
 const open = Effect.fnUntraced(function* (target: Target.Target): Effect.fn.Return<Opened, CannotConnect, Scope.Scope> {
   const address = Target.format(target)
   const opened = yield* Effect.acquireRelease(
@@ -138,7 +136,7 @@ const open = Effect.fnUntraced(function* (target: Target.Target): Effect.fn.Retu
         keepAlive: true,
         keepAliveInitialDelay: KEEP_ALIVE_MILLIS
       })
-      // Listens to the socket from now on, so that no error of it is ever missed.
+      // Adds the `error` listener at once: an error without one would end the process.
       return { socket, connection: new TcpConnection(socket.pause(), { address, ip: target.host, transport: "tcp" }) }
     }),
     ({ socket }) => Effect.sync(() => socket.destroy())

@@ -3,28 +3,28 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { reason, StreamFailed } from "./ConnectError.ts"
 
-/** Messages go to standard output, what there is to say about the connection to standard error. */
+/** Received lines go to standard output, the status of the connection to standard error. */
 export interface StandardOutput {
-  /** Writes lines; done when standard output can take more. */
+  /** Writes lines to standard output. Done when it accepts more. */
   readonly write: (lines: string | Uint8Array) => Effect.Effect<void>
   /** Writes one line to standard error. */
   readonly status: (line: string) => Effect.Effect<void>
-  /** Done when everything is written. */
+  /** Done when all lines are written. */
   readonly flushed: Effect.Effect<void>
-  /** Done when nobody reads standard output any more, as after `| head -1`. */
+  /** Done when the reader of standard output is gone, as after `| head -1`. Fails with `StreamFailed`. */
   readonly closed: Effect.Effect<void, StreamFailed>
 }
 
-/** Whoever interrupts us does not want to wait for a reader that has stopped. */
+/** An interruption must not wait for a reader that has stopped. */
 const FLUSH_GRACE = "500 millis"
 
-/** @param around runs the writes, for a terminal that shows something else in between */
+/** @param around wraps each write; a terminal redraws its input line around it */
 export const make = Effect.fnUntraced(function* (
   around: (write: () => void) => void = (write) => write()
 ): Effect.fn.Return<StandardOutput, never, Scope.Scope> {
   const { stderr, stdout } = process
   const closed = yield* Deferred.make<void, StreamFailed>()
-  // These stay: an error may come after the end, and must not end the process in another way.
+  // Never removed: an error after the end of the scope must not crash the process.
   stderr.on("error", () => {})
   stdout.on("error", (error: NodeJS.ErrnoException) =>
     Deferred.doneUnsafe(

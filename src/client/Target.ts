@@ -8,19 +8,16 @@ export interface Target {
   readonly port: number
 }
 
-/** Where the server listens unless told otherwise. */
+/** The default address of the server. */
 export const defaults: Target = { host: "127.0.0.1", port: 8888 }
 
-/** What `parse` accepts, for a usage error. */
+/** The forms that `parse` accepts, for a usage error. */
 export const EXPECTED =
   "an address such as localhost:8888, localhost, :9000, 9000 or [::1]:9000, with a port from 1 to 65535"
 
-/**
- * Reads `host:port`, `host`, `:port`, `port`, `[ipv6]:port`, `[ipv6]` or a bare IPv6 address; what is left out is taken
- * from `defaults`.
- */
+/** Parses `host:port`, `host`, `:port`, `port`, `[ipv6]:port`, `[ipv6]` or a bare IPv6 address, completed from `defaults`. */
 export const parse = (text: string): Option.Option<Target> => {
-  // All of it an IPv6 address, even where its last group could be a port: for a port there are brackets.
+  // The last group of a bare IPv6 address is never a port: a port requires brackets.
   if (Net.isIPv6(text)) return Option.some({ ...defaults, host: text })
   if (/^\d+$/.test(text)) return target(defaults.host, text)
   const match = /^(?:\[([^\]]+)\]|([\p{L}\p{N}_.-]*))(?::(\d+))?$/u.exec(text)

@@ -4,48 +4,45 @@ import type * as Scope from "effect/Scope"
 import * as Readline from "node:readline"
 import { type Input, makeSignal } from "./Input.ts"
 
-/** A person at a terminal: line editing and history below, what arrives above. */
+/** An interactive terminal: the input line below, received lines above it. */
 export interface Terminal extends Input {
-  /** Runs something that writes whole lines to the terminal, above the line that is being typed. */
+  /** Runs a function that writes whole lines, above the input line. */
   readonly above: (write: () => void) => void
-  /** Done when the person wants to leave at once. */
-  readonly left: Effect.Effect<void>
+  /** Done when the user quits. */
+  readonly quit: Effect.Effect<void>
 }
 
 /** Lines kept for the arrow keys. */
 const HISTORY_LINES = 500
 
-/**
- * Above this, lines are dropped instead of kept for a server that takes nothing. Not reading the keyboard any more would
- * be worse: Ctrl-C could not be read either.
- */
+/** The most bytes that wait for the server. Lines above it are dropped: pausing the keyboard would also block Ctrl-C. */
 const MAX_WAITING_BYTES = 1_048_576
 
-/** Whether there is a person who can edit lines. */
+/** Whether standard input and output are a terminal that can edit lines. */
 export const isAvailable = (): boolean =>
   process.stdin.isTTY === true && process.stdout.isTTY === true && process.env["TERM"] !== "dumb"
 
 /**
- * Takes the terminal over until the scope closes. Ctrl-C leaves; so does Ctrl-D, after all that was typed is sent.
+ * Controls the terminal until the scope closes. Ctrl-C quits; Ctrl-D quits once all input is sent.
  *
- * @param isConnected whether there is a server to send the rest to; if not, Ctrl-D leaves at once
+ * @param isConnected whether the input can be sent; if not, Ctrl-D quits at once
  */
 export const make = Effect.fnUntraced(function* (
   isConnected: () => boolean
 ): Effect.fn.Return<Terminal, never, Scope.Scope> {
   const { stdin, stdout } = process
-  const left = yield* Deferred.make<void>()
+  const quit = yield* Deferred.make<void>()
   const signal = makeSignal()
   let waiting: Array<string> = []
   let waitingBytes = 0
   let droppedLines = 0
   let isClosed = false
 
-  const leave = () => Deferred.doneUnsafe(left, Effect.void)
+  const onInterrupt = () => Deferred.doneUnsafe(quit, Effect.void)
   const add = (line: string) => {
     const bytes = Buffer.byteLength(line) + 1
     if (waitingBytes + bytes > MAX_WAITING_BYTES) {
-      if (++droppedLines === 1) say("too much waits to be sent: what is entered now is dropped")
+      if (++droppedLines === 1) report("the server takes no more lines: lines entered now are dropped")
     } else {
       waiting.push(line)
       waitingBytes += bytes
@@ -53,15 +50,15 @@ export const make = Effect.fnUntraced(function* (
     }
     readline.prompt()
   }
-  const say = (line: string) => above(() => void process.stderr.write(`${line}\n`))
+  const report = (line: string) => above(() => void process.stderr.write(`${line}\n`))
   const onClose = () => {
     erase()
     isClosed = true
-    if (waiting.length === 0 && !isConnected()) leave()
+    if (waiting.length === 0 && !isConnected()) onInterrupt()
     signal.notify()
   }
   const erase = () => {
-    // Wide characters and a wrapped line count: so the position is asked for.
+    // `getCursorPos` accounts for wide characters and wrapped lines.
     const { rows } = readline.getCursorPos()
     if (rows > 0) Readline.moveCursor(stdout, 0, -rows)
     Readline.cursorTo(stdout, 0)
@@ -71,7 +68,7 @@ export const make = Effect.fnUntraced(function* (
     if (isClosed) return write()
     erase()
     write()
-    // The line is drawn anew on a fresh row, not where it began before.
+    // Makes readline redraw on the current row instead of the row where the line began.
     ;(readline as Readline.Interface & { prevRows?: number }).prevRows = 0
     readline.prompt(true)
   }
@@ -92,21 +89,21 @@ export const make = Effect.fnUntraced(function* (
         stdin.destroy()
       })
   )
-  // A terminal that is gone, as after its window is closed, is the end of what will be typed.
+  // The terminal is gone, as after its window is closed.
   const end = () => readline.close()
-  readline.on("line", add).on("SIGINT", leave).on("close", onClose).on("error", end)
+  readline.on("line", add).on("SIGINT", onInterrupt).on("close", onClose).on("error", end)
   readline.prompt()
 
   return {
     above,
-    left: Deferred.await(left),
+    quit: Deferred.await(quit),
     ready: signal.wait,
     takeUnsafe: () => {
       if (waiting.length === 0) return undefined
       const bytes = Buffer.from(`${waiting.join("\n")}\n`)
       waiting = []
       waitingBytes = 0
-      if (droppedLines > 0) say(`lines are sent again; ${droppedLines} ${droppedLines === 1 ? "was" : "were"} dropped`)
+      if (droppedLines > 0) report(`lines are sent again; dropped: ${droppedLines}`)
       droppedLines = 0
       return bytes
     },

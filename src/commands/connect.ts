@@ -78,7 +78,7 @@ const run = Effect.fnUntraced(function* ({ address, json, listen, raw, retry }: 
     Effect.tap(output.flushed),
     Effect.flatten
   )
-  return yield* Effect.raceAllFirst([main, output.closed, ...(terminal === undefined ? [] : [terminal.left])])
+  return yield* Effect.raceAllFirst([main, output.closed, ...(terminal === undefined ? [] : [terminal.quit])])
 })
 
 /** A client for people and scripts: sends the lines of standard input and shows what the others send. */

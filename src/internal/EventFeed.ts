@@ -10,7 +10,7 @@ export const FEED_CAPACITY = 1024
 /** Characters in those events. Above it, the oldest are lost. */
 export const FEED_CHARACTERS = 8 * 1024 * 1024
 
-/** An event, and how many this consumer has lost just before it because it fell behind. */
+/** An event, and the number of events just before it that this consumer missed. */
 export type Observed<A> = A & { readonly missed: number }
 
 const observed = <A>(event: A, missed: number): Observed<A> => ({ ...event, missed })
@@ -50,7 +50,7 @@ export class EventFeed<A extends object> {
     return this.#consumers.size > 0
   }
 
-  /** How many events consumers have lost, in all. */
+  /** Events that consumers have missed, in total. */
   get missed(): number {
     return this.#missed
   }
@@ -75,9 +75,9 @@ export class EventFeed<A extends object> {
   }
 
   /**
-   * What is published from the moment at which the stream is run.
+   * The events published from the time at which the stream is run.
    *
-   * @param first what every stream begins with, taken at that moment
+   * @param first events at the beginning of the stream, read at that time
    */
   stream(first: () => ReadonlyArray<A> = () => []): Stream.Stream<Observed<A>> {
     return Stream.unwrap(

@@ -1,18 +1,18 @@
-/** How values are spread, at one moment. */
+/** A snapshot of a histogram. */
 export interface Distribution {
-  /** For each bound, how many values were at most that. */
+  /** For each bound, the number of values at or below it. */
   readonly buckets: ReadonlyArray<readonly [bound: number, count: number]>
   readonly count: number
   readonly sum: number
-  /** The least and the greatest; 0 while there is none. */
+  /** 0 without values, like `max`. */
   readonly min: number
   readonly max: number
 }
 
-/** Counts values by how large they are. Plain numbers, because lines are counted by it. */
+/** Counts values in buckets. Plain numbers, because it is updated for each line. */
 export class Histogram {
   readonly #bounds: ReadonlyArray<number>
-  /** How many were above the bound before and at most this one; then, those above them all. */
+  /** Values per bucket, not cumulative; the last one is above all bounds. */
   readonly #counts: Array<number>
   #count = 0
   #sum = 0
@@ -25,7 +25,7 @@ export class Histogram {
     this.#counts = [...bounds.map(() => 0), 0]
   }
 
-  /** Counts a value, `times` over. */
+  /** Counts a value `times` times. */
   observe(value: number, times: number): void {
     let bucket = 0
     while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++

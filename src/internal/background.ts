@@ -3,10 +3,9 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 
 /**
- * Runs `task` beside the caller until the scope ends. A task that fails or dies is logged with its cause: a fiber that ends unobserved
- * logs nothing.
+ * Runs `task` in a fiber until the scope ends, and logs its failure or defect, because Effect does not.
  *
- * @param stopped what the log says then: `the quarantine is no longer swept`
+ * @param stopped the log message of a failure: `the quarantine is no longer swept`
  */
 export const background = <A, E, R>(
   stopped: string,

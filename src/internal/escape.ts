@@ -1,6 +1,6 @@
 /**
- * Makes text safe to be part of one line on a terminal: control characters, line and paragraph separators and
- * characters that change the direction of writing become visible escapes, so nobody can forge, hide or colour a line.
+ * Makes text safe within one line on a terminal: control characters, line and paragraph separators and bidirectional controls become
+ * visible escapes, so that a text cannot forge, hide or colour lines.
  */
 export const escapeText = (text: string): string =>
   unsafe.test(text) ? text.replace(everyUnsafe, escapeCharacter) : text
@@ -23,7 +23,7 @@ const shortEscapes = new Map([
   ["\t", "\\t"]
 ])
 
-/** JSON with the characters that `escapeText` would escape as `\u` escapes, which mean the same to whoever parses it. */
+/** Escapes the same characters in JSON as `\u` escapes, which parse to the same value. */
 export const escapeJson = (json: string): string =>
   unsafe.test(json) ? json.replace(everyUnsafe, escapeJsonCharacter) : json
 

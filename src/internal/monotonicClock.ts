@@ -1,7 +1,4 @@
 import type * as Clock from "effect/Clock"
 
-/**
- * Milliseconds since some moment in the past, for measuring durations: unlike the time of day, never set back or forward, not
- * even when a suspended machine resumes.
- */
+/** Milliseconds of the monotonic clock, for durations: unaffected by changes of the time of day and by suspending the machine. */
 export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6

@@ -1,8 +1,7 @@
 import * as Effect from "effect/Effect"
 
 /**
- * Runs `action` every `interval()` seconds, for ever. The interval may change: it is asked every second, so that a longer one
- * under way is not waited for.
+ * Runs `action` every `interval()` seconds, forever. The interval is read every second, so that a shorter one takes effect at once.
  *
  * @param interval in whole seconds, 1 or more
  */

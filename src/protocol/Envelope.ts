@@ -1,13 +1,12 @@
 /**
- * The envelope around every relayed line, `{"remote_addr":"<ip:port>","content":"<line>"}\n` (docs/protocol.md),
- * written as bytes. A line is UTF-8 already, and JSON escapes only ASCII characters, so nothing is
- * decoded: bytes are copied, and the few that JSON forbids in a string are replaced.
+ * The envelope around every relayed line, `{"remote_addr":"<ip:port>","content":"<line>"}\n` (docs/protocol.md), written as bytes.
+ * JSON escapes only ASCII characters, so a line of UTF-8 is copied without decoding it.
  */
 
-/** Bytes behind the content: quote, brace, line feed. */
+/** Bytes after the content: quote, brace, line feed. */
 export const SUFFIX_BYTES = 3
 
-/** The most bytes that one byte of content can become: `\u0000`. */
+/** The most bytes for one byte of content: `\u0000`. */
 export const MAX_ESCAPE_BYTES = 6
 
 const QUOTE = 0x22
@@ -17,7 +16,7 @@ const LINE_FEED = 0x0a
 const LOWER_U = 0x75
 const ZERO = 0x30
 
-/** For each byte: 0 to copy it, else what follows the backslash, `u` standing for `u00xx`. */
+/** For each byte: 0 to copy it, otherwise the character after the backslash, `u` for `u00xx`. */
 const ESCAPES = (() => {
   const table = new Uint8Array(256)
   table.fill(LOWER_U, 0, 0x20)
@@ -33,7 +32,7 @@ const HEX_DIGITS = Buffer.from("0123456789abcdef")
 export const prefix = (address: string): Uint8Array =>
   Buffer.from(`{"remote_addr":${JSON.stringify(address)},"content":"`)
 
-/** How many bytes the envelope of `bytes[start, end)` has, its line feed included. */
+/** Length in bytes of the envelope of `bytes[start, end)`, its line feed included. */
 export const encodedLength = (prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): number => {
   let length = prefix.length + (end - start) + SUFFIX_BYTES
   for (let i = start; i < end; i++) {
@@ -44,11 +43,10 @@ export const encodedLength = (prefix: Uint8Array, bytes: Uint8Array, start: numb
 }
 
 /**
- * Writes the envelope of the line `bytes[start, end)` into `target` from `offset` on, and returns where it ends. `target`
- * must have room for `encodedLength` bytes.
+ * Writes the envelope of the line `bytes[start, end)` into `target` at `offset`, and returns its end. `target` must have space for
+ * `encodedLength` bytes.
  *
- * A byte loop, because it beats every detour over strings and native copies at the sizes of real messages
- * (docs/decisions.md).
+ * A byte loop is faster than strings and native copies at the sizes of real messages (docs/decisions.md).
  */
 export const encode = (
   target: Uint8Array,

@@ -4,52 +4,52 @@ const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 
 /**
- * What `LineFraming.next` found. `line`: see `bytes`, `start` and `end`. `oversized`: a line too long to hold was dropped.
- * `not UTF-8`: a line that is not UTF-8 was dropped. `none`: there is no further complete line.
+ * A result of `LineFraming.next`. `line`: its bytes are `bytes[start, end)`. `oversized`, `not UTF-8`: a line was dropped. `none`: no
+ * further complete line.
  */
 export type Frame = "line" | "oversized" | "not UTF-8" | "none"
 
 /**
- * Cuts one client's byte stream into lines: ended by `\n`, one `\r` before it stripped (docs/protocol.md).
+ * Splits the byte stream of a client into lines: ended by `\n`, one `\r` before it stripped (docs/protocol.md).
  *
- * Lines are handed out as ranges of the bytes received, so a line costs no allocation. What waits for its `\n` is a copy
- * of at most the longest line allowed, never a slice that would keep a whole read buffer alive.
+ * Lines are ranges of the bytes received, so a line costs no allocation. An unfinished line is a copy of at most the longest line
+ * allowed, never a slice that would keep a whole read buffer alive.
  */
 export class LineFraming {
-  /** The bytes that hold the line last found, valid until the next call. */
+  /** The bytes that contain the latest line, valid until the next call. */
   bytes: Uint8Array = EMPTY
-  /** Where the line last found begins in `bytes`. */
+  /** Start of the latest line in `bytes`. */
   start = 0
-  /** Where it ends, exclusive. */
+  /** End of the latest line in `bytes`, exclusive. */
   end = 0
 
   readonly #maxBytes: number
   #chunk: Buffer = EMPTY
   #position = 0
-  /** The chunk's complete lines were checked in one go and are all UTF-8. */
+  /** All complete lines of the chunk are UTF-8, checked at once. */
   #chunkIsUtf8 = false
   #unfinished: Uint8Array = EMPTY
   #unfinishedBytes = 0
-  /** The rest of a line already reported as oversized is on its way. */
+  /** Discards the rest of a line already reported as oversized. */
   #discarding = false
   #ended = false
 
-  /** @param maxBytes the longest line handed out, in bytes without its line end */
+  /** @param maxBytes the longest line, in bytes without its line end */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
   }
 
-  /** Bytes held for a line whose end has not arrived. */
+  /** Bytes held for an unfinished line. */
   get unfinishedBytes(): number {
     return this.#unfinishedBytes
   }
 
-  /** Adds what was read. The chunk before it must have been used up: `next` said `none`. */
+  /** Adds a chunk. `next` must have returned `none` for the previous one. */
   push(chunk: Uint8Array): void {
     const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     this.#chunk = buffer
     this.#position = 0
-    // The head of a chunk may be the tail of a line, cut anywhere: that one is checked when it is whole.
+    // The chunk may begin within a character of an unfinished line, which is checked when it is complete.
     const from = this.#unfinishedBytes > 0 || this.#discarding ? buffer.indexOf(LINE_FEED) + 1 : 0
     const to = buffer.lastIndexOf(LINE_FEED)
     this.#chunkIsUtf8 = to > from && isUtf8(buffer.subarray(from, to))
@@ -71,7 +71,7 @@ export class LineFraming {
     }
   }
 
-  /** The stream has ended: what is left counts as a line even without its `\n`. */
+  /** Ends the stream: an unfinished line counts as a line without its `\n`. */
   endOfStream(): void {
     this.#ended = true
   }
@@ -107,10 +107,10 @@ export class LineFraming {
     return "oversized"
   }
 
-  /** Appends a part of the chunk to the unfinished line; drops the line and says `false` if it is too long to be one. */
+  /** Appends a part of the chunk to the unfinished line. Drops the line and returns `false` if it is too long. */
   #keep(from: number, to: number): boolean {
     const total = this.#unfinishedBytes + to - from
-    // One more than a line may have: the last byte may be the `\r` of a line end.
+    // One more than a line, because the last byte may be the `\r` of its line end.
     const limit = this.#maxBytes + 1
     if (total > limit) {
       this.#unfinished = EMPTY

@@ -1,15 +1,15 @@
 /**
- * The plain text lines the server itself sends to one client. Clients in the field match on some of them, and agents may
- * die on a line that is not an envelope: so there are no others (docs/protocol.md).
+ * The plain text lines that the server sends to one client. Deployed clients match on some of them, and agents may crash on any line that
+ * is not an envelope, so there are no others (docs/protocol.md).
  */
 
 /** A line over the rate limit was not relayed. */
 export const RATE_LIMITED = "Warning: You are sending messages too quickly. Please slow down.\n"
 /** The client completed no line for `client_timeout_secs`. */
 export const IDLE = "Warning: You have been disconnected due to inactivity.\n"
-/** The server stops. */
+/** The server shuts down. */
 export const SHUTTING_DOWN = "Warning: Server is shutting down.\n"
-/** The Python profile's farewell, whatever the reason. */
+/** The last line in the Python profile, for any reason. */
 export const SERVER_DISCONNECTED = "Warning: Server disconnected.\n"
 /** The room was too large for this sender, and the policy is to disconnect. */
 export const BACKPRESSURE = "Warning: You have been disconnected due to backpressure.\n"
@@ -17,24 +17,18 @@ export const BACKPRESSURE = "Warning: You have been disconnected due to backpres
 export const TOO_SLOW = "Warning: You have been disconnected due to reading too slowly.\n"
 /** A line was not valid UTF-8. */
 export const NOT_UTF8 = "Warning: Message is not valid UTF-8 and was dropped.\n"
-/** The server, or the server for this IP address, has as many clients as it may. */
+/** The server has reached its limit of clients, in all or for this IP address. */
 export const SERVER_FULL = "Warning: Server is full. Please try again later.\n"
 
-/** The host program ended the client, and gave no notice of its own. */
+/** The host program disconnected the client without a notice of its own. */
 export const DISCONNECTED = "Warning: You have been disconnected by the server.\n"
 
-/**
- * The longest notice, in bytes. A notice is for a client that reads: one that does not, and keeps earning notices, gets no more of
- * them than this many bytes, so that it cannot make the server hold them.
- */
+/** The longest notice, and the most bytes of notices that wait for a client that does not read. Further notices are dropped. */
 export const MAX_BYTES = 65_536
 
 const PREFIX = "Warning: "
 
-/**
- * A notice of the host program. It gets the prefix that every notice has, if it does not begin with it, and is one line:
- * line breaks become spaces.
- */
+/** A notice of the host program: one line, with line breaks replaced by spaces, and with the prefix of all notices. */
 export const fromText = (text: string): string => {
   const line = text
     .split(/[\r\n]+/)
@@ -45,7 +39,7 @@ export const fromText = (text: string): string => {
 }
 
 /**
- * Why a text of the host program cannot be a notice; `undefined` if it can.
+ * Why a text of the host program is not a valid notice; `undefined` if it is.
  *
  * @param maxLineBytes the longest line allowed, in bytes
  */
@@ -71,15 +65,15 @@ export const oversized = (maxLineBytes: number): string =>
   `Warning: Message exceeds ${maxLineBytes} bytes and was dropped.\n`
 
 /**
- * The client reads again, and some of what it missed is gone.
+ * The client reads again, after messages for it were dropped.
  *
- * @param count messages lost because the client's backlog was full
+ * @param count messages dropped because the client's backlog was full
  */
 export const messagesDropped = (count: number): string =>
   `Warning: You are reading too slowly and ${count} ${count === 1 ? "message was" : "messages were"} dropped.\n`
 
 /**
- * The client was sent away a short while ago.
+ * The client is quarantined.
  *
  * @param millis time left, in milliseconds
  */

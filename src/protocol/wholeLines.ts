@@ -1,10 +1,10 @@
 const LINE_FEED = 0x0a
 
 /**
- * How many lines there are.
+ * Counts lines.
  *
- * @param maxLineBytes of one, with its line feed
- * @returns `undefined` if these are not whole lines of at most that length, or none at all
+ * @param maxLineBytes the longest line, with its line feed
+ * @returns `undefined` unless `bytes` is one or more whole lines of at most that length
  */
 export const wholeLines = (bytes: Uint8Array, maxLineBytes: number): number | undefined => {
   if (bytes.length === 0 || bytes.at(-1) !== LINE_FEED) return undefined

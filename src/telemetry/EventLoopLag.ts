@@ -3,20 +3,20 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { background } from "../internal/background.ts"
 import { repeatEvery } from "../internal/repeatEvery.ts"
 
-/** How late timers were, in milliseconds, within the last window. */
+/** Delay of timers within the last window, in milliseconds. */
 export interface EventLoopLag {
   readonly p50: number
   readonly p99: number
   readonly max: number
 }
 
-/** Time between two looks, in milliseconds. Node counts it as part of the delay. */
+/** Sampling interval in milliseconds. Node includes it in the delay. */
 const RESOLUTION_MILLIS = 10
 
-/** How long a window is. Whoever asks more often sees the same one again, so that several can ask. */
+/** Length of a window. All readers see the last complete one. */
 const WINDOW_SECONDS = 5
 
-/** Watches the event loop until the scope ends. */
+/** Samples the event loop until the scope ends. */
 export const make = Effect.gen(function* () {
   const delays = yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -28,7 +28,7 @@ export const make = Effect.gen(function* () {
   )
   const lag = (nanos: number) => Math.max(0, nanos / 1e6 - RESOLUTION_MILLIS)
   let latest: EventLoopLag = { p50: 0, p99: 0, max: 0 }
-  const look = Effect.sync(() => {
+  const sample = Effect.sync(() => {
     if (delays.count > 0) {
       latest = { p50: lag(delays.percentile(50)), p99: lag(delays.percentile(99)), max: lag(delays.max) }
     }
@@ -36,7 +36,7 @@ export const make = Effect.gen(function* () {
   })
   yield* background(
     "the event loop is no longer watched",
-    repeatEvery(() => WINDOW_SECONDS, look)
+    repeatEvery(() => WINDOW_SECONDS, sample)
   )
   return { latestUnsafe: () => latest }
 })

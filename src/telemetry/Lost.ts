@@ -1,4 +1,4 @@
-/** How much telemetry was thrown away since the start of the server. */
+/** Telemetry dropped since the start of the server. */
 export interface Lost {
   readonly logRecords: number
   readonly spans: number

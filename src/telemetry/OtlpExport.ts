@@ -1,4 +1,4 @@
-/** Effect's OTLP exporters, as this server uses them. Loaded only when there is a collector. */
+/** Effect's OTLP exporters, configured for this server. Loaded only with a collector. */
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -23,14 +23,14 @@ import { RelayLogger } from "../logging/RelayLogger.ts"
 import { version } from "../version.ts"
 import * as OtlpHttpClient from "./OtlpHttpClient.ts"
 
-/** Log records, or spans, that go out together. */
+/** Log records, or spans, in one request. */
 const MAX_BATCH = 1000
 
-/** Where each signal goes, and what the collector asks of whoever sends it. */
+/** The URL of each signal, and the headers with the credentials. */
 const target = (endpoint: string, headers: Readonly<Record<string, string>>) => {
   const url = new URL(endpoint)
   const { password, username } = url
-  // `fetch` takes no URL with a password in it, and no log should.
+  // `fetch` rejects a URL with a password, and the log must not show it.
   url.username = url.password = ""
   const base = url.pathname.replace(/\/+$/, "")
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
@@ -46,7 +46,7 @@ const target = (endpoint: string, headers: Readonly<Record<string, string>>) => 
   }
 }
 
-/** What a standard variable says; one that cannot be read is no reason not to start. */
+/** The value of a standard variable. A malformed one is ignored with a warning. */
 const fromEnvironment = <A>(read: Effect.Effect<A>, name: string, fallback: Effect.Effect<A>): Effect.Effect<A> =>
   Effect.catchDefect(read, () =>
     Effect.andThen(Effect.logWarning(`${name} is ignored: expected key=value,key=value, percent-encoded`), fallback)
@@ -66,7 +66,7 @@ const NO_ENVIRONMENT = ConfigProvider.fromUnknown({})
 /**
  * Exports until the scope closes.
  *
- * @returns what to provide so that it is used, and what was lost
+ * @returns the services to provide to the program, and the telemetry dropped so far
  */
 export const make = Effect.fnUntraced(function* (options: {
   readonly endpoint: string
@@ -106,10 +106,10 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.provideService(OtlpExporter.Flusher, flusher),
     Effect.provideService(Metric.MetricRegistry, options.registry),
     Effect.provideService(ConfigProvider.ConfigProvider, environment),
-    // What an exporter says of itself must not be exported, and the collector's client says all that is worth it.
+    // The exporters' own log lines must not be exported; `OtlpHttpClient` logs outages.
     Effect.provideService(References.CurrentLoggers, new Set())
   )
-  // Comes before the finalizers of the exporters, each of which would have a time of its own.
+  // Runs before the finalizers of the exporters, each of which would wait on its own.
   yield* Effect.addFinalizer(() => collector.close(flusher.flush))
 
   const relayLogger = Option.getOrUndefined(yield* Effect.serviceOption(RelayLogger))
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (relayLogger?.isLoggedUnsafe(record.logLevel) !== false) exporters.logger.log(record)
   })
   let minimum = yield* References.MinimumLogLevel
-  // Nothing is written here, but there is a collector.
+  // Local logs are off, but the collector still gets records.
   if (minimum === "None" && relayLogger !== undefined) minimum = relayLogger.isLoggedUnsafe("Debug") ? "Trace" : "Info"
   return {
     context: Context.make(Tracer.Tracer, exporters.tracer).pipe(

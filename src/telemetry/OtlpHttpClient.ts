@@ -1,9 +1,8 @@
 /**
- * What stands between Effect's exporters and a collector: an HTTP client that never fails.
+ * An HTTP client for one collector that never fails.
  *
- * An exporter whose request fails throws away what comes in the next minute, uncounted and without a word, and one whose request hangs
- * starts another for each batch. So what is tried again, for how long, what is thrown away and what the log says are decided
- * here, and the exporters are always told that all is well.
+ * After a failed request, Effect's exporters silently discard a minute of telemetry; while one hangs, they start another for each batch.
+ * So retries, limits, losses and their log lines are handled here, and the exporters always see success.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -21,40 +20,54 @@ import * as Layer from "effect/Layer"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { Supervised } from "../session/Supervised.ts"
 import type { Lost } from "./Lost.ts"
 
-/** As the last part of its path. */
+/** The kind of telemetry: the last part of the URL path. */
 export type Signal = "logs" | "metrics" | "traces"
 
-/** Batches of one signal that may be on their way at once; of one that the collector does not take, one. */
+/** The collector did not accept a batch. */
+class ExportError extends Schema.TaggedError<ExportError>()("ExportError", {
+  code: Schema.Literals(["unreachable", "timeout", "unavailable", "rejected"]),
+  /** For the log, after the URL. */
+  reason: Schema.String,
+  retryAfterMillis: Schema.Finite
+}) {}
+
+/** Batches of one signal in flight. A failing signal has one. */
 const MAX_IN_FLIGHT = 16
 
-/** How often a batch is sent, with pauses of 1, 2 and 4 s, before it is thrown away. */
-const MAX_ATTEMPTS = 4
-const FIRST_PAUSE_MILLIS = 1000
+/** Retries of a batch, 1, 2 and 4 s apart or when the collector asks for them, before it is dropped. */
+const MAX_RETRIES = 3
+const BACKOFF = Schedule.exponential("1 second").pipe(
+  Schedule.setInputType<ExportError>(),
+  Schedule.modifyDelay(({ duration, input }) =>
+    Effect.succeed(Duration.max(duration, Duration.millis(input.retryAfterMillis)))
+  )
+)
 
-/** After a batch was thrown away: the next one is tried no sooner, unless the collector names another time. */
+/** The least and the longest pause after a dropped batch. The collector may ask for one in between, but no batch waits longer than the least. */
 const PAUSE_MILLIS = 5000
-/** Longer than that it may not keep us away, and a batch waits no longer than the pause above. */
 const MAX_PAUSE_MILLIS = 60_000
 
 const TIMEOUT_MILLIS = 10_000
 
-/** What is read of an answer, in bytes. A collector's is short; whoever says more is none. */
-const MAX_ANSWER_BYTES = 65_536
+/** Bytes read of a response. A larger one does not come from a collector. */
+const MAX_RESPONSE_BYTES = 65_536
 
-/** For so long nothing must have failed before the log says that all is well again: a collector that comes and goes is one outage. */
+/** Failure-free time before recovery is logged, so that a flapping collector is one outage. */
 const HEALTHY_MILLIS = 30_000
 
-/** How the collector takes one signal. */
+/** The state of one signal. */
 class Channel {
   inFlight = 0
-  /** It has not taken the last batch, and none since. */
+  /** The last batch failed. */
   isFailing = false
-  /** When the next batch may be tried, by the monotonic clock. */
+  /** Time of the next attempt, by the monotonic clock. */
   resumeMillis = -Infinity
   /** Opens when nothing more is sent. */
   readonly closed = Latch.makeUnsafe(false)
@@ -66,21 +79,14 @@ interface Batch {
   readonly items: number
 }
 
-/** Why a batch was not taken. */
-interface Problem {
-  readonly reason: string
-  readonly isTransient: boolean
-  readonly retryAfterMillis: number
-}
-
 /**
- * A client for one collector, which logs where its maker does.
+ * A client for one collector. It logs with the loggers of the fiber that makes it.
  *
  * @param flushMillis how long `close` waits for a collector that was last known to answer, in milliseconds
  */
 export const make = Effect.fnUntraced(function* (flushMillis: number) {
   const clock = yield* Clock.Clock
-  // A collector that takes nothing is one line, however many processes export to it.
+  // Only the primary process logs an outage, however many processes export.
   const loggers = (yield* Supervised) ? new Set<never>() : yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
   const http = Context.get(yield* Layer.build(FetchHttpClient.layer), HttpClient.HttpClient)
@@ -90,14 +96,13 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
   const all = Object.values(channels)
   const batches = new WeakMap<HttpBody, Batch>()
   const lost = { logRecords: 0, spans: 0 }
-  let inFlight = 0
   const idle = Latch.makeUnsafe(true)
   let isClosing = false
-  /** What was lost when the collector began to fail, which the log has been told of. */
+  /** The losses before the outage that was logged; `undefined` without one. */
   let outage: Lost | undefined
-  let lastProblemMillis = -Infinity
+  let lastFailureMillis = -Infinity
 
-  const noted = (body: HttpBody, batch: Batch): HttpBody => {
+  const register = (body: HttpBody, batch: Batch): HttpBody => {
     batches.set(body, batch)
     return body
   }
@@ -106,35 +111,35 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
       const items = sum(data.resourceLogs, ({ scopeLogs }) =>
         sum(scopeLogs, ({ logRecords }) => logRecords?.length ?? 0)
       )
-      return noted(json.logs(data), { channel: channels.logs, kind: "logRecords", items })
+      return register(json.logs(data), { channel: channels.logs, kind: "logRecords", items })
     },
     traces: (data) => {
       const items = sum(data.resourceSpans, ({ scopeSpans }) => sum(scopeSpans, ({ spans }) => spans.length))
-      return noted(json.traces(data), { channel: channels.traces, kind: "spans", items })
+      return register(json.traces(data), { channel: channels.traces, kind: "spans", items })
     },
-    // Totals, which the next ones contain.
-    metrics: (data) => noted(json.metrics(data), { channel: channels.metrics, kind: undefined, items: 0 })
+    // A lost batch loses nothing: the next one contains the same totals.
+    metrics: (data) => register(json.metrics(data), { channel: channels.metrics, kind: undefined, items: 0 })
   })
 
-  const lose = ({ items, kind }: Batch): void => {
+  const drop = ({ items, kind }: Batch): void => {
     if (kind !== undefined) lost[kind] += items
   }
 
-  /** To the server's own log, which is not exported. */
-  const say = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+  /** Logs to the server's own log, which is not exported. */
+  const report = (effect: Effect.Effect<void>): Effect.Effect<void> =>
     effect.pipe(
       Effect.provideService(References.CurrentLoggers, loggers),
-      // Those that the exporters log with.
+      // Removes the annotations of the exporters.
       Effect.provideService(References.CurrentLogAnnotations, {}),
       Effect.provideService(References.MinimumLogLevel, minimum)
     )
 
-  const failed = (channel: Channel, url: string, { reason }: Problem): Effect.Effect<void> => {
+  const failed = (channel: Channel, url: string, { reason }: ExportError): Effect.Effect<void> => {
     channel.isFailing = true
-    lastProblemMillis = monotonicMillis(clock)
+    lastFailureMillis = monotonicMillis(clock)
     if (outage !== undefined) return Effect.void
     outage = { ...lost }
-    return say(
+    return report(
       Effect.logWarning(
         `OpenTelemetry collector: ${url} ${reason}; trying again without further warnings, what it does not take is lost`
       )
@@ -145,75 +150,72 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
     channel.isFailing = false
     channel.resumeMillis = -Infinity
     if (outage === undefined || all.some(({ isFailing }) => isFailing)) return Effect.void
-    if (monotonicMillis(clock) - lastProblemMillis < HEALTHY_MILLIS) return Effect.void
+    if (monotonicMillis(clock) - lastFailureMillis < HEALTHY_MILLIS) return Effect.void
     const before = outage
     outage = undefined
     const [logRecords, spans] = [lost.logRecords - before.logRecords, lost.spans - before.spans]
-    return say(
+    return report(
       Effect.logInfo(`OpenTelemetry collector: takes everything again; lost: ${logRecords} log records, ${spans} spans`)
     )
   }
 
-  const post = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Problem | undefined> =>
-    Effect.flatMap(http.execute(request), (response) =>
-      Effect.map(
-        isShort(response),
-        (short) => problemOf(response, clock.currentTimeMillisUnsafe()) ?? (short ? undefined : TOO_LONG)
-      )
-    ).pipe(
+  const post = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<void, ExportError> =>
+    http.execute(request).pipe(
+      Effect.mapError((cause) => unreachable(Cause.fail(cause))),
+      Effect.flatMap((response) => check(response, clock.currentTimeMillisUnsafe())),
       Effect.timeoutOrElse({
         duration: TIMEOUT_MILLIS,
-        orElse: () => Effect.succeed(unreachable(`does not answer within ${TIMEOUT_MILLIS / 1000} seconds`))
+        orElse: () => exportError("timeout", `does not answer within ${TIMEOUT_MILLIS / 1000} seconds`)
       }),
-      Effect.catchCause((cause) => Effect.succeed(unreachable(`cannot be reached (${rootOf(cause)})`))),
+      Effect.catchDefect((defect) => unreachable(Cause.die(defect))),
       // A redirect would turn the request into one without a body.
       Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
       Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
     )
 
-  const deliver = Effect.fnUntraced(function* (
-    request: HttpClientRequest.HttpClientRequest,
-    batch: Batch,
-    url: string
-  ) {
+  const deliver = (request: HttpClientRequest.HttpClientRequest, batch: Batch, url: string): Effect.Effect<void> => {
     const { channel } = batch
-    const attempts = channel.isFailing ? 1 : MAX_ATTEMPTS
-    for (let attempt = 1; ; attempt++) {
-      const problem = yield* post(request)
-      if (problem === undefined) return yield* succeeded(channel)
-      yield* failed(channel, url, problem)
-      const pause = Math.max(FIRST_PAUSE_MILLIS * 2 ** (attempt - 1), problem.retryAfterMillis)
-      if (isClosing || !problem.isTransient || attempt >= attempts || pause > PAUSE_MILLIS) {
-        channel.resumeMillis = monotonicMillis(clock) + Math.min(Math.max(pause, PAUSE_MILLIS), MAX_PAUSE_MILLIS)
-        return lose(batch)
-      }
-      yield* Effect.sleep(pause)
-    }
-  })
+    return post(request).pipe(
+      Effect.tapError((error) => failed(channel, url, error)),
+      Effect.retry({
+        schedule: BACKOFF,
+        times: channel.isFailing ? 0 : MAX_RETRIES,
+        while: ({ code, retryAfterMillis }) => code !== "rejected" && retryAfterMillis <= PAUSE_MILLIS && !isClosing
+      }),
+      Effect.matchEffect({
+        onSuccess: () => succeeded(channel),
+        onFailure: ({ retryAfterMillis }) =>
+          Effect.sync(() => {
+            const pause = Math.min(Math.max(retryAfterMillis, PAUSE_MILLIS), MAX_PAUSE_MILLIS)
+            channel.resumeMillis = monotonicMillis(clock) + pause
+            drop(batch)
+          })
+      })
+    )
+  }
 
   const send = (request: HttpClientRequest.HttpClientRequest, batch: Batch, url: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       const { channel } = batch
       const isBusy = channel.inFlight >= (channel.isFailing ? 1 : MAX_IN_FLIGHT)
       if (isBusy || channel.closed.isOpen() || monotonicMillis(clock) < channel.resumeMillis) {
-        return Effect.sync(() => lose(batch))
+        return Effect.sync(() => drop(batch))
       }
       channel.inFlight++
-      inFlight++
       idle.closeUnsafe()
-      const delivered = Effect.onInterrupt(deliver(request, batch, url), () => Effect.sync(() => lose(batch)))
+      const delivered = Effect.onInterrupt(deliver(request, batch, url), () => Effect.sync(() => drop(batch)))
       return Effect.ensuring(
         Effect.raceFirst(delivered, channel.closed.await),
         Effect.sync(() => {
           channel.inFlight--
-          if (--inFlight === 0) idle.openUnsafe()
+          if (all.every(({ inFlight }) => inFlight === 0)) idle.openUnsafe()
         })
       )
     })
 
   return {
     serialization,
-    /** Takes what `serialization` has made; done when that is with the collector, or lost. */
+    /** Sends what `serialization` has made. Done when the collector has accepted it, or it is dropped. */
     client: HttpClient.make((request, url) =>
       Effect.as(
         send(request, batches.get(request.body)!, url.href),
@@ -222,9 +224,9 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
     ),
     lostUnsafe: (): Lost => ({ ...lost }),
     /**
-     * Sends what there is, for as long as the end of the server may take, and nothing afterwards.
+     * Sends what is left, within `FlushMillis`, and nothing afterwards.
      *
-     * @param flush makes the exporters send what they have
+     * @param flush makes the exporters send what they hold
      */
     close: (flush: Effect.Effect<void>): Effect.Effect<void> =>
       Effect.suspend(() => {
@@ -246,40 +248,38 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
 const sum = <A>(items: ReadonlyArray<A>, of: (item: A) => number): number =>
   items.reduce((total, item) => total + of(item), 0)
 
-const unreachable = (reason: string): Problem => ({ reason, isTransient: true, retryAfterMillis: 0 })
+const exportError = (code: ExportError["code"], reason: string, retryAfterMillis = 0): ExportError =>
+  new ExportError({ code, reason, retryAfterMillis })
 
-const TOO_LONG: Problem = {
-  reason: `answers with more than ${MAX_ANSWER_BYTES / 1024} KiB`,
-  isTransient: false,
-  retryAfterMillis: 0
-}
+const unreachable = (cause: Cause.Cause<unknown>): ExportError =>
+  exportError("unreachable", `cannot be reached (${rootOf(cause)})`)
 
-/** Reads an answer, so that the connection can be used again, or, when there is too much of it, that is cut. */
-const isShort = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<boolean> =>
-  Effect.suspend(() => {
-    let bytes = 0
-    return stream.pipe(
-      Stream.runForEachWhile((chunk) => Effect.succeed((bytes += chunk.length) <= MAX_ANSWER_BYTES)),
-      Effect.ignore,
-      Effect.map(() => bytes <= MAX_ANSWER_BYTES)
-    )
-  })
-
-/** @param nowMillis the time of day, which a collector may refer to */
-const problemOf = (
-  { headers, status }: HttpClientResponse.HttpClientResponse,
+/**
+ * Reads a response, so that its connection can be reused, up to the limit.
+ *
+ * @param nowMillis time of day, for a `Retry-After` with a date
+ */
+const check = Effect.fnUntraced(function* (
+  { headers, status, stream }: HttpClientResponse.HttpClientResponse,
   nowMillis: number
-): Problem | undefined => {
-  if (status >= 200 && status < 300) return undefined
-  const retryAfter = Headers.parseRetryAfter(headers["retry-after"] ?? "")
-  return {
-    reason: `answers with status ${status}`,
-    isTransient: status === 408 || status === 429 || status >= 500,
-    retryAfterMillis: Result.isSuccess(retryAfter)
+): Effect.fn.Return<void, ExportError> {
+  let bytes = 0
+  yield* stream.pipe(
+    Stream.runForEachWhile((chunk) => Effect.succeed((bytes += chunk.length) <= MAX_RESPONSE_BYTES)),
+    Effect.ignore
+  )
+  if (status < 200 || status >= 300) {
+    const retryAfter = Headers.parseRetryAfter(headers["retry-after"] ?? "")
+    const retryAfterMillis = Result.isSuccess(retryAfter)
       ? Duration.toMillis(Headers.retryAfterDelay(retryAfter.success, nowMillis))
       : 0
+    const code = status === 408 || status === 429 || status >= 500 ? "unavailable" : "rejected"
+    return yield* exportError(code, `answers with status ${status}`, retryAfterMillis)
   }
-}
+  if (bytes > MAX_RESPONSE_BYTES) {
+    return yield* exportError("rejected", `answers with more than ${MAX_RESPONSE_BYTES / 1024} KiB`)
+  }
+})
 
 /** The system's error code, or else the message of the innermost error. */
 const rootOf = (cause: Cause.Cause<unknown>): string => {

@@ -1,17 +1,17 @@
-/** Metrics of the process, under the names that Prometheus's own clients use. Their meaning is in docs/metrics.md. */
+/** Metrics of the process, named like those of Prometheus client libraries (docs/metrics.md). */
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { version } from "../version.ts"
 import type { EventLoopLag } from "./EventLoopLag.ts"
 import * as MetricRegistration from "./MetricRegistration.ts"
 
-/** Registers them in Effect's metric registry, until the scope ends. */
+/** Registers the metrics until the scope ends. */
 export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopLag) {
   const { counter, gauge } = yield* MetricRegistration.make
   const startSeconds = Date.now() / 1000 - process.uptime()
-  gauge("summoner_build_info", "1, with the version.", () => 1, { version })
+  gauge("summoner_build_info", "Always 1; the label has the version.", () => 1, { version })
   gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss())
-  gauge("process_start_time_seconds", "Start of the process, since 1970.", () => startSeconds)
+  gauge("process_start_time_seconds", "Start of the process in seconds since the epoch.", () => startSeconds)
   counter("process_cpu_seconds_total", "User and system CPU time.", () => {
     const { system, user } = process.cpuUsage()
     return (system + user) / 1e6
@@ -20,12 +20,12 @@ export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopL
   const limit = maxFiles()
   if (limit !== undefined) gauge("process_max_fds", "Files that may be open.", () => limit)
   for (const stat of ["p50", "p99", "max"] as const) {
-    const description = "How late timers were, within the last five seconds."
+    const description = "Delay of timers within the last five seconds."
     gauge("summoner_event_loop_lag_seconds", description, () => lagUnsafe()[stat] / 1000, { stat })
   }
 })
 
-/** Where the system tells. */
+/** `undefined` on systems without `/proc`. */
 const openFiles = (): number | undefined => {
   try {
     return readdirSync("/proc/self/fd").length

@@ -1,8 +1,4 @@
-/**
- * The metrics of a server, in Effect's metric registry: what scrapes and exports read. Their meaning is in docs/metrics.md.
- *
- * Nothing is counted for them: they show numbers that the server has anyway, at the moment at which they are read.
- */
+/** The metrics of a server in Effect's metric registry, computed from its statistics when read (docs/metrics.md). */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -16,7 +12,7 @@ import { Operations, type ServerState } from "../session/Operations.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as MetricRegistration from "./MetricRegistration.ts"
 
-/** What is read at once, for all metrics. */
+/** One reading for all metrics of a scrape. */
 interface Reading {
   readonly state: ServerState
   readonly stats: Stats
@@ -42,7 +38,7 @@ const FAMILIES: {
   notice: ["summoner_notices_dropped_total", "Notices that a client did not get because it does not read."]
 }
 
-/** Registers the metrics of a server, until the scope ends. */
+/** Registers the metrics of a server until the scope ends. */
 export const register = Effect.fnUntraced(function* (operations: Operations) {
   const registrations = yield* MetricRegistration.make
   const logger = yield* Effect.serviceOption(RelayLogger)
@@ -50,7 +46,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   const tls = Option.getOrUndefined(yield* Effect.serviceOption(TlsIdentity))
 
   let latest: Reading | undefined
-  /** All metrics are read in one go: for that, the server is asked once. */
+  /** A scrape reads all metrics synchronously: they share one reading. */
   const read = (): Reading => {
     if (latest === undefined) {
       latest = runSync(
@@ -86,22 +82,22 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     })
 
   gauge("summoner_clients", "Clients in the room.", ({ stats }) => stats.clients)
-  gauge("summoner_ready", "1 while new clients are taken.", ({ bus, state }) =>
+  gauge("summoner_ready", "1 while new clients are accepted.", ({ bus, state }) =>
     state === "ready" && bus.state !== "down" ? 1 : 0
   )
-  counter("summoner_connections_total", "Clients that were ever in the room.", ({ stats }) => stats.connections)
+  counter("summoner_connections_total", "Clients that have joined the room.", ({ stats }) => stats.connections)
   counter("summoner_lines_received_total", "Complete lines received.", ({ stats }) => stats.linesIn)
   counter("summoner_lines_relayed_total", "Lines relayed.", ({ stats }) => stats.linesRelayed)
   counter("summoner_deliveries_total", "Lines handed to connections.", ({ stats }) => stats.linesOut)
   counter("summoner_received_bytes_total", "Bytes received from clients.", ({ stats }) => stats.bytesIn)
   counter("summoner_sent_bytes_total", "Bytes handed to connections.", ({ stats }) => stats.bytesOut)
-  gauge("summoner_outbox_bytes", "Bytes that clients have not taken yet.", ({ stats }) => stats.bytesWaiting)
-  gauge("summoner_outbox_bytes_max", "The most of them for one client.", ({ stats }) => stats.bytesWaitingMax)
+  gauge("summoner_outbox_bytes", "Bytes that wait for clients to read.", ({ stats }) => stats.bytesWaiting)
+  gauge("summoner_outbox_bytes_max", "The most bytes that wait for one client.", ({ stats }) => stats.bytesWaitingMax)
   gauge("summoner_quarantine_entries", "Addresses in quarantine.", ({ stats }) => stats.quarantined)
   histogram("summoner_fanout", "Recipients of a relayed line.", ({ stats }) => stats.fanOut)
   histogram(
     "summoner_relay_latency_seconds",
-    "From reading a line to handing it to the last recipient's connection.",
+    "From reading a line to writing it to the connection of the last recipient.",
     ({ stats }) => stats.latencyMicros,
     1e6
   )
@@ -113,7 +109,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   const [pressed, pressure] = FAMILIES.sender
   counter(pressed, pressure, ({ stats }) => stats.departures.backpressure, { action: "disconnected" })
   for (const kind of Object.keys(noDisconnects()) as Array<DisconnectKind>) {
-    const description = "Clients that have left, by how."
+    const description = "Clients that have left, by reason."
     const reason = kind.replaceAll(" ", "_")
     counter("summoner_disconnects_total", description, ({ stats }) => stats.departures[kind], { reason })
   }
@@ -123,7 +119,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   if (tls?.currentUnsafe() !== undefined) {
     gauge(
       "summoner_tls_certificate_expiry_time_seconds",
-      "When the server's certificate ends, since 1970.",
+      "Expiry of the server's certificate in seconds since the epoch.",
       () => (tls.currentUnsafe()?.notAfter.getTime() ?? 0) / 1000
     )
   }
@@ -133,7 +129,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     )
     gauge("summoner_bus_peers", "Other processes of the room.", ({ peers }) => peers)
     gauge("summoner_bus_waiting_bytes", "Bytes that wait for the bus.", ({ bus }) => bus.bytesWaiting)
-    counter("summoner_bus_reconnects_total", "Connections lost and made again.", ({ bus }) => bus.reconnects)
+    counter("summoner_bus_reconnects_total", "Reconnects to the bus.", ({ bus }) => bus.reconnects)
     const exchanged = [
       ["sent", ({ bus }: Reading) => bus.batchesOut, ({ bus }: Reading) => bus.bytesOut],
       ["received", ({ bus }: Reading) => bus.batchesIn, ({ bus }: Reading) => bus.bytesIn]
@@ -149,7 +145,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
       ["malformed", ({ bus }: Reading) => bus.malformed]
     ] as const
     for (const [reason, batches] of missing) {
-      const description = "Batches that did not make their way to or from other processes, by reason."
+      const description = "Batches not exchanged with other processes, by reason."
       counter("summoner_bus_batches_missed_total", description, batches, { reason })
     }
   }

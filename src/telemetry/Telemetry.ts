@@ -1,4 +1,4 @@
-/** Logs, metrics and traces for an OpenTelemetry collector, where the configuration names one. */
+/** Exports logs, metrics and traces to an OpenTelemetry collector. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,32 +9,32 @@ import type { Lost } from "./Lost.ts"
 
 export type { Lost } from "./Lost.ts"
 
-/** What is exported, and where to. */
+/** Options of `Telemetry.layer`. */
 export interface Options {
-  /** The server's name: `service.name` of all that is exported. */
+  /** The server's name, exported as `service.name`. */
   readonly name: string
-  /** `otlp.endpoint`: the URL of a collector (OTLP over HTTP). `null` exports nothing. */
+  /** `otlp.endpoint`: the URL of the collector (OTLP over HTTP). `null` exports nothing. */
   readonly endpoint: string | null
   /** How long the end of the server waits for the collector, in milliseconds, unless it is known to be away; 500 by default. */
   readonly flushMillis?: number | undefined
 }
 
 /**
- * What the export knows of itself. Its layers also give whatever is built on them a registry of metrics of their own and, with an
- * endpoint, add the collector to their loggers and make it their tracer.
+ * The export to a collector. Its layers also provide a metric registry and, with an endpoint, a logger and a tracer that export to the
+ * collector.
  */
 export class Telemetry extends Context.Service<
   Telemetry,
   {
-    /** What was thrown away because the collector did not take it, or not fast enough. */
+    /** Telemetry dropped because the collector did not accept it, or not fast enough. */
     readonly lostUnsafe: () => Lost
   }
 >()("summoner-server/Telemetry") {
   /**
-   * Exports to a collector, and warns once for each time that it takes nothing. Never fails: telemetry comes after the relay.
+   * Exports to a collector, and logs one warning for each outage. Never fails: an outage must not affect the relay.
    *
-   * Metrics are those of the `Metric.MetricRegistry` that the program provides, or else of one that nobody else has, so that two
-   * servers in one program do not share theirs by chance.
+   * Metrics use the `Metric.MetricRegistry` that the program provides, or a new one, so that two servers in one program do not share
+   * theirs by accident.
    */
   static readonly layer = ({ endpoint, flushMillis = 500, name }: Options): Layer.Layer<Telemetry> =>
     Layer.effectContext(
@@ -44,7 +44,6 @@ export class Telemetry extends Context.Service<
         const context = Context.make(Metric.MetricRegistry, registry)
         if (endpoint === null)
           return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }) })
-        // Only who exports loads the exporter.
         const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
         const { context: exporting, lostUnsafe } = yield* make({ endpoint, flushMillis, name, registry })
         return Context.merge(context, exporting).pipe(Context.add(Telemetry, { lostUnsafe }))
@@ -52,27 +51,21 @@ export class Telemetry extends Context.Service<
     )
 
   /**
-   * The telemetry that is there already, so that a server that is given one does not export twice; or that of `layerConfig`, with the
-   * metrics of the program.
+   * The `Telemetry` that the program provides, so that nothing is exported twice; otherwise `layerConfig` with the metric registry of the
+   * program.
    */
   static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig> = Layer.unwrap(
-    Effect.map(
-      Effect.serviceOption(Telemetry),
-      Option.match({
-        onNone: () =>
-          Layer.unwrap(
-            Effect.map(Metric.MetricRegistry, (registry) =>
-              Layer.provide(layerConfig("MyServer"), Layer.succeed(Metric.MetricRegistry, registry))
-            )
-          ),
-        onSome: (telemetry): Layer.Layer<Telemetry, never, ServerConfig> => Layer.succeed(Telemetry, telemetry)
-      })
-    )
+    Effect.gen(function* (): Effect.fn.Return<Layer.Layer<Telemetry, never, ServerConfig>> {
+      const telemetry = yield* Effect.serviceOption(Telemetry)
+      if (Option.isSome(telemetry)) return Layer.succeed(Telemetry, telemetry.value)
+      const registry = yield* Metric.MetricRegistry
+      return Layer.provide(layerConfig("MyServer"), Layer.succeed(Metric.MetricRegistry, registry))
+    })
   )
 }
 
 /**
- * Exports as the `otlp` group of the `ServerConfig` says.
+ * Exports as configured by the `otlp` group of `ServerConfig`.
  *
  * @param name the server's name: `service.name`
  */

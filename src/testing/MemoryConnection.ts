@@ -2,23 +2,23 @@ import * as Effect from "effect/Effect"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import type { DisconnectKind } from "../room/DisconnectReason.ts"
 
-/** How the connection behaves. */
+/** Behaviour of the connection. */
 export interface Options {
-  /** Bytes the kernel holds for a peer that does not read. */
+  /** Bytes that the kernel buffers for a peer that does not read. 0 by default. */
   readonly capacity?: number
-  /** Bytes beyond those that `writeUnsafe` takes before it says to wait. */
+  /** Bytes above the capacity at which `writeUnsafe` returns `false`. 0 by default. */
   readonly highWaterMark?: number
-  /** Whether the peer closes its side when it sees that the server has ended its own. */
+  /** Whether the peer closes its side once it has read the end of the server's. Yes by default. */
   readonly closesOnEnd?: boolean
-  /** How it seems to have come; `tcp`, if it is left out. */
+  /** `tcp` by default. */
   readonly transport?: string
-  /** Whose certificate it seems to have shown. */
+  /** Subject of the client certificate. */
   readonly subject?: string | undefined
 }
 
 /**
- * A `Connection` in memory, and the peer at its other end: what the peer sends, when it reads, and when it goes is decided
- * by the test. Everything happens at once; what takes time can be awaited with `until`.
+ * A `Connection` in memory, with a peer that the test controls: what it sends, when it reads, and when it disconnects. Calls take effect
+ * synchronously; `until` awaits the rest.
  */
 export class MemoryConnection implements Connection {
   readonly address: string
@@ -27,27 +27,27 @@ export class MemoryConnection implements Connection {
   readonly subject: string | undefined
   onWritable: () => void = () => {}
 
-  /** How often the server has handed bytes to the kernel. */
+  /** Number of writes to the kernel. */
   writes = 0
-  /** How often the server has ended its side. */
+  /** Number of times the server has ended its side. */
   ends = 0
-  /** Why it has ended it, if it was a client's: one that was refused has not left. */
+  /** Why the server disconnected the client; `undefined` for a refused connection. */
   endKind: DisconnectKind | undefined
-  /** The server has dropped the connection. */
+  /** Whether the server has dropped the connection. */
   isDestroyed = false
-  /** The connection is gone, whoever dropped it. */
+  /** Whether the connection is closed, by either side. */
   isClosed = false
-  /** The server has ended its side, and the kernel has everything. */
+  /** Whether the server has ended its side and the kernel has taken all bytes. */
   isEnded = false
 
   readonly #options: Required<Omit<Options, "transport" | "subject">>
   readonly #watchers = new Set<() => void>()
-  /** From the peer, not yet pulled. */
+  /** Chunks of the peer, not yet pulled. */
   #arriving: Array<Uint8Array> = []
   #peerEnded = false
   #lost: string | undefined
   #waiter: (() => void) | undefined
-  /** To the peer: what the kernel has not taken, what it holds, and what the peer has read. */
+  /** Bytes to the peer: not taken by the kernel, held by the kernel, read by the peer. */
   #unsent: Array<Uint8Array> = []
   #held: Array<Uint8Array> = []
   #received: Array<Uint8Array> = []
@@ -71,38 +71,38 @@ export class MemoryConnection implements Connection {
 
   // The peer's side.
 
-  /** Each call arrives as one chunk. */
+  /** Sends one chunk. */
   send(data: string | Uint8Array): void {
     if (this.isClosed || this.ends > 0) return
     this.#arriving.push(typeof data === "string" ? Buffer.from(data) : data)
     this.#changed()
   }
 
-  /** Sends no more, but goes on reading. */
+  /** Ends the peer's side. It keeps reading. */
   endStream(): void {
     this.#peerEnded = true
     this.#closeOnceBothEnded()
     this.#changed()
   }
 
-  /** Vanishes, with the system's error code `code`. */
+  /** Breaks the connection, with the system's error code `code`. */
   reset(code: string): void {
     this.#lost = code
     this.#close()
   }
 
-  /** From now on the kernel holds what the server writes, up to its capacity. */
+  /** Stops reading: the kernel buffers up to its capacity. */
   stopReading(): void {
     this.#isReading = false
   }
 
-  /** Reads everything, from now on. */
+  /** Reads everything again. */
   resumeReading(): void {
     this.#isReading = true
     this.read(Infinity)
   }
 
-  /** Reads at most so many bytes of those that the server has written. */
+  /** Reads at most this many bytes. */
   read(bytes: number): void {
     let left = bytes
     while (left > 0) {
@@ -122,27 +122,27 @@ export class MemoryConnection implements Connection {
     this.#changed()
   }
 
-  /** What the peer has read. */
+  /** The text that the peer has read. */
   get received(): string {
     return Buffer.concat(this.#received).toString()
   }
 
-  /** The complete lines among it. */
+  /** The complete lines of `received`. */
   get lines(): ReadonlyArray<string> {
     return this.received.split("\n").slice(0, -1)
   }
 
-  /** The server has pulled everything sent, and waits for more. */
+  /** Whether the server has pulled everything and waits for more. */
   get isAwaited(): boolean {
     return this.#waiter !== undefined
   }
 
-  /** Waits until something is true of this connection. */
+  /** Waits for a condition on this connection. */
   until(condition: (self: this) => boolean): Effect.Effect<void> {
     return Effect.callback((resume) => {
       if (condition(this)) return resume(Effect.void)
       const watcher = () => {
-        // Never in the midst of what the other side is doing, as with a real socket.
+        // Asynchronously, like a real socket: not within a call of the server.
         if (condition(this) && this.#watchers.delete(watcher)) queueMicrotask(() => resume(Effect.void))
       }
       this.#watchers.add(watcher)
@@ -150,7 +150,7 @@ export class MemoryConnection implements Connection {
     })
   }
 
-  /** Waits until the peer has read so many lines, and returns them all. */
+  /** Waits until the peer has read `count` lines, and returns all lines. */
   readLines(count: number): Effect.Effect<ReadonlyArray<string>> {
     return Effect.map(
       this.until(() => this.lines.length >= count),
@@ -216,7 +216,7 @@ export class MemoryConnection implements Connection {
     this.#end()
   }
 
-  /** Ends it before there is a session, which would say why a client leaves. */
+  /** Sends a notice and ends a connection that has no session. */
   refuseUnsafe(notice: string): void {
     this.writeUnsafe(Buffer.from(notice))
     this.#end()
@@ -243,15 +243,15 @@ export class MemoryConnection implements Connection {
     if (!this.isClosed) this.#close()
   }
 
-  /** Moves what the kernel has room for from the server to the kernel and, while the peer reads, to the peer. */
+  /** Moves bytes to the kernel, up to its capacity, and to the peer while it reads. */
   #transfer(): void {
     if (this.#corked) return
     while (this.#unsent.length > 0) {
-      const room = this.#isReading ? Infinity : this.#options.capacity - lengthOf(this.#held)
-      if (room <= 0) break
+      const free = this.#isReading ? Infinity : this.#options.capacity - lengthOf(this.#held)
+      if (free <= 0) break
       const chunk = this.#unsent.shift()!
-      this.#held.push(chunk.subarray(0, room))
-      if (chunk.length > room) this.#unsent.unshift(chunk.subarray(room))
+      this.#held.push(chunk.subarray(0, free))
+      if (chunk.length > free) this.#unsent.unshift(chunk.subarray(free))
     }
     if (this.#isReading) this.#received.push(...this.#held.splice(0))
     if (this.ends > 0 && this.#unsent.length === 0) this.isEnded = true

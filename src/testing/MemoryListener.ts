@@ -8,7 +8,7 @@ import type { ConnectionGate } from "../session/ConnectionGate.ts"
 import { Listener } from "../session/Listener.ts"
 import { MemoryConnection, type Options } from "./MemoryConnection.ts"
 
-/** The port on which a server listens that may choose it, and the one below the first client's. */
+/** The port for a configured port 0; ports of clients begin above it. */
 const FIRST_PORT = 49_152
 
 /** How clients come to a server without a socket. */
@@ -16,16 +16,16 @@ export class MemoryNetwork extends Context.Service<
   MemoryNetwork,
   {
     /**
-     * Connects a client. It is in the room, or refused, when this returns; the scope of the server ends it. A defect if no
-     * server listens.
+     * Connects a client, which is in the room, or refused, when this returns. The scope of the server closes it. Dies if no server
+     * listens.
      *
-     * @param options `ip`: where it comes from, by default 127.0.0.1; and how its connection behaves
+     * @param options `ip`: the client's IP address, 127.0.0.1 by default; and the behaviour of its connection
      */
     readonly connect: (options?: Options & { readonly ip?: string }) => Effect.Effect<MemoryConnection>
   }
 >()("summoner-server/testing/MemoryNetwork") {}
 
-/** A transport in memory, with the gate and the sessions of a real one. */
+/** A transport in memory, with the real connection gate and sessions. */
 export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> = Layer.effectContext(
   Effect.gen(function* () {
     const { host, port } = yield* ServerConfig

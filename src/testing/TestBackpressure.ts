@@ -3,10 +3,10 @@ import * as Layer from "effect/Layer"
 import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 
 /**
- * Backpressure that does as it is told.
+ * Backpressure with scripted verdicts.
  *
- * @param script the verdict on the first line of the room, on the second, and so on; later ones pass
- * @param waits how long a sender is held, 1 second each if left out
+ * @param script the verdicts on the lines of the room, in order; later lines pass
+ * @param waits how long a sender is held, 1 second by default
  */
 export const layer = (
   script: ReadonlyArray<Verdict>,

@@ -3,25 +3,25 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Broadcaster } from "../room/Broadcaster.ts"
 
-/** A line that somebody published. */
+/** A published line. */
 export interface Published {
-  /** Its sender. */
+  /** Address of the sender. */
   readonly from: string
   readonly content: string
-  /** Whom it was for; `undefined`: everybody else. */
+  /** Addresses of the recipients; `undefined`: all other clients. */
   readonly to: ReadonlyArray<string> | undefined
 }
 
-/** What was published, in order. */
+/** The published lines, in order. */
 export class TestBroadcaster extends Context.Service<
   TestBroadcaster,
   {
-    /** All of it, so far. */
+    /** All lines so far. */
     readonly published: Effect.Effect<ReadonlyArray<Published>>
   }
 >()("summoner-server/testing/TestBroadcaster") {}
 
-/** The real broadcaster, which also records what is published. Requires what that one does. */
+/** The real broadcaster, which also records the published lines. Requires the same services. */
 export const layer = Layer.effectContext(
   Effect.gen(function* () {
     const broadcaster = yield* Broadcaster

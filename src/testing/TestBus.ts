@@ -3,72 +3,74 @@ import * as Layer from "effect/Layer"
 import { Slot } from "../internal/Slot.ts"
 import { Bus, type BusControl, type BusRoom, NOTHING_EXCHANGED } from "../room/Bus.ts"
 
-/** Something on its way from one process to another. */
+/** Delivers a message to another process. */
 type Delivery = () => void
 
 interface Process {
-  /** No spaces. */
+  /** Without spaces. */
   readonly name: string
   isUp: boolean
   readonly room: Slot<BusRoom>
   readonly control: Slot<BusControl>
 }
 
-/** How the bus behaves. */
+/** Options of the bus. */
 export interface Options {
-  /** Whether the test delivers everything itself, with `deliver`; else it arrives in the next turn of the event loop. */
+  /** Whether the test delivers messages with `deliver`; otherwise they arrive in the next turn of the event loop. */
   readonly byHand?: boolean
 }
 
 /**
- * Connects servers of one test to one room, without sockets: a bus that loses nothing, as long as it is up.
+ * Connects the servers of a test into one room without sockets. Loses nothing while it is up.
  *
  * @example `const bus = new TestBus()`, then `TestRelay.layer({}, bus.layer("a"))` and `TestRelay.layer({}, bus.layer("b"))`
  */
 export class TestBus {
   readonly #byHand: boolean
   readonly #processes = new Set<Process>()
-  /** What is under way, by its sender and its receiver: in order only between two of them. */
-  readonly #ways = new Map<string, Array<Delivery>>()
+  /** Undelivered messages by sender and receiver; ordered only between these two. */
+  readonly #channels = new Map<string, Array<Delivery>>()
 
-  /** A bus that nobody is connected to yet. */
+  /** A bus without processes. */
   constructor({ byHand = false }: Options = {}) {
     this.#byHand = byHand
   }
 
-  /** How many ways between two processes have something under way. */
-  get ways(): number {
-    return this.#ways.size
+  /** Number of channels, each from one process to another, with undelivered messages. */
+  get channels(): number {
+    return this.#channels.size
   }
 
-  /** Delivers the first that is under way on one of these ways, by its number; nothing, if there is no such way. */
-  deliver(way = 0): void {
-    const [name, deliveries] = Array.from(this.#ways)[way] ?? []
+  /** Delivers the first message of a channel, if there is one. */
+  deliver(channel = 0): void {
+    const [name, deliveries] = Array.from(this.#channels)[channel] ?? []
     if (name === undefined || deliveries === undefined) return
     const delivery = deliveries.shift()!
-    if (deliveries.length === 0) this.#ways.delete(name)
+    if (deliveries.length === 0) this.#channels.delete(name)
     delivery()
   }
 
-  /** Delivers everything that is under way. */
+  /** Delivers all messages. */
   deliverAll(): void {
-    while (this.#ways.size > 0) this.deliver()
+    while (this.#channels.size > 0) this.deliver()
   }
 
   /**
-   * Cuts a process off, or, without a name, every one from every other. What is under way, and what is sent meanwhile, is lost.
+   * Cuts off processes. Undelivered messages, and those sent meanwhile, are lost.
    *
-   * @param name of one process
+   * @param name one process; all of them if left out
    */
   goDown(name?: string): void {
     for (const process of this.#processes) {
       if (name !== undefined && process.name !== name) continue
       process.isUp = false
-      for (const way of this.#ways.keys()) if (way.split(" ").includes(process.name)) this.#ways.delete(way)
+      for (const channel of this.#channels.keys()) {
+        if (channel.split(" ").includes(process.name)) this.#channels.delete(channel)
+      }
     }
   }
 
-  /** Ends what `goDown` has begun. */
+  /** Reverts `goDown`. */
   goUp(name?: string): void {
     const back = Array.from(this.#processes).filter(
       (process) => !process.isUp && (name === undefined || process.name === name)
@@ -77,7 +79,7 @@ export class TestBus {
     for (const { control } of back) control.current?.onUp()
   }
 
-  /** All processes find the bus slow, until told otherwise. */
+  /** Reports to all processes that the bus is slow, or has caught up. */
   goSlow(isSlow: boolean): void {
     for (const { room } of this.#processes) {
       if (isSlow) room.current?.onSlow("test")
@@ -86,9 +88,9 @@ export class TestBus {
   }
 
   /**
-   * The bus, as one process has it.
+   * The bus for one process.
    *
-   * @param name what the others call it: different for each, without spaces
+   * @param name unique name of the process, without spaces
    */
   layer(name: string): Layer.Layer<Bus> {
     return Layer.effect(
@@ -137,10 +139,10 @@ export class TestBus {
     if (!from.isUp) return
     for (const process of this.#processes) {
       if (process === from || !process.isUp || (to !== undefined && to !== process.name)) continue
-      const way = `${from.name} ${process.name}`
-      const deliveries = this.#ways.get(way)
+      const channel = `${from.name} ${process.name}`
+      const deliveries = this.#channels.get(channel)
       if (deliveries !== undefined) deliveries.push(() => deliver(process))
-      else this.#ways.set(way, [() => deliver(process)])
+      else this.#channels.set(channel, [() => deliver(process)])
     }
     if (!this.#byHand) setImmediate(() => this.deliverAll())
   }

@@ -2,13 +2,13 @@ import * as Layer from "effect/Layer"
 import { ClientLimits } from "../limits/ClientLimits.ts"
 
 /**
- * So many places, whoever comes.
+ * A limit on all clients together, without one per IP address.
  *
- * @param places how many clients may be in the room at once, whatever their addresses
+ * @param maxClients the most clients in the room
  */
-export const layer = (places: number): Layer.Layer<ClientLimits> =>
+export const layer = (maxClients: number): Layer.Layer<ClientLimits> =>
   Layer.sync(ClientLimits, () => {
-    let left = places
+    let left = maxClients
     return ClientLimits.of({
       enterUnsafe: () => {
         if (left === 0) return false
@@ -16,6 +16,6 @@ export const layer = (places: number): Layer.Layer<ClientLimits> =>
         return true
       },
       leaveUnsafe: () => void left++,
-      maxClientsUnsafe: () => places
+      maxClientsUnsafe: () => maxClients
     })
   })

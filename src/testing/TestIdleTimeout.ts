@@ -3,16 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { IdleTimeout, type Watched } from "../limits/IdleTimeout.ts"
 
-/** Finds clients idle when a test says so. */
+/** Makes clients idle on demand. */
 export class TestIdleTimeout extends Context.Service<
   TestIdleTimeout,
   {
-    /** Everybody connected has been silent for too long now. */
+    /** Times out all connected clients. */
     readonly expire: Effect.Effect<void>
   }
 >()("summoner-server/testing/TestIdleTimeout") {}
 
-/** An idle timeout without time. */
+/** An idle timeout without a clock. */
 export const layer: Layer.Layer<IdleTimeout | TestIdleTimeout> = Layer.effectContext(
   Effect.sync(() => {
     const watched = new Set<Watched>()

@@ -2,22 +2,22 @@ import * as Layer from "effect/Layer"
 import { Quarantine } from "../limits/Quarantine.ts"
 
 /**
- * A quarantine that nobody leaves by waiting: five seconds are always left.
+ * A quarantine without a clock: five seconds always remain.
  *
- * @param keys who is kept out from the beginning: IP addresses
+ * @param keys IP addresses that are quarantined from the beginning
  */
 export const layer = (keys: Iterable<string> = []): Layer.Layer<Quarantine> =>
   Layer.sync(Quarantine, () => {
-    const kept = new Set(keys)
+    const quarantined = new Set(keys)
     return Quarantine.of({
-      addUnsafe: ({ ip }) => void kept.add(ip),
-      addKeyUnsafe: (key) => void kept.add(key),
+      addUnsafe: ({ ip }) => void quarantined.add(ip),
+      addKeyUnsafe: (key) => void quarantined.add(key),
       cooldownMillisUnsafe: () => REMAINING_MILLIS,
-      liftUnsafe: (key) => kept.delete(key),
-      listUnsafe: () => Array.from(kept, (key) => ({ key, remainingMillis: REMAINING_MILLIS })),
-      remainingMillisUnsafe: ({ ip }) => (kept.has(ip) ? REMAINING_MILLIS : 0),
+      liftUnsafe: (key) => quarantined.delete(key),
+      listUnsafe: () => Array.from(quarantined, (key) => ({ key, remainingMillis: REMAINING_MILLIS })),
+      remainingMillisUnsafe: ({ ip }) => (quarantined.has(ip) ? REMAINING_MILLIS : 0),
       scope: "ip",
-      sizeUnsafe: () => kept.size
+      sizeUnsafe: () => quarantined.size
     })
   })
 

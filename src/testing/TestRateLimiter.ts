@@ -2,9 +2,9 @@ import * as Layer from "effect/Layer"
 import { RateLimiter } from "../limits/RateLimiter.ts"
 
 /**
- * A limiter that does as it is told.
+ * A rate limiter with scripted decisions.
  *
- * @param script for each client: whether its first line may pass, its second, and so on; later ones may
+ * @param script for each client: whether its lines pass, in order; later lines pass
  */
 export const layer = (script: ReadonlyArray<boolean>): Layer.Layer<RateLimiter> =>
   Layer.sync(RateLimiter, () =>

@@ -4,11 +4,11 @@ import { RelayServer } from "../RelayServer.ts"
 import * as MemoryListener from "./MemoryListener.ts"
 
 /**
- * A whole server without a socket, for `TestClock`: the services of the configuration's profile, except as given, behind a
- * `MemoryListener`. Clients come by `MemoryNetwork.connect`.
+ * A whole server without sockets, for `TestClock`: the services of the configured profile behind a `MemoryListener`. Clients connect with
+ * `MemoryNetwork.connect`.
  *
- * @param options in the form of a `server.json`
- * @param replaced services to use in place of those of the profile
+ * @param options the content of a `server.json`
+ * @param replaced services used instead of those of the profile
  */
 export const layer = <A = never, E = never>(
   options: Options = {},

@@ -1,4 +1,4 @@
-/** For tests of programs that use the server: everything in memory, so that time is `TestClock`'s. */
+/** For tests of programs that use the server: all in memory, so that `TestClock` controls time. */
 export * as MemoryConnection from "./MemoryConnection.ts"
 export * as MemoryListener from "./MemoryListener.ts"
 export * as TestBackpressure from "./TestBackpressure.ts"

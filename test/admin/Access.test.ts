@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import * as Access from "../../src/admin/Access.ts"
 
-const asked = (given: Partial<Access.Asked> = {}): Access.Asked => ({
+const asked = (given: Partial<Access.AccessRequest> = {}): Access.AccessRequest => ({
   method: "GET",
   path: "/api/stats",
   host: "127.0.0.1:9090",

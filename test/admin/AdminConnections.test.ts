@@ -11,12 +11,12 @@ import * as Admin from "../support/Admin.ts"
 
 const answer = (writableFinished: boolean) => ({ writableFinished }) as ServerResponse
 
-/** As many callers as there may be. */
+/** As many connections as there may be. */
 const full = () => {
-  const callers = new AdminConnections()
+  const connections = new AdminConnections()
   const sockets = Array.from({ length: ADMIN_CONNECTIONS }, () => new Net.Socket())
-  for (const socket of sockets) callers.enter(socket)
-  return { callers, sockets }
+  for (const socket of sockets) connections.add(socket)
+  return { connections, sockets }
 }
 
 /** Which of them have been cut. */
@@ -24,42 +24,42 @@ const cut = (sockets: ReadonlyArray<Net.Socket>) => sockets.flatMap(({ destroyed
 
 describe("an admin port with too many callers", () => {
   it("cuts the stranger that came first, however often it has asked", () => {
-    const { callers, sockets } = full()
-    for (const socket of [sockets[0]!, sockets[2]!]) callers.trust(socket)
-    assert.isTrue(callers.ask(sockets[1]!, answer(true)))
-    callers.enter(new Net.Socket())
+    const { connections, sockets } = full()
+    for (const socket of [sockets[0]!, sockets[2]!]) connections.trust(socket)
+    assert.isTrue(connections.begin(sockets[1]!, answer(true)))
+    connections.add(new Net.Socket())
     assert.deepStrictEqual(cut(sockets), [1])
-    callers.enter(new Net.Socket())
+    connections.add(new Net.Socket())
     assert.deepStrictEqual(cut(sockets), [1, 3])
-    assert.strictEqual(callers.cutUnsafe("displaced"), 2)
+    assert.strictEqual(connections.closedUnsafe("displaced"), 2)
   })
 
   it("cuts, if all may ask for everything, the one that has not asked for longest, and no event stream", () => {
-    const { callers, sockets } = full()
-    for (const socket of sockets) callers.trust(socket)
-    callers.ask(sockets[0]!, answer(false))
-    callers.trust(sockets[1]!)
-    callers.enter(new Net.Socket())
+    const { connections, sockets } = full()
+    for (const socket of sockets) connections.trust(socket)
+    connections.begin(sockets[0]!, answer(false))
+    connections.trust(sockets[1]!)
+    connections.add(new Net.Socket())
     assert.deepStrictEqual(cut(sockets), [2])
   })
 
   it("cuts the first caller if all are busy", () => {
-    const { callers, sockets } = full()
+    const { connections, sockets } = full()
     for (const socket of sockets) {
-      callers.trust(socket)
-      callers.ask(socket, answer(false))
+      connections.trust(socket)
+      connections.begin(socket, answer(false))
     }
-    callers.enter(new Net.Socket())
+    connections.add(new Net.Socket())
     assert.deepStrictEqual(cut(sockets), [0])
   })
 
   it.effect("has room again when a caller leaves", () =>
     Effect.gen(function* () {
-      const { callers, sockets } = full()
+      const { connections, sockets } = full()
       yield* Effect.callback<void>((resume) => {
         sockets[5]!.once("close", () => resume(Effect.void)).destroy()
       })
-      callers.enter(new Net.Socket())
+      connections.add(new Net.Socket())
       assert.deepStrictEqual(cut(sockets), [5])
     })
   )
@@ -67,16 +67,16 @@ describe("an admin port with too many callers", () => {
 
 describe("a caller of the admin port", () => {
   it("is cut when it does not wait for its answer, and nothing more of what it has sent is done", () => {
-    const callers = new AdminConnections()
+    const connections = new AdminConnections()
     const [socket, other] = [new Net.Socket(), new Net.Socket()]
-    callers.enter(socket)
-    callers.enter(other)
-    assert.isTrue(callers.ask(socket, answer(true)))
-    assert.isTrue(callers.ask(socket, answer(false)))
-    for (let i = 0; i < 3; i++) assert.isFalse(callers.ask(socket, answer(false)))
+    connections.add(socket)
+    connections.add(other)
+    assert.isTrue(connections.begin(socket, answer(true)))
+    assert.isTrue(connections.begin(socket, answer(false)))
+    for (let i = 0; i < 3; i++) assert.isFalse(connections.begin(socket, answer(false)))
     assert.isTrue(socket.destroyed)
-    assert.strictEqual(callers.cutUnsafe("pipelined"), 1)
-    assert.isTrue(callers.ask(other, answer(false)))
+    assert.strictEqual(connections.closedUnsafe("pipelined"), 1)
+    assert.isTrue(connections.begin(other, answer(false)))
   })
 })
 

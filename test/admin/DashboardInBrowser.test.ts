@@ -106,7 +106,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         yield* steps(async () => {
           await text(page, "#connection", "live")
           await text(page, "#state", "ready")
-          await text(page, "#clients-empty", "Nobody is connected.")
+          await text(page, "#clients-empty", "No clients are connected.")
         })
         const a = yield* TcpClient.connect(server.port)
         const b = yield* TcpClient.connect(server.port)
@@ -248,16 +248,16 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         yield* steps(async () => {
           await page.getByRole("button", { name: `Disconnect ${a.address}` }).click()
           await page.getByLabel("Notice").fill(MARKUP)
-          await page.getByLabel("Quarantine it").check()
+          await page.getByLabel("Quarantine the client").check()
           await page.getByRole("button", { name: "Disconnect", exact: true }).click()
           await giveToken(page, "wrong")
           await text(page, "#token-dialog .problem", "The server does not accept this token.")
           await giveToken(page)
           await text(page, "#message", `${a.address} is disconnected and quarantined.`)
-          await text(page, "#clients-empty", "Nobody is connected.")
+          await text(page, "#clients-empty", "No clients are connected.")
           await text(page, "#events", `${a.address} left: disconnected by the application and quarantined`)
           await text(page, "#quarantine", "127.0.0.1")
-          await text(page, "#totals", "gone: application")
+          await text(page, "#totals", "disconnected: application")
           assert.notInclude(page.url(), Admin.TOKEN)
           assert.include(await page.evaluate(() => JSON.stringify(sessionStorage)), Admin.TOKEN)
           assert.notInclude(
@@ -299,7 +299,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await text(page, "[aria-live=polite] #message-text", "10.1.2.3 is quarantined.")
           await page.getByRole("button", { name: "Lift the quarantine of 10.1.2.3" }).click()
           await text(page, "#message", "10.1.2.3 may come back.")
-          await text(page, "#quarantine-empty", "Nobody is kept out.")
+          await text(page, "#quarantine-empty", "No addresses are quarantined.")
           assert.strictEqual(await page.locator("img").count(), 0)
           assert.match(await page.title(), /summoner-server$/)
         })
@@ -319,10 +319,10 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         })
         assert.strictEqual(yield* readiness, 503)
         yield* steps(async () => {
-          await page.getByRole("button", { name: "Take new clients" }).click()
+          await page.getByRole("button", { name: "Accept new clients" }).click()
           await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click()
-          await page.getByRole("button", { name: "Take new clients" }).click()
-          await page.getByRole("dialog").getByRole("button", { name: "Take new clients" }).click()
+          await page.getByRole("button", { name: "Accept new clients" }).click()
+          await page.getByRole("dialog").getByRole("button", { name: "Accept new clients" }).click()
           await text(page, "#state", "ready")
         })
         assert.strictEqual(yield* readiness, 200)
@@ -369,7 +369,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await page.getByRole("button", { name: "Enter token" }).click()
           await giveToken(page)
           await text(page, "#connection", "live")
-          await text(page, "#clients-empty", "Nobody is connected.")
+          await text(page, "#clients-empty", "No clients are connected.")
         })
       })
     )
@@ -464,7 +464,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             "Latency of relaying",
             "Clients and backlog",
             "Clients",
-            "Limits met and departures",
+            "Incidents and disconnects",
             "Recent events",
             "Quarantine"
           ])
@@ -561,7 +561,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await page.reload()
           await text(page, "#clients", MARKUP)
           await text(page, "#quarantine", MARKUP)
-          await text(page, "#totals", `gone: ${MARKUP}`)
+          await text(page, "#totals", `disconnected: ${MARKUP}`)
           await text(page, "#state", MARKUP)
           await text(page, "#events", `left: ${MARKUP}`)
           await text(page, "#events-missed", "3 not shown")

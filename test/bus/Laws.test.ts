@@ -60,7 +60,7 @@ describe("a room over several processes", () => {
           } else if (what <= 8) for (let i = 0; i < count; i++) bus.deliver(way)
           else yield* turn
         }
-        for (let quiet = 0; quiet < 3; quiet = bus.ways === 0 ? quiet + 1 : 0) {
+        for (let quiet = 0; quiet < 3; quiet = bus.channels === 0 ? quiet + 1 : 0) {
           bus.deliverAll()
           yield* turn
         }

@@ -43,7 +43,7 @@ describe.concurrent("connect --retry", () => {
       assert.strictEqual(yield* FakeServer.received(second), "three\n")
       second.end()
       assert.strictEqual(yield* client.exit, 0)
-      assert.match(client.err(), /the line that was being sent is cut/)
+      assert.match(client.err(), /the line being sent was cut off/)
     })
   )
 

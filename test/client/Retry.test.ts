@@ -7,7 +7,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { CannotConnect, Disconnected, StreamFailed } from "../../src/client/ConnectError.ts"
 import * as Retry from "../../src/client/Retry.ts"
 
-const refused = new CannotConnect({ address: "a:1", reason: "nobody listens there" })
+const refused = new CannotConnect({ address: "a:1", reason: "connection refused" })
 const lost = new Disconnected({ address: "a:1", reason: "reset", isDone: false })
 
 /** The pauses in milliseconds between sessions, each of which fails after `lasts`; the last one succeeds. */
@@ -49,7 +49,7 @@ describe("connecting again by connect --retry", () => {
   it.effect("says why, and for how long it waits", () =>
     Effect.gen(function* () {
       const { said } = yield* pauses(1, refused)
-      assert.match(said[0]!, /^cannot connect to a:1: nobody listens there; next attempt in 0\.[23] s$/)
+      assert.match(said[0]!, /^cannot connect to a:1: connection refused; next attempt in 0\.[23] s$/)
     })
   )
 

@@ -139,7 +139,7 @@ describe.concurrent("the exit code of connect", () => {
     Effect.gen(function* () {
       const client = yield* ConnectCli.start(["localhost:1"])
       assert.strictEqual(yield* client.exit, 2)
-      assert.strictEqual(client.err(), "error: cannot connect to localhost:1: nobody listens there (ECONNREFUSED)\n")
+      assert.strictEqual(client.err(), "error: cannot connect to localhost:1: connection refused (ECONNREFUSED)\n")
       assert.strictEqual(client.out(), "")
     })
   )

@@ -1,4 +1,4 @@
-// The table of clients: sorted, searched, and with a button to disconnect each.
+// The table of clients, with sorting, search and a button to disconnect each.
 "use strict"
 
 /** @typedef {typeof import("../AdminApi.ts").sortable[number]} Sort */
@@ -7,10 +7,10 @@
  * @typedef {object} Column
  * @property {string} title
  * @property {(client: Client) => string} text
- * @property {Sort} [sort] what the server sorts by for it, if it can
- * @property {string} [className] of its cells
- * @property {(client: Client) => string} [classOf] of the cell of a client
- * @property {(client: Client) => boolean} [tells] there only when it tells something of a client
+ * @property {Sort} [sort] sort key of the API
+ * @property {string} [className] class of all its cells
+ * @property {(client: Client) => string} [classOf] class of one cell
+ * @property {(client: Client) => boolean} [isShownFor] hides the column unless true for a listed client
  */
 
 /** @type {Readonly<Record<Client["state"], string>>} */
@@ -25,8 +25,13 @@ const age = ({ connected_at }) => {
 /** @type {ReadonlyArray<Column>} */
 const COLUMNS = [
   { title: "Client", text: ({ address }) => address, sort: "address", className: "mono" },
-  { title: "Certificate", text: ({ subject }) => subject ?? "", tells: ({ subject }) => subject !== undefined },
-  { title: "By", text: ({ transport }) => transport, sort: "transport", tells: ({ transport }) => transport !== "tcp" },
+  { title: "Certificate", text: ({ subject }) => subject ?? "", isShownFor: ({ subject }) => subject !== undefined },
+  {
+    title: "By",
+    text: ({ transport }) => transport,
+    sort: "transport",
+    isShownFor: ({ transport }) => transport !== "tcp"
+  },
   { title: "State", text: ({ state }) => state, sort: "state", classOf: ({ state }) => STATE_CLASSES[state] ?? "" },
   { title: "Connected", text: age, sort: "connected_at", className: "number" },
   { title: "Lines in", text: (client) => count(client.lines_in), sort: "lines_in", className: "number" },
@@ -39,16 +44,16 @@ const COLUMNS = [
 /** @type {{ by: Sort, order: "asc" | "desc" }} */
 const sorting = { by: "connected_at", order: "desc" }
 
-const heads = COLUMNS.map(({ className = "", sort, tells, title }) => {
+const heads = COLUMNS.map(({ className = "", isShownFor, sort, title }) => {
   const isNumber = className === "number"
   const head = element("th", { scope: "col", class: isNumber ? "number" : "" })
-  head.hidden = tells !== undefined
+  head.hidden = isShownFor !== undefined
   const arrow = element("span", { "aria-hidden": "true" })
   if (sort === undefined) head.append(title)
   else {
     const button = element("button", { type: "button" }, title, arrow)
     button.addEventListener("click", () => {
-      // Of numbers, the greatest are of interest.
+      // Numbers start with the largest.
       if (sorting.by !== sort) sorting.order = isNumber ? "desc" : "asc"
       else sorting.order = sorting.order === "asc" ? "desc" : "asc"
       sorting.by = sort
@@ -76,14 +81,18 @@ showSorting()
 
 /** @param {Clients} answer */
 const showClients = ({ clients, matching, total }) => {
-  const hidden = COLUMNS.map(({ tells }) => tells !== undefined && !clients.some(tells))
+  const hidden = COLUMNS.map(({ isShownFor }) => isShownFor !== undefined && !clients.some(isShownFor))
   for (const [i, { head }] of heads.entries()) head.hidden = hidden[i]
   updateRows($("#clients", HTMLTableSectionElement), clients, {
     key: ({ address }) => address,
     make: ({ address }) => {
-      const button = rowButton("Disconnect …", `Disconnect ${address}`, () => askDisconnect(address))
       const cells = COLUMNS.map(({ className = "" }) => element("td", { class: className }))
-      return element("tr", {}, ...cells, element("td", { class: "number" }, button))
+      return element(
+        "tr",
+        {},
+        ...cells,
+        rowAction("Disconnect …", `Disconnect ${address}`, () => askDisconnect(address))
+      )
     },
     update: ({ cells }, client) => {
       for (const [i, { classOf, text }] of COLUMNS.entries()) {
@@ -98,7 +107,7 @@ const showClients = ({ clients, matching, total }) => {
   const found = clients.length < matching ? `${listed} of ${whole.format(matching)}` : whole.format(matching)
   setText($("#clients-shown"), matching === total ? found : `${found} found among ${whole.format(total)}`)
   $("#clients-empty").hidden = clients.length > 0
-  setText($("#clients-empty"), total === 0 ? "Nobody is connected." : "No client matches the search.")
+  setText($("#clients-empty"), total === 0 ? "No clients are connected." : "No client matches the search.")
 }
 
 const search = $("#search", HTMLInputElement)

@@ -1,4 +1,4 @@
-// What the page says to whoever looks at it, and what it asks.
+// Messages and dialogs.
 "use strict"
 
 /** @param {string} text */
@@ -13,21 +13,21 @@ $("#message-close").addEventListener("click", () => {
   $("#message").hidden = true
 })
 
-/** @param {unknown} error of a request */
+/** @param {unknown} error a failed request */
 const explain = (error) => {
-  if (error instanceof Refused) return error.message
-  const isLate = error instanceof Error && error.name === "TimeoutError"
-  return isLate ? "the server does not answer" : "the server cannot be reached"
+  if (error instanceof RequestError) return error.message
+  const isTimeout = error instanceof Error && error.name === "TimeoutError"
+  return isTimeout ? "the server does not answer" : "the server cannot be reached"
 }
 
 /**
- * Opens a dialog. It closes when what was asked for is done, says why it could not be done, and can be left at any time.
+ * Opens a dialog. It closes when `submit` succeeds, shows why it failed, and can be cancelled at any time.
  *
- * @param {HTMLDialogElement} dialog with a form, a place for problems, and a button to leave it
+ * @param {HTMLDialogElement} dialog with a form, a `.problem` element and a cancel button
  * @param {object} options
- * @param {() => unknown} options.submit does what was asked for
+ * @param {() => unknown} options.submit performs the action
  * @param {(isDone: boolean) => void} [options.closed]
- * @param {string} [options.problem] that there is already
+ * @param {string} [options.problem] shown when the dialog opens
  */
 const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
   const opener = document.activeElement
@@ -55,7 +55,7 @@ const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
   $("[value=cancel]", HTMLButtonElement, dialog).onclick = () => dialog.close()
   dialog.onclose = () => {
     isOpen = false
-    // The browser gives the focus back, unless what had it is gone.
+    // The browser restores the focus, unless the element that had it is gone.
     if (!opener?.isConnected) $("#clients-scroll").focus({ preventScroll: true })
     closed(isDone)
   }
@@ -63,7 +63,7 @@ const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
 }
 
 /**
- * Does what needs no confirmation.
+ * Performs an action without a dialog.
  *
  * @param {() => Promise<unknown>} action
  * @param {() => void} done

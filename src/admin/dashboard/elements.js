@@ -1,12 +1,12 @@
-// Elements: found, made, and given texts.
+// Finds and creates elements, and sets their text.
 "use strict"
 
 /**
- * The first element that matches. That there is one is for page.html to see to.
+ * The first element that matches. Throws if there is none: page.html must have it.
  *
  * @template {HTMLElement} [E=HTMLElement]
  * @param {string} selector
- * @param {new () => E} [kind] what it must be
+ * @param {new () => E} [kind] the class of the element
  * @param {ParentNode} [parent]
  */
 const $ = (selector, kind = /** @type {new () => E} */ (HTMLElement), parent = document) => {
@@ -18,29 +18,22 @@ const $ = (selector, kind = /** @type {new () => E} */ (HTMLElement), parent = d
 /** @typedef {Readonly<Record<string, string | number>>} Attributes */
 
 /**
- * Makes an element. Texts are texts, never markup.
+ * Creates an element. Strings become text, never markup.
  *
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
  * @param {Attributes} [attributes]
  * @param {Array<Node | string>} children
  */
-const element = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children)
-
-/**
- * @template {Element} E
- * @param {E} node
- * @param {Attributes} attributes
- * @param {ReadonlyArray<Node | string>} children
- */
-const fill = (node, attributes, children) => {
+const element = (name, attributes = {}, ...children) => {
+  const node = document.createElement(name)
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value))
   node.append(...children)
   return node
 }
 
 /**
- * Leaves alone what is as it should be: a change of nothing would be read aloud, and lose a selection.
+ * Sets a text if it differs: screen readers announce every change, and a change loses the selection.
  *
  * @param {Node} node
  * @param {string} text

@@ -1,16 +1,16 @@
-// Who came, left, and met a limit, the newest first.
+// The client events, newest first.
 "use strict"
 
 const EVENTS_SHOWN = 200
 
-/** How many the server has left out. */
+/** Events that the server left out. */
 let missed = 0
 
 /** @param {string} time */
 const clock = (time) => new Date(time).toLocaleTimeString("en-GB")
 
 /**
- * What has happened, and a class for it.
+ * The text of an event, and its class.
  *
  * @param {Change} change
  */
@@ -20,31 +20,28 @@ const describe = ({ client, reason, type }) => {
 }
 
 /**
- * What has happened within a second.
+ * The `changes` event: those of one second.
  *
  * @typedef {object} Changes
  * @property {ReadonlyArray<Change>} changes
- * @property {number} missed how many more there were
+ * @property {number} missed changes left out
  */
+
+/** @param {string} text */
+const mono = (text) => element("span", { class: "mono" }, text)
 
 /** @param {Changes} batch */
 const showChanges = (batch) => {
   const list = $("#events")
   for (const change of batch.changes) {
     const { at, client } = change
-    const [what, className] = describe(change)
+    const [text, className] = describe(change)
     list.prepend(
       element(
         "li",
         {},
         element("time", { class: "soft", datetime: at }, clock(at)),
-        element(
-          "span",
-          {},
-          element("span", { class: "mono" }, client.address),
-          " ",
-          element("span", { class: className }, what)
-        )
+        element("span", {}, mono(client.address), " ", element("span", { class: className }, text))
       )
     )
   }

@@ -1,4 +1,4 @@
-// How numbers are shown. `null` is what is not known.
+// Formats of numbers. `null`: unknown.
 "use strict"
 
 const NOTHING = "–"
@@ -20,7 +20,7 @@ const bytes = (n) => {
   return `${short.format(n)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`
 }
 
-/** Of latencies above it, the server knows no more. */
+/** The last bucket of the latency histogram. */
 const LAST_BOUND_MILLIS = 1000
 
 /** @param {number | null} n */
@@ -31,7 +31,7 @@ const millis = (n) => {
 }
 
 /**
- * The two largest units of it.
+ * A duration in its two largest units.
  *
  * @param {number} secs
  */

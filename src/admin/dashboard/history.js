@@ -1,4 +1,4 @@
-// What the server has said until now, and what follows from it.
+// The statistics received so far, and rates and quantiles derived from them.
 "use strict"
 
 /**
@@ -7,7 +7,7 @@
  */
 
 /**
- * One moment of the plots: rates in a second, latencies in milliseconds.
+ * One point of the plots: rates per second, latencies in milliseconds.
  *
  * @typedef {object} Point
  * @property {number} time
@@ -19,11 +19,11 @@
  * @property {number} backlog in bytes
  */
 
-/** How far back plots go. */
+/** The time span of the plots. */
 const SHOWN_MILLIS = 300_000
 
 /**
- * Of the last minute, the newest last.
+ * Of the last minute, newest last.
  *
  * @type {Array<Reading>}
  */
@@ -42,7 +42,7 @@ const remember = (stats) => {
   const before = readings.at(-1)
   if (before !== undefined) {
     if (now.time === before.time) return
-    // The counters of another process begin at nothing, and a clock that was set back tells nothing of before.
+    // A restarted process counts from zero; times before the clock was set back cannot be compared.
     if (now.started_at !== before.started_at || now.time < before.time) readings.length = 0
     if (now.time < before.time) points.length = 0
   }
@@ -61,7 +61,7 @@ const remember = (stats) => {
 }
 
 /**
- * The oldest reading of the last seconds, one at least being before the newest.
+ * The oldest reading of the last seconds before the newest one.
  *
  * @param {Reading} now
  * @param {number} secs
@@ -69,7 +69,7 @@ const remember = (stats) => {
 const since = (now, secs) => readings.find(({ time }) => now.time - time <= secs * 1000 + 300 && time < now.time)
 
 /**
- * How fast a counter has grown within the last two seconds, in a second.
+ * The rate of a counter per second, over the last two seconds.
  *
  * @param {Reading} now
  * @param {Counter} key
@@ -80,24 +80,24 @@ const rate = (now, key) => {
 }
 
 /**
- * How much counters of a group have grown within the last minute.
+ * The growth of some counters of a group within the last minute.
  *
  * @param {Reading} now
  * @param {"incidents" | "departures"} group
  * @param {ReadonlyArray<string>} keys
  */
-const lately = (now, group, keys) => {
+const lastMinute = (now, group, keys) => {
   const before = readings[0]
   return keys.reduce((sum, key) => sum + (now[group][key] ?? 0) - (before[group][key] ?? 0), 0)
 }
 
 /**
- * A quantile of the latencies of the last seconds, from how many lines were at most so late.
+ * A quantile of the latencies of the last seconds.
  *
  * @param {Reading} now
  * @param {number} secs
  * @param {number} quantile from 0 to 1
- * @returns {number | null} in milliseconds; `Infinity`: above the last bound; `null`: no line was relayed
+ * @returns {number | null} in milliseconds; `Infinity`: above the last bound; `null`: no lines were relayed
  */
 const latency = (now, secs, quantile) => {
   const before = since(now, secs)?.latency_ms
@@ -107,7 +107,7 @@ const latency = (now, secs, quantile) => {
   let [from, below] = [0, 0]
   for (const [i, [bound, counted]] of buckets.entries()) {
     const atMost = counted - before.buckets[i][1]
-    // Within a bucket nothing is known: they are taken to be spread evenly.
+    // Linear interpolation within the bucket.
     if (atMost >= rank) return from + ((bound - from) * (rank - below)) / (atMost - below)
     from = bound
     below = atMost

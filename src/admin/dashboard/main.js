@@ -1,4 +1,4 @@
-// The page: what is drawn when, and how it begins.
+// Draws the page and starts its updates.
 "use strict"
 
 const render = () => {
@@ -10,7 +10,7 @@ const render = () => {
   showTotals(now)
 }
 
-/** All of it anew: somebody looks at the page again, or has given a token. */
+/** Updates everything at once: the page became visible, or a token was entered. */
 const refresh = () => {
   if (document.hidden) return
   render()

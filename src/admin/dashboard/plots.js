@@ -1,4 +1,4 @@
-// The plots: each a card with a legend, two curves over the last five minutes, and a table of the same.
+// The plots: each a card with a legend, two curves over the last five minutes, and the same points as a table.
 "use strict"
 
 /**
@@ -8,29 +8,26 @@
  * @property {Exclude<keyof Point, "time">} key
  * @property {string} name
  * @property {(n: number | null) => string} format
- * @property {Array<number>} [increments] what may lie between two ticks of its axis; by default, whole numbers
- * @property {number} [least] that the top of its axis is
+ * @property {Array<number>} [increments] allowed distances between ticks of its axis; whole numbers by default
+ * @property {number} [least] the lowest top of its axis
  */
 
 /**
- * What is plotted, and how.
- *
  * @typedef {object} Plot
  * @property {string} title
  * @property {readonly [Series, Series]} series
- * @property {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both, where small values matter beside large ones; else
- *   each has its own axis
+ * @property {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both series; without it each has its own linear axis
  */
 
-/** The table has every fifteenth point. */
+/** The table shows every fifteenth point. */
 const TABULATED = 15
 
-/** A point that comes so much later than the one before, in milliseconds, does not belong to the same curve. */
+/** The distance between two points, in milliseconds, that interrupts the curve. */
 const GAP_MILLIS = 3500
 
 const WHOLE_NUMBERS = Array.from({ length: 45 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3))
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i)
-/** Classes of the first series and of the second; their scales have the same names. */
+/** Classes of the two series, and names of their scales. */
 const COLOURS = ["first", "second"]
 
 /** @param {Plot} plot */
@@ -63,12 +60,12 @@ const addCard = ({ series, title }) => {
   return { details, image, legend, rows, values, when }
 }
 
-/** The points, and a moment without values in each gap between them, so that no curve spans it. */
+/** The points, with an empty one in each gap, so that no curve spans it. */
 const withGaps = () =>
   points.flatMap((point, i) => (i > 0 && point.time - points[i - 1].time > GAP_MILLIS ? [undefined, point] : [point]))
 
 /**
- * What uPlot takes: seconds before the last point, and the values of each series.
+ * The data for uPlot: seconds before the last point, and the values of each series.
  *
  * @param {Plot} plot
  * @param {ReadonlyArray<Point | undefined>} shown
@@ -147,7 +144,7 @@ const optionsOf = ({ decades, series }, coloured) => {
 
 /**
  * @param {Plot} plot
- * @returns what draws it, as often as it is called
+ * @returns redraws the plot
  */
 const makePlot = (plot) => {
   const { series, title } = plot
@@ -164,12 +161,12 @@ const makePlot = (plot) => {
     picture.setData(dataOf(plot, shown))
     const now = series.map(({ format, key, name }) => `${name} ${format(last[key])}`)
     image.setAttribute("aria-label", `${title}, last five minutes; now ${now.join(", ")}`)
-    tell()
+    showLegend()
     if (details.open) tabulate(last)
   }
 
-  /** Says in the legend what was where the pointer is, or what is now. */
-  const tell = () => {
+  /** Shows the values at the pointer, or the latest ones, in the legend. */
+  const showLegend = () => {
     const last = points.at(-1)
     const pointed = shown[picture.cursor.idx ?? -1]
     const point = pointed ?? last
@@ -189,7 +186,7 @@ const makePlot = (plot) => {
     )
   }
 
-  picture.hooks.setCursor = [tell]
+  picture.hooks.setCursor = [showLegend]
   details.addEventListener("toggle", draw)
   new ResizeObserver(() => {
     picture.setSize(size())

@@ -1,13 +1,13 @@
-// What the page asks for again and again.
+// Periodic requests.
 "use strict"
 
-/** Between an answer and the next question. */
+/** The pause between a response and the next request. */
 const LEAST_PAUSE_MILLIS = 2000
 const MAX_PAUSE_MILLIS = 60_000
 
 /**
- * Reads something every two seconds while somebody looks at the page: but so that a server for which the answer is a lot of work
- * has ten times as long for other things.
+ * Repeats a request every two seconds while the page is visible. A slow response lengthens the pause to ten times its duration, to bound
+ * the load on the server.
  *
  * @template Answer
  * @param {(signal: AbortSignal) => Promise<Answer>} read
@@ -17,7 +17,7 @@ const poll = (read, show) => {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
   let controller = new AbortController()
-  let told = ""
+  let shownProblem = ""
   const now = async () => {
     clearTimeout(timer)
     controller.abort()
@@ -27,16 +27,16 @@ const poll = (read, show) => {
     const from = performance.now()
     /** @type {Answer | Error} */
     const answer = await read(AbortSignal.any([signal, AbortSignal.timeout(60_000)])).catch((error) => error)
-    // Another one was begun meanwhile.
+    // A newer request replaced this one.
     if (signal.aborted) return
-    const isTokenMissing = answer instanceof Refused && answer.status === 401
-    // How long somebody was asked for a token is not how long the server has worked.
+    const isTokenMissing = answer instanceof RequestError && answer.status === 401
+    // Excludes the time for which the token dialog was open.
     const took = isTokenMissing ? 0 : performance.now() - from
     timer = setTimeout(now, Math.min(MAX_PAUSE_MILLIS, Math.max(LEAST_PAUSE_MILLIS, 10 * took)))
-    // That the server is out of reach, or wants a token, is said at the top of the page.
-    const problem = answer instanceof Refused && !isTokenMissing ? explain(answer) : ""
-    if (problem !== "" && problem !== told) say(problem, true)
-    told = problem
+    // The badge at the top of the page shows a lost connection and a missing token.
+    const problem = answer instanceof RequestError && !isTokenMissing ? explain(answer) : ""
+    if (problem !== "" && problem !== shownProblem) say(problem, true)
+    shownProblem = problem
     if (!(answer instanceof Error)) show(answer)
   }
   return { now }

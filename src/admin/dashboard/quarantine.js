@@ -1,4 +1,4 @@
-// Who is kept out, and for how long.
+// The quarantined addresses.
 "use strict"
 
 /** @param {Quarantined} answer */
@@ -11,11 +11,7 @@ const showQuarantine = ({ entries, total }) => {
         {},
         element("td", { class: "mono" }, key),
         element("td", { class: "number" }),
-        element(
-          "td",
-          { class: "number" },
-          rowButton("Lift", `Lift the quarantine of ${key}`, () => lift(key))
-        )
+        rowAction("Lift", `Lift the quarantine of ${key}`, () => lift(key))
       ),
     update: ({ cells }, { remaining_secs }) => setText(cells[1], duration(remaining_secs))
   })

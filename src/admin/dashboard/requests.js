@@ -1,9 +1,7 @@
-// What the server is asked for, and how it says no.
+// Requests to the admin API.
 "use strict"
 
 /**
- * What it answers with.
- *
  * @typedef {typeof import("../AdminApi.ts").Stats.Type} Stats
  * @typedef {typeof import("../AdminApi.ts").Client.Type} Client
  * @typedef {typeof import("../AdminApi.ts").Clients.Type} Clients
@@ -11,10 +9,10 @@
  * @typedef {typeof import("../AdminApi.ts").Change.Type} Change
  */
 
-/** The server has answered, but not with what was asked for. */
-class Refused extends Error {
+/** The server answered with an error. */
+class RequestError extends Error {
   /**
-   * @param {number} status of HTTP; 0: it was not even asked
+   * @param {number} status of HTTP; 0: the request was not sent
    * @param {string} message
    */
   constructor(status, message) {
@@ -23,34 +21,34 @@ class Refused extends Error {
   }
 }
 
-/** How long the beginning of an answer may take, in milliseconds. */
-const PATIENCE_MILLIS = 30_000
+/** Time for the headers of a response to arrive, in milliseconds. */
+const TIMEOUT_MILLIS = 30_000
 
 /**
  * @typedef {object} RequestOptions
  * @property {string} [method]
  * @property {unknown} [body] sent as JSON
  * @property {AbortSignal} [signal]
- * @property {boolean} [isAction] somebody waits for it, so that a missing token is always asked for
+ * @property {boolean} [isAction] the user asked for it, so that a missing token is always asked for
  */
 
 /**
  * @param {string} path
  * @param {RequestOptions} [options]
- * @returns {Promise<Response>} one with what was asked for
+ * @returns {Promise<Response>} a successful response
  */
 const request = async (path, options = {}) => {
   while (true) {
     const used = token.get()
     const response = await send(path, options, used)
     if (response.ok) return response
-    const refused = await refusal(response)
-    if (refused.status !== 401) throw refused
-    // Meanwhile another request may have got hold of a better one.
+    const error = await errorOf(response)
+    if (error.status !== 401) throw error
+    // Another request has asked for a token meanwhile.
     if (used !== token.get()) continue
     if (used !== null) token.set(null)
     const problem = used === null ? "" : "The server does not accept this token."
-    if (!(await askToken(problem, options.isAction))) throw refused
+    if (!(await askToken(problem, options.isAction))) throw error
   }
 }
 
@@ -60,12 +58,12 @@ const request = async (path, options = {}) => {
  * @param {string | null} used the token
  */
 const send = async (path, { body, method = "GET", signal }, used) => {
-  const impatience = new AbortController()
-  const timer = setTimeout(() => impatience.abort(new DOMException("too late", "TimeoutError")), PATIENCE_MILLIS)
+  const timeout = new AbortController()
+  const timer = setTimeout(() => timeout.abort(new DOMException("timeout", "TimeoutError")), TIMEOUT_MILLIS)
   const headers = new Headers()
   if (used !== null) headers.set("authorization", `Bearer ${used}`)
   if (body !== undefined) headers.set("content-type", "application/json")
-  const signals = signal === undefined ? [impatience.signal] : [impatience.signal, signal]
+  const signals = signal === undefined ? [timeout.signal] : [timeout.signal, signal]
   try {
     return await fetch(path, { method, headers, body: JSON.stringify(body), signal: AbortSignal.any(signals) })
   } finally {
@@ -74,10 +72,10 @@ const send = async (path, { body, method = "GET", signal }, used) => {
 }
 
 /** @param {Response} response */
-const refusal = async (response) => {
+const errorOf = async (response) => {
   /** @type {{ readonly error?: unknown }} */
   const { error } = await response.json().catch(() => ({}))
-  return new Refused(response.status, typeof error === "string" ? error : `HTTP ${response.status}`)
+  return new RequestError(response.status, typeof error === "string" ? error : `HTTP ${response.status}`)
 }
 
 /**

@@ -1,4 +1,4 @@
-// The state of the server, at the top of the page, and the button that drains it.
+// The state of the server, and the button that drains it.
 "use strict"
 
 /** @type {Readonly<Record<string, string>>} */
@@ -14,23 +14,23 @@ const showServer = (now) => {
   setText(state, now.state)
   setText($("#about"), `${now.version}, up ${duration((now.time - Date.parse(now.started_at)) / 1000)}`)
   drainButton.disabled = now.state !== "ready" && now.state !== "draining"
-  setText(drainButton, now.state === "draining" ? "Take new clients …" : "Drain …")
+  setText(drainButton, now.state === "draining" ? "Accept new clients …" : "Drain …")
   document.title = `${count(now.clients)} clients, ${now.state} – summoner-server`
 }
 
 const DRAIN = {
   path: "/api/drain",
   title: "Drain this server",
-  text: "The server says that it is not ready, and takes nobody new. Who is connected stays.",
+  text: "The server reports that it is not ready and refuses new clients. Connected clients stay.",
   name: "Drain",
   done: "The server is draining."
 }
 const UNDRAIN = {
   path: "/api/undrain",
-  title: "Take new clients again",
-  text: "The server says that it is ready, and lets clients in.",
-  name: "Take new clients",
-  done: "New clients are taken again."
+  title: "Accept new clients again",
+  text: "The server reports that it is ready and accepts clients.",
+  name: "Accept new clients",
+  done: "New clients are accepted again."
 }
 
 drainButton.addEventListener("click", () => {

@@ -1,24 +1,24 @@
-// The events of the server: what it tells every second, for as long as the page is open.
+// The server-sent events, for as long as the page is open.
 "use strict"
 
-/** Longer than any event that the server sends, in characters. */
+/** The longest event, in characters. */
 const MAX_EVENT = 1_000_000
 
-/** The server says something every second. */
+/** The server sends an event every second. */
 const SILENCE_MILLIS = 10_000
 
-/** Between attempts to reach the server. */
+/** The pause between attempts to connect. */
 const FIRST_WAIT_MILLIS = 1000
 const MAX_WAIT_MILLIS = 15_000
 
-/** Ends the stream that there is. */
+/** Ends the current stream. */
 let stream = new AbortController()
 
 /** Ends the wait before the next attempt. */
 let wake = () => {}
 
 /**
- * Reads server-sent events until they end. `EventSource` cannot send the token.
+ * Reads server-sent events until the stream ends. `EventSource` cannot send the token.
  *
  * @param {(name: string, data: unknown) => void} onEvent
  */
@@ -40,23 +40,14 @@ const readEvents = async (onEvent) => {
       const events = (rest + value).split("\n\n")
       rest = events.pop() ?? ""
       for (const event of events) {
-        const fields = new Map(event.split("\n").map((line) => fieldOf(line)))
-        onEvent(fields.get("event") ?? "", JSON.parse(fields.get("data") ?? ""))
+        const [, name = "", data = ""] = /^event: (.*)\ndata: (.*)$/m.exec(event) ?? []
+        onEvent(name, JSON.parse(data))
       }
     }
   } finally {
     clearTimeout(timer)
     controller.abort()
   }
-}
-
-/**
- * @param {string} line
- * @returns {[name: string, value: string]}
- */
-const fieldOf = (line) => {
-  const [name, value] = line.split(/: (.*)/s)
-  return [name, value]
 }
 
 /**
@@ -81,7 +72,7 @@ const showConnection = (text, className) => {
   badge.className = `badge ${className}`
 }
 
-/** Follows the events. After each failure it waits longer, up to a quarter of a minute. */
+/** Follows the events, and reconnects with a growing pause. */
 const follow = async () => {
   let wait = FIRST_WAIT_MILLIS
   while (true) {
@@ -91,11 +82,11 @@ const follow = async () => {
       try {
         showEvent(name, data)
       } catch (error) {
-        // A mistake of this page must not look like one of the connection.
+        // A fault of the page, not of the connection.
         reportError(error)
       }
     }).catch((error) => {
-      if (error instanceof Refused)
+      if (error instanceof RequestError)
         problem = error.status === 401 ? "a token is needed" : `${error.message}, trying again`
     })
     showConnection(problem, "bad")

@@ -1,16 +1,15 @@
-// Tables that are brought up to date.
+// Updates of tables.
 "use strict"
 
 /**
- * Brings the rows of a table up to date. A row stays the same element as long as its key is there, so that the focus and a click
- * under way are not lost.
+ * Updates the rows of a table. A row keeps its element while its key is listed, which preserves the focus and a click in progress.
  *
  * @template Item
  * @param {HTMLTableSectionElement} body
  * @param {ReadonlyArray<Item>} items
  * @param {object} how
  * @param {(item: Item) => string} how.key
- * @param {(item: Item) => HTMLTableRowElement} how.make an empty row
+ * @param {(item: Item) => HTMLTableRowElement} how.make creates an empty row
  * @param {(row: HTMLTableRowElement, item: Item) => void} how.update
  */
 const updateRows = (body, items, { key, make, update }) => {
@@ -39,14 +38,14 @@ const updateRows = (body, items, { key, make, update }) => {
 }
 
 /**
- * A button at the end of a row.
+ * The last cell of a row, with a button.
  *
  * @param {string} text
- * @param {string} label what it does, to which row
+ * @param {string} label accessible name: the action and the row
  * @param {() => void} onClick
  */
-const rowButton = (text, label, onClick) => {
+const rowAction = (text, label, onClick) => {
   const button = element("button", { type: "button", class: "small", "aria-label": label }, text)
   button.addEventListener("click", onClick)
-  return button
+  return element("td", { class: "number" }, button)
 }

@@ -1,4 +1,4 @@
-// By day and by night: as the system has it, unless somebody wants it otherwise.
+// The theme: that of the system, unless another is chosen.
 "use strict"
 
 const THEMES = ["auto", "light", "dark"]

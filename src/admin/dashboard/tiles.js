@@ -1,20 +1,18 @@
-// What is so now, a number for each.
+// The current values, a tile for each.
 "use strict"
 
 const LOSSES = ["rate_limited", "oversized", "not_utf_8", "messages_dropped"]
 const HOLDS = ["throttled", "paused", "slow"]
-const WITHIN = new Set([...LOSSES, ...HOLDS, "notices_dropped"])
+const CLIENT_INCIDENTS = new Set([...LOSSES, ...HOLDS, "notices_dropped"])
 
 /**
- * What else happens, happens at the door.
+ * All other incidents are refused connections.
  *
  * @param {Reading} now
  */
-const refusals = (now) => Object.keys(now.incidents).filter((incident) => !WITHIN.has(incident))
+const refusals = (now) => Object.keys(now.incidents).filter((incident) => !CLIENT_INCIDENTS.has(incident))
 
 /**
- * Each with its value and, in small print, more about it.
- *
  * @type {ReadonlyArray<[name: string, value: (now: Reading) => string, detail: (now: Reading) => string]>}
  */
 const TILES = [
@@ -31,9 +29,9 @@ const TILES = [
   ],
   ["Memory", (now) => bytes(now.memory_bytes), () => "resident"],
   ["Quarantined", (now) => count(now.quarantined), () => "addresses"],
-  ["Refused", (now) => `${count(lately(now, "incidents", refusals(now)))}/min`, () => "connections"],
-  ["Dropped", (now) => `${count(lately(now, "incidents", LOSSES))}/min`, () => "lines"],
-  ["Held back", (now) => `${count(lately(now, "incidents", HOLDS))}/min`, () => "throttled or slow"]
+  ["Refused", (now) => `${count(lastMinute(now, "incidents", refusals(now)))}/min`, () => "connections"],
+  ["Dropped", (now) => `${count(lastMinute(now, "incidents", LOSSES))}/min`, () => "lines"],
+  ["Held back", (now) => `${count(lastMinute(now, "incidents", HOLDS))}/min`, () => "throttled or slow"]
 ]
 
 const tiles = TILES.map(([name, value, detail]) => {

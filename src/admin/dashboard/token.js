@@ -1,10 +1,10 @@
-// The token that actions need, and reading from elsewhere.
+// The token for actions, and for reading on a public address.
 "use strict"
 
 const tokenButton = $("#token")
 const tokenInput = $("#token-input", HTMLInputElement)
 
-/** The session of this tab only: never the URL, never the disk for long. */
+/** Kept in the session storage of this tab, never in the URL. */
 const token = {
   get: () => sessionStorage.getItem("token"),
   /** @param {string | null} value */
@@ -16,19 +16,19 @@ const token = {
 }
 
 /**
- * One question at a time, however many requests were refused.
+ * The open dialog, shared by all requests that wait for a token.
  *
  * @type {Promise<boolean> | undefined}
  */
 let asking
 
-/** Somebody who does not want to give a token is not asked again by what this page does on its own. */
+/** The user cancelled the dialog: periodic requests do not open it again. */
 let isDeclined = false
 
 /**
- * @param {string} problem with the one that there was
- * @param {boolean} [isWanted] somebody does something that needs it
- * @returns whether there is another one now
+ * @param {string} problem with the previous token
+ * @param {boolean} [isWanted] opens the dialog even if it was cancelled before
+ * @returns whether a token was entered
  */
 const askToken = async (problem, isWanted = false) => {
   if (isDeclined && !isWanted) return false
@@ -38,13 +38,14 @@ const askToken = async (problem, isWanted = false) => {
       problem,
       submit: () => {
         const given = tokenInput.value.trim()
-        if (!/^[\x21-\x7e]+$/.test(given)) throw new Refused(0, "A token has visible ASCII characters and no spaces.")
+        if (!/^[\x21-\x7e]+$/.test(given))
+          throw new RequestError(0, "A token has visible ASCII characters and no spaces.")
         token.set(given)
         isDeclined = false
         refresh()
       },
       closed: (isDone) => {
-        // It must not stay in the page.
+        // The token must not stay in the page.
         tokenInput.value = ""
         isDeclined = !isDone
         asking = undefined

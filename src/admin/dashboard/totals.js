@@ -1,4 +1,4 @@
-// How often limits were met, and how clients have left.
+// Totals of incidents and of disconnected clients, by reason.
 "use strict"
 
 /** @param {string} key */
@@ -12,8 +12,8 @@ const totalsOf = (now, group) =>
   Object.entries(now[group])
     .filter(([, total]) => total > 0)
     .map(([key, total]) => ({
-      name: `${group === "departures" ? "gone: " : ""}${words(key)}`,
-      recent: lately(now, group, [key]),
+      name: `${group === "departures" ? "disconnected: " : ""}${words(key)}`,
+      recent: lastMinute(now, group, [key]),
       total
     }))
 

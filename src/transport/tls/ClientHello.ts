@@ -2,20 +2,20 @@ import * as Incidents from "../../session/Incidents.ts"
 
 export const TLS_ON_PLAIN_PORT = Incidents.define("connection", "tls_on_plain_port", "TLS on the plain-text port")
 
-/** The type of a TLS record that carries a handshake: the first byte of whoever speaks TLS. */
+/** The TLS record type of a handshake: the first byte of every TLS connection. */
 export const HANDSHAKE_RECORD = 0x16
 
 const CLIENT_HELLO = 1
 
-/** Bytes of a record's header, and of the header of the handshake message in it. */
+/** Length of the headers of a record and of the handshake message in it. */
 const RECORD_HEADER_BYTES = 5
 const MESSAGE_HEADER_BYTES = 4
 
 /**
- * Whether somebody begins with TLS, so certainly that no line of text is taken for it: the message has to fill its record, as every
- * client has it, and to claim a version of TLS that exists.
+ * Whether a connection begins with TLS. Strict, so that no line of text is mistaken for it: the message must fill its record, as with
+ * every client, and claim an existing version of TLS.
  *
- * @param bytes the first that have arrived; fewer than 11 are not enough to tell
+ * @param bytes the first bytes of the connection; `false` for fewer than 11
  */
 export const isClientHello = (bytes: Uint8Array): boolean => {
   if (bytes[0] !== HANDSHAKE_RECORD || bytes.length < RECORD_HEADER_BYTES + MESSAGE_HEADER_BYTES + 2) return false

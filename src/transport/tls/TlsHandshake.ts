@@ -12,9 +12,9 @@ export const PLAIN_TEXT = Incidents.define("connection", "plain_on_tls_port", "p
 export const HANDSHAKE_FAILED = Incidents.define("connection", "tls_handshake", "TLS handshake failed")
 
 /**
- * How handshakes are made at the moment.
+ * The handshake for the current identity.
  *
- * @param identity changes with a reload; `undefined`: TLS is off
+ * @param identity changes with a reload; `undefined` while TLS is off
  */
 export const latest = (identity: () => Identity | undefined): (() => TlsHandshake | undefined) => {
   let last: { readonly identity: Identity; readonly handshake: TlsHandshake } | undefined
@@ -28,33 +28,33 @@ export const latest = (identity: () => Identity | undefined): (() => TlsHandshak
 
 /** A connection after its handshake. */
 export interface Secured {
-  /** Paused, with listeners of nobody. */
+  /** Paused, without listeners. */
   readonly socket: Tls.TLSSocket
-  /** Whose certificate the client has shown: verified, or `undefined`. */
+  /** Subject of the verified client certificate, if any. */
   readonly subject: string | undefined
 }
 
 /**
- * The server's side of handshakes as one identity. Connections that have had theirs do not need it any more.
+ * The server side of handshakes with one identity.
  *
- * A `tls.Server` that listens nowhere is the public way to a handshake on a socket that somebody else has accepted, client
- * certificates verified. It does not say which socket became which, so both ends of the connection have to.
+ * A `tls.Server` that does not listen is the public API for a handshake on an accepted socket with client certificates. It does not tell
+ * which plain socket a TLS socket belongs to, so sockets are matched by the addresses of both ends.
  */
 export class TlsHandshake {
   readonly #identity: Identity
   readonly #server: Tls.Server
-  /** By both ends. */
+  /** By the addresses of both ends. */
   readonly #underWay = new Map<string, (result: Effect.Effect<Secured, ConnectionRefused>) => void>()
 
   constructor(identity: Identity) {
     this.#identity = identity
     this.#server = Tls.createServer(identity.options)
     this.#server.on("secureConnection", (socket) => {
-      // Whoever reads it says when.
+      // Read only on demand, by the session.
       socket.pause()
       socket.allowHalfOpen = true
       const finish = this.#underWay.get(endsOf(socket))
-      // A connection that was reset meanwhile has no other end any more, and, while it is paused, nobody would notice.
+      // A connection that was reset has no remote address, and reports nothing while it is paused.
       if (finish === undefined) return void socket.destroy()
       finish(this.#resultOf(socket))
     })
@@ -62,12 +62,11 @@ export class TlsHandshake {
   }
 
   /**
-   * Makes a TLS connection of a plain one. It is left alone until its client has said something, so that one that never does costs
-   * little.
+   * Secures a connection. The handshake starts with the first byte, so that a silent client costs little.
    *
    * @param socket paused, with an `error` listener
-   * @returns fails with what happened instead, or with `PeerGone` if the client has left without a word. Then, or when it is interrupted,
-   *   `socket` has to be destroyed
+   * @returns the secured connection. Fails with what happened instead, or with `PeerGone` if the client left without sending. The caller destroys
+   *   `socket` on failure and interruption
    */
   begin(socket: Net.Socket): Effect.Effect<Secured, ConnectionRefused | PeerGone> {
     return Effect.flatMap(FirstBytes.read(socket, beginsWithHandshake), (isTls) =>
@@ -84,11 +83,11 @@ export class TlsHandshake {
         socket.off("close", onEnd).off("end", onEnd)
         resume(result)
       }
-      // Of the plain socket the end is heard only if it has come with its first bytes, so before the handshake.
+      // The plain socket emits `end` only if it arrived with the first bytes, before the handshake.
       const onEnd = () => finish(FAILED)
       this.#underWay.set(ends, finish)
       socket.once("close", onEnd).once("end", onEnd)
-      // The TLS socket has it from this one: whoever ends within the handshake is not waited for.
+      // Inherited by the TLS socket: an end within the handshake closes the connection.
       socket.allowHalfOpen = false
       this.#server.emit("connection", socket)
       return Effect.sync(() => this.#underWay.delete(ends))

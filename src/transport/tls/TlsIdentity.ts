@@ -1,4 +1,4 @@
-/** What the server shows to TLS clients, and asks of them: the files of the `tls` keys, checked when they are read. */
+/** The server's certificate and its demands on client certificates, read from the files of the `tls` keys. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,9 +15,9 @@ import { background } from "../../internal/background.ts"
 import { escapeText } from "../../internal/escape.ts"
 import { Supervised } from "../../session/Supervised.ts"
 
-/** TLS cannot be used as it is configured. */
+/** The files of the `tls` keys cannot be used. */
 export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
-  /** One entry a file that is of no use. */
+  /** One entry per unusable file. */
   issues: Schema.Array(Problem)
 }) {
   override get message() {
@@ -25,24 +25,24 @@ export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
   }
 }
 
-/** Files that fit together, as they were when they were read. */
+/** A consistent set of files, as of when they were read. */
 export interface Identity {
-  /** Whose the server's certificate is. */
+  /** Subject of the server's certificate. */
   readonly subject: string
-  /** When it, or one that it depends on in the same file, expires. */
+  /** The earliest expiry of a certificate in the file. */
   readonly notAfter: Date
-  /** For `tls.createServer` and what is like it. */
+  /** Options for `tls.createServer`. */
   readonly options: Tls.TlsOptions
   /** Whether clients need a certificate from `tls.ca`. */
   readonly requestClientCert: Values["tls"]["request_client_cert"]
 }
 
-/** Before the end of a certificate, in days, the log begins to warn. */
+/** Days before the expiry of a certificate from which the log warns. */
 const WARNING_DAYS = 30
 
 const DAY_MILLIS = 86_400_000
 
-/** Reads and checks the files of the `tls` keys. `undefined`: TLS is off. */
+/** Reads and checks the files of the `tls` keys. `undefined` if TLS is off; fails with `TlsError`. */
 export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.Return<Identity | undefined, TlsError> {
   if (tls.cert === null || tls.key === null) return undefined
   const now = yield* Clock.currentTimeMillis
@@ -64,10 +64,10 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
     key: keyFile.text,
     ...(ca !== undefined && { ca: Result.getOrThrow(ca).text }),
     requestCert: tls.request_client_cert !== false,
-    // Who may be without one is refused only for a wrong one, which is checked after the handshake.
+    // With an optional certificate, a wrong one is refused after the handshake.
     rejectUnauthorized: tls.request_client_cert === true,
     minVersion: tls.min_version,
-    // A client that renegotiates makes the server compute, and nobody needs it.
+    // Renegotiation is unused, and costs the server CPU time on demand of the client.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION
   }
   yield* Effect.try({
@@ -85,15 +85,15 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
   }
 })
 
-/** What new connections are shown. Renewed files are taken over on a reload; if they are of no use, the old ones stay. */
+/** The identity for new connections. A reload reads renewed files, and keeps the old ones if these are unusable. */
 export class TlsIdentity extends Context.Service<
   TlsIdentity,
   {
-    /** What new connections are shown; another object after a reload. `undefined`: TLS is off. */
+    /** The identity for new connections: another object after a reload, `undefined` if TLS is off. */
     readonly currentUnsafe: () => Identity | undefined
   }
 >()("summoner-server/TlsIdentity") {
-  /** What the `tls` keys say. Fails if their files are of no use. */
+  /** The identity that the `tls` keys configure. Fails with `TlsError`. */
   static readonly layer = Layer.effect(
     TlsIdentity,
     Effect.gen(function* () {
@@ -128,7 +128,7 @@ export class TlsIdentity extends Context.Service<
     })
   )
 
-  /** Without TLS, whatever the configuration says. */
+  /** No TLS, regardless of the configuration. */
   static readonly layerNone = Layer.succeed(TlsIdentity, { currentUnsafe: () => undefined })
 }
 
@@ -144,9 +144,9 @@ const warnOfExpiry = Effect.fnUntraced(function* ({ notAfter }: Identity, tls: V
   yield* Effect.logWarning(`tls.cert: ${tls.cert} ${when}, on ${notAfter.toISOString()}: renew it and reload (SIGHUP)`)
 })
 
-/** Whose a certificate is, most specific first, on one line that is safe to show. `undefined`: it does not say. */
+/** The subject of a certificate on one line that is safe to show, most specific name first; `undefined` if it has none. */
 export const subjectOf = (certificate: X509Certificate): string | undefined => {
-  // One name a line, from the country down. Some have alternative names only.
+  // Node gives one name per line, country first. Some certificates have only alternative names.
   const names = certificate.subject?.split("\n").toReversed().join(",")
   const text = escapeText(names || certificate.subjectAltName || "")
   if (text === "") return undefined
@@ -159,7 +159,7 @@ const expiryMillis = ({ validTo }: X509Certificate): number => Date.parse(validT
 
 const isoDate = (date: string): string => new Date(date).toISOString()
 
-/** What is wrong with the time of a certificate. */
+/** Why a certificate is not valid now; `undefined` if it is. */
 const untimely = ({ validFrom, validTo }: X509Certificate, now: number): string | undefined => {
   if (now > Date.parse(validTo)) return `expired on ${isoDate(validTo)}`
   if (now < Date.parse(validFrom)) return `is not valid before ${isoDate(validFrom)}`
@@ -181,7 +181,7 @@ const checkTimes =
     return Effect.void
   }
 
-/** One that is valid is enough: the old one and its successor may be in the same file. */
+/** One valid certificate is enough: a file may contain the old one and its successor. */
 const checkAnyTime =
   (now: number) =>
   (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, Problem> => {

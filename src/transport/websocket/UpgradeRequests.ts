@@ -5,27 +5,24 @@ import type { Duplex } from "node:stream"
 import { hasEnded } from "../hasEnded.ts"
 import { GONE, type PeerGone } from "../Refusal.ts"
 
-/** Bytes of a request's headers: those of browsers, with cookies, have a few thousand. */
+/** Longest headers of a request, in bytes. Browsers send a few thousand, cookies included. */
 const MAX_HEADER_BYTES = 16_384
 
-/** A request without a host is answered as others of no use are. */
+/** `requireHostHeader: false`: the handshake refuses a request without a host itself. */
 const OPTIONS: ServerOptions = { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false }
 
-/** How a client has begun. */
+/** The first request of a client. */
 export interface Begun {
-  /** `undefined`: with what is no request, or too long for one. */
+  /** `undefined`: not HTTP, or headers too long. */
   readonly request: IncomingMessage | undefined
-  /** Whether it asks for an upgrade: then nobody but the caller reads the socket any more, else HTTP goes on. */
+  /** Whether it asks for an upgrade. Then only the caller reads the socket; otherwise HTTP continues. */
   readonly isUpgrade: boolean
 }
 
-/** Stays with the socket for good, so that it must not keep alive what is around it. */
+/** Module level, because it stays on the socket and must not retain a closure. */
 const ignore = () => {}
 
-/**
- * Reads the HTTP requests that WebSockets begin with. As with `TlsHandshake`, it is a server that listens nowhere which understands
- * what comes from sockets that somebody else has accepted.
- */
+/** Reads the HTTP requests of WebSocket handshakes. As in `TlsHandshake`, a server that does not listen handles accepted sockets. */
 export class UpgradeRequests {
   readonly #http: Server
   readonly #underWay = new Map<Duplex, (begun: Effect.Effect<Begun, PeerGone>) => void>()
@@ -36,14 +33,14 @@ export class UpgradeRequests {
       this.#underWay.get(socket)?.(Effect.succeed({ request, isUpgrade }))
     http.on("upgrade", (request, upgraded, head) => {
       const { socket } = request
-      // Whoever reads it says when. The socket is another one if a body comes first, which no handshake has.
+      // Read only on demand, by the session. `upgraded` differs if the request has a body, which no handshake has.
       socket.pause()
       if (upgraded === socket && head.length > 0) socket.unshift(head)
       finish(socket, request, true)
     })
     for (const event of ["request", "checkContinue", "checkExpectation"]) {
       http.on(event, (request: IncomingMessage) => {
-        // Whatever it announces as its body is nobody's: it must not be kept.
+        // Discards the body instead of buffering it.
         request.resume()
         finish(request.socket, request)
       })
@@ -51,18 +48,18 @@ export class UpgradeRequests {
     http.on("clientError", (_error, socket) => finish(socket))
   }
 
-  /** Loads what it needs only now: a server without WebSocket starts sooner without it. */
+  /** Imports `node:http` on demand: a server without WebSocket starts faster. */
   static readonly make = Effect.map(
     Effect.promise(() => import("node:http")),
     ({ createServer }) => new UpgradeRequests(createServer(OPTIONS))
   )
 
   /**
-   * Reads the first request, whatever it is for. After one for an upgrade the socket is paused, with listeners of
-   * nobody, and what has come behind the request is read first.
+   * Reads the first request. After an upgrade request the socket is paused, without listeners, and begins with the bytes after the
+   * request.
    *
    * @param socket paused
-   * @returns fails with `PeerGone` if the client has left before. Then, or when it is interrupted, `socket` has to be destroyed
+   * @returns the request. Fails with `PeerGone` if the client has left. The caller destroys `socket` on failure and interruption
    */
   read(socket: Socket): Effect.Effect<Begun, PeerGone> {
     return Effect.callback((resume) => {

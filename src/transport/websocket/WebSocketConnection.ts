@@ -5,10 +5,10 @@ import type { DisconnectKind } from "../../room/DisconnectReason.ts"
 import { type Peer, TcpConnection } from "../TcpConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 
-/** Time between two pings, in milliseconds. Less than what proxies allow a silent connection, which is a minute and more. */
+/** Time between pings, in milliseconds: less than the idle timeout of proxies, which is a minute or more. */
 export const PING_MILLIS = 30_000
 
-/** Pings without an answer after which the client is gone. An agent may not get to answer while it waits for a language model. */
+/** Unanswered pings after which a client is dropped. An agent may not answer while it waits for a language model. */
 export const UNANSWERED_PINGS = 4
 
 const CLOSE_CODES: { readonly [kind in DisconnectKind]: number } = {
@@ -23,10 +23,10 @@ const CLOSE_CODES: { readonly [kind in DisconnectKind]: number } = {
 }
 
 /**
- * One WebSocket client as a `Connection`: a TCP connection with each line in a frame. The socket must be as `TcpConnection` wants
- * it, with the handshake done.
+ * One WebSocket client as a `Connection`: a TCP connection with each line in a frame. The socket must satisfy `TcpConnection`, with the
+ * handshake done.
  *
- * Frames are decoded when the session pulls, so that the kernel holds back whom the session holds back.
+ * Frames are decoded when the session pulls, so a paused session applies TCP backpressure.
  */
 export class WebSocketConnection implements Connection {
   readonly address: string
@@ -41,7 +41,7 @@ export class WebSocketConnection implements Connection {
   #isPulled = false
   #isEnded = false
   #lost: string | undefined
-  /** Since something has come from the client. */
+  /** Since the last bytes of the client. */
   #unansweredPings = 0
   #nextPingMillis: number
 
@@ -70,13 +70,13 @@ export class WebSocketConnection implements Connection {
       this.#unansweredPings = 0
       const lines = this.#decoder.decode(chunk)
       this.#answerPing()
-      // Whoever sends no lines is read no faster than once a turn of the event loop.
+      // A client that sends frames without lines is read at most once per turn of the event loop.
       return lines.length > 0 ? Effect.succeed(lines) : Effect.andThen(Effect.yieldNow, this.pull)
     })
   })
 
   writeUnsafe(bytes: Uint8Array, batch?: Uint8Array): boolean {
-    // Whoever has sent a close frame ignores all but the one that answers it.
+    // After its close frame a client ignores all but the answer to it.
     if (this.#decoder.ending !== undefined) return true
     return this.#write(Frames.ofLines(bytes, batch))
   }
@@ -119,8 +119,7 @@ export class WebSocketConnection implements Connection {
   }
 
   /**
-   * Asks the client whether it is still there, if it is time for it, and drops it if it has not answered for long. To be called every
-   * now and then.
+   * Sends a ping when it is due, or drops the client after too many unanswered ones. Called regularly.
    *
    * @param nowMillis of the monotonic clock
    */
@@ -128,8 +127,8 @@ export class WebSocketConnection implements Connection {
     if (nowMillis < this.#nextPingMillis || this.#isEnded || this.isClosedUnsafe()) return
     this.#nextPingMillis = nowMillis + PING_MILLIS
     this.#decoder.forgive()
-    // An answer could not be heard while the session does not read; nor the question while the client does not: whether its
-    // system still answers is for TCP to find out then.
+    // Without reads by the session no answer is seen, and without reads by the client no ping arrives: then only TCP can detect
+    // that the client is gone.
     if (!this.#isPulled || this.unsentBytes() > 0) {
       this.#unansweredPings = 0
     } else if (this.#unansweredPings < UNANSWERED_PINGS) {
@@ -146,7 +145,7 @@ export class WebSocketConnection implements Connection {
     return this.#isAccepting
   }
 
-  /** Not while the socket takes nothing: a client that asks and does not read must not pile up answers. */
+  /** Only while the socket accepts bytes: a client that pings without reading must not pile up pongs. */
   #answerPing(): void {
     const { ping } = this.#decoder
     if (ping === undefined || !this.#isAccepting || this.#isEnded) return
@@ -158,7 +157,7 @@ export class WebSocketConnection implements Connection {
     const code =
       ending !== undefined && "problem" in ending
         ? `protocol error: ${ending.problem}`
-        : // A message that is not complete is none.
+        : // An incomplete message is discarded.
           (this.#lost ?? (this.#decoder.isInMessage ? "closed within a message" : undefined))
     return code === undefined ? Effect.undefined : Effect.fail(new ConnectionLost({ code }))
   }

@@ -1,9 +1,8 @@
 /**
- * The frames of RFC 6455, as far as a server of text lines needs them: frames in, lines out, and the reverse.
+ * Converts between lines and the frames of RFC 6455.
  *
- * Not a library's: those hold a message until it is whole, and end the connection when it is too long or not UTF-8. Here a
- * message is a line, so what has arrived of it goes on at once, and `protocol/LineFraming` bounds and checks it as it does for TCP
- * (docs/decisions.md).
+ * Libraries buffer a whole message, and close the connection if it is too long or not UTF-8. Here parts of a message are passed on at once,
+ * and `protocol/LineFraming` bounds and checks lines as it does for TCP (docs/decisions.md).
  */
 
 import { isUtf8 } from "node:buffer"
@@ -15,7 +14,7 @@ const MASKED = 0x80
 const CONTINUATION = 0x0
 const TEXT = 0x1
 const BINARY = 0x2
-/** Opcodes from here on are those of control frames. */
+/** The lowest opcode of a control frame. */
 const CONTROL = 0x8
 const CLOSE_OPCODE = 0x8
 const PING_OPCODE = 0x9
@@ -25,16 +24,16 @@ const PONG_OPCODE = 0xa
 const MAX_CONTROL_BYTES = 125
 /** The longest payload whose length fits into the first two bytes of a frame. */
 const MAX_TINY_BYTES = 125
-/** The longest whose length fits into two bytes after them, and what stands in place of the length then. */
+/** The longest payload with a length of two bytes, and the marker of such a length. */
 const MAX_SHORT_BYTES = 0xffff
 const SHORT = 126
-/** What stands there if the length takes eight bytes. */
+/** The marker of a length of eight bytes. */
 const LONG = 127
 
-/** Frames without the end of a message that a client may send until `forgive`: they cost as much as others, and no limit on lines sees them. */
+/** Frames without the end of a message that a client may send between two calls of `forgive`: limits on lines do not count them. */
 export const MAX_EMPTY_FRAMES = 4096
 
-/** Two bytes, eight of a length, four of a mask. */
+/** Two bytes, eight for the length, four for the mask. */
 const MAX_HEADER_BYTES = 14
 const MASK_BYTES = 4
 
@@ -49,7 +48,7 @@ export const POLICY = 1008
 export const INTERNAL_ERROR = 1011
 export const TRY_AGAIN_LATER = 1013
 
-/** How a client's frames have ended: with a close frame, and its code if it has one; or against the rules, and the code that says so. */
+/** How the frames of a client ended: with a close frame and its optional code, or with a protocol error and the code to answer. */
 export type Ending =
   | { readonly code: number | undefined }
   | { readonly problem: string; readonly code: typeof PROTOCOL_ERROR | typeof INVALID_PAYLOAD }
@@ -57,13 +56,13 @@ export type Ending =
 const violation = (problem: string): Ending => ({ problem, code: PROTOCOL_ERROR })
 
 /**
- * Turns the frames of one client into lines: the payload of each message, ended by `\n` unless that is its last byte. However
- * long a message is, no more of it is kept than the header of a frame, and the payload of a control frame.
+ * Decodes the frames of one client to lines: the payload of each message, ended by `\n` unless that is its last byte. Holds at most the
+ * header of a frame and the payload of a control frame, however long a message is.
  */
 export class FrameDecoder {
-  /** Set once nothing more is decoded. */
+  /** Set when decoding has stopped. */
   ending: Ending | undefined
-  /** The payload of the last ping that has come: the only one that has to be answered (RFC 6455, section 5.5.3). */
+  /** The payload of the latest ping, the only one that must be answered (RFC 6455, section 5.5.3). */
   ping: Uint8Array | undefined
 
   readonly #header = new Uint8Array(MAX_HEADER_BYTES)
@@ -73,27 +72,27 @@ export class FrameDecoder {
   #opcode = CONTINUATION
   #isFinal = false
   #payloadBytesLeft = 0
-  /** Where in the header the next byte of the mask is, from the mask's begin. */
+  /** Index of the next byte of the mask. */
   #maskIndex = 0
-  /** The payload of a control frame, so far. */
+  /** The payload of a control frame so far. */
   #control: Array<number> = []
   #isInMessage = false
-  /** Frames that ended no message, since the last one that did. */
+  /** Frames since the last one that ended a message. */
   #emptyFrames = 0
-  /** Of the message, so far. */
+  /** Of the message so far. */
   #lastByte = 0
 
-  /** Whether a message has begun that is not complete. */
+  /** Whether a message is incomplete. */
   get isInMessage(): boolean {
     return this.#isInMessage
   }
 
   /**
-   * @param chunk what has arrived; it is changed
-   * @returns the lines, or parts of lines, in it: in the same memory, if they fit
+   * @param chunk received bytes; overwritten
+   * @returns the lines, or parts of lines, in the chunk: in the same memory if they fit
    */
   decode(chunk: Uint8Array): Uint8Array {
-    // A frame leaves space for its line end, because it has a header; but of a frame that began earlier only the payload may be here.
+    // The header of a frame leaves space for its line end; a chunk that begins within a payload may lack a header.
     const out = this.#isInPayload ? Buffer.allocUnsafe(chunk.length + 1) : chunk
     let from = 0
     let to = 0
@@ -134,7 +133,7 @@ export class FrameDecoder {
     return out.subarray(0, to)
   }
 
-  /** Counts them anew: a client that only listens answers pings for years. */
+  /** Resets the count of empty frames: a client that only listens answers pings for years. */
   forgive(): void {
     this.#emptyFrames = 0
   }
@@ -143,7 +142,7 @@ export class FrameDecoder {
     if (++this.#emptyFrames > MAX_EMPTY_FRAMES) this.ending ??= violation("too many frames that end no message")
   }
 
-  /** What is wrong with a frame, by its first two bytes. */
+  /** Checks the first two bytes of a frame. */
   #problem(): string | undefined {
     const [first, second] = this.#header as unknown as [number, number]
     const opcode = first & 0x0f
@@ -217,7 +216,7 @@ export class FrameDecoder {
     for (; i < end; i++) out[o++] = bytes[i]! ^ this.#nextMaskByte()
   }
 
-  /** Does what a complete control frame says. A pong says nothing: that something has come is enough. */
+  /** Handles a complete control frame. A pong needs no action: any received byte resets the unanswered pings. */
   #obey(): void {
     const payload = this.#control
     this.#control = []
@@ -239,11 +238,11 @@ const isSendable = (code: number): boolean =>
 const headerBytes = (payloadBytes: number): number =>
   payloadBytes <= MAX_TINY_BYTES ? 2 : payloadBytes <= MAX_SHORT_BYTES ? 4 : 10
 
-/** A batch of lines as frames. */
+/** A batch of lines encoded as frames. */
 class Framed {
   readonly frames: Buffer
   readonly #lines: Buffer
-  /** Where each line begins, and its frame; made when a slice is asked for. */
+  /** Starts of the lines and of their frames; computed for the first slice. */
   #starts: { readonly ofLines: Uint32Array; readonly ofFrames: Uint32Array } | undefined
 
   constructor(lines: Uint8Array) {
@@ -295,7 +294,7 @@ class Framed {
   }
 }
 
-/** Batches go to many clients, and may wait for some of them: as frames they are kept as they are, once for all. */
+/** The frames of a batch, shared by all clients that it goes to. */
 const framed = new WeakMap<Uint8Array, Framed>()
 
 const framedOf = (batch: Uint8Array): Framed => {
@@ -307,10 +306,10 @@ const framedOf = (batch: Uint8Array): Framed => {
 }
 
 /**
- * A text frame for each line, without its line end. For the same bytes the same frames, because those of a server have no mask.
+ * Encodes each line, without its line end, as a text frame. Frames of a server have no mask, so all clients share them.
  *
  * @param lines whole lines, which do not change afterwards
- * @param batch what they are a slice of, if they are
+ * @param batch the batch of which `lines` is a slice, if any
  */
 export const ofLines = (lines: Uint8Array, batch?: Uint8Array): Uint8Array => {
   if (batch === undefined) return framedOf(lines).frames
@@ -339,16 +338,16 @@ const controlFrame = (opcode: number, payload: Uint8Array): Uint8Array => {
   return frame
 }
 
-/** Asks the client whether it is there. */
+/** A ping. */
 export const PING = controlFrame(PING_OPCODE, new Uint8Array(0))
 
 /** The answer to a ping. */
 export const pong = (payload: Uint8Array): Uint8Array => controlFrame(PONG_OPCODE, payload)
 
 /**
- * The last frame.
+ * A close frame.
  *
- * @param code says why; `undefined` answers a close frame that does not, either
+ * @param code the status code; `undefined` answers a close frame without one
  */
 export const close = (code: number | undefined): Uint8Array =>
   controlFrame(CLOSE_OPCODE, code === undefined ? new Uint8Array(0) : Uint8Array.of(code >> 8, code & 0xff))

@@ -5,36 +5,36 @@ import * as Incidents from "../../session/Incidents.ts"
 export const NO_HANDSHAKE = Incidents.define("connection", "no_websocket_handshake", "not a WebSocket handshake")
 export const ORIGIN_NOT_ALLOWED = Incidents.define("connection", "origin_not_allowed", "origin not allowed")
 
-/** The version of the protocol that RFC 6455 defines, and browsers speak. */
+/** The protocol version of RFC 6455. */
 const VERSION = "13"
 
 /** 16 bytes in Base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** What every server appends to the key of a client (RFC 6455, section 1.3). */
+/** Appended to the key of the client (RFC 6455, section 1.3). */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-/** Why a request does not become a WebSocket. */
+/** A refused handshake. */
 export interface Rejection {
   readonly incident: Incidents.Incident
-  /** `404 Not Found` */
+  /** The status line: `404 Not Found`. */
   readonly status: string
-  /** For a person. */
+  /** Explanation for people. */
   readonly text: string
-  /** Beyond those that every answer has. */
+  /** Headers beyond the common ones. */
   readonly headers: { readonly [name: string]: string }
 }
 
 type Request = Pick<IncomingMessage, "headers" | "headersDistinct" | "httpVersion" | "method" | "url">
 
-/** How a client has begun: `request` is `undefined` if with something else. */
+/** The first request of a client; `request` is `undefined` if it is not HTTP. */
 export interface Begun {
   readonly request: Request | undefined
-  /** Whether HTTP ends with this request, so that what follows it is no body, and no other request. */
+  /** Whether Node has handed over the socket after this request. */
   readonly isUpgrade: boolean
 }
 
-/** Who may connect, and where. */
+/** The configured path and origins. */
 export interface Rules {
   readonly path: string
   /** As in `websocket.origins`. */
@@ -42,12 +42,10 @@ export interface Rules {
 }
 
 /**
- * What is wrong with a request to become a WebSocket (RFC 6455, section 4.2.1); `undefined` if nothing is. No request at all is wrong,
- * too.
+ * Checks a handshake (RFC 6455, section 4.2.1). `undefined` if it is valid.
  *
- * Browsers let every page connect to every address, that of the machine itself included, and say in `Origin` which site the page
- * is from: so that is asked here. No site is allowed by itself, not even the one that the request names as its host: the relay has no
- * pages of its own, and a site can have its name mean the address of the relay.
+ * Browsers let any page connect to any address, this machine included, and send the site of the page in `Origin`, so the origin must be
+ * allowed. A matching `Host` is not enough: a site can make its own name resolve to the address of the relay (DNS rebinding).
  */
 export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rules): Rejection | undefined => {
   const invalid = (status: string, text: string, headers: Rejection["headers"] = {}): Rejection => ({
@@ -65,7 +63,7 @@ export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rule
   if (method !== "GET") return invalid("405 Method Not Allowed", "WebSocket clients begin with GET.", { Allow: "GET" })
   const isAsked = lists(headers.upgrade, "websocket") && lists(headers.connection, "upgrade")
   if (isAsked && hasBody(headers)) return invalid("400 Bad Request", "A handshake has no body.")
-  // Before version 1.1 of HTTP there is no upgrade (RFC 9110, section 7.8).
+  // HTTP 1.0 has no upgrade (RFC 9110, section 7.8).
   if (!isUpgrade || !isAsked || httpVersion !== "1.1") {
     return invalid("426 Upgrade Required", "Only WebSocket clients can connect here.", UPGRADE)
   }
@@ -90,23 +88,23 @@ export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rule
   return undefined
 }
 
-/** What an answer says that asks for an upgrade; the connection is closed all the same. */
+/** Headers of 426 Upgrade Required. The connection is closed nevertheless. */
 const UPGRADE = { Connection: "close, Upgrade", Upgrade: "websocket" }
 
-/** Of a request target, which may be a whole URL (RFC 9112, section 3.2.2). */
+/** The path of a request target, which may be a whole URL (RFC 9112, section 3.2.2). */
 const pathOf = (target: string): string => {
   const path = target.replace(/^[a-z][-+.0-9a-z]*:\/\/[^/?]*/i, "").split("?", 1)[0]!
   return path === "" && target !== "" ? "/" : path
 }
 
-/** Whether a list in a header has a token, in whatever case. */
+/** Whether a list in a header has a token, case-insensitively. */
 const lists = (list: string | undefined, token: string): boolean =>
   list?.split(",").some((item) => item.trim().toLowerCase() === token) === true
 
 const hasBody = (headers: Request["headers"]): boolean =>
   headers["transfer-encoding"] !== undefined || /[^0]/.test(headers["content-length"] ?? "0")
 
-/** Turns a request that is one for a WebSocket into one. */
+/** The response that accepts a handshake. */
 export const acceptance = ({ headers }: Request): string => {
   const accept = createHash("sha1")
     .update(headers["sec-websocket-key"] + GUID)
@@ -118,7 +116,7 @@ export const acceptance = ({ headers }: Request): string => {
   )
 }
 
-/** Says why not. */
+/** The response that refuses a handshake. */
 export const refusal = ({ headers, status, text }: Rejection): string => {
   const body = `${text}\n`
   const own = {

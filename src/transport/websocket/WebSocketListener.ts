@@ -18,14 +18,14 @@ import { WebSocketConnection } from "./WebSocketConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 
-/** Where clients that speak WebSocket connect: a transport beside the `Listener`. */
+/** A listener for WebSocket clients, beside the `Listener`. */
 export class WebSocketListener extends Context.Service<
   WebSocketListener,
   {
     /**
-     * As `Listener.listen`.
+     * Listens like `Listener.listen`.
      *
-     * @returns the URL for clients, with the real port where the configuration says 0; `undefined` if it listens nowhere
+     * @returns the URL for clients, with the bound port if the configured one is 0; `undefined` if it does not listen
      */
     readonly listen: (gate: ConnectionGate) => Effect.Effect<string | undefined, ListenError, Scope.Scope>
   }
@@ -36,7 +36,7 @@ export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocket
   listen: () => Effect.undefined
 })
 
-/** Listens as the group `websocket` of the configuration says, if it says so; with TLS where it is configured. */
+/** Listens as the `websocket` group of the configuration says, with TLS where it is configured; without a port, not at all. */
 export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
@@ -62,7 +62,7 @@ const listenOn = Effect.fnUntraced(function* (
 
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse, wait }) =>
     wait(socket, client.ip, requests.read(socket), (begun) => {
-      // Gone while it was its turn.
+      // The client left while the request was read.
       if (socket.destroyed) return
       const rejection = Handshake.rejection(begun, websocket)
       if (rejection !== undefined) {
@@ -72,7 +72,7 @@ const listenOn = Effect.fnUntraced(function* (
       const acceptance = Handshake.acceptance(begun.request!)
       const refusal = enter(client)
       if (refusal !== undefined) {
-        // Browsers do not show a page the answer to a handshake that fails: so this one does not.
+        // Pages cannot see the response to a failed handshake, so the notice follows an accepted one.
         const notice = Frames.ofLines(Buffer.from(refusal.notice))
         const farewell = [Buffer.from(acceptance), notice, Frames.close(Frames.TRY_AGAIN_LATER)]
         return refuse(socket, client.ip, refusal.incident, Buffer.concat(farewell))

@@ -6,8 +6,8 @@ export interface Options {
 export declare class TestBus {
     #private;
     constructor({ byHand }?: Options);
-    get ways(): number;
-    deliver(way?: number): void;
+    get channels(): number;
+    deliver(channel?: number): void;
     deliverAll(): void;
     goDown(name?: string): void;
     goUp(name?: string): void;

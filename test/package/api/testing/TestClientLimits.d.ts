@@ -1,3 +1,3 @@
 import * as Layer from "effect/Layer";
 import { ClientLimits } from "../limits/ClientLimits.ts";
-export declare const layer: (places: number) => Layer.Layer<ClientLimits>;
+export declare const layer: (maxClients: number) => Layer.Layer<ClientLimits>;
