@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as ApiViews from "../../src/admin/ApiViews.ts"
 import type { ClientInfo } from "../../src/room/ClientInfo.ts"
-import { int } from "../support/Arbitraries.ts"
+import { array, int } from "../support/Arbitraries.ts"
 
 /** Few different values, so that there are ties. */
-const infos = Arbitrary.map(Arbitrary.array(int(0, 9), { maxLength: 60 }), (values): ReadonlyArray<ClientInfo> =>
+const infos = Arbitrary.map(array(int(0, 9), { maxLength: 60 }), (values): ReadonlyArray<ClientInfo> =>
   values.map((value, i) => ({
     address: `10.0.${value}.${i}:1000`,
     ip: `10.0.${value}.${i}`,

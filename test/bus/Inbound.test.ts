@@ -24,7 +24,7 @@ describe("Inbound", () => {
 
   it.prop(
     "makes each batch once, in order, whatever is lost or sent again, and knows how many are missing",
-    { steps: Arbitrary.array(step, { minLength: 1, maxLength: 100 }) },
+    { steps: arbitraries.array(step, { minLength: 1, maxLength: 100 }) },
     ({ steps }) => {
       const inbound = new Inbound(65_536)
       const sent = [0, 0, 0]

@@ -71,8 +71,8 @@ describe("LineFraming", () => {
   it.prop(
     "finds the same lines however the stream is cut",
     {
-      parts: Arbitrary.array(part, { maxLength: 20 }),
-      cuts: Arbitrary.array(arbitraries.int(0, 10_000), { maxLength: 30 })
+      parts: arbitraries.array(part, { maxLength: 20 }),
+      cuts: arbitraries.array(arbitraries.int(0, 10_000), { maxLength: 30 })
     },
     ({ cuts, parts }) => {
       const stream = Buffer.concat(parts)
@@ -83,7 +83,7 @@ describe("LineFraming", () => {
 
   it.prop(
     "hands out any text whole when its bytes come one by one",
-    { lines: Arbitrary.array(arbitraries.line, { minLength: 1, maxLength: 5 }) },
+    { lines: arbitraries.array(arbitraries.line, { minLength: 1, maxLength: 5 }) },
     ({ lines }) => {
       const bytes = Buffer.from(lines.map((line) => `${line}\r\n`).join(""))
       const single = Array.from(bytes, (_, i) => bytes.subarray(i, i + 1))

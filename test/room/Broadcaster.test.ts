@@ -220,7 +220,7 @@ describe("Broadcaster", () => {
   it.effect.prop(
     "is congested exactly while somebody present is above the soft limit, and not stalled",
     {
-      steps: Arbitrary.array(
+      steps: arbitraries.array(
         Arbitrary.all({
           kind: arbitraries.int(0, 6),
           who: arbitraries.int(0, 3),

@@ -41,7 +41,7 @@ describe("Room", () => {
   it.prop(
     "brings to everyone, from each other sender, what it said meanwhile: in order, once, and whole",
     {
-      steps: Arbitrary.array(step, { maxLength: 150 }),
+      steps: arbitraries.array(step, { maxLength: 150 }),
       capacity: arbitraries.int(0, 3000),
       highWaterMark: arbitraries.int(0, 3000)
     },

@@ -644,7 +644,7 @@ describe("Session", () => {
     it.effect.prop(
       "leaves the room and ends the connection once, whenever and however the end comes",
       {
-        actions: Arbitrary.array(action, { maxLength: 25 }),
+        actions: arbitraries.array(action, { maxLength: 25 }),
         capacity: arbitraries.int(0, 400),
         closesOnEnd: arbitraries.boolean
       },

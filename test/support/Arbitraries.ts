@@ -7,6 +7,15 @@ export const int = (minimum: number, maximum: number) =>
 
 export const boolean = Arbitrary.schema(Schema.Boolean)
 
+/** Arrays of any length from `minLength` to `maxLength`; those of `Arbitrary.array` have ten elements more than the least at most. */
+export const array = <A>(
+  element: Arbitrary.Arbitrary<A>,
+  { maxLength, minLength = 0 }: { readonly minLength?: number; readonly maxLength: number }
+): Arbitrary.Arbitrary<ReadonlyArray<A>> =>
+  Arbitrary.flatMap(int(minLength, maxLength), (length) =>
+    Arbitrary.array(element, { minLength: length, maxLength: length })
+  )
+
 /** The ranges in which Unicode characters differ to UTF-8 and to JSON. */
 const RANGES: ReadonlyArray<readonly [number, number]> = [
   [0x20, 0x7f],
@@ -27,6 +36,6 @@ const character = Arbitrary.map(Arbitrary.all([int(0, RANGES.length - 1), int(0,
 })
 
 /** Any Unicode text without a line feed: what a line may hold. */
-export const line = Arbitrary.map(Arbitrary.array(character, { maxLength: 40 }), (characters) =>
+export const line = Arbitrary.map(array(character, { maxLength: 40 }), (characters) =>
   characters.join("").replaceAll("\n", "")
 )

@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parse } from "../../src/transport/ProxyHeader.ts"
-import { int } from "../support/Arbitraries.ts"
+import { array, int } from "../support/Arbitraries.ts"
 
 const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n")
 
@@ -97,7 +97,7 @@ describe("a header of version 2", () => {
 
 describe("parsing", () => {
   const byte = int(0, 255)
-  const bytes = Arbitrary.map(Arbitrary.array(byte, { maxLength: 60 }), (list) => Buffer.from(list))
+  const bytes = Arbitrary.map(array(byte, { maxLength: 60 }), (list) => Buffer.from(list))
   const whole = [
     text("PROXY TCP4 192.0.2.7 10.0.0.1 54321 8888\r\n"),
     text("PROXY UNKNOWN\r\n"),
