@@ -49,7 +49,7 @@ export { ClientNotFound, MessageRejected, QuarantineRejected } from "./session/O
 export { TlsError } from "./transport/tls/TlsIdentity.ts"
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./session/ClientRegistry.ts"
 
-/** Everything on: what `version: "rust"` stands for. */
+/** `version: "rust"`: all protections. */
 const rustProfile = Layer.mergeAll(
   RateLimiter.layerFixedWindow,
   Backpressure.layer,
@@ -57,7 +57,7 @@ const rustProfile = Layer.mergeAll(
   Quarantine.layer
 )
 
-/** The plain relay: what `version: "python"` stands for. */
+/** `version: "python"`: no protections. */
 const pythonProfile = Layer.mergeAll(
   RateLimiter.layerUnlimited,
   Backpressure.layerDisabled,
@@ -65,7 +65,7 @@ const pythonProfile = Layer.mergeAll(
   Quarantine.layerDisabled
 )
 
-/** What carries the room to other processes, loaded only where there are some. */
+/** Loaded only if the configuration has NATS servers. */
 const bus = Layer.unwrap(
   Effect.gen(function* () {
     const { cluster } = yield* ServerConfig
@@ -93,43 +93,43 @@ const start = Effect.gen(function* () {
   const lifecycle = yield* Lifecycle
   const scope = yield* Effect.scope
   const administration = yield* Scope.fork(scope)
-  // Side by side: all clients are told of the end at once.
+  // In parallel: all clients get their notice at once.
   const transports = yield* Scope.fork(scope, "parallel")
   const asTransport = <A, E>(listen: Effect.Effect<A, E, Scope.Scope>) =>
     Effect.flatMap(Scope.fork(transports), (transport) => Scope.provide(listen, transport))
 
-  const shutdown = Effect.gen(function* () {
-    yield* session.beginShutdown
-    // No new connections; every session delivers what it has accepted, tells its client and closes.
-    yield* Scope.close(transports, Exit.void)
-    yield* refusals.flush
-    // Operators see the server to its end.
-    yield* Scope.close(administration, Exit.void)
+  const shutdown = Effect.suspend(() => {
+    const clients = registry.clientsUnsafe().length
+    return Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () =>
+      Effect.gen(function* () {
+        status.state = "stopping"
+        yield* lifecycle.stopping(clients)
+        yield* session.beginShutdown
+        // Accepts no more; every session delivers what it has accepted, sends its notice and closes.
+        yield* Scope.close(transports, Exit.void)
+        yield* refusals.flush
+        // Last, so that operators see the server until then.
+        yield* Scope.close(administration, Exit.void)
+        yield* lifecycle.stopped
+      })
+    )
   })
 
   const adminAddress = yield* Scope.provide(admin.serve(operations), administration)
-  // Nothing runs within this span: what listening forks outlives it.
+  // Not the parent of anything: listening forks fibers that outlive it.
   const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
     Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
   )
   status.address = address
   status.state = "ready"
-  yield* Effect.addFinalizer(
-    Effect.fnUntraced(function* () {
-      status.state = "stopping"
-      const clients = registry.clientsUnsafe().length
-      yield* lifecycle.stopping(clients)
-      yield* Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () => shutdown)
-      yield* lifecycle.stopped
-    })
-  )
+  yield* Effect.addFinalizer(() => shutdown)
   yield* lifecycle.listening(address, webSocketUrl)
   return RelayServer.of({ ...operations, address, webSocketUrl, adminAddress })
 })
 
 /**
- * What a server consists of beside the services of the configuration, each above what it needs. With the scope they end from
- * top to bottom, after `shutdown`: metrics, then streams for the host program, then the bus.
+ * The parts of a server that are not services of the configuration, each above the parts that it needs. They end after `shutdown`, from
+ * top to bottom: metrics are removed, the other processes get a goodbye, streams for the host program end.
  */
 const relay = RelayMetrics.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Operations.layer, ConnectionGate.layer)),
@@ -141,23 +141,23 @@ const relay = RelayMetrics.layer.pipe(
 )
 
 /**
- * The whole server as one Layer. It listens once the Layer is built; when its scope ends it stops accepting, delivers what
- * it has accepted, tells every client and closes (docs/operations.md).
+ * The whole server as one Layer. It listens once the Layer is built. When its scope ends, it stops accepting, delivers what it has
+ * accepted, sends every client a notice and closes (docs/operations.md).
  */
 export class RelayServer extends Context.Service<
   RelayServer,
   Operations.Operations & {
     /** Where the server listens; the port is the real one where the configuration says 0. */
     readonly address: BoundAddress
-    /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
+    /** The URL for WebSocket clients; `undefined` if the server does not listen for them. */
     readonly webSocketUrl: string | undefined
-    /** Where it serves health, metrics and the dashboard, if anywhere. */
+    /** Where health, metrics and the dashboard are, if anywhere. */
     readonly adminAddress: BoundAddress | undefined
   }
 >()("summoner-server/RelayServer") {
   /**
-   * The server over services that you provide: `Layer.provide` the ones of your own first, then `layerServices` for the rest.
-   * Services given to two servers of one program need `Layer.fresh`, or the servers share them. Fails with `ListenError`.
+   * The server without its services: `Layer.provide` your own first, then `layerServices` for the rest. Two servers of one program
+   * share the services given to both, unless they are wrapped in `Layer.fresh`. Fails with `ListenError`.
    */
   static readonly layerNoDeps = Layer.effect(
     RelayServer,
@@ -165,8 +165,8 @@ export class RelayServer extends Context.Service<
   ).pipe(Layer.provide(relay))
 
   /**
-   * The services that the configuration asks for: TCP and WebSocket, with TLS or without, the protections of the profile, what operators see, and
-   * NATS where there are other processes.
+   * The services as configured: TCP and WebSocket, with or without TLS, the protections of the profile, the admin server, the log of
+   * start and shutdown, and NATS.
    */
   static readonly layerServices = Layer.mergeAll(
     profile,
@@ -180,19 +180,18 @@ export class RelayServer extends Context.Service<
   )
 
   /**
-   * The server that the `ServerConfig` describes. Exports what `otlp` says, unless it is given a `Telemetry`. Fails with
-   * `ListenError`, `TlsError` or `BusError`.
+   * The server of the `ServerConfig`. Exports to the collector of `otlp`, unless it is given a `Telemetry`. Fails with `ListenError`,
+   * `TlsError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(
     this.layerNoDeps.pipe(Layer.provide(this.layerServices), Layer.provide(Telemetry.layerDefault))
   )
 
   /**
-   * A server. It logs through the loggers of the host program; `RelayLogger.layerConfig` is for a log in the forms of
-   * `server.json`.
+   * A server that logs through the loggers of the host program. `RelayLogger.layerConfig` gives it the log of `server.json`.
    *
-   * @param options in the form of a `server.json`; what is left out has its default there
-   * @returns fails with `ConfigError`, which says everything that is wrong with the options, `ListenError`, `TlsError` or `BusError`
+   * @param options as in a `server.json`, with its defaults
+   * @returns fails with `ConfigError`, which lists everything that is wrong with the options, `ListenError`, `TlsError` or `BusError`
    */
   static readonly layer = (options: Options = {}) =>
     this.layerConfig.pipe(Layer.provide(ServerConfig.layerValue(options, "RelayServer.layer")))

@@ -15,7 +15,7 @@ import { type Incident, NOTICES_DROPPED, type Totals } from "./Incidents.ts"
 import type { Gate } from "./MessageFilter.ts"
 import { RejectedLines } from "./RejectedLines.ts"
 
-/** Why the server does not read a client for now. `admission`: the host program decides on a line. */
+/** Why a client is not read for now. `admission`: the host program decides on a line. */
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">
 
 const STATES: { readonly [reason in Hold]: ClientState } = {
@@ -25,24 +25,24 @@ const STATES: { readonly [reason in Hold]: ClientState } = {
   admission: "waiting"
 }
 
-/** One client's state, from its arrival to the closed socket. */
+/** The state of one client, from its arrival to the closed socket. */
 export class Client implements Watched {
   readonly connection: Connection
   readonly budget: RateBudget
   readonly incidents: IncidentLog
   readonly connectedMillis: number
-  /** Where somebody traces the server. */
+  /** If the server is traced. */
   readonly span: ConnectionSpan | undefined
   readonly member: Member
   readonly framing: LineFraming
   lastLine: number
-  /** Why the client is not read. */
+  /** `undefined`: it is read. */
   hold: Hold | undefined
-  /** It was given up: it has not caught up within the stall grace. */
+  /** It did not catch up within the stall grace: senders no longer wait for it. */
   isStalled = false
-  /** When it was first seen that the connection is gone, in milliseconds, although lines are left. */
+  /** When the connection was first found closed while lines were left, in milliseconds of the monotonic clock. */
   goneMillis: number | undefined
-  /** Where the host program decides on its lines. */
+  /** Decides on its lines, if the host program has a `MessageFilter`. */
   gate: Gate | undefined
   linesIn = 0
   bytesIn = 0
@@ -96,7 +96,7 @@ export class Client implements Watched {
   }
 
   lastLineMillis(): number | undefined {
-    // While the server itself holds it back, its silence is not its own. A gate that never answers holds nobody for ever.
+    // A client that the server does not read is not idle. But a gate that never answers must not keep it for ever.
     return this.hold === undefined || this.hold === "admission" ? this.lastLine : undefined
   }
 
@@ -105,14 +105,14 @@ export class Client implements Watched {
   }
 
   /**
-   * Sends the client a notice, `times` over.
+   * Sends the client a notice, `times` times.
    *
-   * @returns how often it was not told, because it does not read
+   * @returns how many were not sent, because the client does not read
    */
   notify(notice: string, times = 1): number {
-    const untold = this.member.outbox.notify(notice, times)
-    if (untold > 0) this.incidents.count(NOTICES_DROPPED, untold)
-    return untold
+    const unsent = this.member.outbox.notify(notice, times)
+    if (unsent > 0) this.incidents.count(NOTICES_DROPPED, unsent)
+    return unsent
   }
 
   /**

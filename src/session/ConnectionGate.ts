@@ -11,29 +11,29 @@ import { RefusalLog } from "./RefusalLog.ts"
 import { ServerStatus } from "./ServerStatus.ts"
 import { Session } from "./Session.ts"
 
-/** Why a client may not come in, and what it is told. */
+/** Why a client is refused, and the notice it gets. */
 export interface Refusal {
   readonly incident: Incidents.Incident
   readonly notice: string
 }
 
-/** There is no place left. */
+/** A limit on clients is reached. */
 export const FULL: Refusal = { incident: Incidents.SERVER_FULL, notice: Notice.SERVER_FULL }
 
-/** The server takes nobody new. */
+/** The server takes no new clients. */
 const DRAINING: Refusal = { incident: Incidents.DRAINING, notice: Notice.SHUTTING_DOWN }
 
-/** Who may come in: what every listener asks before anything is allocated for a session. */
+/** Decides which clients may come in. Every listener asks it before it allocates anything for a session. */
 export interface ConnectionGate {
-  /** Why a client could not come in now, if it could not. It gets no place: for those who do not deserve a handshake. */
+  /** Whether a client would be refused now. Takes no place: asked before an expensive handshake. */
   readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined
-  /** Gives a client a place, which its session gives back; or says why not. */
+  /** Takes a place for a client, which its session gives back, or returns why it is refused. */
   readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined
-  /** The session of a client that has a place, to the end. Never fails. */
+  /** Runs the session of a client that has a place. Never fails. */
   readonly session: (connection: Connection) => Effect.Effect<void>
-  /** Counts, and tells the log, that somebody was refused. */
+  /** Counts and logs a refused connection. */
   readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void
-  /** How many have a place. */
+  /** Clients that have a place. */
   readonly clientsUnsafe: () => number
   /** The most clients in all; `Infinity` for no limit. */
   readonly maxClientsUnsafe: () => number
@@ -44,7 +44,7 @@ export const ConnectionGate: Context.Service<ConnectionGate, ConnectionGate> = C
   "summoner-server/ConnectionGate"
 )
 
-/** Refuses while the server drains, whoever is in quarantine, and above the limits on clients. */
+/** Refuses clients while the server drains, those in quarantine, and those above the limits. */
 export const layer = Layer.effect(
   ConnectionGate,
   Effect.gen(function* () {

@@ -39,7 +39,7 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
     return text
   }
 
-  /** Every line waits for its decision: that is no change of the client's state, and a gate that never answers holds nobody for ever. */
+  /** Every line waits for its decision: that publishes no change of the client's state, and counts as silence. */
   const waiting = <A>(client: Client, wait: Effect.Effect<A>): Effect.Effect<A> =>
     Effect.suspend(() => {
       client.hold = "admission"
@@ -97,7 +97,7 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
   return lineFilter
 })
 
-/** An interruption from within the host program's own effects is a defect of theirs, not the end of the server. */
+/** An interruption within an effect of the host program is its defect, not the shutdown of the server. */
 const notInterrupted = <A, R>(effect: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
   Effect.catchCauseIf(effect, Cause.hasInterruptsOnly, () =>
     Effect.die(new Error("the gate of a client was interrupted"))

@@ -9,7 +9,7 @@ import { ClientRegistry } from "./ClientRegistry.ts"
 import { IncidentLog } from "./IncidentLog.ts"
 import type { Incident, Totals } from "./Incidents.ts"
 
-/** How often what was counted meanwhile is told, in seconds. */
+/** Time between two lines about refusals that were only counted, in seconds. */
 const REPORT_SECONDS = 10
 
 /** Counts refused connections, and logs them in few lines. */

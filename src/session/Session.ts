@@ -70,7 +70,7 @@ const make = Effect.gen(function* () {
   const linger = yield* Linger.make(graceMillis)
   const trace = yield* ConnectionSpan.make
 
-  /** Notes what happens to a client while its own fiber waits, maybe for ever. */
+  /** Notes an incident while the client's own fiber waits. */
   const noteNow = (client: Client, incident: Incident, times: number) => {
     const report = client.note(incident, times, monotonicMillis(clock))
     if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
@@ -109,7 +109,7 @@ const make = Effect.gen(function* () {
       return Effect.as(Effect.logInfo(`${name} connected (${count(broadcaster.sizeUnsafe())})`), client)
     })
 
-  /** Tells the client, and the log, of lines that were not relayed. */
+  /** Reports lines that were not relayed to the client and the log. */
   const flushRejected = (client: Client): Effect.Effect<void> => {
     client.rejectedLines.flush((rejection, lines) => {
       client.incidents.count(INCIDENTS[rejection], lines)
@@ -193,7 +193,7 @@ const make = Effect.gen(function* () {
       const disconnectReason = client.disconnectReason ?? DisconnectReason.ofExit(exit)
       idleTimeout.unwatchUnsafe(client)
       rateLimiter.closeUnsafe(connection.ip)
-      // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
+      // Lines accepted so far are still delivered, from this client and to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
       registry.leaveUnsafe(client, disconnectReason)
@@ -222,7 +222,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<DisconnectReason.DisconnectReason> =>
     relayFiltered === undefined
       ? Effect.acquireUseRelease(join(connection, span), relay, leave)
-      : // The gate of a client is released after the last notice, and delays nobody.
+      : // Releasing the gate of a client comes after its last notice, and delays no other client.
         Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayFiltered, leave))
 
   return Session.of({

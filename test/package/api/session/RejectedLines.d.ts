@@ -7,5 +7,5 @@ export declare class RejectedLines {
     #private;
     get isEmpty(): boolean;
     count(rejection: LineRejection): void;
-    flush(tell: (rejection: LineRejection, lines: number) => void): void;
+    flush(report: (rejection: LineRejection, lines: number) => void): void;
 }
