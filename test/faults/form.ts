@@ -51,8 +51,8 @@ export const pause = { lineBytes: 40_000, round: 25, lines: form(50, 200) }
 /** Backlogs that lose messages. */
 export const dropping = {
   lineBytes: 1000,
-  /** Lines between two looks at whether any is lost. */
-  round: 500,
+  /** Lines between two looks at whether any is lost: far fewer than the hard limit. */
+  round: 100,
   /** Lines after the first that is lost: several times the hard limit. */
   lines: form(4000, 100_000),
   limits: { soft_limit_bytes: 256 * 1024, hard_limit_bytes: MIB }
