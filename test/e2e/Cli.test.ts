@@ -160,13 +160,16 @@ describe("the server that cannot listen", () => {
 })
 
 describe("the command line", () => {
-  it.live("explains itself, with defaults", () =>
+  it.live("explains itself: flags with their defaults, commands, and that the server needs none", () =>
     Effect.gen(function* () {
       const help = yield* Cli.start(["--help"])
       assert.strictEqual((yield* help.exit).code, 0)
       for (const flag of ["--config", "--host", "--port", "--name", "--log-level"]) assert.include(help.output(), flag)
       for (const value of ["127.0.0.1", "8888", "MyServer", "DEBUG"])
         assert.include(help.output(), `(default: ${value})`)
+      assert.include(help.output(), "summoner-server [subcommand] [flags]")
+      for (const name of ["init", "check", "schema", "connect"])
+        assert.match(help.output(), new RegExp(`^ {2}${name} `, "m"))
     })
   )
 
@@ -186,8 +189,11 @@ describe("the command line", () => {
     })
   )
 
-  it.live("suggests the flag that was meant", () =>
+  it.live("suggests the flag, and the command, that was meant", () =>
     Effect.gen(function* () {
+      const command = yield* Cli.start(["chekc"])
+      assert.strictEqual((yield* command.exit).code, 1)
+      assert.match(command.output(), /Unknown subcommand "chekc"[^]*Did you mean[^]*check/)
       const program = yield* Cli.start(["--prot", "1"])
       assert.strictEqual((yield* program.exit).code, 1)
       assert.match(program.output(), /Did you mean[^]*--port/)
