@@ -283,32 +283,3 @@ describe("shutdown", () => {
     })
   )
 })
-
-describe("out of file descriptors", () => {
-  it.live("the server disturbs no connected client, and accepts again later", () =>
-    Effect.gen(function* () {
-      const server = yield* Cli.listening(["--log-level", "INFO"], { setup: "ulimit -n 48" })
-      const a = yield* TcpClient.connect(server.port)
-      const b = yield* TcpClient.connect(server.port)
-      yield* TcpClient.settled(a, b)
-      const crowd = Array.from({ length: 100 }, () => Net.connect(server.port, "127.0.0.1").on("error", () => {}))
-      yield* server.printed(/connections refused: /)
-      a.send("still here\n")
-      assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
-      for (const socket of crowd) socket.destroy()
-      const late = yield* lateComer(server.port, a)
-      a.send("welcome\n")
-      assert.strictEqual(yield* late.line, TcpClient.envelope(a, "welcome"))
-    })
-  )
-})
-
-/** Connects until the server has descriptors again. */
-const lateComer = Effect.fnUntraced(function* (port: number, witness: TcpClient.TcpClient) {
-  while (true) {
-    const client = yield* TcpClient.connect(port)
-    client.send("here\n")
-    const seen = yield* Effect.raceFirst(Effect.as(witness.line, true), Effect.as(client.rest, false))
-    if (seen) return client
-  }
-})

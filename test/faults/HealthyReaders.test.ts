@@ -6,7 +6,7 @@ import { healthyReaders } from "./form.ts"
 import * as PacedReader from "./PacedReader.ts"
 import * as Relay from "./Relay.ts"
 
-const { limits, lines: BURST_LINES, speeds } = healthyReaders
+const { evictingLimits, limits, lines: BURST_LINES, speeds } = healthyReaders
 const LINE_BYTES = 65_400
 
 const burst = Array.from({ length: BURST_LINES }, (_, i) => i)
@@ -100,7 +100,7 @@ describe.concurrent("a burst as large as the rate limit allows", () => {
 describe("a client that takes a byte a second", () => {
   it.live("is evicted by such bursts, which reach the others whole", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ logger, limits })
+      const relay = yield* Relay.talkative({ logger, limits: evictingLimits })
       const sender = yield* PacedReader.connect(relay.port)
       const reader = yield* PacedReader.connect(relay.port)
       const trickle = yield* PacedReader.connect(relay.port)
