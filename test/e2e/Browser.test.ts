@@ -113,7 +113,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           {
             hyper_parameters: {
               rate_limit_msgs_per_minute: 1_000_000,
-              slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 0 }
+              slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 1_000_000, stall_grace_ms: 0 }
             }
           },
           "<!doctype html><title>No chat: it would draw each line.</title>"
@@ -163,7 +163,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         }
         // How much the system and the browser take for the page is up to them.
         while (!server.lines.some((line) => line.endsWith(" slow"))) yield* say(50_000)
-        for (let i = 0; i < 200; i++) yield* say(i)
+        for (let i = 0; i < 200; i++) yield* say(i * 10)
         yield* does(() => debug.send("Debugger.resume"))
         tcp.send("the end\n")
         assert.deepStrictEqual(yield* does(() => page.evaluate("received")), expected)

@@ -173,7 +173,7 @@ describe("the command line", () => {
     })
   )
 
-  it.live("says what is broken in it", () =>
+  it.live("names the file of the program that is missing", () =>
     Effect.gen(function* () {
       const copy = yield* Directory.make()
       for (const path of ["dist/cli.js", "dist/cli", "package.json", "server.schema.json"]) {

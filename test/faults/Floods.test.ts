@@ -191,7 +191,7 @@ describe("bytes of another protocol", () => {
   }
   for (const [name, bytes] of Object.entries(samples)) {
     it.live(
-      `${name} are lines, or refused with the notice`,
+      `(${name}) are lines, or refused with the notice`,
       () =>
         Effect.gen(function* () {
           const relay = yield* Relay.quiet()
@@ -218,7 +218,7 @@ describe("bytes of another protocol", () => {
     )
   }
 
-  it.live("a TLS handshake ends with its first bytes, and none of it reaches the others", () =>
+  it.live("(a TLS handshake) end the connection, and reach nobody", () =>
     Effect.gen(function* () {
       const relay = yield* Relay.quiet()
       const a = yield* TcpClient.connect(relay.port)
@@ -236,7 +236,7 @@ describe("bytes of another protocol", () => {
     })
   )
 
-  it.live("an HTTP request is relayed line by line", () =>
+  it.live("(an HTTP request) are relayed line by line", () =>
     Effect.gen(function* () {
       const relay = yield* Relay.quiet()
       const a = yield* TcpClient.connect(relay.port)

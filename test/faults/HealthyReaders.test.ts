@@ -118,13 +118,13 @@ describe.concurrent("a burst as large as the rate limit allows", () => {
     () => inTlsRoom(1)
   )
 
-  it.live.skipIf(availableParallelism() < 2)("reaches such readers in every one of two relay processes", () =>
+  it.live.skipIf(availableParallelism() < 2)("reaches readers of a few MB/s in each of two relay processes", () =>
     inRoom(2)
   )
 })
 
 describe("a client that takes a byte a second", () => {
-  it.live("is evicted by such bursts, which reach the others whole", () =>
+  it.live("is evicted by bursts of lines, which reach the others whole", () =>
     Effect.gen(function* () {
       const relay = yield* Relay.talkative({ logger, limits: evictingLimits })
       const sender = yield* PacedReader.connect(relay.port)
