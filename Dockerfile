@@ -5,11 +5,11 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 # Scripts of dependencies do nothing that the build needs; one would download a second Node.js.
 RUN npm ci --ignore-scripts
-COPY scripts/tsc.ts ./scripts/
-COPY tsconfig.json tsconfig.build.json rolldown.config.ts rolldown.licenses.ts server.schema.json ./
+COPY rolldown.config.ts rolldown.licenses.ts server.schema.json ./
+COPY scripts/dashboard.ts scripts/
 COPY src ./src
 # package.json tells Node.js that the program is a module. What the program loads later, if there is any, is in dist/cli.
-RUN npm run build && mkdir image && cp -R dist/cli* package.json server.schema.json image/
+RUN npm run build:cli && mkdir image && cp -R dist/cli* package.json server.schema.json image/
 
 # Node.js and the libraries it needs, no shell, no package manager. The same C library as where the figures were measured.
 FROM gcr.io/distroless/nodejs26-debian13:nonroot

@@ -1,6 +1,6 @@
 /**
  * Measures this server beside others, in one run: `npm run bench [-- row …]`. Rows: those of `workloads.ts`, `idle`,
- * `start`; not among those run by default: `workers`, `memory`, `gc`, `websocket`, `encoding`. `D` seconds for each measurement, `REPS`
+ * `start`; not among those run by default: `workers`, `faults`, `memory`, `gc`, `websocket`, `encoding`. `D` seconds for each measurement, `REPS`
  * repetitions.
  *
  * Ends with an error if a delivery was lost, duplicated, reordered or corrupt. A goal missed is only marked: machines are
@@ -25,6 +25,7 @@ const KEYS = [...WORKLOADS.map(({ key }) => key), IDLE.key, "start"]
 /** Slow to run, or of this server alone: only when asked for. */
 const EXTRAS: Record<string, () => Promise<{ readonly print: () => Promise<void> }>> = {
   workers: async () => ({ print: (await import("./workers.ts")).printWorkers }),
+  faults: async () => ({ print: (await import("./faults.ts")).printFaults }),
   memory: async () => ({ print: (await import("./memory.ts")).printMemory }),
   gc: async () => ({ print: (await import("./gc.ts")).printPauses }),
   websocket: async () => ({ print: (await import("./websocket.ts")).printWebSocket }),

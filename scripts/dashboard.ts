@@ -1,10 +1,9 @@
-/** Copies the dashboard, and the library that draws its plots, beside each module that serves it. Part of `npm run build`. */
+/** `node scripts/dashboard.ts <folder>` copies the dashboard, and the library that draws its plots, into a folder. Part of `npm run build`. */
 import { copyFileSync, cpSync } from "node:fs"
 import { createRequire } from "node:module"
 import { LIBRARY } from "../src/admin/Dashboard.ts"
 
 const require = createRequire(import.meta.url)
-for (const folder of ["dist/admin/dashboard", "dist/cli/dashboard"]) {
-  cpSync("src/admin/dashboard", folder, { recursive: true, filter: (path) => !path.endsWith(".json") })
-  for (const name of LIBRARY) copyFileSync(require.resolve(`uplot/dist/${name}`), `${folder}/${name}`)
-}
+const folder = `${process.argv[2]}/dashboard`
+cpSync("src/admin/dashboard", folder, { recursive: true, filter: (path) => !path.endsWith(".json") })
+for (const name of LIBRARY) copyFileSync(require.resolve(`uplot/dist/${name}`), `${folder}/${name}`)

@@ -143,7 +143,7 @@ describe("quarantine", () => {
     })
   )
 
-  it.effect("is nobody's business in a profile without one", () =>
+  it.effect("of other processes is ignored in a profile without quarantine", () =>
     Effect.gen(function* () {
       const bus = new TestBus()
       const a = yield* start(bus, "a")
@@ -227,7 +227,7 @@ describe("peers", () => {
     })
   )
 
-  it.effect("may tell what is not understood", () =>
+  it.effect("that send messages of other kinds are heard all the same", () =>
     Effect.gen(function* () {
       const bus = new TestBus()
       const a = yield* start(bus, "a")
@@ -293,7 +293,7 @@ describe("clients of the room", () => {
     })
   )
 
-  it.effect("are its own alone for a process without a bus", () =>
+  it.effect("are the clients of this process alone without a bus", () =>
     Effect.gen(function* () {
       const { connect, relay } = yield* Effect.gen(function* () {
         const context = yield* Layer.build(TestRelay.layer())

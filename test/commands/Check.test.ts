@@ -1,34 +1,32 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { check } from "../../src/commands/check.ts"
 import { only, valueAt } from "../../src/config/ConfigPath.ts"
 import { decode, keys, merge } from "../../src/config/ServerConfig.ts"
-import * as CheckCommand from "../support/CheckCommand.ts"
-import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
 /** Runs `check` beside this `server.json`. */
-const check = Effect.fnUntraced(function* (
+const run = Effect.fnUntraced(function* (
   content: unknown,
-  options: { readonly args?: ReadonlyArray<string>; readonly env?: Record<string, string> } = {}
+  { args = [], env = {} }: { readonly args?: ReadonlyArray<string>; readonly env?: Record<string, string> } = {}
 ) {
   const cwd = yield* Directory.make(content === undefined ? {} : { "server.json": content })
-  const program = yield* Cli.start(["check", ...(options.args ?? [])], { cwd, env: options.env ?? {} })
-  const { code } = yield* program.exit
-  return { code, stdout: program.stdout(), output: program.output() }
+  return yield* Commands.run(check, args, { cwd, env })
 })
 
 /** The notes, as `<key>: <reason>`. */
 const notes = (content: unknown, env: Record<string, string> = {}) =>
-  Effect.map(CheckCommand.json(content, { env }), ({ notes }) => notes.map(({ path, reason }) => `${path}: ${reason}`))
+  Effect.map(Commands.checked(content, { env }), ({ notes }) => notes.map(({ path, reason }) => `${path}: ${reason}`))
 
-describe.concurrent("check", () => {
-  it.live("prints every value and where it comes from, aligned, then warnings, then notes", () =>
+describe("check", () => {
+  it.effect("prints every value and where it comes from, aligned, then warnings, then notes", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* check(
+      const { error, stdout } = yield* run(
         { port: 1, logger: { log_keys: "" }, hyper_parameters: { command_buffer_size: 64 } },
         { args: ["--host", "::1"], env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } }
       )
-      assert.strictEqual(code, 0)
+      assert.isUndefined(error)
       const blocks = stdout.trimEnd().split("\n\n")
       assert.strictEqual(blocks[0], "configuration: server.json, with SUMMONER_LOGGER_LOG_LEVEL, --host")
       assert.strictEqual(
@@ -46,41 +44,39 @@ describe.concurrent("check", () => {
     })
   )
 
-  it.live("without a file shows the defaults, and notes nothing", () =>
+  it.effect("without a file shows the defaults, and notes nothing", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* check(undefined)
-      assert.strictEqual(code, 0)
+      const { error, stdout } = yield* run(undefined)
+      assert.isUndefined(error)
       assert.match(stdout, /^configuration: built-in defaults \(no \.\/server\.json\)\n/)
       assert.notMatch(stdout, /warning|note|server\.json$/m)
     })
   )
 
-  it.live("prints all problems of all sources and fails", () =>
+  it.effect("prints all problems of all sources and fails", () =>
     Effect.gen(function* () {
-      const { code, output, stdout } = yield* check(
+      const { error, stdout } = yield* run(
         { prot: 1, version: "go" },
         { args: ["--host", ""], env: { SUMMONER_PORT: "x" } }
       )
-      assert.strictEqual(code, 1)
       assert.strictEqual(stdout, "")
       assert.strictEqual(
-        output,
+        error,
         [
-          "error: server.json, environment, command line: 4 problems",
+          "server.json, environment, command line: 4 problems",
           '  prot: expected a known key, found unknown key "prot"; did you mean port?',
           '  version: expected "rust", "python" or a name that begins with "rust_v", found "go"',
           '  SUMMONER_PORT: expected a whole number from 0 to 65535, found "x"',
-          '  --host: expected a host name or an IP address, found ""',
-          ""
+          '  --host: expected a host name or an IP address, found ""'
         ].join("\n")
       )
     })
   )
 
-  it.live("--json prints the same for programs", () =>
+  it.effect("--json prints the same for programs", () =>
     Effect.gen(function* () {
-      const fine = yield* check({ port: 1 }, { args: ["--json"], env: { SUMMONER_HOST: "::1" } })
-      assert.strictEqual(fine.code, 0)
+      const fine = yield* run({ port: 1 }, { args: ["--json"], env: { SUMMONER_HOST: "::1" } })
+      assert.isUndefined(fine.error)
       const { file, notes, origins, valid, values, warnings } = JSON.parse(fine.stdout)
       assert.deepStrictEqual(
         { file, notes, valid, warnings },
@@ -91,8 +87,8 @@ describe.concurrent("check", () => {
         [origins.host, origins.port, origins["logger.backup_count"]],
         ["SUMMONER_HOST", "file", "default"]
       )
-      const wrong = yield* check({ port: "x" }, { args: ["--json"] })
-      assert.strictEqual(wrong.code, 1)
+      const wrong = yield* run({ port: "x" }, { args: ["--json"] })
+      assert.isDefined(wrong.error)
       assert.deepStrictEqual(JSON.parse(wrong.stdout), {
         valid: false,
         source: "server.json",
@@ -102,9 +98,9 @@ describe.concurrent("check", () => {
     })
   )
 
-  it.live("takes the flags of the server, and shows what they make", () =>
+  it.effect("takes the flags of the server, and shows what they make", () =>
     Effect.gen(function* () {
-      const { stdout } = yield* check({ host: "a" }, { args: ["-c", "server.json", "-p", "9", "--log-level", "ERROR"] })
+      const { stdout } = yield* run({ host: "a" }, { args: ["-c", "server.json", "-p", "9", "--log-level", "ERROR"] })
       assert.match(stdout, /^port +9 +--port$/m)
       assert.match(stdout, /^logger\.log_level +"ERROR" +--log-level$/m)
     })

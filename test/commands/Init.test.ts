@@ -3,11 +3,15 @@ import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { check } from "../../src/commands/check.ts"
+import { init } from "../../src/commands/init.ts"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
-const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, cwd: string) {
-  const program = yield* Cli.start(args, { cwd })
+/** Runs `init` in a directory, in a process of its own: whether it can ask depends on its standard input. */
+const runAlone = Effect.fnUntraced(function* (cwd: string) {
+  const program = yield* Cli.start(["init"], { cwd })
   const { code } = yield* program.exit
   return { code, output: program.output() }
 })
@@ -27,70 +31,74 @@ const initOnTerminal = (cwd: string, answer: string) =>
 
 const read = (cwd: string, name: string) => readFileSync(join(cwd, name), "utf8")
 
-describe.concurrent("init", () => {
-  it.live("writes a configuration that passes check without a remark, and that the server starts with", () =>
+describe("init", () => {
+  it.effect("writes a configuration that passes check without a remark", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make()
-      const { code, output } = yield* run(["init"], cwd)
-      assert.strictEqual(code, 0)
-      assert.match(output, /^Wrote server\.json, and server\.schema\.json/)
+      const { error, stdout } = yield* Commands.run(init, [], { cwd })
+      assert.isUndefined(error)
+      assert.match(stdout, /^Wrote server\.json, and server\.schema\.json/)
 
       const config = JSON.parse(read(cwd, "server.json"))
       assert.containsAllKeys(config, ["$schema", "host", "port", "version", "logger", "hyper_parameters"])
       assert.strictEqual(read(cwd, config.$schema), readFileSync("server.schema.json", "utf8"))
 
-      const checked = yield* run(["check", "--json"], cwd)
-      const { notes, origins, valid, warnings } = JSON.parse(checked.output)
-      assert.deepStrictEqual({ notes, valid, warnings }, { notes: [], valid: true, warnings: [] })
+      const checked = yield* Commands.run(check, ["--json"], { cwd })
+      const { file, notes, origins, valid, warnings } = JSON.parse(checked.stdout)
+      assert.deepStrictEqual(
+        { file, notes, valid, warnings },
+        { file: "server.json", notes: [], valid: true, warnings: [] }
+      )
       assert.isAbove(Object.values(origins).filter((origin) => origin === "file").length, 7)
-
-      const server = yield* Cli.listening([], { cwd })
-      assert.match(server.output(), /configuration: server\.json/)
     })
   )
 
-  it.live("writes where it is told, with directories", () =>
+  it.effect("writes where it is told, with directories", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make()
-      const { code, output } = yield* run(["init", "etc/relay/prod.json"], cwd)
-      assert.strictEqual(code, 0)
-      assert.include(output, "summoner-server --config etc/relay/prod.json")
+      const { error, stdout } = yield* Commands.run(init, ["etc/relay/prod.json"], { cwd })
+      assert.isUndefined(error)
+      assert.include(stdout, "summoner-server --config etc/relay/prod.json")
       assert.sameMembers(readdirSync(join(cwd, "etc/relay")), ["prod.json", "server.schema.json"])
     })
   )
 
-  it.live("does not overwrite where nobody can be asked, unless forced", () =>
+  it.effect("overwrites without asking if it is forced", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({ "server.json": "mine" })
-      const refused = yield* run(["init"], cwd)
-      assert.deepStrictEqual(refused, {
-        code: 1,
-        output: "error: server.json already exists; --force overwrites it\n"
-      })
+      assert.isUndefined((yield* Commands.run(init, ["--force"], { cwd })).error)
+      assert.notStrictEqual(read(cwd, "server.json"), "mine")
+    })
+  )
+
+  it.effect("says in one line why it cannot write", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make({ taken: "a file" })
+      const { error } = yield* Commands.run(init, ["taken/server.json"], { cwd })
+      assert.match(error!, /^cannot write taken\/server\.schema\.json: .*$/)
+    })
+  )
+
+  it.live("does not overwrite where nobody can be asked", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make({ "server.json": "mine" })
+      const output = "error: server.json already exists; --force overwrites it\n"
+      assert.deepStrictEqual(yield* runAlone(cwd), { code: 1, output })
       assert.strictEqual(read(cwd, "server.json"), "mine")
       assert.isFalse(existsSync(join(cwd, "server.schema.json")))
-      assert.strictEqual((yield* run(["init", "--force"], cwd)).code, 0)
-      assert.notStrictEqual(read(cwd, "server.json"), "mine")
     })
   )
 
   it.live("changes nothing, and asks nothing, when run again", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make()
-      yield* run(["init"], cwd)
-      assert.strictEqual((yield* run(["init"], cwd)).code, 0)
+      yield* Commands.run(init, [], { cwd })
+      const before = read(cwd, "server.json")
+      assert.strictEqual((yield* runAlone(cwd)).code, 0)
+      assert.strictEqual(read(cwd, "server.json"), before)
       writeFileSync(join(cwd, "server.schema.json"), "mine")
-      const refused = yield* run(["init"], cwd)
+      const refused = yield* runAlone(cwd)
       assert.strictEqual(refused.output, "error: server.schema.json already exists; --force overwrites it\n")
-    })
-  )
-
-  it.live("says in one line why it cannot write", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({ taken: "a file" })
-      const { code, output } = yield* run(["init", "taken/server.json"], cwd)
-      assert.strictEqual(code, 1)
-      assert.match(output, /^error: cannot write taken\/server\.schema\.json: .*\n$/)
     })
   )
 
@@ -113,22 +121,4 @@ describe.concurrent("init", () => {
         })
     )
   }
-})
-
-describe.concurrent("the command line", () => {
-  it.live("suggests the command that was meant", () =>
-    Effect.gen(function* () {
-      const { code, output } = yield* run(["chekc"], process.cwd())
-      assert.strictEqual(code, 1)
-      assert.match(output, /Unknown subcommand "chekc"[^]*Did you mean[^]*check/)
-    })
-  )
-
-  it.live("lists the commands, and says that the server needs none", () =>
-    Effect.gen(function* () {
-      const { output } = yield* run(["--help"], process.cwd())
-      assert.include(output, "summoner-server [subcommand] [flags]")
-      for (const name of ["init", "check", "schema"]) assert.match(output, new RegExp(`^ {2}${name} `, "m"))
-    })
-  )
 })

@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
+import { check } from "../../src/commands/check.ts"
 import { groupOf, nameOf, only, valueAt } from "../../src/config/ConfigPath.ts"
 import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import * as ConfigSources from "../../src/config/ConfigSources.ts"
@@ -12,8 +13,8 @@ import { jsonSyntaxError } from "../../src/config/JsonSyntaxError.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../../src/config/redact.ts"
 import { decode, defaults, keys, merge, withoutSecrets } from "../../src/config/ServerConfig.ts"
-import * as CheckCommand from "../support/CheckCommand.ts"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
 /** Nothing that any of these texts contains may be shown to anybody. */
@@ -153,15 +154,16 @@ describe.each(secretPaths)("the value of %s is not shown", (path) => {
 const everySecret = (value: (path: string) => string): object =>
   secretPaths.reduce<object>((config, path) => merge(config, only(path, value(path))), {})
 
-describe.concurrent("no secret of any key is shown", () => {
-  it.live.each(["text", "JSON"])("by check, as %s", (format) =>
+describe("no secret of any key is shown", () => {
+  it.effect.each(["text", "JSON"])("by check, as %s", (format) =>
     Effect.gen(function* () {
       const otlp = { endpoint: `https://user:${SECRET}@collector:4318` }
       const cwd = yield* Directory.make({ "server.json": { ...everySecret((path) => valid(path, SECRET)), otlp } })
-      const args = format === "JSON" ? ["check", "--json"] : ["check"]
-      const program = yield* Cli.start(args, { cwd, env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } })
-      assert.deepInclude(yield* program.exit, { code: 0 })
-      const shown = program.stdout()
+      const { error, stdout: shown } = yield* Commands.run(check, format === "JSON" ? ["--json"] : [], {
+        cwd,
+        env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" }
+      })
+      assert.isUndefined(error)
       assert.include(shown, `https://${HIDDEN}@collector:4318`)
       for (const path of secretPaths) {
         const value =
@@ -170,10 +172,12 @@ describe.concurrent("no secret of any key is shown", () => {
             : new RegExp(`^${path} .*$`, "m").exec(shown)
         assert.include(String(value), HIDDEN, path)
       }
-      assertHidden(program.output())
+      assertHidden(shown)
     })
   )
+})
 
+describe.concurrent("no secret of any key is shown", () => {
   it.live("by a server that starts at DEBUG, is reloaded with mistakes, and stops", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({ "server.json": everySecret((path) => valid(path, SECRET)) })
@@ -284,7 +288,7 @@ it.effect("a variable with a token of digits is no number, nor one with null a t
 
 describe.skipIf(process.platform === "win32")("a secret in a file that everybody can read", () => {
   const warnings = (content: object, mode: number, env: Record<string, string> = {}) =>
-    Effect.map(CheckCommand.json(content, { env, mode }), ({ warnings }) => warnings)
+    Effect.map(Commands.checked(content, { env, mode }), ({ warnings }) => warnings)
 
   it.effect("is warned of by check, and only then", () =>
     Effect.gen(function* () {

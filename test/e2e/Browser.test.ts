@@ -107,14 +107,19 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
       })
     )
 
-    live("keeps order and every line under load, both ways", () =>
+    live("keeps order and every line under load, both ways, also behind a page that stands still for a while", () =>
       Effect.gen(function* () {
         const { open, server } = yield* start(
-          { hyper_parameters: { rate_limit_msgs_per_minute: 1_000_000 } },
+          {
+            hyper_parameters: {
+              rate_limit_msgs_per_minute: 1_000_000,
+              slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 1_000_000, stall_grace_ms: 0 }
+            }
+          },
           "<!doctype html><title>No chat: it would draw each line.</title>"
         )
         const { page } = yield* open()
-        const tcp = yield* TcpClient.connect(server.port)
+        const [tcp, witness] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
         const count = 2000
         yield* does(() =>
           page.evaluate(
@@ -123,24 +128,45 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             globalThis.received = new Promise((all) => {
               const contents = []
               client.onmessage = ({ data }) => {
-                if (contents.push(JSON.parse(data).content) === ${count}) all(contents)
+                const { content } = JSON.parse(data)
+                if (content === "the end") all(contents)
+                else contents.push(content.replace(/x*$/, (xs) => xs.length))
               }
             })
             client.onopen = () => resolve()
           })`
           )
         )
-        yield* server.logged(/\(2 clients\)/)
+        yield* server.logged(/\(3 clients\)/)
         yield* does(() =>
           page.evaluate(`for (let i = 0; i < ${count}; i++) client.send(i + " " + "x".repeat(i % 300))`)
         )
         const numbers = Array.from({ length: count }, (_, i) => `${i} ${"x".repeat(i % 300)}`)
-        assert.deepStrictEqual(
-          (yield* tcp.lines(count)).map((line) => JSON.parse(line).content),
-          numbers
-        )
-        tcp.send(numbers.map((line) => `${line}\n`).join(""))
-        assert.deepStrictEqual(yield* does(() => page.evaluate("received")), numbers)
+        for (const client of [tcp, witness]) {
+          assert.deepStrictEqual(
+            (yield* client.lines(count)).map((line) => JSON.parse(line).content),
+            numbers
+          )
+        }
+        const debug = yield* does(() => page.context().newCDPSession(page))
+        yield* does(async () => {
+          await debug.send("Debugger.enable")
+          const paused = new Promise((resolve) => void debug.once("Debugger.paused", resolve))
+          await page.evaluate("void setTimeout(() => { debugger })")
+          await paused
+        })
+        const expected: Array<string> = []
+        const say = (length: number) => {
+          const number = expected.push(`${expected.length} ${length}`) - 1
+          tcp.send(`${number} ${"x".repeat(length)}\n`)
+          return witness.line
+        }
+        // How much the system and the browser take for the page is up to them.
+        while (!server.lines.some((line) => line.endsWith(" slow"))) yield* say(50_000)
+        for (let i = 0; i < 200; i++) yield* say(i * 10)
+        yield* does(() => debug.send("Debugger.resume"))
+        tcp.send("the end\n")
+        assert.deepStrictEqual(yield* does(() => page.evaluate("received")), expected)
       })
     )
 

@@ -160,17 +160,20 @@ describe("the server that cannot listen", () => {
 })
 
 describe("the command line", () => {
-  it.live("explains itself, with defaults", () =>
+  it.live("explains itself: flags with their defaults, commands, and that the server needs none", () =>
     Effect.gen(function* () {
       const help = yield* Cli.start(["--help"])
       assert.strictEqual((yield* help.exit).code, 0)
       for (const flag of ["--config", "--host", "--port", "--name", "--log-level"]) assert.include(help.output(), flag)
       for (const value of ["127.0.0.1", "8888", "MyServer", "DEBUG"])
         assert.include(help.output(), `(default: ${value})`)
+      assert.include(help.output(), "summoner-server [subcommand] [flags]")
+      for (const name of ["init", "check", "schema", "connect"])
+        assert.match(help.output(), new RegExp(`^ {2}${name} `, "m"))
     })
   )
 
-  it.live("says what is broken in it", () =>
+  it.live("names the file of the program that is missing", () =>
     Effect.gen(function* () {
       const copy = yield* Directory.make()
       for (const path of ["dist/cli.js", "dist/cli", "package.json", "server.schema.json"]) {
@@ -186,8 +189,11 @@ describe("the command line", () => {
     })
   )
 
-  it.live("suggests the flag that was meant", () =>
+  it.live("suggests the flag, and the command, that was meant", () =>
     Effect.gen(function* () {
+      const command = yield* Cli.start(["chekc"])
+      assert.strictEqual((yield* command.exit).code, 1)
+      assert.match(command.output(), /Unknown subcommand "chekc"[^]*Did you mean[^]*check/)
       const program = yield* Cli.start(["--prot", "1"])
       assert.strictEqual((yield* program.exit).code, 1)
       assert.match(program.output(), /Did you mean[^]*--port/)
@@ -276,33 +282,4 @@ describe("shutdown", () => {
       assert.strictEqual((yield* server.exit).code, 130)
     })
   )
-})
-
-describe("out of file descriptors", () => {
-  it.live("the server disturbs no connected client, and accepts again later", () =>
-    Effect.gen(function* () {
-      const server = yield* Cli.listening(["--log-level", "INFO"], { setup: "ulimit -n 48" })
-      const a = yield* TcpClient.connect(server.port)
-      const b = yield* TcpClient.connect(server.port)
-      yield* TcpClient.settled(a, b)
-      const crowd = Array.from({ length: 100 }, () => Net.connect(server.port, "127.0.0.1").on("error", () => {}))
-      yield* server.printed(/connections refused: /)
-      a.send("still here\n")
-      assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
-      for (const socket of crowd) socket.destroy()
-      const late = yield* lateComer(server.port, a)
-      a.send("welcome\n")
-      assert.strictEqual(yield* late.line, TcpClient.envelope(a, "welcome"))
-    })
-  )
-})
-
-/** Connects until the server has descriptors again. */
-const lateComer = Effect.fnUntraced(function* (port: number, witness: TcpClient.TcpClient) {
-  while (true) {
-    const client = yield* TcpClient.connect(port)
-    client.send("here\n")
-    const seen = yield* Effect.raceFirst(Effect.as(witness.line, true), Effect.as(client.rest, false))
-    if (seen) return client
-  }
 })

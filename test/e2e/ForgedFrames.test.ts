@@ -47,7 +47,7 @@ const frameOf = (origin: Uint8Array, sequence: number, text: string, lines: numb
 describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").each([
   { workers: 1, profile: "rust" },
   { workers: 2, profile: "python" }
-])("a $profile server of $workers process(es) on a NATS that strangers may publish to", ({ profile, workers }) => {
+])("a $profile relay of $workers process(es), on a NATS that strangers may publish to,", ({ profile, workers }) => {
   it.live("sends clients nothing but lines, and goes on hearing the relays whose names are misused", () =>
     Effect.gen(function* () {
       const nats = yield* NatsServer.started()

@@ -9,7 +9,7 @@ import * as TcpClient from "../support/TcpClient.ts"
 const warnings = (output: string) => output.split("\n").filter((line) => line.includes("OpenTelemetry"))
 
 describe("otlp.endpoint", () => {
-  it.live("has logs, metrics and traces exported; SIGHUP and SIGTERM do what they always do", () =>
+  it.live("makes the server export logs, metrics and traces; SIGHUP and SIGTERM do what they always do", () =>
     Effect.gen(function* () {
       /** A short life, and what a collector got of it. */
       const life = Effect.gen(function* () {

@@ -72,7 +72,6 @@ describe("SIGTERM under full load", () => {
             "grace (ms)": graceMillis,
             "lines relayed": readers[0]!.lines
           })
-          assert.isBelow(took, graceMillis + form.bounds.exitMillis)
         }),
       form.timeout
     )

@@ -41,8 +41,8 @@ export interface Received {
   next: number
   /** Numbers passed over. */
   missing: number
-  /** Lines since a number was passed over. */
-  sinceGap: number
+  /** The first number passed over; Infinity if none was. */
+  firstMissing: number
   /** Lines with a number that was passed over or seen before. */
   disordered: number
 }
@@ -255,13 +255,12 @@ export class LoadClient {
     if (sequence < sender.next) sender.disordered++
     else {
       if (sequence > sender.next) {
+        sender.firstMissing = Math.min(sender.firstMissing, sender.next)
         sender.missing += sequence - sender.next
-        sender.sinceGap = 0
       }
       sender.next = sequence + 1
     }
     sender.lines++
-    sender.sinceGap++
     this.lines++
     const age = now - readDigits(bytes, at + TIME_AT, TIME_DIGITS) / 1000
     if (age > this.worstMillis) this.worstMillis = age
@@ -271,7 +270,7 @@ export class LoadClient {
   #sender(port: number): Received {
     let sender = this.senders.get(port)
     if (sender === undefined) {
-      sender = { lines: 0, next: 0, missing: 0, sinceGap: 0, disordered: 0 }
+      sender = { lines: 0, next: 0, missing: 0, firstMissing: Infinity, disordered: 0 }
       this.senders.set(port, sender)
     }
     return sender

@@ -11,6 +11,8 @@ export interface PacedReader {
   readonly notices: ReadonlyArray<string>
   readonly ended: () => boolean
   readonly port: number
+  /** Reads nothing from now on, until it is given a pace. */
+  readonly hold: () => void
   /** Reads no faster from now on, nor slower if there is something to read. */
   readonly pace: (bytesPerSecond: number) => void
   readonly say: (line: string) => void
@@ -81,10 +83,12 @@ const make = (socket: Net.Socket, isWebSocket: boolean): PacedReader => {
     notices,
     ended: () => ended,
     port: socket.localPort!,
+    hold: () => void socket.pause(),
     pace: (rate) => {
       bytesPerSecond = rate
       since = performance.now()
       bytes = 0
+      socket.resume()
     },
     say: (line) =>
       void socket.write(isWebSocket ? WebSocketClient.frame(WebSocketClient.TEXT, line) : Buffer.from(`${line}\n`)),

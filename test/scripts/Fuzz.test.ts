@@ -3,7 +3,7 @@ import { corpusOf, Failure, fuzz, replay } from "../../scripts/fuzz/fuzz.ts"
 import type { Target } from "../../scripts/fuzz/Target.ts"
 import { targets } from "../../scripts/fuzz/targets/index.ts"
 
-const MUTATIONS = 3000
+const MUTATIONS = 1000
 
 describe.each(targets)("the fuzz target $name", (target) => {
   it("holds for the whole corpus", () => {

@@ -25,7 +25,7 @@ const header = (length: number, ip?: string, address?: string) => ({
 
 const text = (line: string) => Buffer.from(line, "latin1")
 
-describe("a header of version 1", () => {
+describe("a PROXY header of version 1", () => {
   it.each([
     ["PROXY TCP4 192.0.2.7 10.0.0.1 54321 8888\r\n", "192.0.2.7", "192.0.2.7:54321"],
     ["PROXY TCP4 192.0.2.7 10.0.0.1 0 0\r\n", "192.0.2.7", "192.0.2.7:0"],
@@ -33,7 +33,7 @@ describe("a header of version 1", () => {
     ["PROXY TCP6 ::ffff:192.0.2.7 ::1 1 2\r\n", "192.0.2.7", "192.0.2.7:1"],
     ["PROXY UNKNOWN\r\n", undefined, undefined],
     ["PROXY UNKNOWN ffff::1 whatever it says 1 2\r\n", undefined, undefined]
-  ])("%j", (line, ip, address) => {
+  ])("is read: %j", (line, ip, address) => {
     assert.deepStrictEqual(parse(text(line)), header(line.length, ip, address))
     assert.deepStrictEqual(parse(text(`${line}the client's`)), header(line.length, ip, address))
   })
@@ -54,7 +54,7 @@ describe("a header of version 1", () => {
     "hello\n",
     `PROXY UNKNOWN ${"x".repeat(200)}\r\n`,
     `PROXY UNKNOWN ${"x".repeat(93)}`
-  ])("is not %j", (line) => {
+  ])("is refused: %j", (line) => {
     assert.deepStrictEqual(parse(text(line)), { _tag: "Invalid" })
   })
 
@@ -66,11 +66,11 @@ describe("a header of version 1", () => {
   })
 })
 
-describe("a header of version 2", () => {
+describe("a PROXY header of version 2", () => {
   const tlvs = Buffer.from([4, 0, 1, 0])
   it.each([
-    ["TCP over IPv4", v2(0x21, 0x11, addresses4), "192.0.2.7", "192.0.2.7:54321"],
-    ["TCP over IPv6", v2(0x21, 0x21, addresses6), "2001:db8::7", "[2001:db8::7]:54321"],
+    ["of TCP over IPv4", v2(0x21, 0x11, addresses4), "192.0.2.7", "192.0.2.7:54321"],
+    ["of TCP over IPv6", v2(0x21, 0x21, addresses6), "2001:db8::7", "[2001:db8::7]:54321"],
     ["with more than the addresses", v2(0x21, 0x11, Buffer.concat([addresses4, tlvs])), "192.0.2.7", "192.0.2.7:54321"],
     ["of a check by the load balancer", v2(0x20, 0x00, Buffer.alloc(0)), undefined, undefined],
     ["of such a check, with addresses", v2(0x20, 0x11, addresses4), undefined, undefined],
@@ -78,24 +78,24 @@ describe("a header of version 2", () => {
     ["of a Unix socket", v2(0x21, 0x31, Buffer.alloc(216)), undefined, undefined],
     ["of datagrams", v2(0x21, 0x12, addresses4), undefined, undefined],
     ["as long as it may be", v2(0x20, 0x00, Buffer.alloc(4096)), undefined, undefined]
-  ])("%s", (_name, bytes, ip, address) => {
+  ])("%s is read", (_name, bytes, ip, address) => {
     assert.deepStrictEqual(parse(bytes), header(bytes.length, ip, address))
     assert.deepStrictEqual(parse(Buffer.concat([bytes, text("the client's")])), header(bytes.length, ip, address))
   })
 
   it.each([
-    ["another version", v2(0x31, 0x11, addresses4)],
-    ["another command", v2(0x22, 0x11, addresses4)],
-    ["another family", v2(0x21, 0x41, addresses4)],
-    ["another transport", v2(0x21, 0x13, addresses4)],
-    ["addresses that do not fit", v2(0x21, 0x11, addresses4.subarray(1))],
-    ["too long", v2(0x20, 0x00, Buffer.alloc(0), 4097)]
-  ])("is not one of %s", (_name, bytes) => {
+    ["of another version", v2(0x31, 0x11, addresses4)],
+    ["with another command", v2(0x22, 0x11, addresses4)],
+    ["of another family", v2(0x21, 0x41, addresses4)],
+    ["of another transport", v2(0x21, 0x13, addresses4)],
+    ["with addresses that do not fit", v2(0x21, 0x11, addresses4.subarray(1))],
+    ["that is too long", v2(0x20, 0x00, Buffer.alloc(0), 4097)]
+  ])("%s is refused", (_name, bytes) => {
     assert.deepStrictEqual(parse(bytes), { _tag: "Invalid" })
   })
 })
 
-describe("parsing", () => {
+describe("parsing a PROXY header", () => {
   const byte = int(0, 255)
   const bytes = Arbitrary.map(array(byte, { maxLength: 60 }), (list) => Buffer.from(list))
   const whole = [
@@ -134,7 +134,7 @@ describe("parsing", () => {
     ["damaged headers", damaged]
   ] as const) {
     it.effect.prop(
-      `of ${name} never throws, and is the same however they are cut`,
+      `never throws on ${name}, and gives the same however they are cut`,
       { input: arbitrary },
       ({ input }) =>
         Effect.sync(() => {

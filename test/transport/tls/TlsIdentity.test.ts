@@ -20,7 +20,7 @@ const config = (tls: Partial<Tls>): Tls => ({
   ...tls
 })
 
-describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpenssl}`, () => {
+describe.skipIf(!Certificates.hasOpenssl)(`loading the tls files${Certificates.withOpenssl}`, () => {
   const prepare = Effect.gen(function* () {
     const certificates = yield* Certificates.make
     yield* TestClock.setTime(Date.now() + DAY_MILLIS)
@@ -33,13 +33,13 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     return { certificates, problems }
   })
 
-  it.effect("are not looked for when TLS is off", () =>
+  it.effect("looks for none when TLS is off", () =>
     Effect.gen(function* () {
       assert.isUndefined(yield* load(config({})))
     })
   )
 
-  it.effect("say whose the server is, and until when", () =>
+  it.effect("tells whose the server is, and until when", () =>
     Effect.gen(function* () {
       const { certificates } = yield* prepare
       const identity = (yield* load(config(certificates.config)))!
@@ -53,7 +53,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     })
   )
 
-  it.effect("may have keys of every usual kind", () =>
+  it.effect("takes keys of every usual kind", () =>
     Effect.gen(function* () {
       const { certificates } = yield* prepare
       const { openssl, path } = certificates
@@ -89,7 +89,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     })
   )
 
-  it.effect("are missing, unreadable, or no PEM: all are told together", () =>
+  it.effect("fails with all that are missing, unreadable, or no PEM", () =>
     Effect.gen(function* () {
       const { certificates, problems } = yield* prepare
       const { openssl, path, write } = certificates
@@ -131,7 +131,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     })
   )
 
-  it.effect("have a key with a passphrase", () =>
+  it.effect("fails with a key that has a passphrase, and says how to remove it", () =>
     Effect.gen(function* () {
       const { certificates, problems } = yield* prepare
       const { openssl, path } = certificates
@@ -146,7 +146,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     })
   )
 
-  it.effect("have a key that belongs to another certificate", () =>
+  it.effect("fails with a key that belongs to another certificate", () =>
     Effect.gen(function* () {
       const { certificates, problems } = yield* prepare
       const { path, read, write } = certificates
@@ -162,7 +162,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     })
   )
 
-  it.effect("have expired, or are not valid yet", () =>
+  it.effect("fails with certificates that have expired, or are not valid yet", () =>
     Effect.gen(function* () {
       const { certificates, problems } = yield* prepare
       const ca = { ca: certificates.path("ca.pem"), request_client_cert: true } as const
@@ -186,7 +186,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`the tls files${Certificates.withOpens
     })
   )
 
-  it.effect("are warned of from thirty days before their end, once a day", () =>
+  it.effect("warns from thirty days before a certificate ends, once a day", () =>
     Effect.gen(function* () {
       const { certificates } = yield* prepare
       const lines: Array<string> = []

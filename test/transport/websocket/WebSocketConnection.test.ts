@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { once } from "node:events"
 import * as Net from "node:net"
+import { join } from "node:path"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import {
   PING_MILLIS,
@@ -10,16 +11,21 @@ import {
   WebSocketConnection
 } from "../../../src/transport/websocket/WebSocketConnection.ts"
 import { MAX_EMPTY_FRAMES } from "../../../src/transport/websocket/WebSocketFrames.ts"
+import * as Directory from "../../support/Directory.ts"
 import { CLOSE, frame, frames, PING, PONG, TEXT } from "../../support/WebSocketClient.ts"
 
-/** The two ends of a connection whose handshake is done: that of the server, and the client's socket. */
+/**
+ * The two ends of a connection whose handshake is done: that of the server, and the client's socket. It is a Unix domain socket: once
+ * that is full it stays full until the client reads, whereas TCP goes on to make its buffers larger.
+ */
 const pair = Effect.gen(function* () {
-  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true })
+  const path = join(yield* Directory.make(), "socket")
+  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
   yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-  server.listen(0, "127.0.0.1")
+  server.listen(path)
   yield* Effect.promise(() => once(server, "listening"))
   const accepted = once(server, "connection") as Promise<[Net.Socket]>
-  const client = Net.connect({ port: (server.address() as Net.AddressInfo).port, host: "127.0.0.1", noDelay: true })
+  const client = Net.connect(path)
   const [socket] = yield* Effect.promise(() => accepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
   client.on("error", () => {})

@@ -1,0 +1,99 @@
+import { once } from "node:events"
+import * as Net from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import { Worker } from "node:worker_threads"
+import * as Servers from "./servers.ts"
+import { table } from "./table.ts"
+
+const SECONDS = Number(process.env["D"] ?? 5)
+
+/** Between two messages of a bystander. */
+const EVERY_MILLIS = 10
+
+const GRACE_MILLIS = 1000
+
+/** Starts the server with these variables. */
+const start = (variables: Readonly<Record<string, number>>) => {
+  const ours = Servers.ours()
+  const env = Object.entries(variables).map(([name, value]) => `SUMMONER_HYPER_PARAMETERS_${name}=${value}`)
+  return Servers.start({ ...ours, command: (port) => ["env", ...env, ...ours.command(port)] })
+}
+
+const connect = async (port: number) => {
+  const socket = Net.connect({ port, host: "127.0.0.1", noDelay: true })
+  await once(socket, "connect")
+  return socket
+}
+
+/** Sends lines without end, as fast as the server takes them, from a thread of its own. */
+const flood = (port: number, reads: boolean) =>
+  new Worker(
+    `const { port, reads } = require("node:worker_threads").workerData
+    const socket = require("node:net").connect(port, "127.0.0.1").on("error", () => {})
+    if (reads) socket.resume()
+    const chunk = Buffer.from(("f".repeat(99) + "\\n").repeat(655))
+    const more = () => { while (socket.write(chunk)) continue }
+    socket.on("drain", more).once("connect", more)`,
+    { eval: true, workerData: { port, reads } }
+  )
+
+/** The age that 99 of 100 messages to a bystander of a flood do not exceed, in milliseconds. */
+const bystander = async (reads: boolean) => {
+  const server = await start({ RATE_LIMIT_MSGS_PER_MINUTE: 6000 })
+  const [sender, reader] = [await connect(server.port), await connect(server.port)]
+  const ages: Array<number> = []
+  let rest = ""
+  reader.setEncoding("latin1").on("data", (text: string) => {
+    const lines = (rest + text).split("\n")
+    rest = lines.pop()!
+    for (const line of lines) {
+      const [, sentAt] = /"content":"([\d.]+)"\}$/.exec(line) ?? []
+      if (sentAt !== undefined) ages.push(performance.now() - Number(sentAt))
+    }
+  })
+  const flooder = flood(server.port, reads)
+  const talking = setInterval(() => sender.write(`${performance.now()}\n`), EVERY_MILLIS)
+  await sleep(SECONDS * 1000)
+  clearInterval(talking)
+  await flooder.terminate()
+  for (const socket of [sender, reader]) socket.destroy()
+  await server.stop()
+  return ages.toSorted((a, b) => a - b)[Math.floor(ages.length * 0.99)] ?? Infinity
+}
+
+/** From SIGTERM to the exit of a server in full load, one of whose clients never reads, in milliseconds. */
+const end = async () => {
+  const server = await start({
+    SHUTDOWN_GRACE_MS: GRACE_MILLIS,
+    SLOW_CONSUMER_SOFT_LIMIT_BYTES: 65_536,
+    SLOW_CONSUMER_HARD_LIMIT_BYTES: 1_000_000_000
+  })
+  const [reader, deaf] = [await connect(server.port), await connect(server.port)]
+  reader.resume()
+  reader.once("end", () => reader.end())
+  deaf.pause()
+  const flooder = flood(server.port, true)
+  await sleep(SECONDS * 1000)
+  const from = performance.now()
+  await server.stop()
+  const millis = performance.now() - from
+  await flooder.terminate()
+  for (const socket of [reader, deaf]) socket.destroy()
+  return millis
+}
+
+/** What clients notice of the faults of others. `test/faults` has what must hold however long it takes. */
+export const printFaults = async () => {
+  const rows: Array<readonly [name: string, bound: number, millis: number]> = [
+    ["p99 to a bystander of a flood over the rate limit", 50, await bystander(true)],
+    ["the same, and the flooder reads no warnings", 50, await bystander(false)],
+    [`SIGTERM to the exit in full load, grace ${GRACE_MILLIS} ms`, GRACE_MILLIS + 1000, await end()]
+  ]
+  const cells = rows.map(([name, bound, millis]) => [
+    name,
+    `≤ ${bound}`,
+    millis.toFixed(0),
+    millis <= bound ? "pass" : "**miss**"
+  ])
+  process.stdout.write(`${table(["fault", "goal, ms", "measured, ms", ""], cells)}\n\n`)
+}
