@@ -11,6 +11,7 @@ import { writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { setImmediate as endOfTurn } from "node:timers/promises"
+import * as Frame from "../../src/bus/Frame.ts"
 import * as NatsBus from "../../src/bus/NatsBus.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
@@ -357,13 +358,29 @@ describe.skipIf(!NatsServer.isInstalled)(
         // That it hears another is the only sign that the server knows what it listens to.
         yield* acquainted([a, yield* relay("b", nats.url)])
         const client = yield* TcpClient.connect(nats.port, { host: nats.host })
-        client.send("CONNECT {}\r\nPUB summoner.room 5\r\nhello\r\nPUB summoner.room.control 5\r\nhello\r\n")
+        // A frame as it should be, of a batch that is none.
+        const batch = {
+          sequence: 1,
+          parts: [{ bytes: Buffer.from("no line"), messages: 1 }],
+          bytes: 7,
+          lines: 1,
+          end: 7
+        }
+        const [frame] = Frame.encode(Buffer.alloc(Frame.ORIGIN_BYTES, 2), batch, 100_000)
+        client.send(
+          Buffer.concat([
+            Buffer.from("CONNECT {}\r\nPUB summoner.room 5\r\nhello\r\nPUB summoner.room.control 5\r\nhello\r\n"),
+            Buffer.from(`PUB summoner.room ${frame!.length}\r\n`),
+            frame!,
+            Buffer.from("\r\n")
+          ])
+        )
         yield* eventually(
-          () => a.stats().malformed === 2,
+          () => a.stats().malformed === 3,
           () => JSON.stringify(a.stats())
         )
         yield* a.stop
-        assert.strictEqual(a.log.filter((line) => line.includes("2 messages were not understood")).length, 1)
+        assert.strictEqual(a.log.filter((line) => line.includes("3 messages were not understood")).length, 1)
       })
     )
 

@@ -78,7 +78,7 @@ describe("LineFraming", () => {
       const stream = Buffer.concat(parts)
       assert.deepStrictEqual(frame(cut(stream, cuts)), expected(stream, MAX_BYTES))
     },
-    { arbitrary: { runs: 1500 } }
+    { arbitrary: { runs: 500 } }
   )
 
   it.prop(

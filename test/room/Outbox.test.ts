@@ -253,7 +253,7 @@ describe("Outbox", () => {
     count: arbitraries.int(1, 6),
     bytes: arbitraries.int(1, 120)
   })
-  const steps = arbitraries.array(step, { maxLength: 120 })
+  const steps = arbitraries.array(step, { maxLength: 60 })
 
   for (const policy of ["drop_oldest", "drop_newest"] as const) {
     it.prop(
@@ -301,7 +301,7 @@ describe("Outbox", () => {
           missing
         )
       },
-      { arbitrary: { runs: 400 } }
+      { arbitrary: { runs: 150 } }
     )
   }
 
