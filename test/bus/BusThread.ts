@@ -63,16 +63,17 @@ const main = Effect.gen(function* () {
   const awaited = new Set<string>()
   let talk = () => {}
 
+  let n = 0
   const hear = (line: string) => {
     const [from, number, bytes] = line.split(" ", 3)
     if (line !== lineOf(from!, Number(number), Number(bytes))) throw new Error(`torn: ${line.slice(0, 100)}`)
-    const n = Number(number)
-    const known = heard.get(from!) ?? { lines: 0, missing: 0, first: n, next: n, isComplete: false }
+    const its = Number(number)
+    const known = heard.get(from!) ?? { lines: 0, missing: 0, first: its, next: its, isComplete: false }
     heard.set(from!, known)
-    if (n < known.next) throw new Error(`again or out of order: ${line.slice(0, 100)} after ${known.next - 1}`)
+    if (its < known.next) throw new Error(`again or out of order: ${line.slice(0, 100)} after ${known.next - 1}`)
     known.lines++
-    known.missing += n - known.next
-    known.next = n + 1
+    known.missing += its - known.next
+    known.next = its + 1
     // The last line is the only one of no length.
     if (Number(bytes) > 0) return
     known.isComplete = true
@@ -96,7 +97,6 @@ const main = Effect.gen(function* () {
     }
   })
 
-  let n = 0
   let seed = 1 + task.index
   const random = (below: number) => (seed = (seed * 48_271) % 0x7fff_ffff) % below
   const publish = (lineBytes: ReadonlyArray<number>) =>

@@ -195,6 +195,46 @@ describe("ThreadBus", () => {
     })
   )
 
+  it.live("makes senders wait for a thread that does not read, until it has read", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* joined(2)
+      yield* until(() => {
+        a!.publish(1)
+        return b!.lines.length > 0
+      })
+      // Within one turn nobody reads.
+      for (let bytes = 0; bytes < 1024 * 1024; bytes += 64 * 1024) {
+        assert.strictEqual(a!.awaited.size, 0)
+        a!.publish(1, 64 * 1024)
+      }
+      assert.deepStrictEqual([...a!.awaited], [["thread 1", 1]])
+      yield* until(() => a!.awaited.size === 0)
+    })
+  )
+
+  it.live("gets a line that is published just when it goes to sleep", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* joined(2)
+      const { store } = Atomics
+      let isBefore = false
+      const intercepted = (array: Int32Array, index: number, value: number) => {
+        if (isBefore && value === 1) {
+          isBefore = false
+          a!.publish(1)
+        }
+        return store(array, index, value)
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => Object.assign(Atomics, { store: intercepted })),
+        () => Effect.sync(() => Object.assign(Atomics, { store }))
+      )
+      a!.publish(1)
+      isBefore = true
+      yield* until(() => b!.lines.length === 2)
+      assert.isFalse(isBefore)
+    })
+  )
+
   it.live("reads a bounded number of bytes a turn, from all others in turn", () =>
     Effect.gen(function* () {
       const [a, b, reader] = yield* joined(3)
