@@ -9,6 +9,7 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 import { Slot } from "../internal/Slot.ts"
 import { Bus, BusError, type BusControl, type BusRoom, type BusStats } from "../room/Bus.ts"
+import * as ControlMessage from "./ControlMessage.ts"
 import * as Frame from "./Frame.ts"
 import { Inbound } from "./Inbound.ts"
 import * as Nats from "./NatsConnection.ts"
@@ -35,15 +36,6 @@ const MAX_COMPLAINTS = 32
 
 /** What is published to see whether that is allowed. Nobody makes anything of it. */
 const PROBE = new Uint8Array()
-
-/** What processes tell each other begins with its kind, which is its version, too, and the origin. Then comes a text, or a number. */
-const TEXT = 1
-const ACKNOWLEDGEMENT = 2
-const CONTROL_HEADER_BYTES = 1 + Frame.ORIGIN_BYTES
-const END_BYTES = 6
-
-/** The most bytes of what processes tell each other. */
-const MAX_CONTROL_BYTES = CONTROL_HEADER_BYTES + 256 * 1024
 
 /** Another process. */
 interface Peer {
@@ -163,30 +155,19 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         for (const [id, peer] of peers.entries()) {
           if (peer.arrived - peer.acknowledged < ACKNOWLEDGED_BYTES) continue
           peer.acknowledged = peer.arrived
-          const message = controlMessage(ACKNOWLEDGEMENT, END_BYTES)
-          message.writeUIntBE(peer.arrived, CONTROL_HEADER_BYTES, END_BYTES)
+          const message = ControlMessage.encodeAcknowledgement(origin, peer.arrived)
           publish(connection, `${subject}.control.${id}`, message)
         }
       }
 
-      const controlMessage = (kind: number, contentBytes: number) => {
-        const message = Buffer.allocUnsafe(CONTROL_HEADER_BYTES + contentBytes)
-        message[0] = kind
-        message.set(origin, 1)
-        return message
-      }
-
       const receiveControl = (bytes: Uint8Array) => {
         if (bytes.length === PROBE.length) return
-        const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-        const isWhole = message.length >= CONTROL_HEADER_BYTES + (message[0] === ACKNOWLEDGEMENT ? END_BYTES : 0)
-        if (!isWhole || message.length > MAX_CONTROL_BYTES || (message[0] !== TEXT && message[0] !== ACKNOWLEDGEMENT))
-          return void counts.malformed++
-        const from = message.toString("hex", 1, CONTROL_HEADER_BYTES)
-        if (from === self.id) return
-        noteHeard(from)
-        if (message[0] === TEXT) control.current?.onMessage(message.toString("utf8", CONTROL_HEADER_BYTES), from)
-        else outbound.acknowledged(from, message.readUIntBE(CONTROL_HEADER_BYTES, END_BYTES))
+        const message = ControlMessage.decode(bytes)
+        if (message === undefined) return void counts.malformed++
+        if (message.from === self.id) return
+        noteHeard(message.from)
+        if (message._tag === "Text") control.current?.onMessage(message.text, message.from)
+        else outbound.acknowledged(message.from, message.end)
       }
 
       const publish = (to: Nats.NatsConnection, name: string, bytes: Uint8Array) => {
@@ -416,9 +397,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         joinRoom: (joined) => room.hold(joined),
         tellUnsafe: (message, to) => {
           if (!isConnected || connection === undefined) return
-          const text = Buffer.from(message)
-          const bytes = controlMessage(TEXT, text.length)
-          bytes.set(text, CONTROL_HEADER_BYTES)
+          const bytes = ControlMessage.encodeText(origin, message)
           publish(connection, to === undefined ? `${subject}.control` : `${subject}.control.${to}`, bytes)
         },
         listen: (listener) =>

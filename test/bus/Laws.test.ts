@@ -1,6 +1,7 @@
 /** What holds for a room over several processes, whatever carries it. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
@@ -12,7 +13,9 @@ import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import { TestBus } from "../../src/testing/TestBus.ts"
 import * as TestRelay from "../../src/testing/TestRelay.ts"
+import { Bus } from "../../src/room/Bus.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import * as BusLaws from "./BusLaws.ts"
 
 const UNPROTECTED: Options = { version: "python" }
 
@@ -201,5 +204,16 @@ describe("a room over several processes", () => {
       yield* far.readLines(1)
       assert.deepStrictEqual(yield* b.relay.cluster.peers, [])
     })
+  )
+})
+
+describe("TestBus", () => {
+  BusLaws.laws(
+    Effect.sync(() => {
+      const bus = new TestBus()
+      const connect = (name: string) => Effect.map(Layer.build(bus.layer(name)), Context.get(Bus))
+      return { connect }
+    }),
+    false
   )
 })
