@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
-import { ClientLimits } from "../limits/ClientLimits.ts"
-import type { Arriving } from "../limits/ConnectionCounts.ts"
+import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "../room/Connection.ts"
