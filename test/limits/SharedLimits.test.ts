@@ -187,6 +187,7 @@ describe("limits that threads share", () => {
   const share = () => ({
     shared: SharedLimits.share(THREADS),
     witness: new SharedArrayBuffer((1 + THREADS) * most.length * 4),
+    go: new SharedArrayBuffer(4),
     config
   })
 
@@ -211,6 +212,12 @@ describe("limits that threads share", () => {
     }
   })
 
+  const go = ({ go }: ReturnType<typeof share>) => {
+    const cell = new Int32Array(go)
+    Atomics.store(cell, 0, 1)
+    Atomics.notify(cell, 0)
+  }
+
   const assertNobodyIsLeft = ({ counts, ips }: SharedLimits.Shared) => {
     assert.deepStrictEqual(Array.from(new Int32Array(counts)), Array(THREADS * 2).fill(0))
     assert.strictEqual(new SharedTable(ips, 0).size, 0)
@@ -232,10 +239,11 @@ describe("limits that threads share", () => {
           const clock = yield* Clock.Clock
           const before = monotonicMillis(clock)
           const [a, b, c] = yield* Effect.forEach(
-            [4_000, 4_000, Infinity] as const,
+            [10_000, 10_000, Infinity] as const,
             (rounds, index) => start({ ...all, index, task: "visit", rounds }),
             { concurrency: "unbounded" }
           )
+          go(all)
           yield* c!.terminate
           yield* release(all, 2)
           const counted = yield* Effect.all([a!.counted, b!.counted], { concurrency: "unbounded" })
@@ -259,6 +267,7 @@ describe("limits that threads share", () => {
     () =>
       Effect.gen(function* () {
         const all = share()
+        go(all)
         const crashing = yield* start({ ...all, index: 0, task: "crash", rounds: 0 })
         yield* crashing.exit
         const other = yield* start({ ...all, index: 1, task: "visit", rounds: 100 })

@@ -20,6 +20,8 @@ export interface Data {
    * threads first, then of each.
    */
   readonly witness: SharedArrayBuffer
+  /** Not 0: go. So that threads do their work at the same time. */
+  readonly go: SharedArrayBuffer
   /** `visit`: clients come and go `rounds` times, then all leave. `crash`: the thread ends with two clients, in the middle of letting in a third. */
   readonly task: "visit" | "crash"
   readonly rounds: number
@@ -41,7 +43,7 @@ const port = parentPort!
 const data = workerData as Data
 
 const run = Effect.gen(function* () {
-  const { index, rounds, shared, task, witness } = data
+  const { go, index, rounds, shared, task, witness } = data
   const limits = yield* ClientLimits
   const quarantine = yield* Quarantine
   const rateLimiter = yield* RateLimiter
@@ -85,6 +87,7 @@ const run = Effect.gen(function* () {
   }
 
   port.postMessage("started")
+  Atomics.wait(new Int32Array(go), 0, 0)
   if (task === "crash") {
     for (let n = 0; present.length < 2; n++) enter(n)
     rateLimiter.openUnsafe("10.0.0.0", 0)
