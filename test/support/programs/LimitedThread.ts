@@ -103,7 +103,8 @@ const run = Effect.gen(function* () {
   for (let n = 0; n < rounds; n++) {
     visit(n)
     // What a thread has spent that is terminated could not be counted.
-    if (Number.isFinite(rounds) && budget.spendUnsafe(0)) passed++
+    if (!Number.isFinite(rounds)) continue
+    for (let line = 0; line < 20; line++) if (budget.spendUnsafe(0)) passed++
   }
   while (present.length > 0) leave()
   rateLimiter.closeUnsafe("10.2.0.0")
