@@ -31,6 +31,7 @@ export interface Counted {
   /** The most that were in at once. */
   readonly most: ReadonlyArray<number>
   readonly passed: number
+  /** When it began. */
   readonly millis: number
 }
 
@@ -88,6 +89,7 @@ const run = Effect.gen(function* () {
 
   port.postMessage("started")
   Atomics.wait(new Int32Array(go), 0, 0)
+  const millis = monotonicMillis(yield* Clock.Clock)
   if (task === "crash") {
     for (let n = 0; present.length < 2; n++) enter(n)
     rateLimiter.openUnsafe("10.0.0.0", 0)
@@ -108,7 +110,6 @@ const run = Effect.gen(function* () {
   }
   while (present.length > 0) leave()
   rateLimiter.closeUnsafe("10.2.0.0")
-  const millis = monotonicMillis(yield* Clock.Clock)
   port.postMessage({ most, passed, millis } satisfies Counted)
 })
 
