@@ -2,12 +2,26 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import { ClientLimits } from "../limits/ClientLimits.ts"
-import type { Arriving } from "../limits/ConnectionCounts.ts"
-import { hasCapacity, ConnectionCounts } from "../limits/ConnectionCounts.ts"
+import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
+import { hasCapacity, isWebSocket } from "../limits/hasCapacity.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import * as Frames from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
+
+/** Clients of one worker. */
+class ConnectionCounts {
+  clients = 0
+  webSockets = 0
+  readonly ips = new Map<string, number>()
+
+  change(client: Arriving, by: number): void {
+    this.clients += by
+    if (isWebSocket(client)) this.webSockets += by
+    const ofIp = (this.ips.get(client.ip) ?? 0) + by
+    if (ofIp === 0) this.ips.delete(client.ip)
+    else this.ips.set(client.ip, ofIp)
+  }
+}
 
 /** What a worker tells of its clients: how many there are, and how many of each IP address that has changed. */
 interface Told {
@@ -32,7 +46,7 @@ class SharedPlaces extends Context.Service<
     SharedPlaces,
     Effect.gen(function* () {
       const mesh = yield* Mesh
-      const { hyper_parameters, websocket } = yield* ServerConfig
+      const config = yield* ServerConfig
       const own = new ConnectionCounts()
       const others = new Map<number, ConnectionCounts>()
       let othersClients = 0
@@ -93,12 +107,20 @@ class SharedPlaces extends Context.Service<
       return SharedPlaces.of({
         limits: {
           enterUnsafe: (client) => {
-            if (!hasCapacity(client, [own, ...others.values()], hyper_parameters, websocket)) return false
+            const all = [own, ...others.values()]
+            const sum = (of: (counts: ConnectionCounts) => number) =>
+              all.reduce((total, counts) => total + of(counts), 0)
+            const counts = {
+              clients: sum(({ clients }) => clients),
+              webSockets: sum(({ webSockets }) => webSockets),
+              ofIp: sum(({ ips }) => ips.get(client.ip) ?? 0)
+            }
+            if (!hasCapacity(client, counts, config)) return false
             change(client, 1)
             return true
           },
           leaveUnsafe: (client) => change(client, -1),
-          maxClientsUnsafe: () => hyper_parameters.max_clients
+          maxClientsUnsafe: () => config.hyper_parameters.max_clients
         },
         othersUnsafe: () => othersClients
       })
