@@ -1,10 +1,8 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import type * as Tracer from "effect/Tracer"
 import { AdminServer } from "./admin/AdminServer.ts"
 import * as Cluster from "./bus/Cluster.ts"
 import { type Options, profileOf, ServerConfig } from "./config/ServerConfig.ts"
@@ -16,10 +14,13 @@ import { RateLimiter } from "./limits/RateLimiter.ts"
 import { Broadcaster } from "./room/Broadcaster.ts"
 import { Bus } from "./room/Bus.ts"
 import * as ConnectionGate from "./session/ConnectionGate.ts"
+import { ClientRegistry } from "./session/ClientRegistry.ts"
 import { Lifecycle } from "./session/Lifecycle.ts"
 import { type BoundAddress, Listener } from "./session/Listener.ts"
 import * as Operations from "./session/Operations.ts"
-import * as Session from "./session/Session.ts"
+import { RefusalLog } from "./session/RefusalLog.ts"
+import { ServerStatus } from "./session/ServerStatus.ts"
+import { Session } from "./session/Session.ts"
 import * as RelayMetrics from "./telemetry/RelayMetrics.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
 import * as TcpListener from "./transport/TcpListener.ts"
@@ -77,6 +78,67 @@ const profile = Layer.unwrap(
   Effect.map(ServerConfig, (config) => (profileOf(config.version) === "python" ? pythonProfile : rustProfile))
 )
 
+/** Starts the server, and has it shut down when the scope ends. */
+const start = Effect.gen(function* () {
+  const listener = yield* Listener
+  const webSocketListener = yield* WebSocketListener.WebSocketListener
+  const gate = yield* ConnectionGate.ConnectionGate
+  const admin = yield* AdminServer
+  const operations = yield* Operations.Operations
+  const session = yield* Session
+  const registry = yield* ClientRegistry
+  const refusals = yield* RefusalLog
+  const status = yield* ServerStatus
+  const lifecycle = yield* Lifecycle
+  const scope = yield* Effect.scope
+  const administration = yield* Scope.fork(scope)
+  // Side by side: all clients are told of the end at once.
+  const transports = yield* Scope.fork(scope, "parallel")
+  const asTransport = <A, E>(listen: Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.flatMap(Scope.fork(transports), (transport) => Scope.provide(listen, transport))
+
+  const shutdown = Effect.gen(function* () {
+    yield* session.beginShutdown
+    // No new connections; every session delivers what it has accepted, tells its client and closes.
+    yield* Scope.close(transports, Exit.void)
+    yield* refusals.flush
+    // Operators see the server to its end.
+    yield* Scope.close(administration, Exit.void)
+  })
+
+  const adminAddress = yield* Scope.provide(admin.serve(operations), administration)
+  // Nothing runs within this span: what listening forks outlives it.
+  const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
+    Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
+  )
+  status.address = address
+  status.state = "ready"
+  yield* Effect.addFinalizer(
+    Effect.fnUntraced(function* () {
+      status.state = "stopping"
+      const clients = registry.clientsUnsafe().length
+      yield* lifecycle.stopping(clients)
+      yield* Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () => shutdown)
+      yield* lifecycle.stopped
+    })
+  )
+  yield* lifecycle.listening(address, webSocketUrl)
+  return RelayServer.of({ ...operations, address, webSocketUrl, adminAddress })
+})
+
+/**
+ * What a server consists of beside the services of the configuration, each above what it needs. With the scope they end from
+ * top to bottom, after `shutdown`: metrics, then streams for the host program, then the bus.
+ */
+const relay = RelayMetrics.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Operations.layer, ConnectionGate.layer)),
+  Layer.provideMerge(Session.layer),
+  Layer.provide(Cluster.layerQuarantine),
+  Layer.provide(Cluster.layer),
+  Layer.provideMerge(RefusalLog.layer),
+  Layer.provideMerge(Layer.mergeAll(ClientRegistry.layer, ServerStatus.layer))
+)
+
 /**
  * The whole server as one Layer. It listens once the Layer is built; when its scope ends it stops accepting, delivers what
  * it has accepted, tells every client and closes (docs/operations.md).
@@ -98,63 +160,8 @@ export class RelayServer extends Context.Service<
    */
   static readonly layerNoDeps = Layer.effect(
     RelayServer,
-    Effect.gen(function* () {
-      const listener = yield* Listener
-      const webSocketListener = yield* WebSocketListener.WebSocketListener
-      const listenAll = Effect.fnUntraced(function* (gate: ConnectionGate.ConnectionGate) {
-        // Each transport has a scope of its own, side by side: all clients are told of the end at once.
-        const transports = yield* Scope.fork(yield* Effect.scope, "parallel")
-        const address = yield* Scope.provide(listener.listen(gate), yield* Scope.fork(transports))
-        if (webSocketListener === undefined) return [address, undefined] as const
-        return [address, yield* Scope.provide(webSocketListener.listen(gate), yield* Scope.fork(transports))] as const
-      })
-      const admin = yield* AdminServer
-      const lifecycle = yield* Lifecycle
-      const bus = yield* Bus
-      yield* (yield* Broadcaster).connect(bus)
-      const cluster = yield* Cluster.make(bus, yield* Quarantine)
-      const withQuarantine = Effect.provideService(Quarantine, cluster.quarantine)
-      const session = yield* withQuarantine(Session.make)
-      cluster.listsUnsafe(() => session.registry.clients)
-      const clock = yield* Clock.Clock
-      const status: Operations.Status = { state: "starting", address: undefined }
-      const operations = yield* withQuarantine(
-        Operations.make(session, status, {
-          stats: Effect.sync(bus.statsUnsafe),
-          peers: Effect.sync(cluster.peersUnsafe),
-          clients: cluster.clients
-        })
-      )
-      yield* RelayMetrics.register(operations)
-      let shutdown: Tracer.Span | undefined
-      yield* Effect.addFinalizer(() =>
-        Effect.suspend(() => {
-          if (status.address === undefined) return Effect.void
-          shutdown?.end(clock.currentTimeNanosUnsafe(), Exit.void)
-          return lifecycle.stopped
-        })
-      )
-      const adminAddress = yield* admin.serve(operations)
-      const gate = yield* withQuarantine(
-        ConnectionGate.make(session.run, session.registry.totals, () => status.state === "draining")
-      )
-      // Nothing runs within this span: what listening forks outlives it.
-      const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () => listenAll(gate))
-      status.address = address
-      status.state = "ready"
-      yield* Effect.addFinalizer(
-        Effect.fnUntraced(function* () {
-          status.state = "stopping"
-          const clients = session.registry.clients.length
-          shutdown = yield* Effect.makeSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } })
-          yield* lifecycle.stopping(clients)
-          yield* session.beginShutdown
-        })
-      )
-      yield* lifecycle.listening(address, webSocketUrl)
-      return RelayServer.of({ ...operations, address, webSocketUrl, adminAddress })
-    })
-  )
+    Effect.suspend(() => start)
+  ).pipe(Layer.provide(relay))
 
   /**
    * The services that the configuration asks for: TCP and WebSocket, with TLS or without, the protections of the profile, what operators see, and
@@ -168,6 +175,7 @@ export class RelayServer extends Context.Service<
     WebSocketListener.layer,
     AdminServer.layer,
     TlsIdentity.layer,
+    Lifecycle.layer,
     bus
   )
 

@@ -2,16 +2,19 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { repeatEvery } from "../internal/repeatEvery.ts"
-import type { Quarantine, Suspect } from "../limits/Quarantine.ts"
+import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
 import { canonicalAddress, canonicalIp } from "../net/IpAddress.ts"
-import type { Bus, Peer, RoomClient, RoomClients } from "../room/Bus.ts"
-import type { ClientInfo } from "../room/ClientInfo.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
+import { Bus, type Peer, type RoomClient, type RoomClients } from "../room/Bus.ts"
+import { Cluster } from "../room/Cluster.ts"
+import { ClientRegistry } from "../session/ClientRegistry.ts"
 import { PeerTable } from "./PeerTable.ts"
 
 /** How long `clients` waits for the answers of the others, in milliseconds. */
@@ -82,177 +85,186 @@ interface Question {
 }
 
 /**
- * What the processes of one room know of each other: who is there, who is quarantined, who is connected. Nothing here is on the way of a
- * line.
- *
- * @param bus by which they are reached
- * @param quarantine of this process
+ * Joins the room to those of other processes, and makes known what they know of each other: which are there, which clients are
+ * quarantined, which are connected. None of it is on the way of a line.
  */
-export const make = Effect.fnUntraced(function* (bus: Bus["Service"], quarantine: Quarantine["Service"]) {
-  const name = bus.self?.name ?? ""
-  const isSupervised = bus.self?.isSupervised === true
-  const clock = yield* Clock.Clock
-  const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const now = () => monotonicMillis(clock)
-  const peers = new PeerTable<Peer>()
-  let present: () => ReadonlyArray<ClientInfo> = () => []
-  const questions = new Map<number, Question>()
-  const turns = yield* Semaphore.make(QUESTIONS_AT_ONCE)
-  let requests = 0
+export const layer = Layer.effect(
+  Cluster,
+  Effect.gen(function* () {
+    const bus = yield* Bus
+    const quarantine = yield* Quarantine
+    const registry = yield* ClientRegistry
+    yield* (yield* Broadcaster).connect(bus)
+    const name = bus.self?.name ?? ""
+    const isSupervised = bus.self?.isSupervised === true
+    const clock = yield* Clock.Clock
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const now = () => monotonicMillis(clock)
+    const peers = new PeerTable<Peer>()
+    const questions = new Map<number, Question>()
+    const turns = yield* Semaphore.make(QUESTIONS_AT_ONCE)
+    let requests = 0
 
-  const tell = (message: Message, to?: string) => bus.tellUnsafe(JSON.stringify(message), to)
-  const sign = () => ({ name, clients: present().length })
+    const tell = tellBy(bus)
+    const sign = () => ({ name, clients: registry.clientsUnsafe().length })
 
-  const tellQuarantine = (to?: string) => {
-    const entries = quarantine
-      .listUnsafe()
-      .slice(-MAX_TOLD)
-      .map(({ key, remainingMillis }) => [key, Math.ceil(remainingMillis)] as const)
-    for (const some of chunksOf(entries)) tell({ _tag: "Quarantined", entries: some }, to)
-  }
-
-  const tellClients = (request: number, to: string) => {
-    const all = present()
-    const chunks = chunksOf(all.slice(0, MAX_LISTED))
-    for (const chunk of chunks) {
-      const clients = Array.from(chunk, (client) => ({ ...client, connectedSince: client.connectedSince.getTime() }))
-      tell({ _tag: "Clients", request, clients }, to)
+    const tellQuarantine = (to?: string) => {
+      const entries = quarantine
+        .listUnsafe()
+        .slice(-MAX_TOLD)
+        .map(({ key, remainingMillis }) => [key, Math.ceil(remainingMillis)] as const)
+      for (const some of chunksOf(entries)) tell({ _tag: "Quarantined", entries: some }, to)
     }
-    tell({ _tag: "Clients", request, clients: [], omitted: Math.max(0, all.length - MAX_LISTED) }, to)
-  }
 
-  const heard = (id: string, { clients, name }: { readonly name: string; readonly clients: number }) => {
-    const isNew = peers.get(id) === undefined
-    peers.heard(id, { id, name, clients }, now())
-    if (!isNew) return
-    if (!isSupervised) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
-    runFork(forgetGone)
-  }
-
-  const forget = (id: string, why: string) => {
-    const peer = peers.leave(id)
-    if (peer === undefined) return Effect.void
-    for (const question of questions.values()) settle(question, id)
-    if (isSupervised) return Effect.void
-    return Effect.logInfo(`relay ${peer.name} ${why} (${others(peers.size)})`)
-  }
-
-  const forgetGone = Effect.suspend(() =>
-    Effect.forEach(peers.gone(now()), (id) => forget(id, "is not heard any more"), { discard: true })
-  )
-
-  /** Nothing more comes from this one. */
-  const settle = ({ answered, silent }: Question, id: string) => {
-    if (silent.delete(id) && silent.size === 0) Deferred.doneUnsafe(answered, Exit.void)
-  }
-
-  const onMessage = (text: string, from: string) => {
-    const decoded = parse(text)
-    if (decoded === undefined) return
-    switch (decoded._tag) {
-      case "Hello":
-        heard(from, decoded)
-        tell({ _tag: "Alive", ...sign() }, from)
-        return tellQuarantine(from)
-      case "Alive":
-        return heard(from, decoded)
-      case "Goodbye":
-        return void runFork(forget(from, "has left the room"))
-      case "Quarantined": {
-        if (quarantine.scope === undefined) return
-        const longest = quarantine.cooldownMillisUnsafe()
-        for (const [key, told] of decoded.entries) {
-          const isKey = (quarantine.scope === "ip" ? canonicalIp(key) : canonicalAddress(key)) === key
-          const millis = Math.min(told, longest)
-          if (isKey && millis > quarantine.remainingMillisUnsafe({ ip: key, address: key }))
-            quarantine.addKeyUnsafe(key, millis)
-        }
-        return
+    const tellClients = (request: number, to: string) => {
+      const all = registry.clientsUnsafe()
+      const chunks = chunksOf(all.slice(0, MAX_LISTED))
+      for (const chunk of chunks) {
+        const clients = Array.from(chunk, (client) => ({ ...client, connectedSince: client.connectedSince.getTime() }))
+        tell({ _tag: "Clients", request, clients }, to)
       }
-      case "Lifted":
-        return void quarantine.liftUnsafe(decoded.key)
-      case "WhoIsThere":
-        return tellClients(decoded.request, from)
-      case "Clients": {
-        const question = questions.get(decoded.request)
-        const listed = question?.silent.get(from)
-        if (question === undefined || listed === undefined || listed > MAX_LISTED) return
-        const relay = peers.get(from)?.name ?? from
-        for (const client of decoded.clients) {
-          question.clients.push({ ...client, connectedSince: new Date(client.connectedSince), relay })
+      tell({ _tag: "Clients", request, clients: [], omitted: Math.max(0, all.length - MAX_LISTED) }, to)
+    }
+
+    const heard = (id: string, { clients, name }: { readonly name: string; readonly clients: number }) => {
+      const isNew = peers.get(id) === undefined
+      peers.heard(id, { id, name, clients }, now())
+      if (!isNew) return
+      if (!isSupervised) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
+      runFork(forgetGone)
+    }
+
+    const forget = (id: string, why: string) => {
+      const peer = peers.leave(id)
+      if (peer === undefined) return Effect.void
+      for (const question of questions.values()) settle(question, id)
+      if (isSupervised) return Effect.void
+      return Effect.logInfo(`relay ${peer.name} ${why} (${others(peers.size)})`)
+    }
+
+    const forgetGone = Effect.suspend(() =>
+      Effect.forEach(peers.gone(now()), (id) => forget(id, "is not heard any more"), { discard: true })
+    )
+
+    /** Nothing more comes from this one. */
+    const settle = ({ answered, silent }: Question, id: string) => {
+      if (silent.delete(id) && silent.size === 0) Deferred.doneUnsafe(answered, Exit.void)
+    }
+
+    const onMessage = (text: string, from: string) => {
+      const decoded = parse(text)
+      if (decoded === undefined) return
+      switch (decoded._tag) {
+        case "Hello":
+          heard(from, decoded)
+          tell({ _tag: "Alive", ...sign() }, from)
+          return tellQuarantine(from)
+        case "Alive":
+          return heard(from, decoded)
+        case "Goodbye":
+          return void runFork(forget(from, "has left the room"))
+        case "Quarantined": {
+          if (quarantine.scope === undefined) return
+          const longest = quarantine.cooldownMillisUnsafe()
+          for (const [key, told] of decoded.entries) {
+            const isKey = (quarantine.scope === "ip" ? canonicalIp(key) : canonicalAddress(key)) === key
+            const millis = Math.min(told, longest)
+            if (isKey && millis > quarantine.remainingMillisUnsafe({ ip: key, address: key }))
+              quarantine.addKeyUnsafe(key, millis)
+          }
+          return
         }
-        question.silent.set(from, listed + decoded.clients.length)
-        if (decoded.omitted === undefined) return
-        question.omitted += decoded.omitted
-        return settle(question, from)
+        case "Lifted":
+          return void quarantine.liftUnsafe(decoded.key)
+        case "WhoIsThere":
+          return tellClients(decoded.request, from)
+        case "Clients": {
+          const question = questions.get(decoded.request)
+          const listed = question?.silent.get(from)
+          if (question === undefined || listed === undefined || listed > MAX_LISTED) return
+          const relay = peers.get(from)?.name ?? from
+          for (const client of decoded.clients) {
+            question.clients.push({ ...client, connectedSince: new Date(client.connectedSince), relay })
+          }
+          question.silent.set(from, listed + decoded.clients.length)
+          if (decoded.omitted === undefined) return
+          question.omitted += decoded.omitted
+          return settle(question, from)
+        }
       }
     }
-  }
-  const parse = (text: string): Message | undefined => {
-    const decoded = Result.flatMap(
-      Result.try(() => JSON.parse(text)),
-      (value) => decode(value)
-    )
-    if (Result.isSuccess(decoded)) return decoded.success
-    // One of another version, maybe a newer one. It says nothing that this one could do.
-    runFork(Effect.logDebug(`a message of another relay was not understood: ${text.slice(0, 100)}`))
-    return undefined
-  }
-
-  const announce = Effect.gen(function* () {
-    tell({ _tag: "Alive", ...sign() })
-    yield* forgetGone
-  })
-
-  if (bus.self !== undefined) {
-    yield* bus.listen({
-      onMessage,
-      onUp: () => {
-        tell({ _tag: "Hello", ...sign() })
-        // What the others have missed while they could not be reached.
-        tellQuarantine()
-      }
-    })
-    yield* background(
-      "the other relays are not told any more that this one is there",
-      repeatEvery(() => 1, announce)
-    )
-    yield* Effect.addFinalizer(() => Effect.sync(() => tell({ _tag: "Goodbye" })))
-  }
-
-  const own = (): ReadonlyArray<RoomClient> => Array.from(present(), (client) => ({ ...client, relay: name }))
-
-  const ask = Effect.fnUntraced(function* () {
-    const request = ++requests
-    const silent = new Map(Array.from(peers.entries(), ([id]) => [id, 0]))
-    const question: Question = { silent, clients: [], omitted: 0, answered: Deferred.makeUnsafe() }
-    if (silent.size > 0) {
-      questions.set(request, question)
-      tell({ _tag: "WhoIsThere", request })
-      yield* Effect.timeoutOption(Deferred.await(question.answered), ANSWER_MILLIS).pipe(
-        Effect.ensuring(Effect.sync(() => questions.delete(request)))
+    const parse = (text: string): Message | undefined => {
+      const decoded = Result.flatMap(
+        Result.try(() => JSON.parse(text)),
+        (value) => decode(value)
       )
+      if (Result.isSuccess(decoded)) return decoded.success
+      // One of another version, maybe a newer one. It says nothing that this one could do.
+      runFork(Effect.logDebug(`a message of another relay was not understood: ${text.slice(0, 100)}`))
+      return undefined
     }
-    return {
-      clients: [...own(), ...question.clients],
-      silent: Array.from(silent.keys(), (id) => peers.get(id)?.name ?? id),
-      omitted: question.omitted
-    } satisfies RoomClients
-  })
 
-  return {
-    /** The other processes, at this moment. */
-    peersUnsafe: () => Array.from(peers.entries(), ([, peer]) => peer),
-    /** From now on `clients` and the others know who is connected here. */
-    listsUnsafe: (clients: () => ReadonlyArray<ClientInfo>): void => {
-      present = clients
-    },
-    /** Everybody in the room. Waits for the other processes, for a second at most. */
-    clients: turns.withPermit(Effect.suspend(ask)),
-    /** The quarantine of this process, which tells the others. */
-    quarantine: bus.self === undefined ? quarantine : shared(quarantine, tell)
-  }
-})
+    const announce = Effect.gen(function* () {
+      tell({ _tag: "Alive", ...sign() })
+      yield* forgetGone
+    })
+
+    if (bus.self !== undefined) {
+      yield* bus.listen({
+        onMessage,
+        onUp: () => {
+          tell({ _tag: "Hello", ...sign() })
+          // What the others have missed while they could not be reached.
+          tellQuarantine()
+        }
+      })
+      yield* background(
+        "the other relays are not told any more that this one is there",
+        repeatEvery(() => 1, announce)
+      )
+      yield* Effect.addFinalizer(() => Effect.sync(() => tell({ _tag: "Goodbye" })))
+    }
+
+    const own = (): ReadonlyArray<RoomClient> =>
+      Array.from(registry.clientsUnsafe(), (client) => ({ ...client, relay: name }))
+
+    const ask = Effect.fnUntraced(function* () {
+      const request = ++requests
+      const silent = new Map(Array.from(peers.entries(), ([id]) => [id, 0]))
+      const question: Question = { silent, clients: [], omitted: 0, answered: Deferred.makeUnsafe() }
+      if (silent.size > 0) {
+        questions.set(request, question)
+        tell({ _tag: "WhoIsThere", request })
+        yield* Effect.timeoutOption(Deferred.await(question.answered), ANSWER_MILLIS).pipe(
+          Effect.ensuring(Effect.sync(() => questions.delete(request)))
+        )
+      }
+      return {
+        clients: [...own(), ...question.clients],
+        silent: Array.from(silent.keys(), (id) => peers.get(id)?.name ?? id),
+        omitted: question.omitted
+      } satisfies RoomClients
+    })
+
+    return {
+      stats: Effect.sync(bus.statsUnsafe),
+      peers: Effect.sync(() => Array.from(peers.entries(), ([, peer]) => peer)),
+      clients: turns.withPermit(Effect.suspend(ask))
+    }
+  })
+)
+
+/** Has other processes keep out, and let in again, the same clients as the `Quarantine` that it requires. */
+export const layerQuarantine = Layer.effect(
+  Quarantine,
+  Effect.gen(function* () {
+    const bus = yield* Bus
+    const quarantine = yield* Quarantine
+    return bus.self === undefined ? quarantine : shared(quarantine, tellBy(bus))
+  })
+)
+
+const tellBy = (bus: Bus["Service"]) => (message: Message, to?: string) => bus.tellUnsafe(JSON.stringify(message), to)
 
 /** A quarantine that tells the others whom it keeps out, and whom it lets in again. */
 const shared = (quarantine: Quarantine["Service"], tell: (message: Message) => void): Quarantine["Service"] => {

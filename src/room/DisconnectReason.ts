@@ -92,15 +92,31 @@ export const lost = (code: string): DisconnectReason => ({
   severity: "Info"
 })
 
-/** The host program does not want the client any more. */
-export const byApplication = (notice: string | undefined, quarantine: boolean): DisconnectReason => ({
-  kind: "application",
-  reason: `disconnected by the application${quarantine ? " and quarantined" : ""}`,
-  notice: notice === undefined ? Notice.DISCONNECTED : Notice.fromText(notice),
-  severity: "Info",
-  quarantine,
-  isWorded: notice !== undefined
-})
+/** How the host program ends a client. */
+export interface DisconnectOptions {
+  readonly notice?: string | undefined
+  readonly quarantine?: boolean | undefined
+}
+
+/**
+ * The host program does not want the client any more.
+ *
+ * @param isKeepingOut whether clients that are disconnected now can be quarantined
+ */
+export const byApplication = (
+  { notice, quarantine: isWanted = false }: DisconnectOptions,
+  isKeepingOut: boolean
+): DisconnectReason => {
+  const quarantine = isWanted && isKeepingOut
+  return {
+    kind: "application",
+    reason: `disconnected by the application${quarantine ? " and quarantined" : ""}`,
+    notice: notice === undefined ? Notice.DISCONNECTED : Notice.fromText(notice),
+    severity: "Info",
+    quarantine,
+    isWorded: notice !== undefined
+  }
+}
 
 /** How a session has ended by itself. An interruption that nobody gave a reason for comes from the end of the server. */
 export const ofExit = (exit: Exit.Exit<DisconnectReason>): DisconnectReason => {

@@ -1,9 +1,14 @@
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { EventFeed } from "../internal/EventFeed.ts"
+import * as Layer from "effect/Layer"
+import type * as Stream from "effect/Stream"
+import { EventFeed, type Observed } from "../internal/EventFeed.ts"
 import type { Distribution } from "../internal/Histogram.ts"
+import { MessageLog } from "../logging/RelayLogger.ts"
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
 import { type DisconnectReason, type DisconnectCounts, noDisconnects } from "../room/DisconnectReason.ts"
+import type { Sender } from "../room/Room.ts"
 import type { Client } from "./Client.ts"
 import { noTotals, type Totals } from "./Incidents.ts"
 
@@ -58,138 +63,144 @@ export interface Stats {
   readonly missedByConsumers: number
 }
 
-/** Who is connected, and what has happened: what the host program may know. */
-export class ClientRegistry {
-  readonly changes: EventFeed<ClientChange>
-  readonly messages: EventFeed<RelayedMessage>
-  readonly events: EventFeed<RelayEvent>
-  readonly totals = noTotals()
-  readonly #departures = noDisconnects()
-
-  #linesRelayed = 0
-  readonly #clients = new Set<Client>()
-  readonly #byAddress = new Map<string, Client>()
-  /** Out of the room, but not yet done with what was on its way to them. */
-  readonly #leaving = new Set<Client>()
-  readonly #startedMillis: number
-  #connections = 0
-  /** Of clients that have left. */
-  readonly #left = { linesIn: 0, linesOut: 0, bytesIn: 0, bytesOut: 0 }
-
-  private constructor(
-    startedMillis: number,
-    changes: EventFeed<ClientChange>,
-    messages: EventFeed<RelayedMessage>,
-    events: EventFeed<RelayEvent>
-  ) {
-    this.#startedMillis = startedMillis
-    this.changes = changes
-    this.messages = messages
-    this.events = events
+/** Who is connected, and what has happened: what the host program and the other processes may know. */
+export class ClientRegistry extends Context.Service<
+  ClientRegistry,
+  {
+    /** How often each kind of incident has happened. */
+    readonly totals: Totals
+    /** Everybody in the room. */
+    readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>
+    readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">
+    /** @param address `ip:port` */
+    readonly findUnsafe: (address: string) => Client | undefined
+    /** A client has come into the room. */
+    readonly enterUnsafe: (client: Client) => void
+    /** A client has left the room. Bytes may still be on their way to it. */
+    readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void
+    /** The connection of a client that has left is closed: only its counts are kept. */
+    readonly forgetUnsafe: (client: Client) => void
+    /** Changes what the state of a client consists of, and publishes its new state if that is another one. */
+    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void
+    /**
+     * Counts, logs and publishes the line `bytes[start, end)`, which was relayed.
+     *
+     * @param address of its sender
+     * @param to its recipients, if not all
+     */
+    readonly relayedUnsafe: (
+      address: string,
+      bytes: Uint8Array,
+      start: number,
+      end: number,
+      to?: ReadonlyArray<Sender>
+    ) => void
+    /** As `Operations` has them. */
+    readonly changes: Stream.Stream<Observed<ClientChange>>
+    readonly messages: Stream.Stream<Observed<RelayedMessage>>
+    readonly events: Stream.Stream<Observed<RelayEvent>>
   }
+>()("summoner-server/ClientRegistry") {
+  /** An empty registry. Its streams end with the scope. */
+  static readonly layer = Layer.effect(
+    ClientRegistry,
+    Effect.gen(function* () {
+      const startedAt = new Date(yield* Clock.currentTimeMillis)
+      const messageLog = yield* MessageLog
+      const changes = yield* EventFeed.make<ClientChange>()
+      const messages = yield* EventFeed.make<RelayedMessage>()
+      const events = yield* EventFeed.make<RelayEvent>()
+      const totals = noTotals()
+      const departures = noDisconnects()
+      const clients = new Set<Client>()
+      const byAddress = new Map<string, Client>()
+      /** Out of the room, with bytes on their way to them. */
+      const leaving = new Set<Client>()
+      /** Of clients that have left. */
+      const left = { linesIn: 0, linesOut: 0, bytesIn: 0, bytesOut: 0 }
+      let connections = 0
+      let linesRelayed = 0
 
-  /** An empty registry. Its feeds end with the scope. */
-  static readonly make = Effect.gen(function* () {
-    return new ClientRegistry(
-      yield* Clock.currentTimeMillis,
-      yield* EventFeed.make<ClientChange>(),
-      yield* EventFeed.make<RelayedMessage>(),
-      yield* EventFeed.make<RelayEvent>()
-    )
-  })
+      const clientsUnsafe = () => Array.from(clients, ({ info }) => info)
+      const present = () => clientsUnsafe().map((client) => ({ _tag: "Connected" as const, client }))
+      const isWatched = () => changes.isWatched || events.isWatched
+      const publish = (change: ClientChange) => {
+        changes.publish(change)
+        events.publish(change)
+      }
 
-  /** Everybody in the room. */
-  get clients(): ReadonlyArray<ClientInfo> {
-    return Array.from(this.#clients, ({ info }) => info)
-  }
-
-  get stats(): Omit<Stats, "fanOut" | "latencyMicros" | "quarantined"> {
-    const { clients } = this
-    const connected = [...clients, ...Array.from(this.#leaving, ({ info }) => info)]
-    const sum = (of: "linesIn" | "linesOut" | "bytesIn" | "bytesOut") =>
-      connected.reduce((total, client) => total + client[of], this.#left[of])
-    return {
-      startedAt: new Date(this.#startedMillis),
-      clients: clients.length,
-      connections: this.#connections,
-      linesIn: sum("linesIn"),
-      linesRelayed: this.#linesRelayed,
-      linesOut: sum("linesOut"),
-      bytesIn: sum("bytesIn"),
-      bytesOut: sum("bytesOut"),
-      bytesWaiting: clients.reduce((total, { bytesWaiting }) => total + bytesWaiting, 0),
-      bytesWaitingMax: clients.reduce((most, { bytesWaiting }) => Math.max(most, bytesWaiting), 0),
-      incidents: { ...this.totals },
-      departures: { ...this.#departures },
-      missedByConsumers: this.changes.missed + this.messages.missed + this.events.missed
-    }
-  }
-
-  /** @param address `ip:port` */
-  find(address: string): Client | undefined {
-    return this.#byAddress.get(address)
-  }
-
-  enter(client: Client): void {
-    this.#connections++
-    this.#clients.add(client)
-    this.#byAddress.set(client.connection.address, client)
-    if (this.#isWatched) this.#publish({ _tag: "Connected", client: client.info })
-  }
-
-  leave(client: Client, { kind, reason }: Pick<DisconnectReason, "kind" | "reason">): void {
-    this.#departures[kind]++
-    const { address } = client.connection
-    this.#clients.delete(client)
-    // Somebody else may have come back with its address already.
-    if (this.#byAddress.get(address) === client) this.#byAddress.delete(address)
-    this.#leaving.add(client)
-    if (this.#isWatched) this.#publish({ _tag: "Disconnected", client: client.info, reason })
-  }
-
-  /** Keeps the numbers of a client that is done. */
-  forget(client: Client): void {
-    if (!this.#leaving.delete(client)) return
-    const { info } = client
-    this.#left.linesIn += info.linesIn
-    this.#left.linesOut += info.linesOut
-    this.#left.bytesIn += info.bytesIn
-    this.#left.bytesOut += info.bytesOut
-  }
-
-  /** Changes what a client's state consists of, and tells whoever watches if it is another one then. */
-  change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void {
-    if (!this.#isWatched) return void Object.assign(client, by)
-    const from = client.info.state
-    Object.assign(client, by)
-    const { info } = client
-    if (info.state !== from) this.#publish({ _tag: "StateChanged", client: info, from })
-  }
-
-  /** Counts a line that was relayed. */
-  countRelayed(): void {
-    this.#linesRelayed++
-  }
-
-  /** Whether anybody would see a line that is relayed. */
-  get isListenedTo(): boolean {
-    return this.messages.isWatched || this.events.isWatched
-  }
-
-  /** Tells whoever listens of a line that was relayed. */
-  relayed(message: RelayedMessage): void {
-    const { length } = message.content
-    this.messages.publish(message, length)
-    this.events.publish({ _tag: "Relayed", ...message }, length)
-  }
-
-  /** Whether anybody would see what happens to a client. */
-  get #isWatched(): boolean {
-    return this.changes.isWatched || this.events.isWatched
-  }
-
-  #publish(change: ClientChange): void {
-    this.changes.publish(change)
-    this.events.publish(change)
-  }
+      return ClientRegistry.of({
+        totals,
+        clientsUnsafe,
+        statsUnsafe: () => {
+          const inRoom = clientsUnsafe()
+          const connected = [...inRoom, ...Array.from(leaving, ({ info }) => info)]
+          const sum = (of: keyof typeof left) => connected.reduce((total, client) => total + client[of], left[of])
+          return {
+            startedAt,
+            clients: inRoom.length,
+            connections,
+            linesIn: sum("linesIn"),
+            linesRelayed,
+            linesOut: sum("linesOut"),
+            bytesIn: sum("bytesIn"),
+            bytesOut: sum("bytesOut"),
+            bytesWaiting: inRoom.reduce((total, { bytesWaiting }) => total + bytesWaiting, 0),
+            bytesWaitingMax: inRoom.reduce((most, { bytesWaiting }) => Math.max(most, bytesWaiting), 0),
+            incidents: { ...totals },
+            departures: { ...departures },
+            missedByConsumers: changes.missed + messages.missed + events.missed
+          }
+        },
+        findUnsafe: (address) => byAddress.get(address),
+        enterUnsafe: (client) => {
+          connections++
+          clients.add(client)
+          byAddress.set(client.connection.address, client)
+          if (isWatched()) publish({ _tag: "Connected", client: client.info })
+        },
+        leaveUnsafe: (client, { kind, reason }) => {
+          departures[kind]++
+          const { address } = client.connection
+          clients.delete(client)
+          // Another client may have come with the same address already.
+          if (byAddress.get(address) === client) byAddress.delete(address)
+          leaving.add(client)
+          if (isWatched()) publish({ _tag: "Disconnected", client: client.info, reason })
+        },
+        forgetUnsafe: (client) => {
+          if (!leaving.delete(client)) return
+          const { info } = client
+          left.linesIn += info.linesIn
+          left.linesOut += info.linesOut
+          left.bytesIn += info.bytesIn
+          left.bytesOut += info.bytesOut
+        },
+        changeUnsafe: (client, by) => {
+          if (!isWatched()) return void Object.assign(client, by)
+          const from = client.info.state
+          Object.assign(client, by)
+          const { info } = client
+          if (info.state !== from) publish({ _tag: "StateChanged", client: info, from })
+        },
+        relayedUnsafe: (address, bytes, start, end, to) => {
+          linesRelayed++
+          if (!messageLog.enabled && !messages.isWatched && !events.isWatched) return
+          const content = toText(bytes, start, end)
+          messageLog.relayed(address, content)
+          const message: RelayedMessage =
+            to === undefined ? { address, content } : { address, content, to: to.map(({ address }) => address) }
+          messages.publish(message, content.length)
+          events.publish({ _tag: "Relayed", ...message }, content.length)
+        },
+        changes: changes.stream(present),
+        messages: messages.stream(),
+        events: events.stream(present)
+      })
+    })
+  )
 }
+
+/** A line as text. */
+export const toText = (bytes: Uint8Array, start: number, end: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8", start, end)

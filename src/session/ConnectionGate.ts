@@ -1,11 +1,15 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { ClientLimits } from "../limits/ClientLimits.ts"
 import type { Arriving } from "../limits/ConnectionCounts.ts"
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "../room/Connection.ts"
 import type * as Incidents from "./Incidents.ts"
-import * as RefusalLog from "./RefusalLog.ts"
+import { RefusalLog } from "./RefusalLog.ts"
+import { ServerStatus } from "./ServerStatus.ts"
+import { Session } from "./Session.ts"
 
 /** Why a client may not come in, and what it is told. */
 export interface Refusal {
@@ -35,50 +39,50 @@ export interface ConnectionGate {
   readonly maxClientsUnsafe: () => number
 }
 
-/**
- * @param session runs one client's session
- * @param totals counts what happens
- * @param isDraining whether nobody new is to be let in
- */
-export const make = Effect.fnUntraced(function* (
-  session: (connection: Connection) => Effect.Effect<void>,
-  totals: Incidents.Totals,
-  isDraining: () => boolean
-) {
-  const quarantine = yield* Quarantine
-  const limits = yield* ClientLimits
-  const { refusedUnsafe } = yield* RefusalLog.make(totals)
-  let clients = 0
+export const ConnectionGate: Context.Service<ConnectionGate, ConnectionGate> = Context.Service(
+  "summoner-server/ConnectionGate"
+)
 
-  const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
-    if (isDraining()) return DRAINING
-    const remaining = quarantine.remainingMillisUnsafe(client)
-    if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
-    return limits.enterUnsafe(client) ? undefined : FULL
-  }
+/** Refuses while the server drains, whoever is in quarantine, and above the limits on clients. */
+export const layer = Layer.effect(
+  ConnectionGate,
+  Effect.gen(function* () {
+    const session = yield* Session
+    const status = yield* ServerStatus
+    const quarantine = yield* Quarantine
+    const limits = yield* ClientLimits
+    const { refusedUnsafe } = yield* RefusalLog
+    let clients = 0
 
-  const gate: ConnectionGate = {
-    checkUnsafe: (client) => {
-      const refusal = refusalOf(client)
-      if (refusal === undefined) limits.leaveUnsafe(client)
-      return refusal
-    },
-    enterUnsafe: (client) => {
-      const refusal = refusalOf(client)
-      if (refusal === undefined) clients++
-      return refusal
-    },
-    session: (connection) =>
-      Effect.ensuring(
-        session(connection),
-        Effect.sync(() => {
-          clients--
-          limits.leaveUnsafe(connection)
-        })
-      ),
-    refusedUnsafe,
-    clientsUnsafe: () => clients,
-    maxClientsUnsafe: limits.maxClientsUnsafe
-  }
-  return gate
-})
+    const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
+      if (status.state === "draining") return DRAINING
+      const remaining = quarantine.remainingMillisUnsafe(client)
+      if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
+      return limits.enterUnsafe(client) ? undefined : FULL
+    }
+
+    return {
+      checkUnsafe: (client) => {
+        const refusal = refusalOf(client)
+        if (refusal === undefined) limits.leaveUnsafe(client)
+        return refusal
+      },
+      enterUnsafe: (client) => {
+        const refusal = refusalOf(client)
+        if (refusal === undefined) clients++
+        return refusal
+      },
+      session: (connection) =>
+        Effect.ensuring(
+          session.run(connection),
+          Effect.sync(() => {
+            clients--
+            limits.leaveUnsafe(connection)
+          })
+        ),
+      refusedUnsafe,
+      clientsUnsafe: () => clients,
+      maxClientsUnsafe: limits.maxClientsUnsafe
+    }
+  })
+)

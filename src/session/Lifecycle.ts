@@ -1,17 +1,22 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { formatAddress } from "../net/IpAddress.ts"
 import type { BoundAddress } from "./Listener.ts"
 
-/** Gets told how far a server is, as a whole. By default it is logged; a process that is one of several tells the one that starts them. */
-export const Lifecycle = Context.Reference<{
-  /** @param webSocketUrl where WebSocket clients come, if anywhere */
-  readonly listening: (address: BoundAddress, webSocketUrl: string | undefined) => Effect.Effect<void>
-  /** @param clients how many are connected */
-  readonly stopping: (clients: number) => Effect.Effect<void>
-  readonly stopped: Effect.Effect<void>
-}>("summoner-server/Lifecycle", {
-  defaultValue: () => ({
+/** Announces how far a server is. */
+export class Lifecycle extends Context.Service<
+  Lifecycle,
+  {
+    /** @param webSocketUrl where WebSocket clients connect, if anywhere */
+    readonly listening: (address: BoundAddress, webSocketUrl: string | undefined) => Effect.Effect<void>
+    /** @param clients how many are connected */
+    readonly stopping: (clients: number) => Effect.Effect<void>
+    readonly stopped: Effect.Effect<void>
+  }
+>()("summoner-server/Lifecycle") {
+  /** Writes it to the log. */
+  static readonly layer = Layer.succeed(Lifecycle, {
     listening: ({ host, port }, webSocketUrl) =>
       Effect.andThen(
         Effect.logInfo(`listening on ${formatAddress(host, port)}`),
@@ -20,4 +25,4 @@ export const Lifecycle = Context.Reference<{
     stopping: (clients) => Effect.logInfo(`shutting down, clients connected: ${clients}`),
     stopped: Effect.logInfo("shutdown complete")
   })
-})
+}

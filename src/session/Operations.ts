@@ -1,5 +1,7 @@
 /** What a host program, or an operator, may ask of a running server. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
@@ -9,21 +11,20 @@ import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { WholeRoom } from "../room/Bus.ts"
 import type { ClientInfo } from "../room/ClientInfo.ts"
+import { Cluster } from "../room/Cluster.ts"
+import * as DisconnectReason from "../room/DisconnectReason.ts"
 import { Sender } from "../room/Room.ts"
-import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./ClientRegistry.ts"
-import type { BoundAddress } from "./Listener.ts"
+import {
+  type ClientChange,
+  ClientRegistry,
+  type RelayedMessage,
+  type RelayEvent,
+  type Stats
+} from "./ClientRegistry.ts"
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts"
-import type * as Session from "./Session.ts"
+import { type ServerState, ServerStatus } from "./ServerStatus.ts"
 
-/** `draining`: it takes nobody new, and goes on for those who are connected. */
-export type ServerState = "starting" | "ready" | "draining" | "stopping"
-
-/** How far the server is. Written by the composition root, and by `drain`. */
-export interface Status {
-  state: ServerState
-  /** Where it listens, from `ready` on. */
-  address: BoundAddress | undefined
-}
+export type { ServerState } from "./ServerStatus.ts"
 
 /** What a host program, or an operator, may ask of a running server. */
 export interface Operations {
@@ -93,110 +94,107 @@ export interface Operations {
   readonly cluster: WholeRoom
 }
 
-/**
- * @param session of this server
- * @param status of this server
- * @param cluster the room of this server
- */
-export const make = Effect.fnUntraced(function* (
-  session: Effect.Success<typeof Session.make>,
-  status: Status,
-  cluster: WholeRoom
-) {
-  const { max_line_bytes } = (yield* ServerConfig).hyper_parameters
-  const broadcaster = yield* Broadcaster
-  const quarantine = yield* Quarantine
-  const context = yield* Effect.context<never>()
-  const { registry } = session
-  /** Logs in the server's log, whoever asks. */
-  const log = (message: string) => Effect.provideContext(Effect.logInfo(message), context)
-  /** The server's own name in envelopes. */
-  const name = () => (status.address === undefined ? "" : formatAddress(status.address.host, status.address.port))
+export const Operations: Context.Service<Operations, Operations> = Context.Service("summoner-server/Operations")
 
-  const find = (address: string) => {
-    const client = registry.find(address)
-    return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
-  }
-  const checkNotice = (text: string) => {
-    const problem = Notice.problemOf(text, max_line_bytes)
-    return problem === undefined ? Effect.void : Effect.fail(new MessageRejected(problem))
-  }
-  const checkQuarantine = Effect.suspend(() => {
-    if (quarantine.cooldownMillisUnsafe() > 0) return Effect.void
-    const why = quarantine.scope === undefined ? "this profile has no quarantine" : "quarantine_cooldown_secs is 0"
-    return Effect.fail(new QuarantineRejected({ reason: "disabled", detail: `nobody can be quarantined: ${why}` }))
-  })
-  /** The key of a client in the form in which the quarantine has it. */
-  const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
-  const present = () => registry.clients.map((client) => ({ _tag: "Connected" as const, client }))
-  const turn = (from: ServerState, to: ServerState, message: string) =>
-    Effect.suspend(() => {
-      if (status.state !== from) return Effect.void
-      status.state = to
-      return log(message)
+/** Operations of this process, and of the room as its `Cluster` knows it. */
+export const layer = Layer.effect(
+  Operations,
+  Effect.gen(function* () {
+    const { max_line_bytes } = (yield* ServerConfig).hyper_parameters
+    const broadcaster = yield* Broadcaster
+    const quarantine = yield* Quarantine
+    const registry = yield* ClientRegistry
+    const status = yield* ServerStatus
+    const cluster = yield* Cluster
+    const context = yield* Effect.context<never>()
+    /** Logs in the server's log, whoever asks. */
+    const log = (message: string) => Effect.provideContext(Effect.logInfo(message), context)
+    /** The server's own name in envelopes. */
+    const name = () => (status.address === undefined ? "" : formatAddress(status.address.host, status.address.port))
+
+    const find = (address: string) => {
+      const client = registry.findUnsafe(address)
+      return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
+    }
+    const checkNotice = (text: string) => {
+      const problem = Notice.problemOf(text, max_line_bytes)
+      return problem === undefined ? Effect.void : Effect.fail(new MessageRejected(problem))
+    }
+    const checkQuarantine = Effect.suspend(() => {
+      if (quarantine.cooldownMillisUnsafe() > 0) return Effect.void
+      const why = quarantine.scope === undefined ? "this profile has no quarantine" : "quarantine_cooldown_secs is 0"
+      return Effect.fail(new QuarantineRejected({ reason: "disabled", detail: `nobody can be quarantined: ${why}` }))
     })
+    /** The key of a client in the form in which the quarantine has it. */
+    const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
+    const turn = (from: ServerState, to: ServerState, message: string) =>
+      Effect.suspend(() => {
+        if (status.state !== from) return Effect.void
+        status.state = to
+        return log(message)
+      })
 
-  const operations: Operations = {
-    state: Effect.sync(() => status.state),
-    drain: turn("ready", "draining", "draining: no new clients"),
-    undrain: turn("draining", "ready", "taking new clients again"),
-    clients: Effect.sync(() => registry.clients),
-    changes: registry.changes.stream(present),
-    messages: registry.messages.stream(),
-    events: registry.events.stream(present),
-    broadcast: Effect.fnUntraced(function* (content, { from = name() } = {}) {
-      if (!(content + from).isWellFormed()) {
-        const detail = "the message has an unpaired surrogate; expected Unicode text"
-        return yield* new MessageRejected({ reason: "not Unicode", detail })
-      }
-      while (broadcaster.isCongestedUnsafe()) yield* broadcaster.uncongested
-      const bytes = Buffer.from(content)
-      if (!broadcaster.publishUnsafe(new Sender(from), bytes, 0, bytes.length)) {
-        const detail = `the message has ${bytes.length} bytes; its envelope may have ${max_line_bytes} (max_line_bytes)`
-        return yield* new MessageRejected({ reason: "too long", detail })
-      }
-      session.noteRelayed(from, bytes, 0, bytes.length)
-    }),
-    send: Effect.fnUntraced(function* (address, notice) {
-      yield* checkNotice(notice)
-      const client = yield* find(address)
-      // What was relayed before comes before it.
-      broadcaster.flushUnsafe()
-      if (client.notify(Notice.fromText(notice)) > 0) {
-        const detail = `${address} has not read the notices it got before`
-        return yield* new MessageRejected({ reason: "not read", detail })
-      }
-    }),
-    disconnect: Effect.fnUntraced(function* (address, options = {}) {
-      if (options.notice !== undefined) yield* checkNotice(options.notice)
-      if (options.quarantine === true) yield* checkQuarantine
-      const client = yield* find(address)
-      // Also when it is leaving already, for another reason.
-      if (options.quarantine === true) quarantine.addUnsafe(client.connection)
-      client.disconnect(session.dismissal(options))
-    }),
-    quarantine: {
-      list: Effect.sync(quarantine.listUnsafe),
-      add: Effect.fnUntraced(function* (key) {
-        yield* checkQuarantine
-        const known = keyOf(key)
-        if (known === undefined) {
-          const form = quarantine.scope === "ip" ? "an IP address" : "ip:port"
-          const expected = key.includes("%") ? `${form}, with a zone (%) only if it is link-local` : form
-          const detail = `${JSON.stringify(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
-          return yield* new QuarantineRejected({ reason: "not an address", detail })
+    return {
+      state: Effect.sync(() => status.state),
+      drain: turn("ready", "draining", "draining: no new clients"),
+      undrain: turn("draining", "ready", "taking new clients again"),
+      clients: Effect.sync(registry.clientsUnsafe),
+      changes: registry.changes,
+      messages: registry.messages,
+      events: registry.events,
+      broadcast: Effect.fnUntraced(function* (content, { from = name() } = {}) {
+        if (!(content + from).isWellFormed()) {
+          const detail = "the message has an unpaired surrogate; expected Unicode text"
+          return yield* new MessageRejected({ reason: "not Unicode", detail })
         }
-        quarantine.addKeyUnsafe(known)
-        yield* log(`${known} quarantined by the application`)
+        while (broadcaster.isCongestedUnsafe()) yield* broadcaster.uncongested
+        const bytes = Buffer.from(content)
+        if (!broadcaster.publishUnsafe(new Sender(from), bytes, 0, bytes.length)) {
+          const detail = `the message has ${bytes.length} bytes; its envelope may have ${max_line_bytes} (max_line_bytes)`
+          return yield* new MessageRejected({ reason: "too long", detail })
+        }
+        registry.relayedUnsafe(from, bytes, 0, bytes.length)
       }),
-      lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key) || quarantine.liftUnsafe(keyOf(key) ?? key))
-    },
-    stats: Effect.sync(() => ({
-      ...registry.stats,
-      ...broadcaster.distributionsUnsafe(),
-      quarantined: quarantine.sizeUnsafe()
-    })),
-    cluster
-  }
-  return operations
-})
+      send: Effect.fnUntraced(function* (address, notice) {
+        yield* checkNotice(notice)
+        const client = yield* find(address)
+        // What was relayed before comes before it.
+        broadcaster.flushUnsafe()
+        if (client.notify(Notice.fromText(notice)) > 0) {
+          const detail = `${address} has not read the notices it got before`
+          return yield* new MessageRejected({ reason: "not read", detail })
+        }
+      }),
+      disconnect: Effect.fnUntraced(function* (address, options = {}) {
+        if (options.notice !== undefined) yield* checkNotice(options.notice)
+        if (options.quarantine === true) yield* checkQuarantine
+        const client = yield* find(address)
+        // Also when it is leaving already, for another reason.
+        if (options.quarantine === true) quarantine.addUnsafe(client.connection)
+        client.disconnect(DisconnectReason.byApplication(options, quarantine.cooldownMillisUnsafe() > 0))
+      }),
+      quarantine: {
+        list: Effect.sync(quarantine.listUnsafe),
+        add: Effect.fnUntraced(function* (key) {
+          yield* checkQuarantine
+          const known = keyOf(key)
+          if (known === undefined) {
+            const form = quarantine.scope === "ip" ? "an IP address" : "ip:port"
+            const expected = key.includes("%") ? `${form}, with a zone (%) only if it is link-local` : form
+            const detail = `${JSON.stringify(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
+            return yield* new QuarantineRejected({ reason: "not an address", detail })
+          }
+          quarantine.addKeyUnsafe(known)
+          yield* log(`${known} quarantined by the application`)
+        }),
+        lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key) || quarantine.liftUnsafe(keyOf(key) ?? key))
+      },
+      stats: Effect.sync(() => ({
+        ...registry.statsUnsafe(),
+        ...broadcaster.distributionsUnsafe(),
+        quarantined: quarantine.sizeUnsafe()
+      })),
+      cluster
+    }
+  })
+)

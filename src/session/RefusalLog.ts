@@ -1,18 +1,34 @@
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { repeatEvery } from "../internal/repeatEvery.ts"
+import { ClientRegistry } from "./ClientRegistry.ts"
 import * as Incidents from "./Incidents.ts"
 
 /** How often what was counted meanwhile is told, in seconds. */
 const REPORT_SECONDS = 10
 
-/**
- * Counts who was refused, and tells the log in few lines, until the scope ends.
- *
- * @param totals counts what happens
- */
+/** Counts refused connections, and logs them in few lines. */
+export class RefusalLog extends Context.Service<
+  RefusalLog,
+  {
+    /** @param ip whose connection was refused */
+    readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void
+    /** Logs what has been counted since the last line. */
+    readonly flush: Effect.Effect<void>
+  }
+>()("summoner-server/RefusalLog") {
+  /** Counts in the totals of the `ClientRegistry` as well. */
+  static readonly layer = Layer.effect(
+    RefusalLog,
+    Effect.flatMap(ClientRegistry, ({ totals }) => make(totals))
+  )
+}
+
+/** @param totals where to count as well */
 export const make = Effect.fnUntraced(function* (totals: Incidents.Totals) {
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
@@ -25,21 +41,21 @@ export const make = Effect.fnUntraced(function* (totals: Incidents.Totals) {
       ? Effect.void
       : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
   }
-  yield* Effect.addFinalizer(() => Effect.suspend(() => report(Infinity)))
-  // What is counted is told also when nobody else is refused.
+  const flush = Effect.suspend(() => report(Infinity))
+  yield* Effect.addFinalizer(() => flush)
+  // Counts are logged also when no further connection is refused.
   const reportNow = Effect.suspend(() => report(monotonicMillis(clock)))
   yield* background(
     "how often somebody is refused is no longer logged",
     repeatEvery(() => REPORT_SECONDS, reportNow)
   )
-
-  return {
-    /** @param ip of whoever was refused */
-    refusedUnsafe: (ip: string, incident: Incidents.Incident): void => {
+  return RefusalLog.of({
+    refusedUnsafe: (ip, incident) => {
       lastRefused = ip
       refusals.count(incident)
       const logged = report(monotonicMillis(clock))
       if (logged !== Effect.void) runFork(logged)
-    }
-  }
+    },
+    flush
+  })
 })

@@ -1,6 +1,8 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Exit from "effect/Exit"
 import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
@@ -8,27 +10,19 @@ import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import { RateLimiter } from "../limits/RateLimiter.ts"
-import { MessageLog } from "../logging/RelayLogger.ts"
 import * as Envelope from "../protocol/Envelope.ts"
 import { LineFraming } from "../protocol/LineFraming.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { Connection } from "../room/Connection.ts"
 import * as DisconnectReason from "../room/DisconnectReason.ts"
-import type { Member } from "../room/Room.ts"
 import { Client, type Hold } from "./Client.ts"
-import { ClientRegistry } from "./ClientRegistry.ts"
+import { ClientRegistry, toText } from "./ClientRegistry.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
 import type { Incident } from "./Incidents.ts"
 import * as Linger from "./Linger.ts"
 import { MessageFilter, type Gate, type Open } from "./MessageFilter.ts"
 import type { LineRejection } from "./RejectedLines.ts"
-
-/** How the host program ends a client. */
-export interface DisconnectOptions {
-  readonly notice?: string | undefined
-  readonly quarantine?: boolean | undefined
-}
 
 /** Why lines are not relayed for now; `drained`: because there are none; `rejecting`: because so many of them were rejected. */
 type Stop = "drained" | "rejecting" | "disconnect" | Hold
@@ -37,13 +31,29 @@ type Stop = "drained" | "rejecting" | "disconnect" | Hold
 const REJECTED_PER_TURN = 256
 
 /**
- * Builds what runs one client's session, from its arrival to the closed socket: join the room, relay its lines, say
- * goodbye (docs/protocol.md, docs/operations.md).
+ * Runs clients, from their arrival to the closed socket: join the room, relay their lines, send the last notice
+ * (docs/protocol.md, docs/operations.md).
  *
- * A session is one fiber. Idle timeout, eviction and shutdown are interruptions of it, and leaving the room, the last
- * notice and closing the connection its release, so that no path can skip them. It never fails.
+ * A session is one fiber. Idle timeout, eviction and shutdown are interruptions of it; leaving the room, the last notice and closing
+ * the connection are its release, so that no path can skip them.
  */
-export const make = Effect.gen(function* () {
+export class Session extends Context.Service<
+  Session,
+  {
+    /** Runs the session of one client. Never fails. */
+    readonly run: (connection: Connection) => Effect.Effect<void>
+    /** From now on clients that are leaving have no more than the grace period, either. */
+    readonly beginShutdown: Effect.Effect<void>
+  }
+>()("summoner-server/Session") {
+  /** Sessions as the services of the profile have them. */
+  static readonly layer = Layer.effect(
+    Session,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function* () {
   const config = yield* ServerConfig
   const { max_line_bytes } = config.hyper_parameters
   const farewellToAll = profileOf(config.version) === "python" ? Notice.SERVER_DISCONNECTED : undefined
@@ -58,8 +68,7 @@ export const make = Effect.gen(function* () {
   const idleTimeout = yield* IdleTimeout
   const quarantine = yield* Quarantine
   const openGate = yield* MessageFilter
-  const registry = yield* ClientRegistry.make
-  const messageLog = yield* MessageLog
+  const registry = yield* ClientRegistry
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
@@ -83,14 +92,14 @@ export const make = Effect.gen(function* () {
         onOverflow: () => client.disconnect(DisconnectReason.TOO_SLOW),
         onDropped: (messages) => noteNow(client, "messages dropped", messages),
         onStalled: () => {
-          registry.change(client, { isStalled: true })
+          registry.changeUnsafe(client, { isStalled: true })
           noteNow(client, "slow", 1)
         },
-        onCaughtUp: () => registry.change(client, { isStalled: false })
+        onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
       })
       client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
-      registry.enter(client)
+      registry.enterUnsafe(client)
       const { address, subject, transport } = connection
       const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])].join(
         ", "
@@ -128,28 +137,13 @@ export const make = Effect.gen(function* () {
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
-      noteRelayed(member.address, bytes, start, end)
+      registry.relayedUnsafe(member.address, bytes, start, end)
       if (verdict !== "pass") return verdict
     }
     return "congested"
   }
 
-  /** Tells the log, and the host program, of a line that was relayed. */
-  const noteRelayed = (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Member>) => {
-    registry.countRelayed()
-    if (!messageLog.enabled && !registry.isListenedTo) return
-    const content = toText(bytes, start, end)
-    messageLog.relayed(address, content)
-    registry.relayed(
-      to === undefined ? { address, content } : { address, content, to: to.map((member) => member.address) }
-    )
-  }
-
   const isKeepingOut = () => quarantine.cooldownMillisUnsafe() > 0
-
-  /** The end of a client that the host program does not want any more. */
-  const dismissal = ({ notice, quarantine: isWanted = false }: DisconnectOptions): DisconnectReason.DisconnectReason =>
-    DisconnectReason.byApplication(notice, isWanted && isKeepingOut())
 
   const checkNotice = (text: string): string => {
     const problem = Notice.problemOf(text, max_line_bytes)
@@ -175,7 +169,7 @@ export const make = Effect.gen(function* () {
           recipients === undefined
             ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
             : broadcaster.publishToUnsafe(recipients, member, bytes, 0, bytes.length)
-        if (isRelayed) noteRelayed(member.address, bytes, 0, bytes.length, recipients)
+        if (isRelayed) registry.relayedUnsafe(member.address, bytes, 0, bytes.length, recipients)
         else client.rejectedLines.count("oversized")
         return isRelayed ? verdict : "pass"
       }
@@ -184,7 +178,7 @@ export const make = Effect.gen(function* () {
         return "pass"
       case "Disconnect":
         if (decision.notice !== undefined) checkNotice(decision.notice)
-        return dismissal(decision)
+        return DisconnectReason.byApplication(decision, isKeepingOut())
     }
   })
 
@@ -226,9 +220,9 @@ export const make = Effect.gen(function* () {
         return Effect.ensuring(wait, release)
       }
       const since = monotonicMillis(clock)
-      registry.change(client, { hold: reason })
+      registry.changeUnsafe(client, { hold: reason })
       const release = Effect.sync(() => {
-        registry.change(client, { hold: undefined })
+        registry.changeUnsafe(client, { hold: undefined })
         client.lastLine += monotonicMillis(clock) - since
       })
       return Effect.ensuring(wait, release)
@@ -327,7 +321,7 @@ export const make = Effect.gen(function* () {
       // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
-      registry.leave(client, disconnectReason)
+      registry.leaveUnsafe(client, disconnectReason)
       if (disconnectReason.quarantine) quarantine.addUnsafe(connection)
       member.outbox.end(
         disconnectReason.isWorded === true ? disconnectReason.notice : (farewellToAll ?? disconnectReason.notice),
@@ -342,7 +336,7 @@ export const make = Effect.gen(function* () {
         yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
       }
       member.outbox.close()
-      registry.forget(client)
+      registry.forgetUnsafe(client)
       connection.destroyUnsafe()
       client.span?.end(client.info, disconnectReason, exit)
     })
@@ -356,13 +350,7 @@ export const make = Effect.gen(function* () {
       : // What a gate does when its client goes comes after the farewell, and delays nobody.
         Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayAdmitted(openGate), leave))
 
-  return {
-    /** Who is connected, and what has happened. */
-    registry,
-    /** Tells the log, and the host program, of a line that the host program has had relayed. */
-    noteRelayed,
-    dismissal,
-    /** Runs the session of one client. Never fails. */
+  return Session.of({
     run: (connection: Connection): Effect.Effect<void> =>
       (trace === undefined ? live(connection) : trace(connection, (span) => live(connection, span))).pipe(
         Effect.asVoid,
@@ -372,9 +360,8 @@ export const make = Effect.gen(function* () {
           return Effect.logError(`${connection.address} session failed`, cause)
         })
       ),
-    /** From now on clients that are leaving already have no more than the grace, either. */
     beginShutdown: Effect.sync(linger.hurryUnsafe)
-  }
+  })
 })
 
 /** An interruption from within the host program's own effects is a defect of theirs, not the end of the server. */
@@ -384,6 +371,3 @@ const notInterrupted = <A, R>(effect: Effect.Effect<A, never, R>): Effect.Effect
   )
 
 const count = (clients: number) => (clients === 1 ? "1 client" : `${clients} clients`)
-
-const toText = (bytes: Uint8Array, start: number, end: number) =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8", start, end)

@@ -4,6 +4,7 @@
  * Nothing is counted for them: they show numbers that the server has anyway, at the moment at which they are read.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Distribution } from "../internal/Histogram.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
@@ -11,7 +12,7 @@ import type { BusStats } from "../room/Bus.ts"
 import type { DisconnectKind } from "../room/DisconnectReason.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
 import type { Incident } from "../session/Incidents.ts"
-import type { Operations, ServerState } from "../session/Operations.ts"
+import { Operations, type ServerState } from "../session/Operations.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as MetricRegistration from "./MetricRegistration.ts"
 
@@ -191,3 +192,6 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     }
   }
 })
+
+/** Registers the metrics of the `Operations`. */
+export const layer = Layer.effectDiscard(Effect.flatMap(Operations, register))

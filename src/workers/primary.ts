@@ -62,7 +62,7 @@ export const layer = (options: Options) =>
       })
     })
   ).pipe(
-    Layer.provide(AdminServer.layer),
+    Layer.provide(Layer.merge(AdminServer.layer, Lifecycle.layer)),
     // Each worker has its own. This one is for the log and the metrics of all of them.
     Layer.provide(TlsIdentity.layer)
   )

@@ -143,7 +143,7 @@ const layer = (start: Start, { inbox, others, ports }: Incoming) => {
   const bus: Layer.Layer<never, never, Mesh> =
     values.cluster.nats.servers === null ? (WorkerBus.layer satisfies Layer.Layer<Bus, never, Mesh>) : Layer.empty
   const server = RelayServer.layerNoDeps.pipe(
-    Layer.provide(Layer.mergeAll(AdminServer.layerDisabled, SharedPlaces.layer, bus)),
+    Layer.provide(Layer.mergeAll(AdminServer.layerDisabled, SharedPlaces.layer, bus, lifecycle)),
     Layer.provide(RelayServer.layerServices)
   )
 
@@ -224,7 +224,7 @@ const layer = (start: Start, { inbox, others, ports }: Incoming) => {
 
   return Layer.effectDiscard(obey).pipe(
     Layer.provide(server),
-    Layer.provide(Layer.mergeAll(mesh, lifecycle, Layer.succeed(SharedPort, ports.service))),
+    Layer.provide(Layer.merge(mesh, Layer.succeed(SharedPort, ports.service))),
     Layer.provide(Telemetry.layer({ name, endpoint: values.otlp.endpoint })),
     Layer.provide(ConfigReload.layer(values)),
     Layer.provide(Layer.merge(logger, Layer.succeed(Supervised, true)))

@@ -71,7 +71,7 @@ describe("docs/metrics.md", () => {
     for (const departure of Object.values(DisconnectReason)) {
       if (typeof departure === "object") assert.include(parts, departure.reason)
     }
-    assert.include(parts, DisconnectReason.byApplication(undefined, false).reason)
+    assert.include(parts, DisconnectReason.byApplication({}, false).reason)
   })
 })
 

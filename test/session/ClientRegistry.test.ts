@@ -13,19 +13,19 @@ const client = (address: string) =>
 describe("the client registry", () => {
   it.effect("tells two clients of one address apart, of whom the first has not left yet", () =>
     Effect.gen(function* () {
-      const roster = yield* ClientRegistry.make
+      const registry = yield* ClientRegistry
       const [old, next] = [client("10.0.0.1:1"), client("10.0.0.1:1")]
-      roster.enter(old)
-      roster.enter(next)
-      assert.strictEqual(roster.clients.length, 2)
-      assert.strictEqual(roster.find("10.0.0.1:1"), next)
-      roster.leave(old, LEFT)
-      assert.strictEqual(roster.find("10.0.0.1:1"), next)
-      assert.strictEqual(roster.clients.length, 1)
-      assert.strictEqual(roster.stats.linesOut, 4)
-      roster.forget(old)
-      roster.forget(old)
-      assert.strictEqual(roster.stats.linesOut, 4)
-    })
+      registry.enterUnsafe(old)
+      registry.enterUnsafe(next)
+      assert.strictEqual(registry.clientsUnsafe().length, 2)
+      assert.strictEqual(registry.findUnsafe("10.0.0.1:1"), next)
+      registry.leaveUnsafe(old, LEFT)
+      assert.strictEqual(registry.findUnsafe("10.0.0.1:1"), next)
+      assert.strictEqual(registry.clientsUnsafe().length, 1)
+      assert.strictEqual(registry.statsUnsafe().linesOut, 4)
+      registry.forgetUnsafe(old)
+      registry.forgetUnsafe(old)
+      assert.strictEqual(registry.statsUnsafe().linesOut, 4)
+    }).pipe(Effect.provide(ClientRegistry.layer))
   )
 })

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { AdminServer } from "../../src/admin/AdminServer.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { type ClientNotFound, type MessageRejected, RelayServer } from "../../src/RelayServer.ts"
 import { noDisconnects } from "../../src/room/DisconnectReason.ts"
@@ -19,11 +20,14 @@ import * as TcpClient from "../support/TcpClient.ts"
 
 const envelope = (from: string, content: string) => JSON.stringify({ remote_addr: from, content })
 
-const start = Effect.fnUntraced(function* (options: Options = {}) {
+const start = Effect.fnUntraced(function* (
+  options: Options = {},
+  replaced: Layer.Layer<AdminServer> = Layer.empty as never
+) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
   const context = yield* Scope.provide(
-    Layer.build(TestRelay.layer(options).pipe(Layer.provide(RelayLogger.layerTest(log)))),
+    Layer.build(TestRelay.layer(options, replaced).pipe(Layer.provide(RelayLogger.layerTest(log)))),
     scope
   )
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
@@ -503,6 +507,41 @@ describe("RelayServer.stats of clients that have left", () => {
       const { bytesOut, clients, linesOut } = yield* relay.stats
       assert.deepStrictEqual({ bytesOut, clients, linesOut }, { bytesOut: a.received.length, clients: 0, linesOut: 3 })
     })
+  )
+})
+
+describe("the shutdown of a server", () => {
+  it.effect(
+    "ends clients, then the refusals that are not logged yet, then what operators see, and logs it in this order",
+    () =>
+      Effect.gen(function* () {
+        const states: Array<string> = []
+        const admin = Layer.succeed(AdminServer, {
+          serve: ({ clients, state }) =>
+            Effect.as(
+              Effect.addFinalizer(() =>
+                Effect.flatMap(Effect.all([state, clients]), ([state, clients]) => {
+                  states.push(`${state}, ${clients.length} clients`)
+                  return Effect.logInfo("admin ends")
+                })
+              ),
+              undefined
+            )
+        })
+        const { connect, log, stop } = yield* start({ hyper_parameters: { max_clients: 1 } }, admin)
+        const a = yield* connect({ ip: "10.0.0.1" })
+        for (let i = 0; i < 3; i++) yield* connect({ ip: "10.0.0.2" })
+        log.length = 0
+        yield* stop
+        assert.deepStrictEqual(log, [
+          "INFO shutting down, clients connected: 1",
+          `INFO ${a.address} disconnected: server shutdown (0 clients)`,
+          "WARNING connections refused: server full 2 times; last from 10.0.0.2",
+          "INFO admin ends",
+          "INFO shutdown complete"
+        ])
+        assert.deepStrictEqual(states, ["stopping, 0 clients"])
+      })
   )
 })
 

@@ -13,7 +13,8 @@ import { IdleTimeout, type Watched } from "../../src/limits/IdleTimeout.ts"
 import * as Notice from "../../src/protocol/Notice.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
 import { RateLimiter } from "../../src/limits/RateLimiter.ts"
-import * as Session from "../../src/session/Session.ts"
+import { ClientRegistry } from "../../src/session/ClientRegistry.ts"
+import { Session } from "../../src/session/Session.ts"
 import { ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
@@ -38,6 +39,7 @@ const start = Effect.fnUntraced(function* (
     Broadcaster.layer
   ).pipe(
     Layer.merge(options.replaced ?? Layer.empty),
+    Layer.provideMerge(ClientRegistry.layer),
     Layer.provideMerge(RelayLogger.layerTest(log)),
     Layer.provideMerge(
       ServerConfig.layerTest({
@@ -46,8 +48,8 @@ const start = Effect.fnUntraced(function* (
       })
     )
   )
-  const context = yield* Layer.build(services)
-  const { run: session } = yield* Effect.provide(Session.make, context)
+  const context = yield* Layer.build(Session.layer.pipe(Layer.provideMerge(services)))
+  const { run: session } = yield* Effect.provideContext(Session, context)
   let clients = 0
 
   const connect = Effect.fnUntraced(function* (options?: Options) {

@@ -17,29 +17,32 @@ import { WebSocketConnection } from "./WebSocketConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 
-/** Where clients that speak WebSocket come from. */
-export interface Service {
-  /**
-   * As `Listener.listen`.
-   *
-   * @returns the URL for clients, with the real port where the configuration says 0
-   */
-  readonly listen: (gate: ConnectionGate) => Effect.Effect<string, ListenError, Scope.Scope>
-}
+/** Where clients that speak WebSocket connect: a transport beside the `Listener`. */
+export class WebSocketListener extends Context.Service<
+  WebSocketListener,
+  {
+    /**
+     * As `Listener.listen`.
+     *
+     * @returns the URL for clients, with the real port where the configuration says 0; `undefined` if it listens nowhere
+     */
+    readonly listen: (gate: ConnectionGate) => Effect.Effect<string | undefined, ListenError, Scope.Scope>
+  }
+>()("summoner-server/WebSocketListener") {}
 
-/** A transport beside the `Listener`; `undefined`, the default, for none. */
-export const WebSocketListener = Context.Reference<Service | undefined>("summoner-server/WebSocketListener", {
-  defaultValue: () => undefined
+/** Listens nowhere. */
+export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocketListener, {
+  listen: () => Effect.undefined
 })
 
 /** Listens as the group `websocket` of the configuration says, if it says so; with TLS where it is configured. */
-export const layer: Layer.Layer<never, TlsError, ServerConfig> = Layer.effect(
+export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
     const { port } = config.websocket
-    return port === null ? undefined : { listen: (gate: ConnectionGate) => listenOn(config, port, tls, gate) }
+    return { listen: (gate) => (port === null ? Effect.undefined : listenOn(config, port, tls, gate)) }
   })
 ).pipe(Layer.provide(TlsIdentity.layer))
 

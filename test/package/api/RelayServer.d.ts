@@ -9,9 +9,11 @@ import { Quarantine } from "./limits/Quarantine.ts";
 import { RateLimiter } from "./limits/RateLimiter.ts";
 import { Broadcaster } from "./room/Broadcaster.ts";
 import { Bus } from "./room/Bus.ts";
+import { Lifecycle } from "./session/Lifecycle.ts";
 import { type BoundAddress, Listener } from "./session/Listener.ts";
 import * as Operations from "./session/Operations.ts";
 import { TlsIdentity } from "./transport/tls/TlsIdentity.ts";
+import * as WebSocketListener from "./transport/websocket/WebSocketListener.ts";
 export { BusError, type BusState, type BusStats, type Peer, type RoomClient, type RoomClients, type WholeRoom } from "./room/Bus.ts";
 export type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
 export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } from "./room/DisconnectReason.ts";
@@ -30,8 +32,8 @@ declare const RelayServer_base: Context.ServiceClass<RelayServer, "summoner-serv
     readonly adminAddress: BoundAddress | undefined;
 }>;
 export declare class RelayServer extends RelayServer_base {
-    static readonly layerNoDeps: Layer.Layer<RelayServer, import("./session/Listener.ts").ListenError, AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | ServerConfig>;
-    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Listener | Quarantine | RateLimiter | TlsIdentity, import("./room/Bus.ts").BusError | import("./transport/tls/TlsIdentity.ts").TlsError, ServerConfig>;
+    static readonly layerNoDeps: Layer.Layer<RelayServer, import("./session/Listener.ts").ListenError, AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Lifecycle | Listener | Quarantine | RateLimiter | ServerConfig | WebSocketListener.WebSocketListener>;
+    static readonly layerServices: Layer.Layer<AdminServer | Backpressure | Broadcaster | Bus | ClientLimits | IdleTimeout | Lifecycle | Listener | Quarantine | RateLimiter | TlsIdentity | WebSocketListener.WebSocketListener, import("./room/Bus.ts").BusError | import("./transport/tls/TlsIdentity.ts").TlsError, ServerConfig>;
     static readonly layerConfig: Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./session/Listener.ts").ListenError | import("./transport/tls/TlsIdentity.ts").TlsError, ServerConfig>;
     static readonly layer: (options?: Options) => Layer.Layer<RelayServer, import("./room/Bus.ts").BusError | import("./config/ConfigError.ts").ConfigError | import("./session/Listener.ts").ListenError | import("./transport/tls/TlsIdentity.ts").TlsError, never>;
 }

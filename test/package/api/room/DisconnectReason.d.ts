@@ -19,5 +19,9 @@ export declare const IDLE: DisconnectReason;
 export declare const TOO_SLOW: DisconnectReason;
 export declare const backpressure: (quarantine: boolean) => DisconnectReason;
 export declare const lost: (code: string) => DisconnectReason;
-export declare const byApplication: (notice: string | undefined, quarantine: boolean) => DisconnectReason;
+export interface DisconnectOptions {
+    readonly notice?: string | undefined;
+    readonly quarantine?: boolean | undefined;
+}
+export declare const byApplication: ({ notice, quarantine: isWanted }: DisconnectOptions, isKeepingOut: boolean) => DisconnectReason;
 export declare const ofExit: (exit: Exit.Exit<DisconnectReason>) => DisconnectReason;

@@ -1,8 +1,11 @@
-import * as Effect from "effect/Effect";
-import { EventFeed } from "../internal/EventFeed.ts";
+import * as Context from "effect/Context";
+import * as Layer from "effect/Layer";
+import type * as Stream from "effect/Stream";
+import { type Observed } from "../internal/EventFeed.ts";
 import type { Distribution } from "../internal/Histogram.ts";
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts";
 import { type DisconnectReason, type DisconnectCounts } from "../room/DisconnectReason.ts";
+import type { Sender } from "../room/Room.ts";
 import type { Client } from "./Client.ts";
 import { type Totals } from "./Incidents.ts";
 export type ClientChange = {
@@ -43,22 +46,22 @@ export interface Stats {
     readonly quarantined: number;
     readonly missedByConsumers: number;
 }
-export declare class ClientRegistry {
-    #private;
-    readonly changes: EventFeed<ClientChange>;
-    readonly messages: EventFeed<RelayedMessage>;
-    readonly events: EventFeed<RelayEvent>;
+declare const ClientRegistry_base: Context.ServiceClass<ClientRegistry, "summoner-server/ClientRegistry", {
     readonly totals: Totals;
-    private constructor();
-    static readonly make: Effect.Effect<ClientRegistry, never, import("effect/Scope").Scope>;
-    get clients(): ReadonlyArray<ClientInfo>;
-    get stats(): Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
-    find(address: string): Client | undefined;
-    enter(client: Client): void;
-    leave(client: Client, { kind, reason }: Pick<DisconnectReason, "kind" | "reason">): void;
-    forget(client: Client): void;
-    change(client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>): void;
-    countRelayed(): void;
-    get isListenedTo(): boolean;
-    relayed(message: RelayedMessage): void;
+    readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>;
+    readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
+    readonly findUnsafe: (address: string) => Client | undefined;
+    readonly enterUnsafe: (client: Client) => void;
+    readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void;
+    readonly forgetUnsafe: (client: Client) => void;
+    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void;
+    readonly relayedUnsafe: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Sender>) => void;
+    readonly changes: Stream.Stream<Observed<ClientChange>>;
+    readonly messages: Stream.Stream<Observed<RelayedMessage>>;
+    readonly events: Stream.Stream<Observed<RelayEvent>>;
+}>;
+export declare class ClientRegistry extends ClientRegistry_base {
+    static readonly layer: Layer.Layer<ClientRegistry, never, never>;
 }
+export declare const toText: (bytes: Uint8Array, start: number, end: number) => string;
+export {};

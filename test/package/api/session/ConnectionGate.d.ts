@@ -1,9 +1,14 @@
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
 import { ClientLimits } from "../limits/ClientLimits.ts";
 import type { Arriving } from "../limits/ConnectionCounts.ts";
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts";
 import type { Connection } from "../room/Connection.ts";
 import type * as Incidents from "./Incidents.ts";
+import { RefusalLog } from "./RefusalLog.ts";
+import { ServerStatus } from "./ServerStatus.ts";
+import { Session } from "./Session.ts";
 export interface Refusal {
     readonly incident: Incidents.Incident;
     readonly notice: string;
@@ -17,4 +22,5 @@ export interface ConnectionGate {
     readonly clientsUnsafe: () => number;
     readonly maxClientsUnsafe: () => number;
 }
-export declare const make: (session: (connection: Connection) => Effect.Effect<void>, totals: Incidents.Totals, isDraining: () => boolean) => Effect.Effect<ConnectionGate, never, ClientLimits | Quarantine | import("effect/Scope").Scope>;
+export declare const ConnectionGate: Context.Service<ConnectionGate, ConnectionGate>;
+export declare const layer: Layer.Layer<ConnectionGate, never, ClientLimits | Quarantine | RefusalLog | ServerStatus | Session>;

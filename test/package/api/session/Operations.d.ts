@@ -1,4 +1,6 @@
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
 import type * as Stream from "effect/Stream";
 import { ServerConfig } from "../config/ServerConfig.ts";
 import type { Observed } from "../internal/EventFeed.ts";
@@ -6,15 +8,11 @@ import { type Entry, Quarantine } from "../limits/Quarantine.ts";
 import { Broadcaster } from "../room/Broadcaster.ts";
 import type { WholeRoom } from "../room/Bus.ts";
 import type { ClientInfo } from "../room/ClientInfo.ts";
-import type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./ClientRegistry.ts";
-import type { BoundAddress } from "./Listener.ts";
+import { Cluster } from "../room/Cluster.ts";
+import { type ClientChange, ClientRegistry, type RelayedMessage, type RelayEvent, type Stats } from "./ClientRegistry.ts";
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts";
-import type * as Session from "./Session.ts";
-export type ServerState = "starting" | "ready" | "draining" | "stopping";
-export interface Status {
-    state: ServerState;
-    address: BoundAddress | undefined;
-}
+import { type ServerState, ServerStatus } from "./ServerStatus.ts";
+export type { ServerState } from "./ServerStatus.ts";
 export interface Operations {
     readonly state: Effect.Effect<ServerState>;
     readonly drain: Effect.Effect<void>;
@@ -39,10 +37,5 @@ export interface Operations {
     readonly stats: Effect.Effect<Stats>;
     readonly cluster: WholeRoom;
 }
-export declare const make: (session: {
-    registry: import("./ClientRegistry.ts").ClientRegistry;
-    noteRelayed: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<import("../room/Room.ts").Member>) => void;
-    dismissal: ({ notice, quarantine: isWanted }: Session.DisconnectOptions) => import("../room/DisconnectReason.ts").DisconnectReason;
-    run: (connection: import("../room/Connection.ts").Connection) => Effect.Effect<void>;
-    beginShutdown: Effect.Effect<undefined, never, never>;
-}, status: Status, cluster: WholeRoom) => Effect.Effect<Operations, never, Broadcaster | Quarantine | ServerConfig>;
+export declare const Operations: Context.Service<Operations, Operations>;
+export declare const layer: Layer.Layer<Operations, never, Broadcaster | ClientRegistry | Cluster | Quarantine | ServerConfig | ServerStatus>;

@@ -6,8 +6,11 @@ import { ServerConfig } from "../../config/ServerConfig.ts";
 import type { ConnectionGate } from "../../session/ConnectionGate.ts";
 import type { ListenError } from "../../session/Listener.ts";
 import { type TlsError } from "../tls/TlsIdentity.ts";
-export interface Service {
-    readonly listen: (gate: ConnectionGate) => Effect.Effect<string, ListenError, Scope.Scope>;
+declare const WebSocketListener_base: Context.ServiceClass<WebSocketListener, "summoner-server/WebSocketListener", {
+    readonly listen: (gate: ConnectionGate) => Effect.Effect<string | undefined, ListenError, Scope.Scope>;
+}>;
+export declare class WebSocketListener extends WebSocketListener_base {
 }
-export declare const WebSocketListener: Context.Reference<Service | undefined>;
-export declare const layer: Layer.Layer<never, TlsError, ServerConfig>;
+export declare const layerNone: Layer.Layer<WebSocketListener>;
+export declare const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig>;
+export {};

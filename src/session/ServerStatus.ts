@@ -1,0 +1,19 @@
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import type { BoundAddress } from "./Listener.ts"
+
+/** `draining`: it takes no new clients, and goes on for those that are connected. */
+export type ServerState = "starting" | "ready" | "draining" | "stopping"
+
+/** How far the server is. Start, shutdown and `drain` write it; the gate and the operations read it. */
+export class ServerStatus extends Context.Service<
+  ServerStatus,
+  {
+    state: ServerState
+    /** Where it listens, from `ready` on. */
+    address: BoundAddress | undefined
+  }
+>()("summoner-server/ServerStatus") {
+  /** A server that starts. */
+  static readonly layer = Layer.sync(ServerStatus, () => ServerStatus.of({ state: "starting", address: undefined }))
+}

@@ -1,0 +1,12 @@
+import * as Context from "effect/Context";
+import * as Layer from "effect/Layer";
+import type { BoundAddress } from "./Listener.ts";
+export type ServerState = "starting" | "ready" | "draining" | "stopping";
+declare const ServerStatus_base: Context.ServiceClass<ServerStatus, "summoner-server/ServerStatus", {
+    state: ServerState;
+    address: BoundAddress | undefined;
+}>;
+export declare class ServerStatus extends ServerStatus_base {
+    static readonly layer: Layer.Layer<ServerStatus, never, never>;
+}
+export {};
