@@ -4,12 +4,13 @@ import { licenses } from "./rolldown.licenses.ts"
 // The command line program carries its dependencies: it starts fast and needs nothing beside it. What not every server needs is in
 // files of its own, so that nobody else waits for it.
 export default defineConfig({
-  input: { cli: "src/cli.ts" },
+  input: { cli: "src/cli.ts", RelayThread: "src/threads/RelayThread.ts" },
   platform: "node",
   plugins: [licenses("THIRD-PARTY-LICENSES.txt")],
   output: {
     dir: "dist",
-    entryFileNames: "[name].js",
+    // Threads are beside the module that starts them.
+    entryFileNames: ({ name }) => (name === "cli" ? "[name].js" : "cli/[name].js"),
     chunkFileNames: "cli/[name].js",
     format: "esm",
     minify: true

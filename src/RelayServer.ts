@@ -1,31 +1,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
-import { AdminServer } from "./admin/AdminServer.ts"
-import * as Cluster from "./bus/Cluster.ts"
-import { type Options, profileOf, ServerConfig } from "./config/ServerConfig.ts"
-import { Backpressure } from "./limits/Backpressure.ts"
-import { ClientLimits } from "./limits/ClientLimits.ts"
-import { IdleTimeout } from "./limits/IdleTimeout.ts"
-import { Quarantine } from "./limits/Quarantine.ts"
-import { RateLimiter } from "./limits/RateLimiter.ts"
-import { Broadcaster } from "./room/Broadcaster.ts"
-import { Bus } from "./room/Bus.ts"
-import * as ConnectionGate from "./session/ConnectionGate.ts"
-import { ClientRegistry } from "./session/ClientRegistry.ts"
-import { Lifecycle } from "./session/Lifecycle.ts"
-import { type BoundAddress, Listener } from "./session/Listener.ts"
-import * as Operations from "./session/Operations.ts"
-import { RefusalLog } from "./session/RefusalLog.ts"
-import { ServerStatus } from "./session/ServerStatus.ts"
-import { Session } from "./session/Session.ts"
-import * as RelayMetrics from "./telemetry/RelayMetrics.ts"
+import { type Options, ServerConfig } from "./config/ServerConfig.ts"
+import * as Relay from "./relay/Relay.ts"
+import { MessageFilter } from "./session/MessageFilter.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
-import * as TcpListener from "./transport/TcpListener.ts"
-import { TlsIdentity } from "./transport/tls/TlsIdentity.ts"
-import * as WebSocketListener from "./transport/websocket/WebSocketListener.ts"
+import { remarkOn, threadCount } from "./threads/threadCount.ts"
 
 export {
   BusError,
@@ -48,143 +28,67 @@ export { ClientNotFound, MessageRejected, QuarantineRejected } from "./session/O
 export { TlsError } from "./transport/tls/TlsIdentity.ts"
 export type { ClientChange, RelayedMessage, RelayEvent, Stats } from "./session/ClientRegistry.ts"
 
-/** Everything on: what `version: "rust"` stands for. */
-const rustProfile = Layer.mergeAll(
-  RateLimiter.layerFixedWindow,
-  Backpressure.layer,
-  IdleTimeout.layer,
-  Quarantine.layer
-)
+/** Logs what there is to say before the server starts. */
+const say = (remark: string | undefined) =>
+  remark === undefined ? Layer.empty : Layer.effectDiscard(Effect.logInfo(remark))
 
-/** The plain relay: what `version: "python"` stands for. */
-const pythonProfile = Layer.mergeAll(
-  RateLimiter.layerUnlimited,
-  Backpressure.layerDisabled,
-  IdleTimeout.layerDisabled,
-  Quarantine.layerDisabled
-)
-
-/** What carries the room to other processes, loaded only where there are some. */
-const bus = Layer.unwrap(
+/** The server of one thread that the configuration describes, or of several: those are loaded only where they run. */
+const configured = Layer.unwrap(
   Effect.gen(function* () {
-    const { cluster } = yield* ServerConfig
-    if (cluster.nats.servers === null) return Bus.layerNone
-    const NatsBus = yield* Effect.promise(() => import("./bus/NatsBus.ts"))
-    return NatsBus.layer
+    const { count, remark } = yield* threadCount
+    const isFiltered = (yield* MessageFilter) !== undefined
+    if (count === 1 || isFiltered) {
+      const { worker_threads } = (yield* ServerConfig).hyper_parameters
+      const why = count === 1 ? remark : remarkOn(worker_threads, 1, "threads cannot share a message filter")
+      return Layer.provide(Relay.layerNoDeps, [Relay.layerServices, say(why)])
+    }
+    const { layer } = yield* Effect.promise(() => import("./threads/ThreadedRelay.ts"))
+    return Layer.provide(layer(count), say(remark))
   })
-)
-
-const profile = Layer.unwrap(
-  Effect.map(ServerConfig, (config) => (profileOf(config.version) === "python" ? pythonProfile : rustProfile))
-)
-
-/** Starts the server, and has it shut down when the scope ends. */
-const start = Effect.gen(function* () {
-  const listener = yield* Listener
-  const webSocketListener = yield* WebSocketListener.WebSocketListener
-  const gate = yield* ConnectionGate.ConnectionGate
-  const admin = yield* AdminServer
-  const operations = yield* Operations.Operations
-  const session = yield* Session
-  const registry = yield* ClientRegistry
-  const refusals = yield* RefusalLog
-  const status = yield* ServerStatus
-  const lifecycle = yield* Lifecycle
-  const scope = yield* Effect.scope
-  const administration = yield* Scope.fork(scope)
-  // Side by side: all clients are told of the end at once.
-  const transports = yield* Scope.fork(scope, "parallel")
-  const asTransport = <A, E>(listen: Effect.Effect<A, E, Scope.Scope>) =>
-    Effect.flatMap(Scope.fork(transports), (transport) => Scope.provide(listen, transport))
-
-  const shutdown = Effect.gen(function* () {
-    yield* session.beginShutdown
-    // No new connections; every session delivers what it has accepted, tells its client and closes.
-    yield* Scope.close(transports, Exit.void)
-    yield* refusals.flush
-    // Operators see the server to its end.
-    yield* Scope.close(administration, Exit.void)
-  })
-
-  const adminAddress = yield* Scope.provide(admin.serve(operations), administration)
-  // Nothing runs within this span: what listening forks outlives it.
-  const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
-    Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
-  )
-  status.address = address
-  status.state = "ready"
-  yield* Effect.addFinalizer(
-    Effect.fnUntraced(function* () {
-      status.state = "stopping"
-      const clients = registry.clientsUnsafe().length
-      yield* lifecycle.stopping(clients)
-      yield* Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () => shutdown)
-      yield* lifecycle.stopped
-    })
-  )
-  yield* lifecycle.listening(address, webSocketUrl)
-  return RelayServer.of({ ...operations, address, webSocketUrl, adminAddress })
-})
-
-/**
- * What a server consists of beside the services of the configuration, each above what it needs. With the scope they end from
- * top to bottom, after `shutdown`: metrics, then streams for the host program, then the bus.
- */
-const relay = RelayMetrics.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(Operations.layer, ConnectionGate.layer)),
-  Layer.provideMerge(Session.layer),
-  Layer.provide(Cluster.layerQuarantine),
-  Layer.provide(Cluster.layer),
-  Layer.provideMerge(RefusalLog.layer),
-  Layer.provideMerge(Layer.mergeAll(ClientRegistry.layer, ServerStatus.layer))
 )
 
 /**
  * The whole server as one Layer. It listens once the Layer is built; when its scope ends it stops accepting, delivers what
  * it has accepted, tells every client and closes (docs/operations.md).
  */
-export class RelayServer extends Context.Service<
-  RelayServer,
-  Operations.Operations & {
-    /** Where the server listens; the port is the real one where the configuration says 0. */
-    readonly address: BoundAddress
-    /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
-    readonly webSocketUrl: string | undefined
-    /** Where it serves health, metrics and the dashboard, if anywhere. */
-    readonly adminAddress: BoundAddress | undefined
-  }
->()("summoner-server/RelayServer") {
-  /**
-   * The server over services that you provide: `Layer.provide` the ones of your own first, then `layerServices` for the rest.
-   * Services given to two servers of one program need `Layer.fresh`, or the servers share them. Fails with `ListenError`.
-   */
-  static readonly layerNoDeps = Layer.effect(
+export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Service"]>()("summoner-server/RelayServer") {
+  static readonly #layer = Layer.effect(
     RelayServer,
-    Effect.suspend(() => start)
-  ).pipe(Layer.provide(relay))
+    Effect.map(Relay.Relay, (relay) => relay)
+  )
+
+  /**
+   * The server over services that you provide: `Layer.provide` the ones of your own first, then `layerServices` for the rest. Runs in one
+   * thread, which services can not be shared by. Services given to two servers of one program need `Layer.fresh`, or the servers share
+   * them. Fails with `ListenError`.
+   */
+  static readonly layerNoDeps = this.#layer.pipe(
+    Layer.provide(Relay.layerNoDeps),
+    Layer.provide(
+      Layer.unwrap(
+        Effect.map(ServerConfig, ({ hyper_parameters: { worker_threads } }) =>
+          say(
+            worker_threads === 1
+              ? undefined
+              : remarkOn(worker_threads, 1, "threads cannot share services of the program")
+          )
+        )
+      )
+    )
+  )
 
   /**
    * The services that the configuration asks for: TCP and WebSocket, with TLS or without, the protections of the profile, what operators see, and
    * NATS where there are other processes.
    */
-  static readonly layerServices = Layer.mergeAll(
-    profile,
-    ClientLimits.layer,
-    Broadcaster.layer,
-    TcpListener.layer,
-    WebSocketListener.layer,
-    AdminServer.layer,
-    TlsIdentity.layer,
-    Lifecycle.layer,
-    bus
-  )
+  static readonly layerServices = Relay.layerServices
 
   /**
-   * The server that the `ServerConfig` describes. Exports what `otlp` says, unless it is given a `Telemetry`. Fails with
-   * `ListenError`, `TlsError` or `BusError`.
+   * The server that the `ServerConfig` describes, in as many threads as `worker_threads` says (docs/scaling.md). Exports what `otlp` says,
+   * unless it is given a `Telemetry`. Fails with `ListenError`, `TlsError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(
-    this.layerNoDeps.pipe(Layer.provide(this.layerServices), Layer.provide(Telemetry.layerDefault))
+    this.#layer.pipe(Layer.provide(configured), Layer.provide(Telemetry.layerDefault))
   )
 
   /**

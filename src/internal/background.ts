@@ -7,9 +7,14 @@ import type * as Scope from "effect/Scope"
  * logs nothing.
  *
  * @param stopped what the log says then: `the quarantine is no longer swept`
+ * @param options `startImmediately`: runs it up to where it first waits before this is done
  */
 export const background = <A, E, R>(
   stopped: string,
-  task: Effect.Effect<A, E, R>
+  task: Effect.Effect<A, E, R>,
+  options: { readonly startImmediately?: boolean } = {}
 ): Effect.Effect<Fiber.Fiber<A, E>, never, R | Scope.Scope> =>
-  Effect.forkScoped(Effect.tapCause(task, (cause) => Effect.logError(stopped, cause)))
+  Effect.forkScoped(
+    Effect.tapCause(task, (cause) => Effect.logError(stopped, cause)),
+    options
+  )

@@ -3,12 +3,14 @@
  *
  * Logging never waits. Lines are formatted where they are logged and taken by a bounded `LogSink`; fibers write them.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
@@ -51,32 +53,23 @@ export interface MessageLog {
    *
    * @param address the sender
    * @param content the line as it was relayed; only what `log_keys` allows is logged
+   * @param timeMillis when, if not now
    */
-  readonly relayed: (address: string, content: string) => void
+  readonly relayed: (address: string, content: string, timeMillis?: number) => void
 }
 
-/** Takes what other processes of this server have logged, as if it had been logged here. */
-export interface LogIntake {
-  /**
-   * Takes what was given to `Effect.log*`.
-   *
-   * @param timeMillis when it was logged there
-   * @param text one that `LogMessage.eventText` has made
-   */
-  readonly event: (timeMillis: number, level: LogFormat.Level, text: string) => void
-  /** Takes a relayed message, with what `log_keys` leaves of it. */
-  readonly relayed: (timeMillis: number, address: string, content: string) => void
-}
-
-/** Without a layer of `RelayLogger`, nothing is taken. */
-export const LogIntake = Context.Reference<LogIntake>("summoner-server/LogIntake", {
-  defaultValue: () => ({ event: () => {}, relayed: () => {} })
-})
-
-/** A line on its way to the process that writes the log. */
-export type WireLine =
+/** A line on its way to the thread that writes the log. */
+type WireLine =
   | readonly [timeMillis: number, level: LogFormat.Level, text: string]
   | readonly [timeMillis: number, address: string, content: string, isRelayed: true]
+
+/** What is logged by the threads of a server, as the one that writes the log needs it. */
+export interface LogWire {
+  /** `null`: nothing. */
+  readonly log_level: LogFormat.Level | null
+  /** Whether relayed messages are. */
+  readonly isMessageLogged: boolean
+}
 
 /** Without a layer of `RelayLogger`, relayed messages are not logged. */
 export const MessageLog = Context.Reference<MessageLog>("summoner-server/MessageLog", {
@@ -115,46 +108,46 @@ export class RelayLogger extends Context.Service<
     Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
 
   /**
-   * Hands every line to the process that writes the log of the whole server; each is a `WireLine` in JSON.
+   * Hands every line to the thread that writes the log of the whole server, which `wireReceiver` takes it.
    *
    * @param options.write takes whole lines, and is done when there is room for more
-   * @param options.isMutedUnsafe whether what is logged now is logged elsewhere, too
    */
   static readonly layerWire = ({
-    isMutedUnsafe,
+    isMessageLogged,
     log_level,
     write
-  }: Pick<Options, "log_level"> & {
-    readonly write: (lines: Buffer) => Effect.Effect<void, unknown>
-    readonly isMutedUnsafe: () => boolean
+  }: LogWire & {
+    readonly write: (lines: Buffer) => Effect.Effect<void>
   }): Layer.Layer<RelayLogger> =>
-    Layer.effectContext(
-      Effect.gen(function* () {
-        const clock = yield* Clock.Clock
-        const format: Format = {
-          json: false,
-          event: (...line) => JSON.stringify(line satisfies WireLine),
-          relayed: (timeMillis, address, { text }) =>
-            JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
-        }
-        const sink = yield* LogSink.make({
-          write,
-          // The other process is gone, and this one is about to end.
-          onFailure: () => {},
-          droppedLine: (count) =>
-            format.event(
-              clock.currentTimeMillisUnsafe(),
-              "WARNING",
-              `${lines(count)} dropped here: a worker logs faster than the log is written`
+    log_level === null
+      ? RelayLogger.layerSilent
+      : Layer.effectContext(
+          Effect.gen(function* () {
+            const clock = yield* Clock.Clock
+            const format: Format = {
+              json: false,
+              event: (...line) => JSON.stringify(line satisfies WireLine),
+              relayed: (timeMillis, address, { text }) =>
+                JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
+            }
+            const sink = yield* LogSink.make({
+              write,
+              onFailure: () => {},
+              droppedLine: (count) =>
+                format.event(
+                  clock.currentTimeMillisUnsafe(),
+                  "WARNING",
+                  `${lines(count)} dropped here: a relay thread logs faster than the log is written`
+                )
+            })
+            const output = { ...format, sink }
+            yield* Effect.addFinalizer(() =>
+              flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"))
             )
-        })
-        const output = { ...format, sink: { ...sink, admitUnsafe: () => !isMutedUnsafe() && sink.admitUnsafe() } }
-        yield* Effect.addFinalizer(() =>
-          flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"))
+            const context = yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
+            return isMessageLogged ? context : Context.add(context, MessageLog, { enabled: false, relayed: () => {} })
+          })
         )
-        return yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
-      })
-    )
 
   /** Logs nothing. */
   static readonly layerSilent: Layer.Layer<RelayLogger> = Layer.effectContext(
@@ -193,6 +186,38 @@ export class RelayLogger extends Context.Service<
       })
     )
 }
+
+/** What of the log of this fiber threads have to be told to log. */
+export const wireOf: Effect.Effect<LogWire, never, ServerConfig> = Effect.gen(function* () {
+  const { enable_console_log, enable_file_log, log_level } = (yield* ServerConfig).logger
+  const minimum = yield* References.MinimumLogLevel
+  const isConfigured = Option.isSome(yield* Effect.serviceOption(RelayLogger))
+  return {
+    log_level: minimum === "None" ? null : isConfigured ? log_level : levelNames[minimum],
+    isMessageLogged: isConfigured && (enable_console_log || enable_file_log)
+  }
+})
+
+/** Takes the lines of `RelayLogger.layerWire`, in another thread, as if they had been logged by this fiber when they were logged there. */
+export const wireReceiver: Effect.Effect<(lines: Uint8Array) => void> = Effect.gen(function* () {
+  const messageLog = yield* MessageLog
+  const loggers = yield* References.CurrentLoggers
+  return yield* Effect.withFiber((fiber) =>
+    Effect.succeed((bytes: Uint8Array) => {
+      for (const line of Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString().split("\n")) {
+        if (line === "") continue
+        const wire: WireLine = JSON.parse(line)
+        if (wire.length === 4) {
+          messageLog.relayed(wire[1], wire[2], wire[0])
+          continue
+        }
+        const [timeMillis, level, message] = wire
+        const record = { message, logLevel: logLevels[level], cause: Cause.empty, fiber, date: new Date(timeMillis) }
+        for (const logger of loggers) logger.log(record)
+      }
+    })
+  )
+})
 
 /**
  * Logs as the `logger` group of the `ServerConfig` says.
@@ -326,7 +351,9 @@ const makeContext = Effect.fnUntraced(function* (
         spans: fiber.getRef(References.CurrentLogSpans),
         annotations: fiber.getRef(References.CurrentLogAnnotations)
       })
-      intake.event(timeMillis, level, text)
+      for (const { event, sink } of sinks) {
+        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
+      }
     } catch {
       // What a logger throws ends the fiber that logs.
     }
@@ -334,14 +361,11 @@ const makeContext = Effect.fnUntraced(function* (
 
   const parse = keys !== null || sinks.some(({ json }) => json)
   const isMessageLogged = () => sinks.length > 0 && minimum <= INFO
-  const intake: LogIntake = {
-    event(timeMillis, level, text) {
-      if (LogFormat.levels.indexOf(level) < minimum) return
-      for (const { event, sink } of sinks) {
-        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
-      }
+  const messageLog: MessageLog = {
+    get enabled() {
+      return isMessageLogged()
     },
-    relayed(timeMillis, address, content) {
+    relayed(address, content, timeMillis = clock.currentTimeMillisUnsafe()) {
       if (!isMessageLogged()) return
       try {
         let read: LogMessage.LoggedContent | undefined
@@ -355,12 +379,6 @@ const makeContext = Effect.fnUntraced(function* (
       }
     }
   }
-  const messageLog: MessageLog = {
-    get enabled() {
-      return isMessageLogged()
-    },
-    relayed: (address, content) => intake.relayed(clock.currentTimeMillisUnsafe(), address, content)
-  }
 
   return Context.make(RelayLogger, {
     path,
@@ -372,7 +390,6 @@ const makeContext = Effect.fnUntraced(function* (
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
-    Context.add(LogIntake, intake),
     Context.add(References.CurrentLoggers, new Set([logger])),
     Context.add(
       References.MinimumLogLevel,
@@ -390,6 +407,14 @@ const levelNames: Record<LogLevel.LogLevel, LogFormat.Level> = {
   Error: "ERROR",
   Fatal: "CRITICAL",
   None: "CRITICAL"
+}
+
+const logLevels: Record<LogFormat.Level, LogLevel.Severity> = {
+  DEBUG: "Debug",
+  INFO: "Info",
+  WARNING: "Warn",
+  ERROR: "Error",
+  CRITICAL: "Fatal"
 }
 
 const INFO = LogFormat.levels.indexOf("INFO")

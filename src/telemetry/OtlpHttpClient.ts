@@ -23,7 +23,6 @@ import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { Supervised } from "../session/Supervised.ts"
 import type { Lost } from "./Lost.ts"
 
 /** As the last part of its path. */
@@ -82,8 +81,7 @@ interface Problem {
 export const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const flushMillis = yield* FlushMillis
-  // A collector that takes nothing is one line, however many processes export to it.
-  const loggers = (yield* Supervised) ? new Set<never>() : yield* References.CurrentLoggers
+  const loggers = yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
   const http = Context.get(yield* Layer.build(FetchHttpClient.layer), HttpClient.HttpClient)
   const json = Context.get(yield* Layer.build(OtlpSerialization.layerJson), OtlpSerialization.OtlpSerialization)

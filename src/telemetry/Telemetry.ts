@@ -26,6 +26,8 @@ export class Telemetry extends Context.Service<
   {
     /** What was thrown away because the collector did not take it, or not fast enough. */
     readonly lostUnsafe: () => Lost
+    /** What it exports, and where to. */
+    readonly options: Options
   }
 >()("summoner-server/Telemetry") {
   /**
@@ -34,20 +36,10 @@ export class Telemetry extends Context.Service<
    * Metrics are those of the `Metric.MetricRegistry` that the program provides, or else of one that nobody else has, so that two
    * servers in one program do not share theirs by chance.
    */
-  static readonly layer = ({ endpoint, name }: Options): Layer.Layer<Telemetry> =>
-    Layer.effectContext(
-      Effect.gen(function* () {
-        const { mapUnsafe } = yield* Effect.context<never>()
-        const registry: Metric.MetricRegistry = mapUnsafe.get(Metric.MetricRegistry.key) ?? new Map()
-        const context = Context.make(Metric.MetricRegistry, registry)
-        if (endpoint === null)
-          return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }) })
-        // Only who exports loads the exporter.
-        const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
-        const { context: exporting, lostUnsafe } = yield* make({ endpoint, name, registry })
-        return Context.merge(context, exporting).pipe(Context.add(Telemetry, { lostUnsafe }))
-      })
-    )
+  static readonly layer = (options: Options): Layer.Layer<Telemetry> => exporting(options, "all")
+
+  /** The same for traces alone, without a word in the log: for the threads of a server whose main thread exports the rest. */
+  static readonly layerTraces = (options: Options): Layer.Layer<Telemetry> => exporting(options, "traces")
 
   /**
    * The telemetry that is there already, so that a server that is given one does not export twice; or that of `layerConfig`, with the
@@ -68,6 +60,23 @@ export class Telemetry extends Context.Service<
     )
   )
 }
+
+const exporting = (options: Options, signals: "all" | "traces"): Layer.Layer<Telemetry> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const { mapUnsafe } = yield* Effect.context<never>()
+      const registry: Metric.MetricRegistry = mapUnsafe.get(Metric.MetricRegistry.key) ?? new Map()
+      const context = Context.make(Metric.MetricRegistry, registry)
+      const { endpoint, name } = options
+      if (endpoint === null) {
+        return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }), options })
+      }
+      // Only who exports loads the exporter.
+      const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
+      const { context: exported, lostUnsafe } = yield* make({ endpoint, name, registry, signals })
+      return Context.merge(context, exported).pipe(Context.add(Telemetry, { lostUnsafe, options }))
+    })
+  )
 
 /**
  * Exports as the `otlp` group of the `ServerConfig` says.

@@ -7,7 +7,6 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import { ADMIN_CONNECTIONS, type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
-import { Supervised } from "../session/Supervised.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
@@ -15,8 +14,8 @@ import { closeRefused } from "./closeRefused.ts"
 import * as Handshakes from "./Handshakes.ts"
 import { descriptorLimit, keep, SERVER_OPTIONS } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
+import { PortSharing } from "./PortSharing.ts"
 import { RefusalLinger } from "./RefusalLinger.ts"
-import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts"
@@ -32,15 +31,18 @@ const RESERVED_DESCRIPTORS = 32
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
 
-/** Listens on the configured host and port, with TLS where it is configured. Fails if its files are of no use (docs/protocol.md). */
-export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.effect(
+/** Listens on the configured host and port, with the TLS that it is given (docs/protocol.md). */
+export const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity> = Layer.effect(
   Listener,
   Effect.gen(function* () {
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
     return Listener.of({ listen: (gate) => listenOn(config, tls, gate) })
   })
-).pipe(Layer.provide(TlsIdentity.layer))
+)
+
+/** The same, with TLS where it is configured. Fails if its files are of no use. */
+export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = layerNoDeps.pipe(Layer.provide(TlsIdentity.layer))
 
 const listenOn = Effect.fnUntraced(function* (
   config: ServerConfig["Service"],
@@ -63,22 +65,17 @@ const listenOn = Effect.fnUntraced(function* (
     isShakingHands: false,
     receive
   })
-  if (!(yield* Supervised)) yield* announceCapacity(config, gate.maxClientsUnsafe())
+  if ((yield* PortSharing) === undefined) yield* announceCapacity(config, gate.maxClientsUnsafe())
   return bound
 })
 
-/**
- * Says for how many clients there are file descriptors, if for fewer than may come.
- *
- * @param processes how many share the port
- */
-export const announceCapacity = (config: ServerConfig["Service"], maxClients: number, processes = 1) =>
+/** Says for how many clients there are file descriptors, if for fewer than may come. */
+export const announceCapacity = (config: ServerConfig["Service"], maxClients: number) =>
   Effect.suspend(() => {
     const { clientPlaces, descriptors } = capacity(config)
-    if (processes * clientPlaces >= maxClients) return Effect.void
-    const who = processes === 1 ? "this process" : `each of ${processes} processes`
+    if (clientPlaces >= maxClients) return Effect.void
     return Effect.logInfo(
-      `room for ${processes * clientPlaces} clients only: ${who} may open ${descriptors} files (ulimit -n)`
+      `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
     )
   })
 
@@ -127,7 +124,8 @@ export const accept = Effect.fnUntraced(function* ({
   tls,
   transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const shared = yield* SharedPort
+  const sharing = yield* PortSharing
+  const othersUnsafe = sharing?.othersUnsafe ?? (() => 0)
   const refusalLinger = yield* RefusalLinger
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   let refusing = 0
@@ -149,7 +147,7 @@ export const accept = Effect.fnUntraced(function* ({
 
   const { clientPlaces, places, refusalPlaces } = capacity(config)
   const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => gate.clientsUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
+  const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   const lobbyPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? pending.capacity
@@ -188,13 +186,15 @@ export const accept = Effect.fnUntraced(function* ({
   }
   const accepted = new AcceptQueue(onAccepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
-  if (shared !== undefined) return yield* shared.listen(at, key, (socket) => accepted.push(socket))
-
+  if (sharing !== undefined) {
+    accepted.hold()
+    yield* Effect.forkScoped(Effect.map(sharing.opened, () => accepted.release()))
+  }
   const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket))
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
+    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places - othersUnsafe())
   })
   server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
   return yield* keep(server, at, key, config.hyper_parameters)

@@ -35,8 +35,8 @@ export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocket
   listen: () => Effect.undefined
 })
 
-/** Listens as the group `websocket` of the configuration says, if it says so; with TLS where it is configured. */
-export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Layer.effect(
+/** Listens as the group `websocket` of the configuration says, if it says so, with the TLS that it is given. */
+export const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | TlsIdentity> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
     const config = yield* ServerConfig
@@ -44,7 +44,12 @@ export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Lay
     const { port } = config.websocket
     return { listen: (gate) => (port === null ? Effect.undefined : listenOn(config, port, tls, gate)) }
   })
-).pipe(Layer.provide(TlsIdentity.layer))
+)
+
+/** The same, with TLS where it is configured. */
+export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = layerNoDeps.pipe(
+  Layer.provide(TlsIdentity.layer)
+)
 
 const listenOn = Effect.fnUntraced(function* (
   config: ServerConfig["Service"],

@@ -1,0 +1,151 @@
+/** One relay: the services that a server of one thread consists of, and of which each thread of a larger one has its own. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { AdminServer } from "../admin/AdminServer.ts"
+import * as Cluster from "../bus/Cluster.ts"
+import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
+import { Backpressure } from "../limits/Backpressure.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
+import { IdleTimeout } from "../limits/IdleTimeout.ts"
+import { Quarantine } from "../limits/Quarantine.ts"
+import { RateLimiter } from "../limits/RateLimiter.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
+import { Bus } from "../room/Bus.ts"
+import * as ConnectionGate from "../session/ConnectionGate.ts"
+import { ClientRegistry } from "../session/ClientRegistry.ts"
+import { Lifecycle } from "../session/Lifecycle.ts"
+import { type BoundAddress, Listener } from "../session/Listener.ts"
+import * as Operations from "../session/Operations.ts"
+import { RefusalLog } from "../session/RefusalLog.ts"
+import { ServerStatus } from "../session/ServerStatus.ts"
+import { Session } from "../session/Session.ts"
+import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
+import * as TcpListener from "../transport/TcpListener.ts"
+import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
+import * as WebSocketListener from "../transport/websocket/WebSocketListener.ts"
+
+/** Everything on: what `version: "rust"` stands for. */
+const rustProfile = Layer.mergeAll(
+  RateLimiter.layerFixedWindow,
+  Backpressure.layer,
+  IdleTimeout.layer,
+  Quarantine.layer
+)
+
+/** The plain relay: what `version: "python"` stands for. */
+const pythonProfile = Layer.mergeAll(
+  RateLimiter.layerUnlimited,
+  Backpressure.layerDisabled,
+  IdleTimeout.layerDisabled,
+  Quarantine.layerDisabled
+)
+
+/** What carries the room to other processes, loaded only where there are some. */
+const bus = Layer.unwrap(
+  Effect.gen(function* () {
+    const { cluster } = yield* ServerConfig
+    if (cluster.nats.servers === null) return Bus.layerNone
+    const NatsBus = yield* Effect.promise(() => import("../bus/NatsBus.ts"))
+    return NatsBus.layer
+  })
+)
+
+const profile = Layer.unwrap(
+  Effect.map(ServerConfig, (config) => (profileOf(config.version) === "python" ? pythonProfile : rustProfile))
+)
+
+/** Starts the server, and has it shut down when the scope ends. */
+const start = Effect.gen(function* () {
+  const listener = yield* Listener
+  const webSocketListener = yield* WebSocketListener.WebSocketListener
+  const gate = yield* ConnectionGate.ConnectionGate
+  const admin = yield* AdminServer
+  const operations = yield* Operations.Operations
+  const session = yield* Session
+  const registry = yield* ClientRegistry
+  const refusals = yield* RefusalLog
+  const status = yield* ServerStatus
+  const lifecycle = yield* Lifecycle
+  const scope = yield* Effect.scope
+  const administration = yield* Scope.fork(scope)
+  // Side by side: all clients are told of the end at once.
+  const transports = yield* Scope.fork(scope, "parallel")
+  const asTransport = <A, E>(listen: Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.flatMap(Scope.fork(transports), (transport) => Scope.provide(listen, transport))
+
+  const shutdown = Effect.gen(function* () {
+    yield* session.beginShutdown
+    // No new connections; every session delivers what it has accepted, tells its client and closes.
+    yield* Scope.close(transports, Exit.void)
+    yield* refusals.flush
+    // Operators see the server to its end.
+    yield* Scope.close(administration, Exit.void)
+  })
+
+  const adminAddress = yield* Scope.provide(admin.serve(operations), administration)
+  // Nothing runs within this span: what listening forks outlives it.
+  const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
+    Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
+  )
+  status.address = address
+  status.state = "ready"
+  yield* Effect.addFinalizer(
+    Effect.fnUntraced(function* () {
+      status.state = "stopping"
+      const clients = registry.clientsUnsafe().length
+      yield* lifecycle.stopping(clients)
+      yield* Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () => shutdown)
+      yield* lifecycle.stopped
+    })
+  )
+  yield* lifecycle.listening(address, webSocketUrl)
+  return Relay.of({ ...operations, address, webSocketUrl, adminAddress })
+})
+
+/**
+ * What a relay consists of beside the services of the configuration, each above what it needs. With the scope they end from
+ * top to bottom, after `shutdown`: metrics, then streams for the host program, then the bus.
+ */
+const parts = RelayMetrics.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Operations.layer, ConnectionGate.layer)),
+  Layer.provideMerge(Session.layer),
+  Layer.provide(Cluster.layerQuarantine),
+  Layer.provide(Cluster.layer),
+  Layer.provideMerge(RefusalLog.layer),
+  Layer.provideMerge(Layer.mergeAll(ClientRegistry.layer, ServerStatus.layer))
+)
+
+/** A running server. It listens once it is built, and shuts down with the scope. */
+export class Relay extends Context.Service<
+  Relay,
+  Operations.Operations & {
+    /** Where the server listens; the port is the real one where the configuration says 0. */
+    readonly address: BoundAddress
+    /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
+    readonly webSocketUrl: string | undefined
+    /** Where it serves health, metrics and the dashboard, if anywhere. */
+    readonly adminAddress: BoundAddress | undefined
+  }
+>()("summoner-server/Relay") {}
+
+/** A relay over the services that it is given. */
+export const layerNoDeps = Layer.effect(
+  Relay,
+  Effect.suspend(() => start)
+).pipe(Layer.provideMerge(parts))
+
+/** The services that the configuration asks for. */
+export const layerServices = Layer.mergeAll(
+  profile,
+  ClientLimits.layer,
+  Broadcaster.layer,
+  TcpListener.layer,
+  WebSocketListener.layer,
+  AdminServer.layer,
+  TlsIdentity.layer,
+  Lifecycle.layer,
+  bus
+)
