@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { networkInterfaces } from "node:os"
 import { ListenError } from "../src/session/Listener.ts"
-import { RefusalLinger } from "../src/transport/RefusalLinger.ts"
+import * as TcpListener from "../src/transport/TcpListener.ts"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
 import { Backpressure } from "../src/limits/Backpressure.ts"
 import { ClientLimits } from "../src/limits/ClientLimits.ts"
@@ -22,15 +22,17 @@ type Overrides = Parameters<typeof ServerConfig.layerTest>[0]
 const config = (overrides: Overrides) => ServerConfig.layerTest({ port: 0, ...overrides })
 
 /** What a refused client gets does not depend on how fast this machine is. */
-const patientRefusals = Layer.succeed(RefusalLinger, 120_000)
+const patientRefusals = TcpListener.layerWith({ refusalLingerMillis: 120_000 })
 
 /** Starts a server; it stops with the scope. */
 const start = Effect.fnUntraced(function* (overrides: Overrides = {}, lines: Array<string> = []) {
   const context = yield* Layer.build(
-    RelayServer.layerConfig.pipe(
+    RelayServer.layerNoDeps.pipe(
+      Layer.provide(patientRefusals),
+      Layer.provide(RelayServer.layerServices),
       Layer.provide(config(overrides)),
       Layer.provide(RelayLogger.layerTest(lines)),
-      Layer.provide(patientRefusals)
+      Layer.fresh
     )
   )
   return yield* Effect.provideContext(RelayServer, context)
@@ -175,10 +177,10 @@ describe("a client that is refused", () => {
   it.live("is dropped unheard when 64 others are being told", () =>
     Effect.gen(function* () {
       const layer = RelayServer.layerNoDeps.pipe(
-        Layer.provide(TestQuarantine.layer(["127.0.0.1"])),
+        Layer.provide([TestQuarantine.layer(["127.0.0.1"]), patientRefusals]),
         Layer.provide(RelayServer.layerServices),
         Layer.provide(config({})),
-        Layer.provide([RelayLogger.layerSilent, patientRefusals])
+        Layer.provide(RelayLogger.layerSilent)
       )
       const { address } = yield* Effect.provideContext(RelayServer, yield* Layer.build(layer))
       // None of them closes its side before all are told, and so long each keeps its turn.

@@ -1,5 +1,4 @@
 import type { ConnectionOptions, NatsConnection, PermissionViolationError } from "@nats-io/transport-node"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { formatProblem } from "../config/ConfigError.ts"
@@ -16,10 +15,10 @@ export type Options = ServerConfig["Service"]["cluster"]["nats"]
 /** How long a server may take to accept a connection, and then to say what it allows, in milliseconds. */
 export const CONNECT_MILLIS = 2000
 
-/** Time between two questions whether the server is still there, in milliseconds. */
-export const PingMillis = Context.Reference<number>("summoner-server/bus/PingMillis", { defaultValue: () => 2000 })
+/** Time between two pings of the server, in milliseconds. */
+export const PING_MILLIS = 2000
 
-/** How many of these questions may be unanswered. */
+/** How many pings may be unanswered. */
 const UNANSWERED_PINGS = 3
 
 /** The first and the longest pause between two attempts at a server, in milliseconds. */
@@ -45,10 +44,11 @@ const library = Effect.tryPromise({
 /**
  * How to connect to the configured servers. Fails if a file that it needs cannot be read, or the client library is missing.
  *
+ * @param pingMillis time between two pings of the server, in milliseconds
  * @returns an effect that makes one attempt at every server. It fails with the reason of the last; once connected, the connection makes
  *   itself anew for ever
  */
-export const make = Effect.fnUntraced(function* (options: Options) {
+export const make = Effect.fnUntraced(function* (options: Options, pingMillis: number) {
   const { connect, credsAuthenticator } = yield* library
   const { tls } = options
   const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     name: nameOf(options),
     noEcho: true,
     timeout: CONNECT_MILLIS,
-    pingInterval: yield* PingMillis,
+    pingInterval: pingMillis,
     maxPingOut: UNANSWERED_PINGS,
     reconnect: true,
     maxReconnectAttempts: -1,

@@ -39,6 +39,7 @@ export interface ConnectionGate {
   readonly maxClientsUnsafe: () => number
 }
 
+/** The gate of a server, for all its listeners. */
 export const ConnectionGate: Context.Service<ConnectionGate, ConnectionGate> = Context.Service(
   "summoner-server/ConnectionGate"
 )

@@ -8,10 +8,19 @@ import type { BoundAddress } from "./Listener.ts"
 export class Lifecycle extends Context.Service<
   Lifecycle,
   {
-    /** @param webSocketUrl where WebSocket clients connect, if anywhere */
+    /**
+     * It takes clients.
+     *
+     * @param webSocketUrl where WebSocket clients connect, if anywhere
+     */
     readonly listening: (address: BoundAddress, webSocketUrl: string | undefined) => Effect.Effect<void>
-    /** @param clients how many are connected */
+    /**
+     * It takes no more, and ends those that are connected.
+     *
+     * @param clients how many are connected
+     */
     readonly stopping: (clients: number) => Effect.Effect<void>
+    /** All clients have gone. */
     readonly stopped: Effect.Effect<void>
   }
 >()("summoner-server/Lifecycle") {

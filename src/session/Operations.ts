@@ -94,6 +94,7 @@ export interface Operations {
   readonly cluster: WholeRoom
 }
 
+/** The operations of a server. */
 export const Operations: Context.Service<Operations, Operations> = Context.Service("summoner-server/Operations")
 
 /** Operations of this process, and of the room as its `Cluster` knows it. */

@@ -71,6 +71,7 @@ const NO_ENVIRONMENT = ConfigProvider.fromUnknown({})
 export const make = Effect.fnUntraced(function* (options: {
   readonly endpoint: string
   readonly name: string
+  readonly flushMillis: number
   readonly registry: Metric.MetricRegistry
   /** Whether this exports logs and metrics as well. If not, it logs nothing either. */
   readonly signals: "all" | "traces"
@@ -89,10 +90,11 @@ export const make = Effect.fnUntraced(function* (options: {
   )
   const loggers = yield* References.CurrentLoggers
   const isAlone = options.signals === "traces"
+  const makeCollector = OtlpHttpClient.make(options.flushMillis)
   // A collector that takes nothing is one line, however many threads export to it.
   const collector = yield* isAlone
-    ? Effect.provideService(OtlpHttpClient.make, References.CurrentLoggers, new Set())
-    : OtlpHttpClient.make
+    ? Effect.provideService(makeCollector, References.CurrentLoggers, new Set())
+    : makeCollector
   const flusher = Context.get(yield* Layer.build(OtlpExporter.layerFlusher), OtlpExporter.Flusher)
 
   const common = (signal: OtlpHttpClient.Signal) => ({

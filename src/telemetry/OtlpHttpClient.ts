@@ -48,11 +48,6 @@ const MAX_ANSWER_BYTES = 65_536
 /** For so long nothing must have failed before the log says that all is well again: a collector that comes and goes is one outage. */
 const HEALTHY_MILLIS = 30_000
 
-/** How long the end of the server waits for the collector, in milliseconds. A collector that is known to be away is not waited for. */
-export const FlushMillis = Context.Reference<number>("summoner-server/telemetry/FlushMillis", {
-  defaultValue: () => 500
-})
-
 /** How the collector takes one signal. */
 class Channel {
   inFlight = 0
@@ -77,10 +72,13 @@ interface Problem {
   readonly retryAfterMillis: number
 }
 
-/** A client for one collector, which logs where its maker does. */
-export const make = Effect.gen(function* () {
+/**
+ * A client for one collector, which logs where its maker does.
+ *
+ * @param flushMillis how long `close` waits for a collector that was last known to answer, in milliseconds
+ */
+export const make = Effect.fnUntraced(function* (flushMillis: number) {
   const clock = yield* Clock.Clock
-  const flushMillis = yield* FlushMillis
   const loggers = yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
   const http = Context.get(yield* Layer.build(FetchHttpClient.layer), HttpClient.HttpClient)

@@ -15,6 +15,8 @@ export interface Options {
   readonly name: string
   /** `otlp.endpoint`: the URL of a collector (OTLP over HTTP). `null` exports nothing. */
   readonly endpoint: string | null
+  /** How long the end of the server waits for the collector, in milliseconds, unless it is known to be away; 500 by default. */
+  readonly flushMillis?: number | undefined
 }
 
 /**
@@ -67,13 +69,13 @@ const exporting = (options: Options, signals: "all" | "traces"): Layer.Layer<Tel
       const { mapUnsafe } = yield* Effect.context<never>()
       const registry: Metric.MetricRegistry = mapUnsafe.get(Metric.MetricRegistry.key) ?? new Map()
       const context = Context.make(Metric.MetricRegistry, registry)
-      const { endpoint, name } = options
+      const { endpoint, flushMillis = 500, name } = options
       if (endpoint === null) {
         return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }), options })
       }
       // Only who exports loads the exporter.
       const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
-      const { context: exported, lostUnsafe } = yield* make({ endpoint, name, registry, signals })
+      const { context: exported, lostUnsafe } = yield* make({ endpoint, flushMillis, name, registry, signals })
       return Context.merge(context, exported).pipe(Context.add(Telemetry, { lostUnsafe, options }))
     })
   )

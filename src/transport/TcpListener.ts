@@ -15,7 +15,6 @@ import * as Handshakes from "./Handshakes.ts"
 import { descriptorLimit, keep, SERVER_OPTIONS } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
 import { PortSharing } from "./PortSharing.ts"
-import { RefusalLinger } from "./RefusalLinger.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts"
@@ -31,23 +30,41 @@ const RESERVED_DESCRIPTORS = 32
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
 
-/** Listens on the configured host and port, with the TLS that it is given (docs/protocol.md). */
-export const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity> = Layer.effect(
-  Listener,
-  Effect.gen(function* () {
-    const config = yield* ServerConfig
-    const tls = yield* TlsIdentity
-    return Listener.of({ listen: (gate) => listenOn(config, tls, gate) })
-  })
-)
+/** How long a refused client may take to close its side, in milliseconds. */
+const REFUSAL_LINGER_MILLIS = 250
 
-/** The same, with TLS where it is configured. Fails if its files are of no use. */
-export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = layerNoDeps.pipe(Layer.provide(TlsIdentity.layer))
+const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
+  Layer.effect(
+    Listener,
+    Effect.gen(function* () {
+      const config = yield* ServerConfig
+      const tls = yield* TlsIdentity
+      return Listener.of({ listen: (gate) => listenOn(config, tls, gate, refusalLingerMillis) })
+    })
+  )
+
+/** Listens on the configured host and port, with the TLS that it is given. */
+export const layerNoDeps = layerOver(REFUSAL_LINGER_MILLIS)
+
+/**
+ * Listens on the configured host and port, with TLS where it is configured (docs/protocol.md).
+ *
+ * @param options `refusalLingerMillis`: how long a refused client may take to close its side
+ * @returns fails if the TLS files are of no use
+ */
+export const layerWith = (options: {
+  readonly refusalLingerMillis: number
+}): Layer.Layer<Listener, TlsError, ServerConfig> =>
+  layerOver(options.refusalLingerMillis).pipe(Layer.provide(TlsIdentity.layer))
+
+/** The same with 250 ms for refused clients. */
+export const layer = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
 
 const listenOn = Effect.fnUntraced(function* (
   config: ServerConfig["Service"],
   tls: TlsIdentity["Service"],
-  gate: ConnectionGate
+  gate: ConnectionGate,
+  refusalLingerMillis: number
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const onTls = (ip: string) => gate.refusedUnsafe(ip, "TLS on the plain-text port")
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse }) => {
@@ -63,6 +80,7 @@ const listenOn = Effect.fnUntraced(function* (
     key: "port",
     transport: "tcp",
     isShakingHands: false,
+    refusalLingerMillis,
     receive
   })
   if ((yield* PortSharing) === undefined) yield* announceCapacity(config, gate.maxClientsUnsafe())
@@ -92,6 +110,8 @@ export interface Options {
   readonly transport: string
   /** Whether the transport lets connections wait for a handshake of its own. */
   readonly isShakingHands: boolean
+  /** How long a refused client may take to close its side, in milliseconds; 250 by default. */
+  readonly refusalLingerMillis?: number
   /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
   readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void
 }
@@ -121,12 +141,12 @@ export const accept = Effect.fnUntraced(function* ({
   isShakingHands,
   key,
   receive,
+  refusalLingerMillis = REFUSAL_LINGER_MILLIS,
   tls,
   transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const sharing = yield* PortSharing
   const othersUnsafe = sharing?.othersUnsafe ?? (() => 0)
-  const refusalLinger = yield* RefusalLinger
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   let refusing = 0
 
@@ -135,7 +155,7 @@ export const accept = Effect.fnUntraced(function* ({
     if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const cut = setTimeout(() => socket.destroy(), refusalLinger)
+    const cut = setTimeout(() => socket.destroy(), refusalLingerMillis)
     socket
       .on("error", () => {})
       .on("close", () => {

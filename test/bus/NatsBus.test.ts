@@ -11,7 +11,7 @@ import { writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { setImmediate as endOfTurn } from "node:timers/promises"
-import * as NatsConnection from "../../src/bus/NatsConnection.ts"
+import * as NatsBus from "../../src/bus/NatsBus.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
@@ -28,7 +28,7 @@ import * as NatsCredentials from "./NatsCredentials.ts"
 import * as NatsServer from "./NatsServer.ts"
 
 /** A server that a test has stopped is still there, for as long as the test wants. */
-const PATIENT = Layer.succeed(NatsConnection.PingMillis, 600_000)
+const PATIENT = NatsBus.layerWith({ pingMillis: 600_000 })
 
 type NatsOptions = Partial<ServerConfig["Service"]["cluster"]["nats"]>
 
@@ -50,17 +50,16 @@ const relay = Effect.fnUntraced(function* (
   const log: Array<string> = []
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  const config = ServerConfig.layerTest({
-    port: 0,
-    hyper_parameters: { ...UNLIMITED, slow_consumer },
-    cluster: { nats: { servers: servers ?? null, name, ...nats } }
-  })
+  const own = { port: 0, hyper_parameters: { ...UNLIMITED, slow_consumer } }
+  const config = ServerConfig.layerTest({ ...own, cluster: { nats: { servers: servers ?? null, name, ...nats } } })
   const context = yield* Scope.provide(
     Layer.build(
-      RelayServer.layerConfig.pipe(
-        Layer.provide(config),
+      RelayServer.layerNoDeps.pipe(
+        Layer.provide(Layer.provide(PATIENT, config)),
+        Layer.provide(RelayServer.layerServices),
+        Layer.provide(ServerConfig.layerTest(own)),
         Layer.provide(RelayLogger.layerTest(log, { log_level: "WARNING" })),
-        Layer.provide(PATIENT)
+        Layer.fresh
       )
     ),
     scope

@@ -11,8 +11,7 @@ import * as Tracer from "effect/Tracer"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { type DeepPartial, ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
-import { FlushMillis } from "../../src/telemetry/OtlpHttpClient.ts"
-import { layerConfig, Telemetry } from "../../src/telemetry/Telemetry.ts"
+import { Telemetry } from "../../src/telemetry/Telemetry.ts"
 import { version } from "../../src/version.ts"
 import manifest from "../../package.json" with { type: "json" }
 import * as Collector from "../support/Collector.ts"
@@ -20,7 +19,7 @@ import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** Nothing is given up when the server ends: the machine may be slow. */
-const PATIENT = Layer.succeed(FlushMillis, Duration.toMillis(PATIENCE))
+const PATIENT = { flushMillis: Duration.toMillis(PATIENCE) }
 
 const run = Effect.fnUntraced(function* (
   overrides: DeepPartial<Values>,
@@ -28,8 +27,9 @@ const run = Effect.fnUntraced(function* (
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* RelayServer.layerConfig.pipe(
-    Layer.provideMerge(layerConfig("bright.server")),
-    Layer.provide(PATIENT),
+    Layer.provideMerge(
+      Telemetry.layer({ name: "bright.server", endpoint: overrides.otlp?.endpoint ?? null, ...PATIENT })
+    ),
     Layer.provideMerge(ServerConfig.layerTest({ port: 0, ...overrides })),
     Layer.provideMerge(logger),
     Layer.buildWithScope(scope)
@@ -271,11 +271,13 @@ describe("telemetry", () => {
       const collector = yield* Collector.start()
       yield* Effect.scoped(
         Layer.build(RelayServer.layer({ port: 0, otlp: { endpoint: collector.endpoint } })).pipe(
-          Effect.provide([RelayLogger.layerTest([]), PATIENT])
+          Effect.provide(RelayLogger.layerTest([])),
+          // Its end does not wait for a collector on a slow machine.
+          Effect.andThen(collector.until("the log was exported", () => collector.logs.length > 0))
         )
       )
       assert.strictEqual(collector.resources[0]!["service.name"], "MyServer")
-      assert.strictEqual(named(collector, "start").length, 1)
+      assert.strictEqual(collector.logs.filter(({ body }) => String(body).startsWith("listening on")).length, 1)
     })
   )
 

@@ -6,12 +6,13 @@ export type { Lost } from "./Lost.ts";
 export interface Options {
     readonly name: string;
     readonly endpoint: string | null;
+    readonly flushMillis?: number | undefined;
 }
 declare const Telemetry_base: Context.ServiceClass<Telemetry, "summoner-server/Telemetry", {
     readonly lostUnsafe: () => Lost;
 }>;
 export declare class Telemetry extends Telemetry_base {
-    static readonly layer: ({ endpoint, name }: Options) => Layer.Layer<Telemetry>;
+    static readonly layer: ({ endpoint, flushMillis, name }: Options) => Layer.Layer<Telemetry>;
     static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig>;
 }
 export declare const layerConfig: (name: string) => Layer.Layer<Telemetry, never, ServerConfig>;

@@ -9,6 +9,9 @@ import { type BoundAddress, type ListenError, Listener } from "../session/Listen
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export type { Peer } from "./TcpConnection.ts";
+export declare const layerWith: (options: {
+    readonly refusalLingerMillis: number;
+}) => Layer.Layer<Listener, TlsError, ServerConfig>;
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
 export declare const announceCapacity: (config: ServerConfig["Service"], maxClients: number, processes?: number) => Effect.Effect<void, never, never>;
 export interface Options {
@@ -19,6 +22,7 @@ export interface Options {
     readonly key: string;
     readonly transport: string;
     readonly isShakingHands: boolean;
+    readonly refusalLingerMillis?: number;
     readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void;
 }
 export interface Reception {
