@@ -194,28 +194,26 @@ export class Broadcaster extends Context.Service<
           latencyMicros: room.latencyMicros.distribution
         }),
         connect: (bus) =>
-          bus.self === undefined
-            ? Effect.void
-            : Effect.acquireRelease(
-                Effect.andThen(
-                  bus.joinRoom({
-                    onBatch: (batch) => room.receive(batch),
-                    hasSlowClients,
-                    onceClientsCaughtUp: (go) => {
-                      waitingElsewhere.push(go)
-                      if (!hasSlowClients()) setImmediate(letGoOn)
-                    },
-                    onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
-                    onCaughtUp: stopWaitingFor
-                  }),
-                  Effect.sync(() => room.connect(bus.publishUnsafe))
-                ),
-                () =>
-                  Effect.sync(() => {
-                    room.connect(undefined)
-                    for (const key of Array.from(awaited.keys())) if (typeof key === "string") stopWaitingFor(key)
-                  })
-              )
+          Effect.acquireRelease(
+            Effect.andThen(
+              bus.joinRoom({
+                onBatch: (batch) => room.receive(batch),
+                hasSlowClients,
+                onceClientsCaughtUp: (go) => {
+                  waitingElsewhere.push(go)
+                  if (!hasSlowClients()) setImmediate(letGoOn)
+                },
+                onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
+                onCaughtUp: stopWaitingFor
+              }),
+              Effect.sync(() => room.connect(bus.publishUnsafe))
+            ),
+            () =>
+              Effect.sync(() => {
+                room.connect(undefined)
+                for (const key of Array.from(awaited.keys())) if (typeof key === "string") stopWaitingFor(key)
+              })
+          )
       })
     })
   )

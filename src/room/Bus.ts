@@ -137,7 +137,7 @@ export interface BusControl {
 export class Bus extends Context.Service<
   Bus,
   {
-    /** This process; `undefined`: there are no others. */
+    /** This process, as others know it; `undefined`: there is nobody to `tellUnsafe` anything. */
     readonly self: BusSelf | undefined
     /**
      * Hands a batch to all other processes. Neither waits nor fails: what cannot be sent now is kept within bounds.

@@ -223,14 +223,15 @@ export class Room {
     this.#batchBytes = 0
     this.#batchLines = 0
     this.#senders = []
-    for (const member of this.members) {
-      if (member.own === undefined) member.outbox.send(chunk)
-      else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
-    }
+    // First, so that other threads write to their clients at the same time.
     if (this.#publishToOthers !== undefined) {
       const { own } = this.#others
       if (own === undefined) this.#publishToOthers([chunk])
       else if (senders.length > 1) this.#publishToOthers(linesOfOthers(bytes, lines, own))
+    }
+    for (const member of this.members) {
+      if (member.own === undefined) member.outbox.send(chunk)
+      else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
     }
     let published = 0
     for (const sender of senders) {
