@@ -2,9 +2,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import { type Arriving, ConnectionCounts, hasCapacity } from "./ConnectionCounts.ts"
+import { hasCapacity, isWebSocket } from "./hasCapacity.ts"
 
-export type { Arriving } from "./ConnectionCounts.ts"
+/** A client that takes a place. */
+export interface Arriving {
+  readonly ip: string
+  /** `tcp`, `websocket` */
+  readonly transport: string
+}
 
 /** How many clients may be connected at once: in all, from one IP address, and by WebSocket. */
 export class ClientLimits extends Context.Service<
@@ -22,16 +27,25 @@ export class ClientLimits extends Context.Service<
   static readonly layer = Layer.effect(
     ClientLimits,
     Effect.gen(function* () {
-      const { hyper_parameters, websocket } = yield* ServerConfig
-      const counts = new ConnectionCounts()
+      const config = yield* ServerConfig
+      let clients = 0
+      let webSockets = 0
+      const ips = new Map<string, number>()
+      const change = (client: Arriving, by: number) => {
+        clients += by
+        if (isWebSocket(client)) webSockets += by
+        const ofIp = (ips.get(client.ip) ?? 0) + by
+        if (ofIp === 0) ips.delete(client.ip)
+        else ips.set(client.ip, ofIp)
+      }
       return ClientLimits.of({
         enterUnsafe: (client) => {
-          if (!hasCapacity(client, [counts], hyper_parameters, websocket)) return false
-          counts.change(client, 1)
+          if (!hasCapacity(client, { clients, webSockets, ofIp: ips.get(client.ip) ?? 0 }, config)) return false
+          change(client, 1)
           return true
         },
-        leaveUnsafe: (client) => counts.change(client, -1),
-        maxClientsUnsafe: () => hyper_parameters.max_clients
+        leaveUnsafe: (client) => change(client, -1),
+        maxClientsUnsafe: () => config.hyper_parameters.max_clients
       })
     })
   )

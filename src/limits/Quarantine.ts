@@ -1,17 +1,8 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ServerConfig } from "../config/ServerConfig.ts"
-import { background } from "../internal/background.ts"
-import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { repeatEvery } from "../internal/repeatEvery.ts"
-
-/**
- * The most clients in quarantine at once. Above it the oldest is released early: whoever owns more addresses than this is
- * not stopped by a list of them, and must not be able to fill the memory with it.
- */
-export const MAX_ENTRIES = 65_536
+import { makeQuarantine } from "./makeQuarantine.ts"
+import { LocalReleases, MAX_ENTRIES } from "./Releases.ts"
 
 /** What identifies a client that comes back. */
 export interface Suspect {
@@ -60,80 +51,7 @@ export class Quarantine extends Context.Service<
   /** Remembers whoever was sent away, for `quarantine_cooldown_secs`. */
   static readonly layer = Layer.effect(
     Quarantine,
-    Effect.gen(function* () {
-      const { hyper_parameters } = yield* ServerConfig
-      const { quarantine_scope } = hyper_parameters
-      const clock = yield* Clock.Clock
-      const keyOf = (client: Suspect) => (quarantine_scope === "ip" ? client.ip : client.address)
-      /** When each may come back, in milliseconds. Who was added last comes last. */
-      const releases = new Map<string, number>()
-      /** Since the last sweep. */
-      let releasedEarly = 0
-
-      const sweep = Effect.gen(function* () {
-        if (releasedEarly > 0) {
-          const early = releasedEarly
-          releasedEarly = 0
-          yield* Effect.logWarning(`quarantine full (${MAX_ENTRIES}): ${early} released early`)
-        }
-        const now = monotonicMillis(clock)
-        const before = releases.size
-        for (const [key, release] of releases) {
-          if (release <= now) releases.delete(key)
-        }
-        const released = before - releases.size
-        if (released > 0) yield* Effect.logInfo(`quarantine swept: ${released} released, ${releases.size} left`)
-      })
-      yield* background(
-        "the quarantine is no longer swept",
-        repeatEvery(() => hyper_parameters.quarantine_cleanup_interval_secs, sweep)
-      )
-
-      const cooldownMillisUnsafe = () => hyper_parameters.quarantine_cooldown_secs * 1000
-
-      const addKeyUnsafe = (key: string, millis = cooldownMillisUnsafe()) => {
-        releases.delete(key)
-        if (millis <= 0) return
-        const now = monotonicMillis(clock)
-        releases.set(key, now + millis)
-        if (releases.size > MAX_ENTRIES) {
-          const [oldest, release] = releases.entries().next().value!
-          releases.delete(oldest)
-          if (release > now) releasedEarly++
-        }
-      }
-
-      const listUnsafe = () => {
-        const now = monotonicMillis(clock)
-        return Array.from(releases, ([key, release]) => ({ key, remainingMillis: release - now })).filter(
-          ({ remainingMillis }) => remainingMillis > 0
-        )
-      }
-
-      const sizeUnsafe = () => {
-        const now = monotonicMillis(clock)
-        let size = 0
-        for (const release of releases.values()) if (release > now) size++
-        return size
-      }
-
-      return Quarantine.of({
-        addUnsafe: (client) => addKeyUnsafe(keyOf(client)),
-        addKeyUnsafe,
-        cooldownMillisUnsafe,
-        liftUnsafe: (key) => {
-          const remaining = (releases.get(key) ?? 0) - monotonicMillis(clock)
-          return releases.delete(key) && remaining > 0
-        },
-        listUnsafe,
-        scope: quarantine_scope,
-        remainingMillisUnsafe: (client) => {
-          if (releases.size === 0) return 0
-          return Math.max(0, (releases.get(keyOf(client)) ?? 0) - monotonicMillis(clock))
-        },
-        sizeUnsafe
-      })
-    })
+    Effect.suspend(() => makeQuarantine(new LocalReleases(MAX_ENTRIES)))
   )
 
   /** Keeps nobody out. */

@@ -2,8 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
-
-const MINUTE_MILLIS = 60_000
+import { FixedWindow, TokenBucket } from "./RateBudgets.ts"
 
 /** How much one client may still send. Plain code, because it is asked for every line. */
 export interface RateBudget {
@@ -67,8 +66,6 @@ const unlimited: RateBudget = { spendUnsafe: () => true }
  */
 export const MAX_SHARED_BUDGETS = 65_536
 
-type Limit = Pick<ServerConfig["Service"]["hyper_parameters"], "rate_limit_msgs_per_minute">
-
 const fromConfig = (
   { rate_limit_scope }: ServerConfig["Service"]["hyper_parameters"],
   make: (nowMillis: number) => RateBudget
@@ -99,48 +96,4 @@ const fromConfig = (
       if (unused.size > MAX_SHARED_BUDGETS) unused.delete(unused.keys().next().value!)
     }
   })
-}
-
-class FixedWindow implements RateBudget {
-  readonly #limit: Limit
-  #windowStart: number
-  #spent = 0
-
-  constructor(limit: Limit, nowMillis: number) {
-    this.#limit = limit
-    this.#windowStart = nowMillis
-  }
-
-  spendUnsafe(nowMillis: number): boolean {
-    const elapsed = nowMillis - this.#windowStart
-    if (elapsed >= MINUTE_MILLIS) {
-      this.#windowStart = nowMillis - (elapsed % MINUTE_MILLIS)
-      this.#spent = 0
-    }
-    if (this.#spent >= this.#limit.rate_limit_msgs_per_minute) return false
-    this.#spent++
-    return true
-  }
-}
-
-class TokenBucket implements RateBudget {
-  readonly #limit: Limit
-  #tokens: number
-  #updated: number
-
-  constructor(limit: Limit, nowMillis: number) {
-    this.#limit = limit
-    this.#tokens = limit.rate_limit_msgs_per_minute
-    this.#updated = nowMillis
-  }
-
-  spendUnsafe(nowMillis: number): boolean {
-    const capacity = this.#limit.rate_limit_msgs_per_minute
-    const earned = ((nowMillis - this.#updated) / MINUTE_MILLIS) * capacity
-    this.#tokens = Math.min(capacity, this.#tokens + earned)
-    this.#updated = nowMillis
-    if (this.#tokens < 1) return false
-    this.#tokens--
-    return true
-  }
 }

@@ -240,7 +240,8 @@ export const make = Effect.fnUntraced(function* (count: number) {
     listeningUnsafe: listeningThreads,
     /** All that run. */
     liveUnsafe: (): ReadonlyArray<Thread> => Array.from(live.values()),
-    clientsUnsafe: SharedLimits.otherClientsUnsafe(limits, count),
+    /** Clients of all threads. */
+    clientsUnsafe: SharedLimits.clientsUnsafe(limits),
     restartsUnsafe: () => restarts,
     /** What threads have done that have ended. */
     pastUnsafe: () => past,

@@ -1,7 +1,5 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
-import { ServerConfig } from "../config/ServerConfig.ts";
-export declare const MAX_ENTRIES = 65536;
 export interface Suspect {
     readonly address: string;
     readonly ip: string;
@@ -21,7 +19,7 @@ declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server
     readonly sizeUnsafe: () => number;
 }>;
 export declare class Quarantine extends Quarantine_base {
-    static readonly layer: Layer.Layer<Quarantine, never, ServerConfig>;
+    static readonly layer: Layer.Layer<Quarantine, never, import("../config/ServerConfig.ts").ServerConfig>;
     static readonly layerDisabled: Layer.Layer<Quarantine, never, never>;
 }
 export {};

@@ -1,8 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { ClientLimits } from "../limits/ClientLimits.ts";
-import type { Arriving } from "../limits/ConnectionCounts.ts";
+import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts";
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts";
 import type { Connection } from "../room/Connection.ts";
 import type * as Incidents from "./Incidents.ts";
