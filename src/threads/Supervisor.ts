@@ -18,7 +18,8 @@ import { probe } from "../transport/NetServer.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import { busOf, pastBusOf, pastOf, statsOf } from "./aggregateStats.ts"
 import type { Ports, StartError, Where } from "./Messages.ts"
-import { type End, Thread } from "./Thread.ts"
+import { type End, Thread, ThreadEntry } from "./Thread.ts"
+import { Machine } from "./threadCount.ts"
 
 /** The pause before a thread that has crashed is started again, in milliseconds; it doubles with every crash. */
 const FIRST_PAUSE_MILLIS = 100
@@ -52,6 +53,9 @@ interface Run extends End {
 export const make = Effect.fnUntraced(function* (count: number) {
   const config = yield* ServerConfig
   const tls = yield* TlsIdentity
+  const entry = yield* ThreadEntry
+  // All threads together have what one would have alone.
+  const heapMebibytes = Math.floor((yield* Machine).heapMebibytes / count)
   const log = yield* wireOf
   const telemetry = Option.map(yield* Effect.serviceOption(Telemetry), ({ options }) => options)
   const onLog = yield* wireReceiver
@@ -92,7 +96,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
           beats: beats.buffer,
           log
         }
-        const thread = new Thread(data, count, onLog)
+        const thread = new Thread(entry, data, heapMebibytes, onLog)
         live.set(index, thread)
         for (const [{ follow }, stops] of followers) stops.set(index, follow(thread))
         return thread
@@ -118,7 +122,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
     // One that is ending has a time limit of its own.
     if (isStopping) return
     yield* Effect.logError(`${thread.name} has not been heard of for ${STUCK_SECONDS} s, and is terminated`)
-    thread.terminate()
+    thread.terminate("it was stuck")
   })
 
   /** Runs a thread to its end. */

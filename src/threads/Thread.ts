@@ -1,9 +1,9 @@
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { extname } from "node:path"
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads"
-import { getHeapStatistics } from "node:v8"
 import type { Feeds, Followed, FromThread, Report, ToThread, Where } from "./Messages.ts"
 import { StartError, type ThreadData } from "./Messages.ts"
 import * as Calls from "./ThreadCalls.ts"
@@ -16,10 +16,10 @@ export interface End {
   readonly error: StartError | undefined
 }
 
-/** Beside its code, what every thread runs: the same in `src`, in `dist` and in the bundled program. */
-const ENTRY = new URL(`./RelayThread${extname(import.meta.url)}`, import.meta.url)
-
-const MIB = 1024 * 1024
+/** What a thread runs: beside this module in `src`, in `dist` and in the bundled program. Tests may have another one. */
+export const ThreadEntry = Context.Reference<URL>("summoner-server/ThreadEntry", {
+  defaultValue: () => new URL(`./RelayThread${extname(import.meta.url)}`, import.meta.url)
+})
 
 const decodeStartError = Schema.decodeUnknownSync(StartError)
 
@@ -38,16 +38,16 @@ export class Thread {
   #end: End | undefined
 
   /**
-   * @param count of the threads of the server, which share the memory that one process may have
+   * @param entry what it runs
+   * @param heapMebibytes what its heap may grow to: a thread that leaks ends, with its clients, before it takes the process along
    * @param onLog takes the lines that the thread logs
    */
-  constructor(data: ThreadData, count: number, onLog: (lines: Uint8Array) => void) {
+  constructor(entry: URL, data: ThreadData, heapMebibytes: number, onLog: (lines: Uint8Array) => void) {
     this.index = data.index
-    this.#worker = new Worker(ENTRY, {
+    this.#worker = new Worker(entry, {
       workerData: data,
       name: this.name,
-      // A thread that leaks ends, with its clients, before it takes the process along.
-      resourceLimits: { maxOldGenerationSizeMb: Math.floor(getHeapStatistics().heap_size_limit / MIB / count) }
+      resourceLimits: { maxOldGenerationSizeMb: heapMebibytes }
     })
     this.#worker
       .on("message", (message: FromThread) => {
@@ -94,7 +94,8 @@ export class Thread {
   }
 
   /** Ends it at once, wherever it is. */
-  terminate(): void {
+  terminate(why = "terminated"): void {
+    this.#end ??= { why, error: undefined }
     void this.#worker.terminate()
   }
 

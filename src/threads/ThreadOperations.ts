@@ -1,4 +1,5 @@
 /** The operations of a server of several threads. */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
@@ -10,7 +11,7 @@ import type { Stats } from "../session/ClientRegistry.ts"
 import { noTotals } from "../session/Incidents.ts"
 import { ClientNotFound } from "../session/OperationErrors.ts"
 import type { Operations } from "../session/Operations.ts"
-import type { ServerState, ServerStatus } from "../session/ServerStatus.ts"
+import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
 import { busOf, statsOf } from "./aggregateStats.ts"
 import type { Feeds } from "./Messages.ts"
 import type { Supervisor } from "./Supervisor.ts"
@@ -56,7 +57,11 @@ const lengthOf = (event: object): number =>
   "content" in event && typeof event.content === "string" ? event.content.length : 0
 
 /** Statistics are as old as the last report of each thread, a second at most. */
-export const make = (supervisor: Supervisor, status: ServerStatus["Service"], startedAt: Date): Operations => {
+export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
+  const status = yield* ServerStatus
+  const startedAt = yield* DateTime.nowAsDate
+  const context = yield* Effect.context<never>()
+
   /** The one thread that does it; the failure of one, if none does. */
   const oneOf = <E>(address: string, ask: (thread: Thread) => Effect.Effect<void, E>) =>
     Effect.flatMap(askAll(supervisor, ask), (answers): Effect.Effect<void, E | ClientNotFound> => {
@@ -97,11 +102,12 @@ export const make = (supervisor: Supervisor, status: ServerStatus["Service"], st
       supervisor.setDrainingUnsafe(isDraining)
       return Effect.andThen(
         askAll(supervisor, (thread) => thread.call("setDraining", isDraining)),
-        Effect.logInfo(message)
+        // In the server's log, whoever asks.
+        Effect.provideContext(Effect.logInfo(message), context)
       )
     })
 
-  return {
+  const operations: Operations = {
     state: Effect.sync(() => status.state),
     drain: turn("ready", "draining", "draining: no new clients"),
     undrain: turn("draining", "ready", "taking new clients again"),
@@ -150,4 +156,5 @@ export const make = (supervisor: Supervisor, status: ServerStatus["Service"], st
           )
     }
   }
-}
+  return operations
+})

@@ -1,5 +1,4 @@
 /** A server of several threads: what `RelayServer` is where `worker_threads` is above 1. */
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -30,7 +29,7 @@ export const layer = (count: number) =>
       const lifecycle = yield* Lifecycle
       const status = yield* ServerStatus
       const supervisor = yield* Supervisor.make(count)
-      const operations = ThreadOperations.make(supervisor, status, yield* DateTime.nowAsDate)
+      const operations = yield* ThreadOperations.make(supervisor)
       const adminAddress = yield* observe(supervisor, operations)
       const { address, webSocketUrl } = yield* supervisor.start
       yield* TcpListener.announceCapacity(config, config.hyper_parameters.max_clients)

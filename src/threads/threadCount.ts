@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { availableParallelism } from "node:os"
+import { getHeapStatistics } from "node:v8"
 import { ServerConfig } from "../config/ServerConfig.ts"
 
 /** What a machine gives relay threads. */
@@ -9,6 +10,8 @@ export interface Machine {
   readonly cores: number
   /** Whether several sockets of a process may listen on one port (`SO_REUSEPORT`). */
   readonly sharesPorts: boolean
+  /** What the heap of a process may grow to. */
+  readonly heapMebibytes: number
 }
 
 /** Systems whose kernel spreads the connections of a port over its sockets. */
@@ -24,7 +27,8 @@ const hasReusePort = (version: string): boolean => {
 export const Machine = Context.Reference<Machine>("summoner-server/Machine", {
   defaultValue: () => ({
     cores: availableParallelism(),
-    sharesPorts: SHARING_PLATFORMS.has(process.platform) && hasReusePort(process.versions.node)
+    sharesPorts: SHARING_PLATFORMS.has(process.platform) && hasReusePort(process.versions.node),
+    heapMebibytes: getHeapStatistics().heap_size_limit / 1024 / 1024
   })
 })
 

@@ -9,7 +9,7 @@ const counted = (worker_threads: number, machine: Machine) =>
     Effect.provide(ServerConfig.layerTest({ hyper_parameters: { worker_threads } }))
   )
 
-const withCores = (cores: number): Machine => ({ cores, sharesPorts: true })
+const withCores = (cores: number): Machine => ({ cores, sharesPorts: true, heapMebibytes: 4096 })
 
 describe("threadCount", () => {
   it.effect("is what was configured, up to one for each core", () =>
@@ -35,7 +35,7 @@ describe("threadCount", () => {
 
   it.effect("is one where threads cannot share a port, and says so", () =>
     Effect.gen(function* () {
-      const machine = { cores: 8, sharesPorts: false }
+      const machine = { cores: 8, sharesPorts: false, heapMebibytes: 4096 }
       assert.deepStrictEqual(yield* counted(1, machine), { count: 1, remark: undefined })
       assert.deepStrictEqual(yield* counted(4, machine), {
         count: 1,
