@@ -6,6 +6,8 @@ import { licenses } from "./rolldown.licenses.ts"
 export default defineConfig({
   input: { cli: "src/cli.ts", RelayThread: "src/threads/RelayThread.ts" },
   platform: "node",
+  // What a thread shares with the program must not be in the module that runs the thread.
+  experimental: { chunkOptimization: false },
   plugins: [licenses("THIRD-PARTY-LICENSES.txt")],
   output: {
     dir: "dist",

@@ -27,34 +27,33 @@ import * as TcpListener from "../transport/TcpListener.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as WebSocketListener from "../transport/websocket/WebSocketListener.ts"
 
-/** Everything on: what `version: "rust"` stands for. */
-const rustProfile = Layer.mergeAll(
-  RateLimiter.layerFixedWindow,
-  Backpressure.layer,
-  IdleTimeout.layer,
-  Quarantine.layer
+/** `version`: the profile with everything on, or that of the plain relay. */
+const byProfile = <A, R>(rust: Layer.Layer<A, never, R>, python: Layer.Layer<A, never, R>) =>
+  Layer.unwrap(Effect.map(ServerConfig, (config) => (profileOf(config.version) === "python" ? python : rust)))
+
+/** Protections that look at one client at a time, so that each thread has its own. */
+export const layerOwnLimits = byProfile<Backpressure | IdleTimeout, ServerConfig>(
+  Layer.mergeAll(Backpressure.layer, IdleTimeout.layer),
+  Layer.mergeAll(Backpressure.layerDisabled, IdleTimeout.layerDisabled)
 )
 
-/** The plain relay: what `version: "python"` stands for. */
-const pythonProfile = Layer.mergeAll(
-  RateLimiter.layerUnlimited,
-  Backpressure.layerDisabled,
-  IdleTimeout.layerDisabled,
-  Quarantine.layerDisabled
+/** Those that hold for the server as a whole: `SharedLimits` for threads. */
+const wholeLimits = Layer.mergeAll(
+  ClientLimits.layer,
+  byProfile<RateLimiter | Quarantine, ServerConfig>(
+    Layer.mergeAll(RateLimiter.layerFixedWindow, Quarantine.layer),
+    Layer.mergeAll(RateLimiter.layerUnlimited, Quarantine.layerDisabled)
+  )
 )
 
 /** What carries the room to other processes, loaded only where there are some. */
-const bus = Layer.unwrap(
+export const layerBus = Layer.unwrap(
   Effect.gen(function* () {
     const { cluster } = yield* ServerConfig
     if (cluster.nats.servers === null) return Bus.layerNone
     const NatsBus = yield* Effect.promise(() => import("../bus/NatsBus.ts"))
     return NatsBus.layer
   })
-)
-
-const profile = Layer.unwrap(
-  Effect.map(ServerConfig, (config) => (profileOf(config.version) === "python" ? pythonProfile : rustProfile))
 )
 
 /** Starts the server, and has it shut down when the scope ends. */
@@ -115,7 +114,7 @@ const parts = RelayMetrics.layer.pipe(
   Layer.provide(Cluster.layerQuarantine),
   Layer.provide(Cluster.layer),
   Layer.provideMerge(RefusalLog.layer),
-  Layer.provideMerge(Layer.mergeAll(ClientRegistry.layer, ServerStatus.layer))
+  Layer.provideMerge(ClientRegistry.layer)
 )
 
 /** A running server. It listens once it is built, and shuts down with the scope. */
@@ -131,21 +130,24 @@ export class Relay extends Context.Service<
   }
 >()("summoner-server/Relay") {}
 
-/** A relay over the services that it is given. */
-export const layerNoDeps = Layer.effect(
+/** A relay over the services, and the status, that it is given. */
+export const layerWithStatus = Layer.effect(
   Relay,
   Effect.suspend(() => start)
-).pipe(Layer.provideMerge(parts))
+).pipe(Layer.provide(parts))
+
+/** A relay over the services that it is given. */
+export const layerNoDeps = layerWithStatus.pipe(Layer.provide(ServerStatus.layer))
 
 /** The services that the configuration asks for. */
 export const layerServices = Layer.mergeAll(
-  profile,
-  ClientLimits.layer,
+  layerOwnLimits,
+  wholeLimits,
   Broadcaster.layer,
   TcpListener.layer,
   WebSocketListener.layer,
   AdminServer.layer,
   TlsIdentity.layer,
   Lifecycle.layer,
-  bus
+  layerBus
 )

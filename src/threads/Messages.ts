@@ -29,6 +29,8 @@ export interface ThreadData {
   readonly room: SharedRoom | undefined
   /** Of each thread, a count that goes on while it runs: `Int32Array`. */
   readonly beats: SharedArrayBuffer
+  /** Not 0 while the server takes no new clients: `Int32Array`. */
+  readonly draining: SharedArrayBuffer
   readonly log: LogWire
 }
 

@@ -24,7 +24,7 @@ import { RelayLogger } from "../logging/RelayLogger.ts"
 import * as Relay from "../relay/Relay.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import { Lifecycle } from "../session/Lifecycle.ts"
-import { ServerStatus } from "../session/ServerStatus.ts"
+import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
 import { PortSharing } from "../transport/PortSharing.ts"
@@ -68,10 +68,23 @@ const wholeRoom = Layer.effect(
   )
 ).pipe(Layer.provide(Broadcaster.layer))
 
+const draining = new Int32Array(data.draining)
+let state: ServerState = "starting"
+
+/** Drained by the main thread, for all threads at once. */
+const status = ServerStatus.of({
+  get state() {
+    return state === "ready" && Atomics.load(draining, 0) !== 0 ? "draining" : state
+  },
+  set state(next) {
+    state = next
+  },
+  address: undefined
+})
+
 /** The relay, what it does for the main thread, and what it reports. */
 const make = Effect.gen(function* () {
   const relay = yield* Relay.Relay
-  const status = yield* ServerStatus
   const { apply } = yield* ConfigReload
   const { droppedUnsafe } = yield* RelayLogger
   const lag = yield* EventLoopLag.make
@@ -98,11 +111,6 @@ const make = Effect.gen(function* () {
   const handlers: Handlers = {
     clients: () => Effect.map(relay.clients, (clients) => clients.slice(0, MAX_LISTED)),
     report: () => report,
-    // The main thread logs it for all threads.
-    setDraining: (isDraining) =>
-      Effect.sync(() => {
-        status.state = isDraining ? "draining" : "ready"
-      }),
     reload: ({ identity: next, values }) => {
       identity = next
       return Effect.asVoid(Effect.provideService(apply(named(values)), References.CurrentLoggers, new Set()))
@@ -120,26 +128,27 @@ const make = Effect.gen(function* () {
 
 const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.Success<typeof make>>) => {
   const values = named({ ...data.values, port, websocket: { ...data.values.websocket, port: webSocketPort } })
-  const bus = data.room === undefined ? Layer.empty : ThreadBus.layer(data.room, data.index)
+  const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index)
   const lifecycle = Layer.succeed(Lifecycle, {
     listening: (address, webSocketUrl) =>
       Effect.sync(() => post({ _tag: "Listening", where: { address, webSocketUrl } })),
     stopping: () => Effect.void,
     stopped: Effect.void
   })
-  const server = Relay.layerNoDeps.pipe(
+  const server = Relay.layerWithStatus.pipe(
     Layer.provide(
       Layer.mergeAll(
         SharedLimits.layer(data.limits, data.index),
+        Relay.layerOwnLimits,
         wholeRoom,
         TcpListener.layerNoDeps,
         WebSocketListener.layerNoDeps,
         AdminServer.layerDisabled,
         lifecycle,
+        Layer.succeed(ServerStatus, status),
         bus
       )
-    ),
-    Layer.provide(Relay.layerServices)
+    )
   )
   return Layer.effectDiscard(Effect.map(make, (made) => Deferred.doneUnsafe(ready, Exit.succeed(made)))).pipe(
     Layer.provide(server),

@@ -64,6 +64,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
   const room =
     config.cluster.nats.servers === null ? ThreadBus.share(count, config.hyper_parameters.max_line_bytes) : undefined
   const beats = new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT))
+  const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const live = new Map<number, Thread>()
   const followers = new Map<Follower, Map<number, () => void>>()
   const ports = Deferred.makeUnsafe<Ports>()
@@ -77,7 +78,6 @@ export const make = Effect.fnUntraced(function* (count: number) {
   let pastBus: BusStats | undefined
   let dropped = 0
   let isStopping = false
-  let isDraining = false
 
   const spawn = (index: number) =>
     Effect.acquireRelease(
@@ -94,6 +94,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
           limits,
           room,
           beats: beats.buffer,
+          draining: draining.buffer,
           log
         }
         const thread = new Thread(entry, data, heapMebibytes, onLog)
@@ -112,7 +113,6 @@ export const make = Effect.fnUntraced(function* (count: number) {
     yield* Deferred.await(thread.listening)
     yield* Deferred.await(opened)
     if (reloads > before) yield* thread.call("reload", { values: config, identity: tls.currentUnsafe() })
-    if (isDraining) yield* thread.call("setDraining", true)
     thread.post({ _tag: "Open" })
   })
 
@@ -254,9 +254,8 @@ export const make = Effect.fnUntraced(function* (count: number) {
     /** Log lines that threads have dropped. */
     logLinesDroppedUnsafe: () =>
       Array.from(live.values()).reduce((sum, { report }) => sum + (report?.logLinesDropped ?? 0), dropped),
-    setDrainingUnsafe: (draining: boolean) => {
-      isDraining = draining
-    },
+    /** Has all threads refuse new clients, or take them again: from now on, also those that are started later. */
+    setDrainingUnsafe: (isDraining: boolean) => void Atomics.store(draining, 0, isDraining ? 1 : 0),
     /** Whether each has a connection to NATS, by which they are one room. */
     hasNats: room === undefined,
     /** Follows all threads, also those that are started later, until the scope ends. */

@@ -7,8 +7,9 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
-import { MessageChannel, type MessagePort } from "node:worker_threads"
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads"
 import type { Values } from "../config/ServerConfig.ts"
 import type { Entry } from "../limits/Quarantine.ts"
 import type { RoomClients } from "../room/Bus.ts"
@@ -26,8 +27,6 @@ export interface Calls {
   /** At most `MAX_LISTED`. */
   readonly clients: { readonly payload: undefined; readonly success: ReadonlyArray<ClientInfo>; readonly error: never }
   readonly report: { readonly payload: undefined; readonly success: Report; readonly error: never }
-  /** Whether new clients are refused from now on. */
-  readonly setDraining: { readonly payload: boolean; readonly success: void; readonly error: never }
   readonly reload: {
     readonly payload: { readonly values: Values; readonly identity: Identity | undefined }
     readonly success: void
@@ -59,7 +58,6 @@ export type Name = keyof Calls
 const errors: { readonly [N in Name]: Schema.Codec<Calls[N]["error"], unknown> } = {
   clients: Schema.Never,
   report: Schema.Never,
-  setDraining: Schema.Never,
   reload: Schema.Never,
   broadcast: MessageRejected,
   send: Schema.Union([ClientNotFound, MessageRejected]),
@@ -107,7 +105,8 @@ const failureOf = <E>(schema: Schema.Codec<E, unknown>, cause: Cause.Cause<E>) =
 }
 
 /**
- * Calls a thread. Dies if the thread ends meanwhile, or does not answer in time.
+ * Calls a thread. Dies if the thread ends meanwhile, or does not answer in time. A caller that runs it synchronously (`Effect.runSync`) is
+ * blocked until then.
  *
  * @param who names the thread in messages
  * @param post sends it the call
@@ -118,18 +117,13 @@ export const call = <N extends Name>(
   name: N,
   payload: Calls[N]["payload"]
 ): Effect.Effect<Calls[N]["success"], Calls[N]["error"]> =>
-  Effect.callback<Outcome<N>>((resume) => {
+  Effect.flatMap(Scheduler.Scheduler, ({ executionMode }) => {
     const { port1, port2 } = new MessageChannel()
-    port1
-      .once("message", (outcome: Outcome<N>) => resume(Effect.succeed(outcome)))
-      .once("close", () => resume(Effect.succeed({ _tag: "Defect", message: "it has ended" })))
+    const close = Effect.sync(() => port1.close())
     post({ _tag: "Call", name, payload, reply: port2 }, [port2])
-    return Effect.sync(() => port1.close())
+    const outcome = executionMode === "sync" ? Effect.sync(() => outcomeSync<N>(port1)) : outcomeOf<N>(port1)
+    return Effect.ensuring(outcome, close)
   }).pipe(
-    Effect.timeoutOrElse({
-      duration: ANSWER_MILLIS,
-      orElse: () => Effect.die(new Error(`${who} did not answer within ${ANSWER_MILLIS} ms`))
-    }),
     Effect.flatMap((outcome): Effect.Effect<Calls[N]["success"], Calls[N]["error"]> => {
       switch (outcome._tag) {
         case "Success":
@@ -141,3 +135,25 @@ export const call = <N extends Name>(
       }
     })
   )
+
+const SILENT = { _tag: "Defect", message: `no answer within ${ANSWER_MILLIS} ms` } as const
+
+const outcomeOf = <N extends Name>(from: MessagePort): Effect.Effect<Outcome<N>> =>
+  Effect.callback<Outcome<N>>((resume) => {
+    from
+      .once("message", (outcome: Outcome<N>) => resume(Effect.succeed(outcome)))
+      .once("close", () => resume(Effect.succeed({ _tag: "Defect", message: "it has ended" })))
+  }).pipe(Effect.timeoutOrElse({ duration: ANSWER_MILLIS, orElse: () => Effect.succeed<Outcome<N>>(SILENT) }))
+
+/** Never written: to wait on it is to sleep. */
+const sleeping = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+
+const outcomeSync = <N extends Name>(from: MessagePort): Outcome<N> => {
+  const deadline = performance.now() + ANSWER_MILLIS
+  while (performance.now() < deadline) {
+    const received: { readonly message: Outcome<N> } | undefined = receiveMessageOnPort(from)
+    if (received !== undefined) return received.message
+    Atomics.wait(sleeping, 0, 0, 0.1)
+  }
+  return SILENT
+}

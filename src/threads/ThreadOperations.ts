@@ -98,13 +98,9 @@ export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
     Effect.suspend(() => {
       if (status.state !== from) return Effect.void
       status.state = to
-      const isDraining = to === "draining"
-      supervisor.setDrainingUnsafe(isDraining)
-      return Effect.andThen(
-        askAll(supervisor, (thread) => thread.call("setDraining", isDraining)),
-        // In the server's log, whoever asks.
-        Effect.provideContext(Effect.logInfo(message), context)
-      )
+      supervisor.setDrainingUnsafe(to === "draining")
+      // In the server's log, whoever asks.
+      return Effect.provideContext(Effect.logInfo(message), context)
     })
 
   const operations: Operations = {

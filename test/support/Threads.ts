@@ -75,18 +75,19 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
     while (true) {
       const client = yield* TcpClient.connect(port)
       const isIn = Effect.map(relay.clients, (clients) => clients.some(({ address }) => address === client.address))
-      yield* Effect.repeat(isIn, { until: (is) => is })
+      yield* Effect.repeat(Effect.delay(isIn, 10), { until: (is) => is })
       if ((yield* byThread)[index]!.some(({ address }) => address === client.address)) return client
       client.socket.destroy()
       yield* Effect.sleep(20)
     }
   })
 
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin: a channel between threads has none
   const fail = (fault: Fault) => Effect.sync(() => channel.postMessage(fault))
   const crashes = (index: number) =>
     lines.filter((line) => line.startsWith(`ERROR worker ${index + 1} has ended`)).length
 
-  /** Has a thread crash; the server knows that it has ended. */
+  /** Has a thread crash that has clients; then the server knows that it has ended. */
   const crash = Effect.fnUntraced(function* (index: number, kind: "throw" | "exhaust" = "throw") {
     const before = crashes(index)
     yield* fail({ index, kind })

@@ -28,6 +28,9 @@ const shared = (config: Parameters<typeof Threads.start>[0]) => {
 
 const warningsOf = (lines: ReadonlyArray<string>) => lines.filter((line) => line.startsWith("Warning: "))
 
+/** For a program that cannot wait. */
+const atOnce = <A, E>(effect: Effect.Effect<A, E>) => Effect.runSync(effect)
+
 const hasEnded = (client: TcpClient.TcpClient) => client.socket.readableEnded || client.socket.closed
 
 const haveEnded = (clients: ReadonlyArray<TcpClient.TcpClient>) => Server.until(() => clients.every(hasEnded))
@@ -105,6 +108,20 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
       assert.isTrue(yield* relay.quarantine.lift("127.0.0.1"))
       assert.isFalse(yield* relay.quarantine.lift("127.0.0.1"))
       yield* TcpClient.settled(yield* TcpClient.connect(port), yield* TcpClient.connect(port))
+    })
+  )
+
+  it.live("answers a program that cannot wait", () =>
+    Effect.gen(function* () {
+      const { relay, room } = yield* ready
+      const clients = (yield* room(1)).flat()
+      assert.sameMembers(
+        atOnce(relay.clients).map(({ address }) => address),
+        clients.map(({ address }) => address)
+      )
+      atOnce(relay.quarantine.add("192.0.2.1"))
+      assert.strictEqual(atOnce(relay.quarantine.list)[0]?.key, "192.0.2.1")
+      assert.isTrue(atOnce(relay.quarantine.lift("192.0.2.1")))
     })
   )
 
@@ -215,7 +232,7 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
         }
       }
       yield* reload()
-      assert.strictEqual(lines.filter((line) => /rate_limit_msgs_per_minute: 1000000 -> 1$/.test(line)).length, 1)
+      assert.strictEqual(lines.filter((line) => line.endsWith("rate_limit_msgs_per_minute: 1000000 -> 1")).length, 1)
     })
   )
 })
@@ -263,7 +280,8 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
 
   it.live("takes over the configuration, and the drain, in the thread that is started later", () =>
     Effect.gen(function* () {
-      const { crash, joinThread, port, relay, reload } = yield* ready
+      const { crash, joinThread, port, relay, reload, room } = yield* ready
+      yield* Effect.scoped(room(1))
       yield* crash(0)
       yield* relay.drain
       yield* reload({ hyper_parameters: { rate_limit_msgs_per_minute: 1 } })
