@@ -21,7 +21,7 @@ export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } 
 export type { Entry } from "./limits/Quarantine.ts"
 export type { Observed } from "./internal/EventFeed.ts"
 export type { Distribution } from "./internal/Histogram.ts"
-export type { Incident, Totals } from "./session/Incidents.ts"
+export type { Affected, Incident, Totals } from "./session/Incidents.ts"
 export { Lifecycle } from "./session/Lifecycle.ts"
 export { type BoundAddress, ListenError } from "./session/Listener.ts"
 export type { Operations, ServerState } from "./session/Operations.ts"
@@ -49,8 +49,8 @@ const configured = Layer.unwrap(
 )
 
 /**
- * The whole server as one Layer. It listens once the Layer is built; when its scope ends it stops accepting, delivers what
- * it has accepted, tells every client and closes (docs/operations.md).
+ * The whole server as one Layer. It listens once the Layer is built. When its scope ends, it stops accepting, delivers what it has
+ * accepted, sends every client a notice and closes (docs/operations.md).
  */
 export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Service"]>()("summoner-server/RelayServer") {
   static readonly #layer = Layer.effect(
@@ -59,9 +59,9 @@ export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Servi
   )
 
   /**
-   * The server over services that you provide: `Layer.provide` the ones of your own first, then `layerServices` for the rest. Runs in one
-   * thread, which services can not be shared by. Services given to two servers of one program need `Layer.fresh`, or the servers share
-   * them. Fails with `ListenError`.
+   * The server without its services: `Layer.provide` your own first, then `layerServices` for the rest. It runs in one thread: threads
+   * cannot share services. Two servers of one program share the services given to both, unless they are wrapped in `Layer.fresh`. Fails
+   * with `ListenError`.
    */
   static readonly layerNoDeps = this.#layer.pipe(
     Layer.provide(Relay.layerNoDeps),
@@ -79,13 +79,13 @@ export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Servi
   )
 
   /**
-   * The services that the configuration asks for: TCP and WebSocket, with TLS or without, the protections of the profile, what operators see, and
-   * NATS where there are other processes.
+   * The services as configured: TCP and WebSocket, with or without TLS, the protections of the profile, the admin server, the log of
+   * start and shutdown, and NATS.
    */
   static readonly layerServices = Relay.layerServices
 
   /**
-   * The server that the `ServerConfig` describes, in as many threads as `worker_threads` says (docs/scaling.md). Exports what `otlp` says,
+   * The server of the `ServerConfig`, in as many threads as `worker_threads` says (docs/scaling.md). Exports to the collector of `otlp`,
    * unless it is given a `Telemetry`. Fails with `ListenError`, `TlsError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(
@@ -93,11 +93,10 @@ export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Servi
   )
 
   /**
-   * A server. It logs through the loggers of the host program; `RelayLogger.layerConfig` is for a log in the forms of
-   * `server.json`.
+   * A server that logs through the loggers of the host program. `RelayLogger.layerConfig` gives it the log of `server.json`.
    *
-   * @param options in the form of a `server.json`; what is left out has its default there
-   * @returns fails with `ConfigError`, which says everything that is wrong with the options, `ListenError`, `TlsError` or `BusError`
+   * @param options as in a `server.json`, with its defaults
+   * @returns fails with `ConfigError`, which lists everything that is wrong with the options, `ListenError`, `TlsError` or `BusError`
    */
   static readonly layer = (options: Options = {}) =>
     this.layerConfig.pipe(Layer.provide(ServerConfig.layerValue(options, "RelayServer.layer")))

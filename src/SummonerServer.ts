@@ -1,4 +1,4 @@
-/** The server for programs without Effect (seed, "API reference"). */
+/** The server for programs without Effect (docs/embedding.md). */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,23 +23,23 @@ export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
 
 /** Where the server listens, and how it is configured. */
 export interface RunOptions {
-  /** By default `127.0.0.1`. In the Rust profile that of the configuration wins, in the Python profile this one does. */
+  /** By default `127.0.0.1`. In the Rust profile the configuration wins, in the Python profile this value. */
   readonly host?: string | undefined
-  /** By default 8888; 0 takes a free one. The same as `host` wins. */
+  /** By default 8888; 0 takes a free one. Precedence as for `host`. */
   readonly port?: number | undefined
   /** Path of a `server.json`. */
   readonly configPath?: string | undefined
-  /** What a `server.json` would have in it; then `configPath` is not read. */
+  /** The content of a `server.json`, instead of `configPath`. */
   readonly configDict?: object | undefined
 }
 
-/** Something that happened. `missed`: how many events were lost just before it, because they were not taken fast enough. */
+/** An event. `missed`: events lost just before it, because the loop was too slow. */
 export type ServerEvent =
   | {
       readonly type: "message"
       readonly address: string
       readonly content: string
-      /** Whom it was for, if the program chose some. */
+      /** Its recipients, if the program chose them. */
       readonly to?: ReadonlyArray<string> | undefined
       readonly missed: number
     }
@@ -81,7 +81,7 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   /**
-   * Runs the server until `shutdown` is called or the process gets SIGINT or SIGTERM; a second signal ends the process at once.
+   * Runs the server until `shutdown` is called or the process gets SIGINT or SIGTERM. A second signal ends the process at once.
    *
    * @returns settles when the server has been shut down; rejects with a `TypeError` for a `configDict` that is not an object,
    *   and with an `Error` for a configuration that is wrong or a port that is taken
@@ -90,7 +90,7 @@ export class SummonerServer implements AsyncDisposable {
     let signals = 0
     const onSignal = (signal: NodeJS.Signals) => {
       if (++signals > 1) process.exit(signal === "SIGINT" ? 130 : 143)
-      // A shutdown that fails makes the promise of `run` reject.
+      // A failed shutdown rejects the promise of `run`.
       this.shutdown().catch(() => {})
     }
     process.on("SIGINT", onSignal).on("SIGTERM", onSignal)
@@ -108,8 +108,8 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   /**
-   * Stops accepting, delivers what was accepted, tells every client and closes. Settles when that is done; at once, if the server
-   * does not run. Afterwards it may be started again.
+   * Stops accepting, delivers what was accepted, sends every client a notice and closes. Settles when that is done; at once, if the
+   * server does not run. It can be started again.
    */
   async shutdown(): Promise<void> {
     const running = await this.#starting?.catch(() => undefined)
@@ -121,17 +121,17 @@ export class SummonerServer implements AsyncDisposable {
     return this.shutdown()
   }
 
-  /** Where the server listens. Throws if it does not run, as does all that follows. */
+  /** Where the server listens. Throws if it does not run, as do all members below. */
   get address(): BoundAddress {
     return this.#relay.address
   }
 
-  /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
+  /** The URL for WebSocket clients; `undefined` if the server does not listen for them. */
   get webSocketUrl(): string | undefined {
     return this.#relay.webSocketUrl
   }
 
-  /** Where it serves health, metrics and the dashboard, if anywhere. */
+  /** Where health, metrics and the dashboard are, if anywhere. */
   get adminAddress(): BoundAddress | undefined {
     return this.#relay.adminAddress
   }
@@ -141,7 +141,7 @@ export class SummonerServer implements AsyncDisposable {
     return Effect.runSync(this.#relay.state)
   }
 
-  /** Takes nobody new from now on; those who are connected stay. */
+  /** Takes no new clients from now on; connected clients stay. */
   drain(): void {
     Effect.runSync(this.#relay.drain)
   }
@@ -151,19 +151,19 @@ export class SummonerServer implements AsyncDisposable {
     Effect.runSync(this.#relay.undrain)
   }
 
-  /** Everybody in the room. */
+  /** The clients in the room. */
   get clients(): ReadonlyArray<ClientInfo> {
     return Effect.runSync(this.#relay.clients)
   }
 
-  /** What the server has done since it was started. */
+  /** Counts since the start of the server. */
   get stats(): Stats {
     return Effect.runSync(this.#relay.stats)
   }
 
   /**
-   * What happens, in order, from the moment at which a loop over it begins; first, a `connected` for each client that is in the room.
-   * Each loop has its own. One that falls behind by 1,024 events loses the oldest, and is told how many. Ends when the server does.
+   * Events in order, from the moment at which a loop begins; first, a `connected` for each client in the room. Each loop has its own
+   * events. A loop that falls behind by 1,024 loses the oldest: `missed` says how many. Ends with the server.
    */
   get events(): AsyncIterable<ServerEvent> {
     return Stream.toAsyncIterable(Stream.map(this.#relay.events, toServerEvent))
@@ -173,7 +173,8 @@ export class SummonerServer implements AsyncDisposable {
    * Sends a message to every client.
    *
    * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
-   * @returns rejects if it is longer than `max_line_bytes`, and with a `TypeError` for what is no string, as does all that follows
+   * @returns rejects if it is longer than `max_line_bytes`, and with a `TypeError` for a value that is no string, as do all members
+   *   below
    */
   async broadcast(content: string, options: { readonly from?: string | undefined } = {}): Promise<void> {
     const { from = "" } = options
@@ -193,12 +194,11 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   /**
-   * Ends one client, after what is on its way to it.
+   * Disconnects one client, after sending it what waits.
    *
    * @param address `ip:port`
-   * @param options `notice`: what it is told; `quarantine`: whether it has to stay out for `quarantine_cooldown_secs`
-   * @returns rejects if no such client is connected, the notice is too long, or nobody can be quarantined as asked: the client
-   *   stays then
+   * @param options `notice`: sent to the client; `quarantine`: whether it is quarantined for `quarantine_cooldown_secs`
+   * @returns rejects, and the client stays, if it is not connected, the notice is too long, or there is no quarantine
    */
   async disconnect(
     address: string,
@@ -209,13 +209,13 @@ export class SummonerServer implements AsyncDisposable {
     await run(this.#relay.disconnect(address, options))
   }
 
-  /** Who has to stay out. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
+  /** The quarantine for new connections. A key is an IP address, or an `ip:port`, as `quarantine_scope` says. */
   get quarantine(): {
-    /** Who is kept out, and for how much longer. */
+    /** The keys in quarantine, and the time that is left. */
     readonly list: () => ReadonlyArray<Entry>
-    /** Keeps somebody out for `quarantine_cooldown_secs`; throws for what is no key. */
+    /** Quarantines a key for `quarantine_cooldown_secs`; throws for a text that is no key. */
     readonly add: (key: string) => void
-    /** Lets somebody in again. `false`: nobody of this key was kept out. */
+    /** Releases a key. `false`: it was not quarantined. */
     readonly lift: (key: string) => boolean
   } {
     const { quarantine } = this.#relay
@@ -276,7 +276,7 @@ export class SummonerServer implements AsyncDisposable {
       stopping.then(resolve, reject)
       return stopping
     }
-    // Whoever called `start` does not wait for it.
+    // A caller of `start` does not await it.
     stopped.catch(() => {})
     return { relay, stop, stopped }
   }
@@ -300,13 +300,13 @@ const checkStrings = (values: { readonly [name: string]: unknown }): void => {
   }
 }
 
-/** The configuration, with host and port by the precedence of the profile (seed, "Host/port precedence"). */
+/** The configuration, with host and port by the precedence that `RunOptions` documents. */
 const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, port }: RunOptions) {
   const source = configDict !== undefined ? "configDict" : (configPath ?? "arguments")
   const written = configDict ?? (configPath === undefined ? {} : yield* ServerConfig.read(configPath))
   const examined = ServerConfig.examine(written)
   const problems = problemsOf(examined)
-  // Keys that only disagree with a port may not disagree with the one that counts.
+  // Problems that compare keys with a port are judged by the port that wins.
   if (problems.some(({ comparesKeys }) => !comparesKeys)) return yield* invalid(source, problems)
   const present = examined.input as Pick<ServerConfig.Written, "host" | "port" | "version">
   const isPython = ServerConfig.profileOf(present.version ?? ServerConfig.defaults.version) === "python"
@@ -343,7 +343,7 @@ const toServerEvent = ({ _tag, ...event }: Observed<RelayEvent>): ServerEvent =>
 
 const run = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => unwrap(await Effect.runPromiseExit(effect))
 
-/** What became of an effect, or an error that needs no Effect to be understood. */
+/** The value of an exit; throws an ordinary error for a failure. */
 const unwrap = <A, E>(exit: Exit.Exit<A, E>): A => {
   if (Exit.isSuccess(exit)) return exit.value
   const cause = Cause.squash(exit.cause)

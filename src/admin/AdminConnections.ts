@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http"
 import type * as Net from "node:net"
-import { ADMIN_CONNECTIONS } from "../session/Listener.ts"
+
+/** Connections to the admin server at once. */
+export const ADMIN_CONNECTIONS = 128
 
 /** Why a connection was cut. `displaced`: there were too many. `pipelined`: it did not wait for its answer. */
 export type CutReason = "displaced" | "pipelined"

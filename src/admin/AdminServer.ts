@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { RESERVED_DESCRIPTORS, ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
+import { ADMIN_CONNECTIONS } from "./AdminConnections.ts"
 import type { BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 
@@ -39,3 +41,9 @@ export class AdminServer extends Context.Service<
     })
   )
 }
+
+/** Reserves file descriptors for the connections of the admin server, where there is one. */
+export const layerReserved: Layer.Layer<never, never, ServerConfig> = Layer.effect(
+  ReservedDescriptors,
+  Effect.map(ServerConfig, ({ admin }) => RESERVED_DESCRIPTORS + (admin.port === null ? 0 : ADMIN_CONNECTIONS))
+)

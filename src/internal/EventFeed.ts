@@ -4,10 +4,10 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-/** Events that a consumer may fall behind by; then it loses the oldest. */
+/** Events that may wait for one consumer. Above it, the oldest are lost. */
 export const FEED_CAPACITY = 1024
 
-/** Characters in those events, likewise. */
+/** Characters in those events. Above it, the oldest are lost. */
 export const FEED_CHARACTERS = 8 * 1024 * 1024
 
 /** An event, and how many this consumer has lost just before it because it fell behind. */
@@ -21,19 +21,19 @@ interface Numbered<A> {
   readonly characters: number
 }
 
-/** What waits for one consumer. */
-interface Backlog<A> {
+/** A stream that runs. */
+interface Consumer<A> {
   readonly queue: Queue.Queue<Numbered<A>, Cause.Done>
   /** In the queue. */
   characters: number
 }
 
 /**
- * Brings events from plain code to any number of streams. Each has a bounded queue of its own, so that a slow consumer loses
- * its own oldest events and delays nobody. Without consumers it costs nothing.
+ * Brings events from plain code to any number of streams. Each has a bounded queue of its own: a slow consumer loses its own oldest
+ * events and delays no other. Without consumers a feed costs nothing.
  */
 export class EventFeed<A extends object> {
-  readonly #backlogs = new Set<Backlog<A>>()
+  readonly #consumers = new Set<Consumer<A>>()
   #published = 0
   #missed = 0
   #ended = false
@@ -45,9 +45,9 @@ export class EventFeed<A extends object> {
       (feed) => Effect.sync(() => feed.#end())
     )
 
-  /** Whether anybody would see what is published: else it need not be made. */
+  /** Whether a stream runs. Otherwise events need not be made. */
   get isWatched(): boolean {
-    return this.#backlogs.size > 0
+    return this.#consumers.size > 0
   }
 
   /** How many events consumers have lost, in all. */
@@ -55,20 +55,23 @@ export class EventFeed<A extends object> {
     return this.#missed
   }
 
-  /** @param characters how long the texts are that the event keeps in memory */
+  /** @param characters length of the texts that the event keeps in memory */
   publish(event: A, characters = 0): void {
     const numbered = { number: this.#published++, event, characters }
-    for (const backlog of this.#backlogs) {
-      const { queue } = backlog
-      Queue.offerUnsafe(queue, numbered)
-      backlog.characters += characters
-      while (Queue.sizeUnsafe(queue) > FEED_CAPACITY || backlog.characters > FEED_CHARACTERS) {
-        const oldest = Queue.takeUnsafe(queue)
-        if (oldest?._tag !== "Success") break
-        backlog.characters -= oldest.value.characters
-        this.#missed++
-      }
+    for (const consumer of this.#consumers) this.#offer(consumer, numbered)
+  }
+
+  /** By hand, because a sliding queue does not tell what it drops, which `missed` and the limit in characters have to know. */
+  #offer(consumer: Consumer<A>, numbered: Numbered<A>): void {
+    const { queue } = consumer
+    while (consumer.characters + numbered.characters > FEED_CHARACTERS || !Queue.offerUnsafe(queue, numbered)) {
+      const oldest = Queue.takeUnsafe(queue)
+      this.#missed++
+      // Longer than all that may wait: it is lost itself.
+      if (oldest?._tag !== "Success") return
+      consumer.characters -= oldest.value.characters
     }
+    consumer.characters += numbered.characters
   }
 
   /**
@@ -78,12 +81,12 @@ export class EventFeed<A extends object> {
    */
   stream(first: () => ReadonlyArray<A> = () => []): Stream.Stream<Observed<A>> {
     return Stream.unwrap(
-      Effect.map(this.#subscribe(first), ({ backlog, earlier, from }) => {
+      Effect.map(this.#subscribe(first), ({ consumer, earlier, from }) => {
         let next = from
         return Stream.concat(
           Stream.fromIterable(earlier.map((event) => observed(event, 0))),
-          Stream.map(Stream.fromEffectRepeat(Queue.take(backlog.queue)), ({ characters, event, number }) => {
-            backlog.characters -= characters
+          Stream.map(Stream.fromEffectRepeat(Queue.take(consumer.queue)), ({ characters, event, number }) => {
+            consumer.characters -= characters
             const missed = number - next
             next = number + 1
             return observed(event, missed)
@@ -95,19 +98,19 @@ export class EventFeed<A extends object> {
 
   #subscribe(first: () => ReadonlyArray<A>) {
     return Effect.acquireRelease(
-      Effect.map(Queue.unbounded<Numbered<A>, Cause.Done>(), (queue) => {
-        const backlog: Backlog<A> = { queue, characters: 0 }
+      Effect.map(Queue.bounded<Numbered<A>, Cause.Done>(FEED_CAPACITY), (queue) => {
+        const consumer: Consumer<A> = { queue, characters: 0 }
         if (this.#ended) Queue.endUnsafe(queue)
-        else this.#backlogs.add(backlog)
-        return { backlog, earlier: first(), from: this.#published }
+        else this.#consumers.add(consumer)
+        return { consumer, earlier: first(), from: this.#published }
       }),
-      ({ backlog }) => Effect.sync(() => this.#backlogs.delete(backlog))
+      ({ consumer }) => Effect.sync(() => this.#consumers.delete(consumer))
     )
   }
 
   #end(): void {
     this.#ended = true
-    for (const { queue } of this.#backlogs) Queue.endUnsafe(queue)
-    this.#backlogs.clear()
+    for (const { queue } of this.#consumers) Queue.endUnsafe(queue)
+    this.#consumers.clear()
   }
 }

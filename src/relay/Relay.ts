@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { AdminServer } from "../admin/AdminServer.ts"
+import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
 import * as Cluster from "../bus/Cluster.ts"
 import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
 import { Backpressure } from "../limits/Backpressure.ts"
@@ -46,7 +46,7 @@ const wholeLimits = Layer.mergeAll(
   )
 )
 
-/** What carries the room to other processes, loaded only where there are some. */
+/** Loaded only if the configuration has NATS servers. */
 export const layerBus = Layer.unwrap(
   Effect.gen(function* () {
     const { cluster } = yield* ServerConfig
@@ -70,43 +70,43 @@ const start = Effect.gen(function* () {
   const lifecycle = yield* Lifecycle
   const scope = yield* Effect.scope
   const administration = yield* Scope.fork(scope)
-  // Side by side: all clients are told of the end at once.
+  // In parallel: all clients get their notice at once.
   const transports = yield* Scope.fork(scope, "parallel")
   const asTransport = <A, E>(listen: Effect.Effect<A, E, Scope.Scope>) =>
     Effect.flatMap(Scope.fork(transports), (transport) => Scope.provide(listen, transport))
 
-  const shutdown = Effect.gen(function* () {
-    yield* session.beginShutdown
-    // No new connections; every session delivers what it has accepted, tells its client and closes.
-    yield* Scope.close(transports, Exit.void)
-    yield* refusals.flush
-    // Operators see the server to its end.
-    yield* Scope.close(administration, Exit.void)
+  const shutdown = Effect.suspend(() => {
+    const clients = registry.clientsUnsafe().length
+    return Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () =>
+      Effect.gen(function* () {
+        status.state = "stopping"
+        yield* lifecycle.stopping(clients)
+        yield* session.beginShutdown
+        // Accepts no more; every session delivers what it has accepted, sends its notice and closes.
+        yield* Scope.close(transports, Exit.void)
+        yield* refusals.flush
+        // Last, so that operators see the server until then.
+        yield* Scope.close(administration, Exit.void)
+        yield* lifecycle.stopped
+      })
+    )
   })
 
   const adminAddress = yield* Scope.provide(admin.serve(operations), administration)
-  // Nothing runs within this span: what listening forks outlives it.
+  // Not the parent of anything: listening forks fibers that outlive it.
   const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
     Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
   )
   status.address = address
   status.state = "ready"
-  yield* Effect.addFinalizer(
-    Effect.fnUntraced(function* () {
-      status.state = "stopping"
-      const clients = registry.clientsUnsafe().length
-      yield* lifecycle.stopping(clients)
-      yield* Effect.useSpan("shutdown", { root: true, attributes: { "summoner.clients": clients } }, () => shutdown)
-      yield* lifecycle.stopped
-    })
-  )
+  yield* Effect.addFinalizer(() => shutdown)
   yield* lifecycle.listening(address, webSocketUrl)
   return Relay.of({ ...operations, address, webSocketUrl, adminAddress })
 })
 
 /**
- * What a relay consists of beside the services of the configuration, each above what it needs. With the scope they end from
- * top to bottom, after `shutdown`: metrics, then streams for the host program, then the bus.
+ * The parts of a server that are not services of the configuration, each above the parts that it needs. They end after `shutdown`, from
+ * top to bottom: metrics are removed, the other processes get a goodbye, streams for the host program end.
  */
 const parts = RelayMetrics.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Operations.layer, ConnectionGate.layer)),
@@ -123,9 +123,9 @@ export class Relay extends Context.Service<
   Operations.Operations & {
     /** Where the server listens; the port is the real one where the configuration says 0. */
     readonly address: BoundAddress
-    /** What WebSocket clients connect to; `undefined` if the server does not listen for them. */
+    /** The URL for WebSocket clients; `undefined` if the server does not listen for them. */
     readonly webSocketUrl: string | undefined
-    /** Where it serves health, metrics and the dashboard, if anywhere. */
+    /** Where health, metrics and the dashboard are, if anywhere. */
     readonly adminAddress: BoundAddress | undefined
   }
 >()("summoner-server/Relay") {}
@@ -144,8 +144,7 @@ export const layerServices = Layer.mergeAll(
   layerOwnLimits,
   wholeLimits,
   Broadcaster.layer,
-  TcpListener.layer,
-  WebSocketListener.layer,
+  Layer.provide(Layer.merge(TcpListener.layer, WebSocketListener.layer), layerReserved),
   AdminServer.layer,
   TlsIdentity.layer,
   Lifecycle.layer,

@@ -14,53 +14,52 @@ import type { Connection } from "./Connection.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
 /**
- * Bytes that a client whose backlog is nearly full has to take within `eviction_grace_ms`, to be waited for. A kernel that has
- * filled its buffer takes the next bytes once a third of it is free, more than a MiB at once: whoever reads takes more than this or
- * nothing.
+ * Senders wait for a client with a nearly full backlog as long as it takes this many bytes within `eviction_grace_ms`. A kernel with a
+ * full buffer accepts bytes again once a third of it is free, more than a MiB at once: a client that reads takes more than this.
  */
 const PROGRESS_BYTES = 512 * 1024
 
-/** What a client above the soft limit has taken lately. */
+/** Reading progress of a client above the soft limit. */
 interface Progress {
-  /** When it became slow, or had last taken `PROGRESS_BYTES` more, in milliseconds. */
+  /** When it became slow, or last took another `PROGRESS_BYTES`, in milliseconds. */
   sinceMillis: number
   /** Bytes that it had taken by then. */
   takenBytes: number
 }
 
-/** What the room reports of one member. Called synchronously. */
+/** Events of one member. Called synchronously. */
 export interface MemberEvents {
   /** The backlog reached the hard limit, and the policy is to disconnect. */
   readonly onOverflow: () => void
   /** `messages` were dropped because the backlog was at the hard limit. */
   readonly onDropped: (messages: number) => void
-  /** The client has not caught up within the stall grace: senders no longer wait for it. */
+  /** The client did not catch up within the stall grace: senders no longer wait for it. */
   readonly onStalled: () => void
-  /** It has caught up, whether it had been given up or not. */
+  /** The client has caught up, stalled or not. */
   readonly onCaughtUp: () => void
 }
 
 /**
- * Owns the room, and decides when senders have to wait for slow readers (docs/operations.md).
+ * Owns the room, and decides when senders wait for slow readers (docs/operations.md).
  *
- * The way of a line through the room is in `Room`, plain code; what has a duration is here.
+ * `Room` relays lines, in plain code; waiting is here.
  */
 export class Broadcaster extends Context.Service<
   Broadcaster,
   {
-    /** Lets a client in. It gets every line published from now on. */
+    /** Adds a client. It gets every line published from now on. */
     readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member
-    /** Takes a client out. What it has published still reaches the others. */
+    /** Removes a client. What it has published still reaches the others. */
     readonly leaveUnsafe: (member: Member) => void
     /** The number of clients in the room. */
     readonly sizeUnsafe: () => number
     /**
-     * Relays the line `bytes[start, end)` to everybody but `sender`. The bytes are copied.
+     * Relays the line `bytes[start, end)` to all clients except `sender`. The bytes are copied.
      *
-     * @returns `false` if the line's envelope would exceed `max_line_bytes`: then it is not relayed
+     * @returns `false` if the line's envelope would exceed `max_line_bytes`; the line is not relayed
      */
     readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean
-    /** The same for some clients only. */
+    /** As `publishUnsafe`, for some clients only. */
     readonly publishToUnsafe: (
       recipients: Iterable<Member>,
       sender: Sender,
@@ -70,19 +69,19 @@ export class Broadcaster extends Context.Service<
     ) => boolean
     /** The clients in the room. */
     readonly members: Iterable<Member>
-    /** Sends what was published in this turn of the event loop now, not at the turn's end. */
+    /** Sends the lines of this turn of the event loop now, instead of at its end. */
     readonly flushUnsafe: () => void
     /**
-     * Whether senders have to wait: some client is above the soft limit, and within the stall grace; or its backlog is nearly full, and
-     * it reads.
+     * Whether senders have to wait: a client is above the soft limit and within the stall grace, or its backlog is nearly full and it
+     * reads.
      */
     readonly isCongestedUnsafe: () => boolean
     /** Waits until senders may go on. */
     readonly uncongested: Effect.Effect<void>
-    /** How many recipients lines had, and how long it took from reading a line to handing it to the last of them, in microseconds. */
+    /** Recipients per line, and the time from reading a line to handing it to the last of them, in microseconds. */
     readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMicros: Distribution }
     /**
-     * Makes the room one with those of other processes, until the scope ends. Senders wait for a slow bus, or for another process, as they
+     * Connects the room to those of other processes, until the scope ends. Senders wait for a slow bus, or for another process, as they
      * do for a client: for the stall grace.
      */
     readonly connect: (bus: Bus["Service"]) => Effect.Effect<void, never, Scope.Scope>
@@ -95,7 +94,7 @@ export class Broadcaster extends Context.Service<
       const { max_line_bytes, slow_consumer } = (yield* ServerConfig).hyper_parameters
       const room = new Room(max_line_bytes)
       const goOn = yield* Latch.make(true)
-      /** Who is slow and waited for, members or what a bus names, each with the fiber that ends the senders' patience. */
+      /** Members, and names of a bus, that senders wait for, each with the fiber that ends the wait. */
       const awaited = new Map<Member | string, Fiber.Fiber<void>>()
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
       const clock = yield* Clock.Clock
@@ -113,9 +112,9 @@ export class Broadcaster extends Context.Service<
         )
         awaited.set(member, fork(grace))
       }
-      /** Senders wait for a client whose backlog is nearly full, as long as it reads: the room goes at its pace instead of losing it. */
+      /** Senders wait for a client with a nearly full backlog as long as it reads: the room slows down instead of losing it. */
       const waitForReader = (member: Member, { sinceMillis }: Progress) => {
-        // Who prefers losing messages to waiting has said so.
+        // The other policies prefer losing messages to waiting.
         if (slow_consumer.policy !== "disconnect") return
         const millis = sinceMillis + slow_consumer.eviction_grace_ms - monotonicMillis(clock)
         if (millis > 0) waitFor(member, millis, () => {})
@@ -125,14 +124,14 @@ export class Broadcaster extends Context.Service<
         giveUpOn(member)
       }
       const giveUpOn = (member: Member | string) => {
-        // Not at once: that would run senders in the middle of a flush, or of a shutdown between two readers that leave.
+        // Not at once: senders would run in the middle of a flush, or between two readers that leave during a shutdown.
         if (awaited.delete(member) && (awaited.size === 0 || !hasSlowClients())) setImmediate(letGoOn)
       }
       const hasSlowClients = () => {
         for (const key of awaited.keys()) if (typeof key !== "string") return true
         return false
       }
-      /** Processes of which senders wait for clients of this one. */
+      /** Other processes whose senders wait for clients of this one. */
       let waitingElsewhere: Array<() => void> = []
       const letGoOn = () => {
         if (awaited.size === 0) goOn.openUnsafe()

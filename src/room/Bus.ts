@@ -8,7 +8,7 @@ import type { Chunk } from "./Outbox.ts"
 
 export type { Chunk } from "./Outbox.ts"
 
-/** What carries the room to other processes cannot be used as configured, or is not there and was not to be waited for. */
+/** The bus cannot be used as configured, or is not there and may not be waited for. */
 export class BusError extends Schema.TaggedError<BusError>()("BusError", {
   detail: Schema.String
 }) {
@@ -17,32 +17,32 @@ export class BusError extends Schema.TaggedError<BusError>()("BusError", {
   }
 }
 
-/** Whether the other processes can be reached. `none`: there is nothing that could reach them. */
+/** Whether the other processes can be reached. `none`: there is no bus. */
 export type BusState = "none" | "up" | "down"
 
-/** What a bus has done since it was started. Batches are counted as their senders published them. */
+/** Counts of a bus since it was started. A batch counts once, in however many messages it travels. */
 export interface BusStats {
   readonly state: BusState
   readonly batchesOut: number
-  /** Of envelopes, however often they were sent. */
+  /** Of envelopes, each counted once. */
   readonly bytesOut: number
   readonly batchesIn: number
   readonly bytesIn: number
-  /** Bytes that wait for the engine, or for its confirmation. */
+  /** Bytes that wait to be sent or confirmed. */
   readonly bytesWaiting: number
-  /** Batches of this process that were dropped because too many bytes waited. */
+  /** Batches of this process dropped because too many bytes waited. */
   readonly dropped: number
-  /** Batches of others that never arrived here: theirs that were dropped, and what got lost on the way. */
+  /** Batches of other processes that never arrived: dropped there, or lost on the way. */
   readonly lost: number
-  /** Batches of others that arrived again, and were not relayed again. */
+  /** Batches of other processes that arrived again, and were not relayed again. */
   readonly duplicates: number
-  /** Messages that were not in the form of this version. */
+  /** Messages in a form that this version does not know. */
   readonly malformed: number
   /** How often a connection was lost and made again. */
   readonly reconnects: number
 }
 
-/** What a bus has done that has nobody to exchange anything with. */
+/** The counts of no bus. */
 export const NOTHING_EXCHANGED: BusStats = {
   state: "none",
   batchesOut: 0,
@@ -57,74 +57,74 @@ export const NOTHING_EXCHANGED: BusStats = {
   reconnects: 0
 }
 
-/** A process, as the others know it. */
+/** A process, as other processes know it. */
 export interface BusSelf {
-  /** Tells it from every other process, past or present. */
+  /** Unique among all processes, past and present. */
   readonly id: string
-  /** What its operator calls it. */
+  /** Its name in configuration and log. */
   readonly name: string
-  /** Whether somebody else logs which processes come and go. */
+  /** Whether another process logs which processes come and go. */
   readonly isSupervised?: boolean
 }
 
 /** Another process of the room. */
 export interface Peer extends BusSelf {
-  /** Clients that it had when it was last heard, at most a second or so ago. */
+  /** Its clients when it was last heard, about a second ago at most. */
   readonly clients: number
 }
 
 /** A client of any process. */
 export interface RoomClient extends ClientInfo {
-  /** The name of the process that it is connected to. */
+  /** The name of its process. */
   readonly relay: string
 }
 
-/** Everybody in the room, as far as the others have answered. */
+/** The clients of all processes that have answered. */
 export interface RoomClients {
   readonly clients: ReadonlyArray<RoomClient>
   /** Names of processes that did not answer within a second. */
   readonly silent: ReadonlyArray<string>
-  /** Clients that were left out, because a process lists ten thousand. */
+  /** Clients left out, because a process lists ten thousand at most. */
   readonly omitted: number
 }
 
 /** The room across processes. */
 export interface WholeRoom {
-  /** Whether other processes can be reached, and what has been exchanged with them. */
+  /** Whether other processes can be reached, and what was exchanged with them. */
   readonly stats: Effect.Effect<BusStats>
-  /** The other processes that are there. */
+  /** The other processes that are alive. */
   readonly peers: Effect.Effect<ReadonlyArray<Peer>>
-  /** Everybody in the room, whichever process they are connected to. Waits for the other processes, for a second at most. */
+  /** The clients of all processes. Waits for the other processes, for a second at most. */
   readonly clients: Effect.Effect<RoomClients>
 }
 
-/** The room, as a bus sees it. Called synchronously, but from within `publishUnsafe` only `onSlow`. */
+/** The room, as a bus sees it. Called synchronously; from within `publishUnsafe`, only `onSlow`. */
 export interface BusRoom {
-  /** Whole lines from another process: for everybody here. */
+  /** Whole lines from another process, for all clients of this one. */
   readonly onBatch: (batch: Chunk) => void
-  /** Whether senders here wait for a client. Then those of other processes should, too. */
+  /** Whether senders here wait for a client. Senders of other processes should then wait, too. */
   readonly hasSlowClients: () => boolean
-  /** Calls `go` once that is not so any more. */
+  /** Calls `go` once they no longer do. */
   readonly onceClientsCaughtUp: (go: () => void) => void
   /**
-   * Senders should wait, for the grace from now on.
+   * Senders wait, for the stall grace from now on.
    *
-   * @param what is slow, by any name: the engine, or a process
+   * @param what is slow: a name for the engine, or for a process
    */
   readonly onSlow: (what: string) => void
-  /** They need not wait for it any more. */
+  /** Senders no longer wait for it. */
   readonly onCaughtUp: (what: string) => void
 }
 
-/** What processes tell each other beside the lines of clients. */
+/** Messages between processes, beside the lines of clients. */
 export interface BusControl {
   /**
-   * Somebody has told something.
+   * A message has arrived.
    *
-   * @param from the process that it comes from; messages of one process arrive in order, or not at all
+   * @param from its process; messages of one process arrive in order, or not at all
    */
   readonly onMessage: (message: string, from: string) => void
-  /** The others can be reached, for the first time or again: what was told meanwhile did not arrive. */
+  /** The other processes can be reached, for the first time or again. Messages sent meanwhile did not arrive. */
   readonly onUp: () => void
 }
 
@@ -132,7 +132,7 @@ export interface BusControl {
  * Carries batches between the processes of one room: a line sent to any of them reaches the clients of all, exactly once while the
  * bus is up, in its sender's order.
  *
- * A bus moves bytes. Who has to wait, what is told to whom and who is in the room is decided elsewhere: `Broadcaster` and `Cluster`.
+ * A bus moves bytes. `Broadcaster` decides which senders wait, and `Cluster` which messages processes exchange.
  */
 export class Bus extends Context.Service<
   Bus,
@@ -142,25 +142,25 @@ export class Bus extends Context.Service<
     /**
      * Hands a batch to all other processes. Neither waits nor fails: what cannot be sent now is kept within bounds.
      *
-     * @param parts whole lines, which are one batch; their bytes must not change any more
+     * @param parts whole lines, which make one batch; their bytes must not change
      */
     readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void
-    /** Gives the room what comes from other processes, until the scope ends. */
+    /** Gives the room the batches of other processes, until the scope ends. */
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>
     /**
-     * Tells other processes something, as far as they can be reached now.
+     * Sends a message to the other processes that can be reached now.
      *
      * @param message at most 64 KiB
-     * @param to one of them; all, if it is left out
+     * @param to the `id` of one of them; by default all
      */
     readonly tellUnsafe: (message: string, to?: string) => void
-    /** Gets what others tell, until the scope ends. */
+    /** Receives the messages of other processes, until the scope ends. */
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>
-    /** What it has done so far. */
+    /** Its counts so far. */
     readonly statsUnsafe: () => BusStats
   }
 >()("summoner-server/Bus") {
-  /** One process is the whole room. */
+  /** No other processes. */
   static readonly layerNone = Layer.succeed(Bus, {
     self: undefined,
     publishUnsafe: () => {},

@@ -1,12 +1,12 @@
 /**
- * What the relay needs of a transport: one client's bytes in, bytes out, and the end of both. TCP implements it in
- * `transport/`; everything behind it is the same for every transport.
+ * What the relay needs of a transport: one client's bytes in, bytes out, and the end of both. Everything behind it is the same for
+ * every transport.
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DisconnectKind } from "./DisconnectReason.ts"
 
-/** The peer vanished without saying goodbye: a reset, a timeout of the network, a broken pipe. */
+/** The connection was lost: a reset, a network timeout, a broken pipe. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   /** The system's error code, such as `ECONNRESET`. */
   code: Schema.String
@@ -22,46 +22,45 @@ export interface Connection {
   readonly address: string
   /** The client's IP address; an IPv4 client of a dual-stack socket has its plain IPv4 address here. */
   readonly ip: string
-  /** How it has come: `tcp`, `websocket`. */
+  /** `tcp`, `websocket` */
   readonly transport: string
-  /** Whose certificate the client has shown, if it has, and the transport has verified it: `CN=agent-7,O=Example`. */
+  /** The subject of the client's verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
   readonly subject?: string | undefined
 
   /**
-   * The bytes that arrived next, or `undefined` once the peer has sent its last. While nobody pulls, nothing is read and
-   * the kernel holds the peer back.
+   * The next bytes, or `undefined` once the peer has sent its last. Without a pull nothing is read, so that TCP holds the peer
+   * back.
    */
   readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>
 
   /**
-   * Takes `bytes`, which must not change afterwards. `true`: go on; `false`: they are taken, but wait for `onWritable`
-   * before the next ones.
+   * Takes `bytes`, which must not change afterwards. `false`: they are taken, but the next ones have to wait for `onWritable`.
    *
    * @param bytes whole lines
-   * @param batch what they are a slice of, if they are: other slices of it go to others
+   * @param batch what they are a slice of, if they are; other clients get other slices of it
    */
   readonly writeUnsafe: (bytes: Uint8Array, batch?: Uint8Array) => boolean
-  /** Writes between the two calls leave together, as one system call. */
+  /** Collects writes until `uncorkUnsafe`, which sends them with one system call. */
   readonly corkUnsafe: () => void
   /** Sends what was written since `corkUnsafe`. */
   readonly uncorkUnsafe: () => void
-  /** Bytes taken by `writeUnsafe` that the kernel has not taken yet. */
+  /** Bytes taken by `writeUnsafe` and not yet by the kernel. */
   readonly unsentBytes: () => number
   /** Called when `writeUnsafe` accepts again. */
   onWritable: () => void
 
   /**
-   * Ends our side once everything taken is sent; what the peer still sends is read and thrown away.
+   * Ends our side once everything taken is sent. What the peer still sends is discarded.
    *
-   * @param kind why, for transports that can say so
+   * @param kind the reason, for transports that can tell the peer
    */
   readonly endUnsafe: (kind: DisconnectKind) => void
-  /** Done when everything taken, and the end of our side, is with the kernel; or the connection is gone. */
+  /** Completes when the kernel has everything taken and the end of our side, or the connection is closed. */
   readonly ended: Effect.Effect<void>
-  /** Done when the connection is gone. */
+  /** Completes when the connection is closed. */
   readonly closed: Effect.Effect<void>
-  /** Whether the connection is gone. */
+  /** Whether the connection is closed. */
   readonly isClosedUnsafe: () => boolean
-  /** Drops the connection and whatever is unsent. */
+  /** Closes the connection and discards what is unsent. */
   readonly destroyUnsafe: () => void
 }

@@ -2,7 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Notice from "../protocol/Notice.ts"
 
-/** The ways in which a client leaves, as they are counted. */
+/** How a client leaves: each is counted. */
 export type DisconnectKind =
   | "left"
   | "lost"
@@ -30,13 +30,13 @@ export const noDisconnects = (): DisconnectCounts => ({
 /** Why a session ends. */
 export interface DisconnectReason {
   readonly kind: DisconnectKind
-  /** For the log. */
+  /** In the log. */
   readonly reason: string
-  /** The last line the client gets. */
+  /** The last line that the client gets. */
   readonly notice: string | undefined
   readonly severity: "Info" | "Warn"
   readonly quarantine?: boolean
-  /** The host program has worded the notice: no profile has another one. */
+  /** Whether the host program has worded the notice, so that the profile does not replace it. */
   readonly isWorded?: boolean
 }
 
@@ -118,7 +118,7 @@ export const byApplication = (
   }
 }
 
-/** How a session has ended by itself. An interruption that nobody gave a reason for comes from the end of the server. */
+/** How a session has ended. An interruption without another reason comes from the shutdown of the server. */
 export const ofExit = (exit: Exit.Exit<DisconnectReason>): DisconnectReason => {
   if (Exit.isSuccess(exit)) return exit.value
   return Cause.hasInterruptsOnly(exit.cause) ? SHUTDOWN : FAILED

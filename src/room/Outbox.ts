@@ -3,40 +3,40 @@ import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "./Connection.ts"
 import type { DisconnectKind } from "./DisconnectReason.ts"
 
-/** `hyper_parameters.slow_consumer`; read whenever it matters, so that it may change. */
+/** `hyper_parameters.slow_consumer`. Read at each use, because a reload changes it. */
 export type OutboxLimits = Pick<
   ServerConfig["Service"]["hyper_parameters"]["slow_consumer"],
   "policy" | "soft_limit_bytes" | "hard_limit_bytes"
 >
 
 /**
- * The share of the hard limit from which a backlog is nearly full. What is left takes what is already on its way when the room
- * begins to wait: the batches of a turn, and those of other processes.
+ * The share of the hard limit from which a backlog is nearly full. The rest is for bytes already on their way when the room begins to
+ * wait: the batches of a turn, and those of other processes.
  */
 const NEARLY_FULL = 3 / 4
 
-/** What an entry of a backlog costs beside its content: objects, and a place in the array. In bytes. */
+/** Bytes that an entry of a backlog costs beside its content: objects, and an array element. */
 const ENTRY_BYTES = 256
 
-/** Entries whose cost is not counted: it is negligible, and so the limits mean content to all but a backlog in many pieces. */
+/** Entries whose cost is not counted, so that the limits mean content unless a backlog is in many pieces. */
 const FREE_ENTRIES = 256
 
-/** The longest run into which neighbouring chunks are merged, as a share of the hard limit: what `drop_oldest` drops at once. */
+/** The longest run of merged chunks, as a share of the hard limit: `drop_oldest` drops a run as a whole. */
 const LONGEST_RUN = 1 / 64
 
-/** What the room wants to know of one outbox. Called synchronously. */
+/** Events of one outbox. Called synchronously. */
 export interface OutboxEvents {
   /** The backlog rose above the soft limit. */
   readonly onSlow: () => void
   /** It is back at or below the soft limit. */
   readonly onCaughtUp: () => void
-  /** Above the soft limit: the backlog has become nearly full, or is so no longer. */
+  /** Above the soft limit: the backlog has become nearly full, or no longer is. */
   readonly onNearlyFull?: (isNearlyFull: boolean) => void
   /** Above the soft limit: the connection has taken bytes. */
   readonly onProgress?: () => void
-  /** It reached the hard limit, and the policy is to disconnect. Everything sent from now on is dropped. */
+  /** The backlog reached the hard limit, and the policy is to disconnect. Everything sent from now on is dropped. */
   readonly onOverflow: () => void
-  /** `messages` were dropped at the hard limit; the client is told once it reads again. */
+  /** `messages` were dropped at the hard limit; the client gets a notice once it reads again. */
   readonly onDropped: (messages: number) => void
 }
 
@@ -50,8 +50,8 @@ export interface Chunk {
 }
 
 /**
- * Neighbouring chunks of the same memory that wait, as one entry: a backlog of small chunks would cost several times its content,
- * and each of a hundred clients as much again. The bytes are still those of the room, shared by all.
+ * Waiting chunks that are neighbours in memory, as one entry: a backlog of small chunks would cost several times its content, for each
+ * client. The bytes remain those of the room, shared by all.
  */
 class Run implements Chunk {
   messages: number
@@ -86,10 +86,9 @@ class Run implements Chunk {
 const lengthOf = (entry: Chunk | Run): number => (entry instanceof Run ? entry.length : entry.bytes.length)
 
 /**
- * What stands between the room and one client: bytes go straight to the connection while it accepts them, and wait here,
- * bounded in bytes, while it does not. Chunks are whole lines and leave in the order they came, so no policy cuts a line
- * or reorders. The bytes are shared with every other outbox: holding them costs memory only once. What is counted against the
- * limits is what a backlog costs, however small its parts.
+ * Stands between the room and one client: bytes go straight to the connection while it accepts them, and wait here, bounded in bytes,
+ * while it does not. Chunks are whole lines and leave in order, so no policy cuts or reorders lines. All outboxes share the bytes:
+ * holding them costs memory once. The limits count what a backlog costs, however small its parts.
  */
 export class Outbox {
   readonly #connection: Connection
@@ -106,7 +105,7 @@ export class Outbox {
   #nearlyFull = false
   #state: "open" | "overflowed" | "ending" | "ended" = "open"
   #reason: DisconnectKind = "left"
-  /** Messages dropped that the client has not been told about. */
+  /** Dropped messages that the client does not know of. */
   #dropped = 0
   #sentMessages = 0
   #sentBytes = 0
@@ -122,17 +121,17 @@ export class Outbox {
     }
   }
 
-  /** Bytes on their way to the client that the kernel has not taken. */
+  /** Bytes for the client that the kernel has not taken. */
   get waitingBytes(): number {
     return this.#queuedBytes + this.#connection.unsentBytes()
   }
 
-  /** Bytes that the connection has got rid of so far. */
+  /** Bytes that the kernel has taken so far. */
   get takenBytes(): number {
     return this.#sentBytes - this.#connection.unsentBytes()
   }
 
-  /** Whether the backlog has come near the hard limit. */
+  /** Whether the backlog is near the hard limit. */
   get isNearlyFull(): boolean {
     return this.#nearlyFull
   }
@@ -163,7 +162,7 @@ export class Outbox {
     return true
   }
 
-  /** Sends several chunks with one system call: those of a batch around the client's own lines. */
+  /** Sends the chunks of a batch around the client's own lines, with one system call. */
   sendAll(chunks: ReadonlyArray<Chunk>): void {
     if (this.#state !== "open") return
     if (this.#blocked) {
@@ -178,25 +177,25 @@ export class Outbox {
   }
 
   /**
-   * Tells the client `text`, `count` times over.
+   * Sends the notice `text`, `count` times.
    *
-   * @returns how often it was not told, because too much still waits to be read
+   * @returns how many were not sent, because too many still wait to be read
    */
   notify(text: string, count = 1): number {
     if (this.#state !== "open") return count
-    let untold = count
-    while (untold > 0) {
+    let unsent = count
+    while (unsent > 0) {
       const room = Notice.MAX_BYTES - this.#queuedNoticeBytes
-      const told = Math.min(untold, Math.floor(room / Buffer.byteLength(text)))
-      if (told === 0 || !this.send({ bytes: Buffer.from(text.repeat(told)), messages: 0 })) break
-      untold -= told
+      const sent = Math.min(unsent, Math.floor(room / Buffer.byteLength(text)))
+      if (sent === 0 || !this.send({ bytes: Buffer.from(text.repeat(sent)), messages: 0 })) break
+      unsent -= sent
     }
-    return untold
+    return unsent
   }
 
   /**
-   * Takes nothing more. What waits is still sent, then `farewell`, then the end of our side. A client that overflowed has
-   * shown that it does not read, and what waited for it is gone already.
+   * Takes nothing more. Sends what waits, then `farewell`, then ends our side. What waited for a client that overflowed has been
+   * dropped.
    */
   end(farewell: string | undefined, kind: DisconnectKind): void {
     if (this.#state === "ending" || this.#state === "ended") return
@@ -231,7 +230,7 @@ export class Outbox {
     if (this.#state === "ended") return
     while (!this.#blocked && (this.#head < this.#chunks.length || this.#dropped > 0)) {
       this.#connection.corkUnsafe()
-      let accepting = this.#tellDropped()
+      let accepting = this.#reportDropped()
       while (accepting && this.#head < this.#chunks.length) accepting = this.#write(this.#shift())
       this.#uncork(accepting)
     }
@@ -242,13 +241,13 @@ export class Outbox {
     }
   }
 
-  /** A corked connection cannot know whether the kernel takes everything: only now it shows. */
+  /** Only an uncorked connection knows whether the kernel has taken everything. */
   #uncork(accepting: boolean): void {
     this.#connection.uncorkUnsafe()
     this.#blocked = !accepting && this.#connection.unsentBytes() > 0
   }
 
-  #tellDropped(): boolean {
+  #reportDropped(): boolean {
     if (this.#dropped === 0) return true
     const messages = this.#dropped
     this.#dropped = 0
@@ -271,13 +270,13 @@ export class Outbox {
     }
   }
 
-  /** What counts against the hard limit. */
+  /** Bytes that count against the hard limit. */
   get #countedBytes(): number {
     const entries = this.#chunks.length - this.#head - FREE_ENTRIES
     return this.waitingBytes + (entries > 0 ? entries * ENTRY_BYTES : 0)
   }
 
-  /** Applies the policy at the hard limit, and says whether `chunk` is to be queued. */
+  /** Applies the policy at the hard limit. Returns whether to queue `chunk`. */
   #makeRoom(chunk: Chunk): boolean {
     const limit = this.#limits.hard_limit_bytes - chunk.bytes.length
     if (this.#countedBytes <= limit) return true
@@ -333,7 +332,7 @@ export class Outbox {
     this.#chunks[this.#head++] = GONE
     this.#queuedBytes -= length
     if (chunk.messages === 0) this.#queuedNoticeBytes -= length
-    // Giving back the front once it is half of the array keeps both the array and the cost of a shift bounded.
+    // Cutting the front off once it is half of the array bounds both the array and the cost of a shift.
     if (this.#head * 2 >= this.#chunks.length) {
       this.#chunks = this.#chunks.slice(this.#head)
       this.#head = 0

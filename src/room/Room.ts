@@ -4,23 +4,23 @@ import type { Connection } from "./Connection.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
 /**
- * A batch this large goes out before the turn of the event loop ends: it should still be in the processor's cache when the
- * kernel copies it for the last recipient, and a turn that reads many senders must not pile up bytes.
+ * A batch this large is sent before the turn of the event loop ends: it should still be in the processor's cache when the
+ * kernel copies it for the last recipient, and a turn that reads many senders must not accumulate bytes.
  */
 const BATCH_BYTES = 128 * 1024
 
 /**
- * Small batches are cut from slabs of this size, one behind the other: then those that wait for a slow recipient are neighbours, and
- * its outbox holds them as one.
+ * Small batches are cut from slabs of this size, one behind the other: those that wait for a slow recipient are neighbours, which
+ * its outbox merges.
  */
 const SLAB_BYTES = 128 * 1024
 
-/** Batches up to this size. The end of a slab that is too short for the next one is wasted. */
+/** The largest batch cut from a slab. The end of a slab that is too short for the next batch is wasted. */
 const SLAB_BATCH_BYTES = SLAB_BYTES / 8
 
 /**
- * Members from which on flushes are paced. A flush to so many takes about a millisecond: without a pause after it, a room in which
- * a line arrives every millisecond would keep a core busy with a system call per recipient for every single line.
+ * Rooms of this size or more pause between flushes. A flush to so many members takes about a millisecond: without a pause, a line
+ * every millisecond would keep a core busy with one system call per recipient and line.
  */
 const PACED_MEMBERS = 256
 
@@ -30,10 +30,10 @@ const LONGEST_PAUSE_MILLIS = 5
 /** Recipients of a line. */
 const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
 
-/** In microseconds: V8 would box fractions. */
+/** In whole microseconds: V8 would box fractions. */
 const LATENCY_BOUNDS = [100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000]
 
-/** Batches from other processes up to this size are copied into the batch at hand, so that recipients get both with one write. */
+/** Batches from other processes up to this size are copied into the current batch, so that recipients get both with one write. */
 const COPIED_BYTES = 32 * 1024
 
 /** A run of consecutive lines of one sender within the batch. */
@@ -46,13 +46,13 @@ interface OwnLines {
   linesUpTo: number
 }
 
-/** Who publishes lines: a member, or, which are none, the host program and the other processes. */
+/** A source of lines: a client, the host program or the other processes. */
 export class Sender {
   /** `ip:port` of a client: the sender's name in envelopes and logs. */
   readonly address: string
   /** What every envelope of this sender begins with. */
   readonly prefix: Uint8Array
-  /** Where this sender's lines are in the batch under construction: it must not get them back. */
+  /** Where this sender's lines are in the batch under construction: it does not get them back. */
   own: Array<OwnLines> | undefined
 
   constructor(address: string) {
@@ -74,17 +74,16 @@ export class Member extends Sender {
 }
 
 /**
- * Who is in the room, and the way of every line from one to all others: the hot path, plain code on bytes.
+ * The clients in the room, and the way of every line from one to all others: the hot path, plain code on bytes.
  *
- * Lines that arrive within one turn of the event loop are encoded into one batch. Every recipient is handed the same
- * bytes, a sender the slices around its own lines: a delivery copies nothing in this process, and a turn costs a recipient
- * one write, however many lines there were.
+ * Lines that arrive within one turn of the event loop are encoded into one batch. Every recipient gets the same bytes, a sender the
+ * slices around its own lines: a delivery copies nothing in this process, and a turn costs a recipient one write for any number of lines.
  */
 export class Room {
   readonly members = new Set<Member>()
-  /** How many each line was handed to. */
+  /** Recipients of each line. */
   readonly fanOut = new Histogram(FAN_OUT_BOUNDS)
-  /** From when a line was published to when the last outbox had it, in microseconds; of a batch, that of its first line. */
+  /** From publishing a line to handing it to the last outbox, in microseconds; for a batch, measured from its first line. */
   readonly latencyMicros = new Histogram(LATENCY_BOUNDS)
   readonly #maxLineBytes: number
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
@@ -99,9 +98,9 @@ export class Room {
   #flushScheduled = false
   /** When a large room may be flushed again. */
   #pauseUntilMillis = 0
-  /** Where batches go beside the members: to the other processes. */
+  /** Hands batches to the other processes. */
   #publishToOthers: ((parts: ReadonlyArray<Chunk>) => void) | undefined
-  /** The other processes, as one sender: they must not get their lines back. */
+  /** The other processes, as one sender: they do not get their lines back. */
   readonly #others = new Sender("")
 
   /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
@@ -110,19 +109,19 @@ export class Room {
     this.#batch = new Uint8Array(BATCH_BYTES + maxLineBytes)
   }
 
-  /** Lets a member in. It gets every line published from now on, and none before. */
+  /** Adds a member. It gets every line published from now on, and none from before. */
   join(member: Member): void {
     this.flush()
     this.members.add(member)
   }
 
-  /** Takes a member out. What it has published still reaches the others. */
+  /** Removes a member. What it has published still reaches the others. */
   leave(member: Member): void {
     this.members.delete(member)
   }
 
   /**
-   * Relays the line `bytes[start, end)` to everybody but its sender, at the latest at the end of this turn of the event
+   * Relays the line `bytes[start, end)` to all members except its sender, at the latest at the end of this turn of the event
    * loop, or, in a large room, of a pause. The bytes are copied.
    *
    * @returns `false` if the line's envelope would be too long: then it is not relayed
@@ -136,7 +135,7 @@ export class Room {
     return true
   }
 
-  /** Takes `lines` that are in the batch now, at `[from, to)`, into account. */
+  /** Accounts for `lines` that are in the batch now, at `[from, to)`. */
   #added(sender: Sender, from: number, to: number, lines: number): void {
     const linesBefore = this.#batchLines
     if (linesBefore === 0) this.#batchBeganMillis = performance.now()
@@ -171,7 +170,7 @@ export class Room {
     this.#publishToOthers = publish
   }
 
-  /** Relays a batch of another process to everybody, as `publish` does. It is not looked into: whoever has decoded it has done so. */
+  /** Relays a batch of another process to all members, as `publish` does. The bus has checked it. */
   receive(batch: Chunk): void {
     const { bytes, messages } = batch
     if (bytes.length === 0 || !(messages > 0)) return
@@ -188,7 +187,7 @@ export class Room {
     this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
-  /** The same for some members only, at once; in order with what is published to all. */
+  /** As `publish`, for some members only and at once, in order with what is published to all. */
   publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
     if (!this.#fits(sender, bytes, start, end)) return false
     this.flush()
@@ -211,12 +210,12 @@ export class Room {
     return longest <= this.#maxLineBytes || Envelope.encodedLength(prefix, bytes, start, end) <= this.#maxLineBytes
   }
 
-  /** Sends the batch to everybody now. */
+  /** Sends the batch to all members now. */
   flush(): void {
     const lines = this.#batchLines
     if (lines === 0) return
     const senders = this.#senders
-    // A copy: a slow recipient may keep it for long, and the batch is needed again at once.
+    // A copy: a slow recipient may keep it for long, and the next batch needs the memory at once.
     const bytes = this.#allocate(this.#batchBytes)
     bytes.set(this.#batch.subarray(0, this.#batchBytes))
     const chunk: Chunk = { bytes, messages: lines }
@@ -235,7 +234,7 @@ export class Room {
     }
     let published = 0
     for (const sender of senders) {
-      // What came from elsewhere was counted there.
+      // The process that a line comes from counts it.
       if (sender !== this.#others) {
         const own = linesIn(sender.own!)
         this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), own)
@@ -265,7 +264,7 @@ export class Room {
     const began = performance.now()
     this.flush()
     const ended = performance.now()
-    // As long a pause as the flush took: lines of the meantime share the next one, and half of the core is left for the rest.
+    // A pause as long as the flush: lines that arrive in it share the next flush, and half of the core is left for other work.
     this.#pauseUntilMillis = ended + Math.min(ended - began, LONGEST_PAUSE_MILLIS)
   }
 }

@@ -1,18 +1,21 @@
+import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { Verdict } from "../limits/Backpressure.ts"
 import type { Watched } from "../limits/IdleTimeout.ts"
 import type { RateBudget } from "../limits/RateLimiter.ts"
-import type { LineFraming } from "../protocol/LineFraming.ts"
+import * as Envelope from "../protocol/Envelope.ts"
+import { LineFraming } from "../protocol/LineFraming.ts"
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
 import type { Connection } from "../room/Connection.ts"
 import { type DisconnectReason, IDLE } from "../room/DisconnectReason.ts"
 import type { Member } from "../room/Room.ts"
 import type { ConnectionSpan } from "./ConnectionSpan.ts"
-import { IncidentLog, type Totals } from "./Incidents.ts"
+import { IncidentLog } from "./IncidentLog.ts"
+import { type Incident, NOTICES_DROPPED, type Totals } from "./Incidents.ts"
 import type { Gate } from "./MessageFilter.ts"
 import { RejectedLines } from "./RejectedLines.ts"
 
-/** Why the server does not read a client for now. `admission`: the host program decides on a line. */
+/** Why a client is not read for now. `admission`: the host program decides on a line. */
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">
 
 const STATES: { readonly [reason in Hold]: ClientState } = {
@@ -22,24 +25,24 @@ const STATES: { readonly [reason in Hold]: ClientState } = {
   admission: "waiting"
 }
 
-/** One client's state, from its arrival to the closed socket. */
+/** The state of one client, from its arrival to the closed socket. */
 export class Client implements Watched {
   readonly connection: Connection
   readonly budget: RateBudget
   readonly incidents: IncidentLog
   readonly connectedMillis: number
-  /** Where somebody traces the server. */
+  /** If the server is traced. */
   readonly span: ConnectionSpan | undefined
-  framing!: LineFraming
-  member!: Member
+  readonly member: Member
+  readonly framing: LineFraming
   lastLine: number
-  /** Why the client is not read. */
+  /** `undefined`: it is read. */
   hold: Hold | undefined
-  /** It was given up: it has not caught up within the stall grace. */
+  /** It did not catch up within the stall grace: senders no longer wait for it. */
   isStalled = false
-  /** When it was first seen that the connection is gone, in milliseconds, although lines are left. */
+  /** When the connection was first found closed while lines were left, in milliseconds of the monotonic clock. */
   goneMillis: number | undefined
-  /** Where the host program decides on its lines. */
+  /** Decides on its lines, if the host program has a `MessageFilter`. */
   gate: Gate | undefined
   linesIn = 0
   bytesIn = 0
@@ -49,10 +52,8 @@ export class Client implements Watched {
   readonly #fiber: Fiber.Fiber<unknown, unknown>
 
   /**
-   * @param nowMillis of the monotonic clock
-   * @param connectedMillis the time of day, in milliseconds
-   * @param span of the connection, if it is traced
-   * @param fiber runs the session
+   * @param options `nowMillis`: of the monotonic clock; `connectedMillis`: the time of day; `span`: of the connection, if it is
+   *   traced; `maxLineBytes`: the longest envelope; `join`: lets the client into the room; `fiber`: runs the session
    */
   constructor(options: {
     readonly connection: Connection
@@ -61,6 +62,8 @@ export class Client implements Watched {
     readonly nowMillis: number
     readonly connectedMillis: number
     readonly span: ConnectionSpan | undefined
+    readonly maxLineBytes: number
+    readonly join: (client: Client) => Member
     readonly fiber: Fiber.Fiber<unknown, unknown>
   }) {
     this.connection = options.connection
@@ -70,6 +73,8 @@ export class Client implements Watched {
     this.connectedMillis = options.connectedMillis
     this.span = options.span
     this.#fiber = options.fiber
+    this.member = options.join(this)
+    this.framing = new LineFraming(options.maxLineBytes - this.member.prefix.length - Envelope.SUFFIX_BYTES)
   }
 
   get info(): ClientInfo {
@@ -91,7 +96,7 @@ export class Client implements Watched {
   }
 
   lastLineMillis(): number | undefined {
-    // While the server itself holds it back, its silence is not its own. A gate that never answers holds nobody for ever.
+    // A client that the server does not read is not idle. But a gate that never answers must not keep it for ever.
     return this.hold === undefined || this.hold === "admission" ? this.lastLine : undefined
   }
 
@@ -100,20 +105,36 @@ export class Client implements Watched {
   }
 
   /**
-   * Sends the client a notice, `times` over.
+   * Sends the client a notice, `times` times.
    *
-   * @returns how often it was not told, because it does not read
+   * @returns how many were not sent, because the client does not read
    */
   notify(notice: string, times = 1): number {
-    const untold = this.member.outbox.notify(notice, times)
-    if (untold > 0) this.incidents.count("notices dropped", untold)
-    return untold
+    const unsent = this.member.outbox.notify(notice, times)
+    if (unsent > 0) this.incidents.count(NOTICES_DROPPED, unsent)
+    return unsent
+  }
+
+  /**
+   * Counts an incident, and logs it unless it has to wait for the next line about its kind.
+   *
+   * @param nowMillis of the monotonic clock
+   */
+  note(incident: Incident, times: number, nowMillis: number): Effect.Effect<void> {
+    this.incidents.count(incident, times)
+    return this.report(nowMillis)
+  }
+
+  /** Logs the incidents since the last line about each kind; all of them, if `nowMillis` is `Infinity`. */
+  report(nowMillis: number): Effect.Effect<void> {
+    const lines = this.incidents.report(nowMillis, this.span?.incident)
+    return lines.length === 0 ? Effect.void : Effect.logWarning(`${this.connection.address} ${lines.join(", ")}`)
   }
 
   /** Ends the session from outside. The first reason counts. */
-  disconnect(departure: DisconnectReason): void {
+  disconnect(reason: DisconnectReason): void {
     if (this.disconnectReason !== undefined) return
-    this.disconnectReason = departure
+    this.disconnectReason = reason
     this.#fiber.interruptUnsafe()
   }
 }

@@ -12,34 +12,34 @@ import type { Sender } from "../room/Room.ts"
 import type { Client } from "./Client.ts"
 import { noTotals, type Totals } from "./Incidents.ts"
 
-/** Something that happened to a client. */
+/** A client has connected, changed its state, or left. */
 export type ClientChange =
   | { readonly _tag: "Connected"; readonly client: ClientInfo }
   | { readonly _tag: "StateChanged"; readonly client: ClientInfo; readonly from: ClientState }
   | { readonly _tag: "Disconnected"; readonly client: ClientInfo; readonly reason: string }
 
-/** A line that was relayed. */
+/** A relayed line. */
 export interface RelayedMessage {
-  /** Its sender: `ip:port` of a client, or the name that the host program gave. */
+  /** Its sender: the `ip:port` of a client, or a name given by the host program. */
   readonly address: string
   readonly content: string
-  /** Whom it was for, if the host program chose some. */
+  /** Its recipients, if the host program chose them. */
   readonly to?: ReadonlyArray<string> | undefined
 }
 
-/** Everything that a host program may want to follow, in the order in which it happens. */
+/** An event of the server. */
 export type RelayEvent = ClientChange | ({ readonly _tag: "Relayed" } & RelayedMessage)
 
-/** What the server has done since it was started. Counts are totals. */
+/** Counts since the start of the server. */
 export interface Stats {
   readonly startedAt: Date
   /** Clients in the room now. */
   readonly clients: number
-  /** Clients that were ever in the room. */
+  /** Clients that have ever been in the room. */
   readonly connections: number
-  /** Complete lines received, whatever became of them. */
+  /** Complete lines received, relayed or not. */
   readonly linesIn: number
-  /** Lines relayed, those of the host program included. */
+  /** Lines relayed, including those of the host program. */
   readonly linesRelayed: number
   /** Deliveries: lines handed to clients' connections. */
   readonly linesOut: number
@@ -47,15 +47,15 @@ export interface Stats {
   readonly bytesOut: number
   /** Bytes that clients in the room have not taken yet. */
   readonly bytesWaiting: number
-  /** And by the one client that has the most. */
+  /** The most of them for one client. */
   readonly bytesWaitingMax: number
-  /** How often lines, clients and notices met a limit, by what happened. */
+  /** How often each kind of incident has happened. */
   readonly incidents: Readonly<Totals>
-  /** Clients that have left, by how. */
+  /** Clients that have left, by kind. */
   readonly departures: Readonly<DisconnectCounts>
-  /** How many clients each relayed line was handed to. */
+  /** Recipients of each relayed line. */
   readonly fanOut: Distribution
-  /** From when a line was read to when it was handed to the last of them, in microseconds; of lines read together, that of the first. */
+  /** Time from reading a line to handing it to its last recipient, in microseconds; of lines read together, that of the first. */
   readonly latencyMicros: Distribution
   /** Keys in quarantine. */
   readonly quarantined: number
@@ -63,13 +63,13 @@ export interface Stats {
   readonly missedByConsumers: number
 }
 
-/** Who is connected, and what has happened: what the host program and the other processes may know. */
+/** The clients, their events and counts, for the host program and the other processes. */
 export class ClientRegistry extends Context.Service<
   ClientRegistry,
   {
     /** How often each kind of incident has happened. */
     readonly totals: Totals
-    /** Everybody in the room. */
+    /** The clients in the room. */
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">
     /** @param address `ip:port` */
@@ -80,7 +80,7 @@ export class ClientRegistry extends Context.Service<
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void
     /** The connection of a client that has left is closed: only its counts are kept. */
     readonly forgetUnsafe: (client: Client) => void
-    /** Changes what the state of a client consists of, and publishes its new state if that is another one. */
+    /** Changes the state of a client, and publishes it if `ClientState` changes. */
     readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void
     /**
      * Counts, logs and publishes the line `bytes[start, end)`, which was relayed.

@@ -5,34 +5,34 @@ import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "../room/Connection.ts"
-import type * as Incidents from "./Incidents.ts"
+import * as Incidents from "./Incidents.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { ServerStatus } from "./ServerStatus.ts"
 import { Session } from "./Session.ts"
 
-/** Why a client may not come in, and what it is told. */
+/** Why a client is refused, and the notice it gets. */
 export interface Refusal {
   readonly incident: Incidents.Incident
   readonly notice: string
 }
 
-/** There is no place left. */
-export const FULL: Refusal = { incident: "server full", notice: Notice.SERVER_FULL }
+/** A limit on clients is reached. */
+export const FULL: Refusal = { incident: Incidents.SERVER_FULL, notice: Notice.SERVER_FULL }
 
-/** The server takes nobody new. */
-const DRAINING: Refusal = { incident: "draining", notice: Notice.SHUTTING_DOWN }
+/** The server takes no new clients. */
+const DRAINING: Refusal = { incident: Incidents.DRAINING, notice: Notice.SHUTTING_DOWN }
 
-/** Who may come in: what every listener asks before anything is allocated for a session. */
+/** Decides which clients may come in. Every listener asks it before it allocates anything for a session. */
 export interface ConnectionGate {
-  /** Why a client could not come in now, if it could not. It gets no place: for those who do not deserve a handshake. */
+  /** Whether a client would be refused now. Takes no place: asked before an expensive handshake. */
   readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined
-  /** Gives a client a place, which its session gives back; or says why not. */
+  /** Takes a place for a client, which its session gives back, or returns why it is refused. */
   readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined
-  /** The session of a client that has a place, to the end. Never fails. */
+  /** Runs the session of a client that has a place. Never fails. */
   readonly session: (connection: Connection) => Effect.Effect<void>
-  /** Counts, and tells the log, that somebody was refused. */
+  /** Counts and logs a refused connection. */
   readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void
-  /** How many have a place. */
+  /** Clients that have a place. */
   readonly clientsUnsafe: () => number
   /** The most clients in all; `Infinity` for no limit. */
   readonly maxClientsUnsafe: () => number
@@ -43,7 +43,7 @@ export const ConnectionGate: Context.Service<ConnectionGate, ConnectionGate> = C
   "summoner-server/ConnectionGate"
 )
 
-/** Refuses while the server drains, whoever is in quarantine, and above the limits on clients. */
+/** Refuses clients while the server drains, those in quarantine, and those above the limits. */
 export const layer = Layer.effect(
   ConnectionGate,
   Effect.gen(function* () {
@@ -57,7 +57,7 @@ export const layer = Layer.effect(
     const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
       if (status.state === "draining") return DRAINING
       const remaining = quarantine.remainingMillisUnsafe(client)
-      if (remaining > 0) return { incident: "quarantined", notice: Notice.quarantined(remaining) }
+      if (remaining > 0) return { incident: Incidents.QUARANTINED, notice: Notice.quarantined(remaining) }
       return limits.enterUnsafe(client) ? undefined : FULL
     }
 

@@ -1,7 +1,4 @@
-/**
- * A client's connection as a span, from its arrival to the closed socket, for whoever traces the server. Nothing is done per
- * message or per read.
- */
+/** A client's connection as a span, from its arrival to the closed socket. Costs nothing per message or read. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -27,13 +24,13 @@ export class ConnectionSpan {
     this.#clock = clock
   }
 
-  /** Notes, as an event, what the log is told of the client at the same time. */
+  /** Adds an event for an incident that is logged. */
   readonly incident = (incident: Incident, times: number): void => {
     if (++this.#events > MAX_EVENTS) return
-    this.#span.event(incident, this.#clock.currentTimeNanosUnsafe(), { count: times })
+    this.#span.event(incident.text, this.#clock.currentTimeNanosUnsafe(), { count: times })
   }
 
-  /** What is logged, or traced, by this effect belongs to the connection. */
+  /** Makes the span the parent of an effect's logs and spans. */
   within<A>(effect: Effect.Effect<A>): Effect.Effect<A> {
     return Effect.provideService(effect, Tracer.ParentSpan, this.#span)
   }
@@ -63,7 +60,7 @@ const outcome = (disconnectReason: DisconnectReason, exit: Exit.Exit<unknown>): 
 /** Runs the session of a connection within a span of its own. */
 export type Trace = <A>(connection: Connection, session: (span: ConnectionSpan) => Effect.Effect<A>) => Effect.Effect<A>
 
-/** How connections are traced; `undefined` if nobody does, so that it costs nothing. */
+/** Traces connections; `undefined` without a tracer, so that it costs nothing. */
 export const make: Effect.Effect<Trace | undefined> = Effect.gen(function* () {
   if ((yield* Tracer.Tracer) === Tracer.nativeTracer || !(yield* References.TracerEnabled)) return undefined
   const clock = yield* Clock.Clock
@@ -75,7 +72,7 @@ export const make: Effect.Effect<Trace | undefined> = Effect.gen(function* () {
       "network.transport": "tcp",
       ...(transport !== "tcp" && { "network.protocol.name": transport })
     }
-    // A trace of its own: what started the server ended long ago.
+    // A trace of its own: the span that started the server ended long ago.
     return Effect.flatMap(Effect.makeSpan("connection", { root: true, kind: "server", attributes }), (span) => {
       const traced = new ConnectionSpan(span, clock)
       // The session itself ends it, unless it fails to.

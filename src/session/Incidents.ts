@@ -1,102 +1,52 @@
-/** Something that clients do and an operator should know of, but not a million times. */
-export type Incident =
-  | "rate limited"
-  | "throttled"
-  | "paused"
-  | "oversized"
-  | "not UTF-8"
-  | "slow"
-  | "messages dropped"
-  | "notices dropped"
-  | "quarantined"
-  | "server full"
-  | "dropped, too many at once"
-  | "draining"
-  | "not a WebSocket handshake"
-  | "origin not allowed"
-  | "not allowed"
-  | "no PROXY header"
-  | "TLS on the plain-text port"
-  | "plain text on the TLS port"
-  | "TLS handshake failed"
-  | "arrival timed out"
-  | "displaced while arriving"
+/** What an incident happens to. Each has a counter of its own (docs/metrics.md). */
+export type Affected =
+  /** A connection was not let in. */
+  | "connection"
+  /** A line was not relayed. */
+  | "line"
+  /** A sender was held back because of a large fan-out. */
+  | "sender"
+  /** A client did not catch up within the stall grace. */
+  | "reader"
+  /** A client did not get a line because it read too slowly. */
+  | "delivery"
+  /** A client did not get a notice because it does not read. */
+  | "notice"
 
-/** After a line about an incident, the next one about the same waits this long and sums up what happened meanwhile. */
-const SUMMARY_MILLIS = 10_000
-
-/** How often each has happened since the start of the server. */
-export type Totals = { [incident in Incident]: number }
-
-export const noTotals = (): Totals => ({
-  "rate limited": 0,
-  throttled: 0,
-  paused: 0,
-  oversized: 0,
-  "not UTF-8": 0,
-  slow: 0,
-  "messages dropped": 0,
-  "notices dropped": 0,
-  quarantined: 0,
-  "server full": 0,
-  "dropped, too many at once": 0,
-  draining: 0,
-  "not a WebSocket handshake": 0,
-  "origin not allowed": 0,
-  "not allowed": 0,
-  "no PROXY header": 0,
-  "TLS on the plain-text port": 0,
-  "plain text on the TLS port": 0,
-  "TLS handshake failed": 0,
-  "arrival timed out": 0,
-  "displaced while arriving": 0
-})
-
-interface Tally {
-  count: number
-  reportedMillis: number
+/** A kind of event that clients cause and an operator should know of, but not a million times. */
+export interface Incident {
+  /** Its name in metrics: `rate_limited`. */
+  readonly code: string
+  /** Its name in the log, and its key in `Stats.incidents`. */
+  readonly text: string
+  readonly affects: Affected
 }
 
-/**
- * Turns the incidents of one client, or of one door, into few log lines: the first of a kind is told at once, what follows is counted and
- * told with the next line, at most every ten seconds, and at the latest when the client goes.
- */
-export class IncidentLog {
-  #tallies: Map<Incident, Tally> | undefined
-  #untold = 0
-  readonly #totals: Totals | undefined
+const defined: Array<Incident> = []
 
-  /** @param totals where to count as well */
-  constructor(totals?: Totals) {
-    this.#totals = totals
-  }
+/** All kinds, in the order in which the modules that cause them define them. */
+export const all: ReadonlyArray<Incident> = defined
 
-  count(incident: Incident, times = 1): void {
-    this.#tallies ??= new Map()
-    const tally = this.#tallies.get(incident)
-    if (tally === undefined) this.#tallies.set(incident, { count: times, reportedMillis: -Infinity })
-    else tally.count += times
-    this.#untold += times
-    if (this.#totals !== undefined) this.#totals[incident] += times
-  }
-
-  /**
-   * What is to be logged now.
-   *
-   * @param nowMillis the time, in milliseconds of the monotonic clock; `Infinity` to be told everything
-   * @param onTold told of each line as well, in parts
-   */
-  report(nowMillis: number, onTold?: (incident: Incident, times: number) => void): ReadonlyArray<string> {
-    if (this.#untold === 0) return []
-    const lines: Array<string> = []
-    for (const [incident, tally] of this.#tallies!) {
-      if (tally.count === 0 || nowMillis - tally.reportedMillis < SUMMARY_MILLIS) continue
-      lines.push(tally.count === 1 ? incident : `${incident} ${tally.count} times`)
-      onTold?.(incident, tally.count)
-      this.#untold -= tally.count
-      tally.count = 0
-      tally.reportedMillis = nowMillis
-    }
-    return lines
-  }
+/** Defines a kind: from then on it is counted, logged and exported. For constants of modules. */
+export const define = (affects: Affected, code: string, text: string): Incident => {
+  const incident = { code, text, affects }
+  defined.push(incident)
+  return incident
 }
+
+export const RATE_LIMITED = define("line", "rate_limited", "rate limited")
+export const OVERSIZED = define("line", "oversized", "oversized")
+export const NOT_UTF8 = define("line", "not_utf8", "not UTF-8")
+export const THROTTLED = define("sender", "throttled", "throttled")
+export const PAUSED = define("sender", "paused", "paused")
+export const SLOW = define("reader", "slow", "slow")
+export const MESSAGES_DROPPED = define("delivery", "messages_dropped", "messages dropped")
+export const NOTICES_DROPPED = define("notice", "notices_dropped", "notices dropped")
+export const QUARANTINED = define("connection", "quarantined", "quarantined")
+export const SERVER_FULL = define("connection", "server_full", "server full")
+export const DRAINING = define("connection", "draining", "draining")
+
+/** How often each has happened since the start of the server, by its text. */
+export type Totals = { [text: string]: number }
+
+export const noTotals = (): Totals => Object.fromEntries(all.map(({ text }) => [text, 0]))

@@ -5,24 +5,24 @@ import type { Connection } from "../room/Connection.ts"
 import type { Outbox } from "../room/Outbox.ts"
 
 /**
- * How long a client may take to close its side after we have closed ours, in milliseconds. Dropping the connection under
- * bytes it is still sending could cost it our last words.
+ * How long a client may take to close its side after we have closed ours, in milliseconds. Closing the socket under bytes that it
+ * still sends could cost it the last notice.
  */
 const LINGER_MILLIS = 250
 
 /**
- * How long a client that has ended its side may take nothing of what is still on its way to it, in milliseconds. The kernel
- * says that it has taken something only every megabyte or so, so this is what a slow reader needs.
+ * How long a client that has ended its side may take none of its remaining bytes, in milliseconds. The kernel reports progress only
+ * every megabyte or so, which takes a slow reader this long.
  */
 const READER_PATIENCE_MILLIS = 10_000
 
 /**
  * How long the server goes on sending to clients that leave (docs/operations.md).
  *
- * @param graceMillis `shutdown_grace_ms`, asked whenever it matters
+ * @param graceMillis `shutdown_grace_ms`, read at each use
  */
 export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
-  /** Open from the end of the server on. */
+  /** Open once the server shuts down. */
   const ending = yield* Latch.make(false)
   const graceAfterEnd = Effect.andThen(
     ending.await,
@@ -40,12 +40,12 @@ export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
   })
 
   return {
-    /** The server ends: from now on nobody has more than the grace. */
+    /** The server shuts down: from now on no client has more than the grace. */
     hurryUnsafe: () => void ending.openUnsafe(),
     /**
-     * Waits until a leaving client has everything, for as long as it keeps taking some of it.
+     * Waits until a leaving client has all its bytes, as long as it takes some.
      *
-     * @param isReader it has only ended its own side, and may still read
+     * @param isReader whether it has only ended its own side, and may still read
      */
     wait: (connection: Connection, outbox: Outbox, isReader: boolean): Effect.Effect<unknown> =>
       Effect.raceFirst(sendRest(connection, outbox, isReader), graceAfterEnd)

@@ -6,14 +6,15 @@ import { formatAddress } from "../net/IpAddress.ts"
 import type { ConnectionGate } from "./ConnectionGate.ts"
 
 export type { ConnectionGate, Refusal } from "./ConnectionGate.ts"
+export { type Affected, define as defineIncident, type Incident } from "./Incidents.ts"
 
-/** The server cannot listen where it was told to. */
+/** The server cannot listen where it is configured to. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   host: Schema.String,
   port: Schema.Int,
   /** The system's error code, such as `EADDRINUSE`. */
   code: Schema.String,
-  /** What configures the port, if it is not that of the relay itself: `admin.port`. */
+  /** The key that configures the port, if it is not `port`: `admin.port`. */
   key: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
@@ -33,22 +34,19 @@ const REASONS: Record<string, string> = {
   EMFILE: "too many open files"
 }
 
-/** Connections to the admin server at once. Clients may not take their file descriptors. */
-export const ADMIN_CONNECTIONS = 128
-
 /** Where the server listens. */
 export interface BoundAddress {
   readonly host: string
   readonly port: number
 }
 
-/** A transport: where clients come from. Everything behind it is the same for all of them. */
+/** A transport. Everything behind it is the same for all transports. */
 export class Listener extends Context.Service<
   Listener,
   {
     /**
-     * Begins to listen, and runs `gate.session` for each client that the gate lets in, until the scope ends: then it takes no
-     * more, interrupts the sessions and waits for them.
+     * Listens, and runs `gate.session` for each client that the gate lets in, until the scope ends. Then it accepts no more,
+     * interrupts the sessions and waits for them.
      */
     readonly listen: (gate: ConnectionGate) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>
   }

@@ -1,33 +1,33 @@
 /**
- * The place where a host program looks at every line before it is relayed, and may change it, send it to some only, refuse it,
- * or end its sender: authentication, moderation and routing without a fork of the server.
+ * Lets a host program decide on every line before it is relayed: it may change the line, choose its recipients, refuse it, or disconnect
+ * its sender. For authentication, moderation and routing.
  *
- * Lines come here after the rate limit and before everything else. The default relays them all and is not even asked.
+ * Lines come here after the rate limit and before everything else. The default relays them all at no cost.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 
-/** What becomes of a line. */
+/** What to do with a line. */
 export type Decision =
   | {
       readonly _tag: "Relay"
       /** Relayed in its place; unpaired surrogates become U+FFFD. */
       readonly content?: string | undefined
-      /** Which other clients get it, by address; all, if it is left out. */
+      /** Which other clients get it, by address; by default all. */
       readonly to?: ((address: string) => boolean) | undefined
     }
   | {
       readonly _tag: "Refuse"
-      /** What its sender is told. */
+      /** Sent to its sender. */
       readonly notice?: string | undefined
     }
   | {
       readonly _tag: "Disconnect"
-      /** What its sender is told. */
+      /** Sent to its sender. */
       readonly notice?: string | undefined
-      /** Whether the sender has to stay out for `quarantine_cooldown_secs`. */
+      /** Whether the sender is quarantined for `quarantine_cooldown_secs`. */
       readonly quarantine?: boolean | undefined
     }
 
@@ -42,51 +42,51 @@ export const relay = (
 /**
  * Does not relay the line.
  *
- * @param notice what the sender is told, as with `RelayServer.send`; nothing, if it is left out
+ * @param notice sent to the sender, as with `RelayServer.send`; by default none
  */
 export const refuse = (notice?: string): Decision => ({ _tag: "Refuse", notice })
 
-/** Does not relay the line, and ends its sender. */
+/** Does not relay the line, and disconnects its sender. */
 export const disconnect = (
   options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
 ): Decision => ({ _tag: "Disconnect", ...options })
 
-/** Who sends. */
+/** The sender of a line. */
 export interface Sender {
   /** `ip:port` */
   readonly address: string
   readonly ip: string
-  /** How it has come: `tcp`, `websocket`. */
+  /** Its transport: `tcp`, `websocket`. */
   readonly transport: string
-  /** Whose certificate it has shown, where it was asked for one: `CN=agent-7,O=Example`. */
+  /** The subject of its verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
   readonly subject?: string | undefined
 }
 
 /**
- * Decides on one client's lines, one after the other. Its next line is not read before the decision, and no other client waits for
- * it. Whoever is still waiting after `client_timeout_secs` is closed as idle; in a profile without that, and for Effects that cannot
- * be interrupted, the program has to set a limit itself. A defect ends the client, with the cause in the log; its line is not relayed.
+ * Decides on one client's lines, one after the other. The client's next line is not read before the decision; no other client waits.
+ * A client that still waits after `client_timeout_secs` is disconnected as idle. In a profile without that limit, and for Effects that
+ * cannot be interrupted, the program sets its own. A defect disconnects the client and is logged; the line is not relayed.
  */
 export type Gate = (line: string) => Effect.Effect<Decision>
 
 /**
- * Makes the gate of a client that has just connected, before its first line is read. The gate may keep what it knows of its client:
- * whether it has logged in, what it may say. The scope ends with the client.
+ * Makes the gate of a client that has just connected, before its first line is read. The gate may keep state of its client, such as
+ * whether it has logged in. The scope ends with the client.
  */
 export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>
 
-/** How gates are made; `undefined`, the default, relays every line. */
+/** Makes gates; `undefined`, the default, relays every line. */
 export const MessageFilter = Context.Reference<Open | undefined>("summoner-server/MessageFilter", {
   defaultValue: () => undefined
 })
 
-/** Lines are decided on one by one, whoever sends them. */
+/** Decides on each line by itself. */
 export const layerGate = (decide: (line: string, client: Sender) => Effect.Effect<Decision>): Layer.Layer<never> =>
   layer((client) => Effect.succeed((line) => decide(line, client)))
 
-/** Lines are decided on by the gates that `open` makes, one for each client. */
+/** Decides on the lines of each client by a gate that `open` makes. */
 export const layer = (open: Open): Layer.Layer<never> => Layer.succeed(MessageFilter, open)
 
-/** The same for gates that need services, or memory of their own. */
+/** As `layer`, for gates that need services, or state shared by all clients. */
 export const layerEffect = <E, R>(open: Effect.Effect<Open, E, R>): Layer.Layer<never, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(MessageFilter, open)

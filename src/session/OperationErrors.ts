@@ -1,7 +1,7 @@
-/** Why the server does not do what its host program, or an operator, asks for. */
+/** Errors of `Operations`. */
 import * as Schema from "effect/Schema"
 
-/** No client of that address is in the room. */
+/** No client with that address is in the room. */
 export class ClientNotFound extends Schema.TaggedError<ClientNotFound>()("ClientNotFound", {
   address: Schema.String
 }) {

@@ -1,4 +1,3 @@
-/** What a host program, or an operator, may ask of a running server. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,27 +25,27 @@ import { type ServerState, ServerStatus } from "./ServerStatus.ts"
 
 export type { ServerState } from "./ServerStatus.ts"
 
-/** What a host program, or an operator, may ask of a running server. */
+/** What a host program or an operator can do with a running server. */
 export interface Operations {
   readonly state: Effect.Effect<ServerState>
-  /** Takes nobody new from now on; those who are connected stay. Before a shutdown, so that a load balancer looks elsewhere. */
+  /** Takes no new clients from now on; connected clients stay. For a load balancer, before a shutdown. */
   readonly drain: Effect.Effect<void>
   /** Takes new clients again. */
   readonly undrain: Effect.Effect<void>
 
-  /** Everybody in the room, at this moment. */
+  /** The clients in the room. */
   readonly clients: Effect.Effect<ReadonlyArray<ClientInfo>>
   /**
-   * What happens to clients, beginning with a `Connected` for each that is in the room. A consumer that falls behind by 1,024
-   * loses the oldest, and is told how many by `missed`; then `clients` has the truth. Ends with the server.
+   * Changes of clients, beginning with a `Connected` for each client in the room. A consumer that falls behind by 1,024 events loses
+   * the oldest: `missed` says how many, and `clients` has the present state. Ends with the server.
    */
   readonly changes: Stream.Stream<Observed<ClientChange>>
   /**
-   * Every line from now on, when it is relayed. A consumer that falls behind by 1,024 loses the oldest, and is told how many
-   * by `missed`; it never slows the relay. Ends with the server.
+   * Every line from now on, when it is relayed. A consumer that falls behind by 1,024 lines loses the oldest: `missed` says how
+   * many. It never slows the relay. Ends with the server.
    */
   readonly messages: Stream.Stream<Observed<RelayedMessage>>
-  /** Both of them in one, in the order in which things happened. */
+  /** `changes` and `messages` in one stream, in order. */
   readonly events: Stream.Stream<Observed<RelayEvent>>
 
   /**
@@ -61,36 +60,36 @@ export interface Operations {
   ) => Effect.Effect<void, MessageRejected>
   /**
    * Sends one client a notice: a plain line that begins with `Warning: `, which is put before the text if it is not there.
-   * Line breaks in it become spaces. Agents in the field show notices they do not know, or die of them.
+   * Line breaks in it become spaces. Clients show notices that they do not know, or fail on them.
    *
    * @param address `ip:port`
    */
   readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>
   /**
-   * Ends one client: what is on its way to it is delivered, then it is told and closed.
+   * Disconnects one client, after sending it what waits and a notice.
    *
    * @param address `ip:port`
-   * @param options `notice`: what it is told, as with `send`; `quarantine`: whether it has to stay out for
-   *   `quarantine_cooldown_secs`. Where nobody can be quarantined, it stays, and that fails with `QuarantineRejected`
+   * @param options `notice`: its text, as with `send`; `quarantine`: whether the client is quarantined for
+   *   `quarantine_cooldown_secs`. Without a quarantine, that fails with `QuarantineRejected` and the client stays
    */
   readonly disconnect: (
     address: string,
     options?: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined }
   ) => Effect.Effect<void, ClientNotFound | MessageRejected | QuarantineRejected>
 
-  /** Who has to stay out. Clients that are connected stay. A key is an IP address, or `ip:port` as `quarantine_scope` says. */
+  /** The quarantine for new connections. A key is an IP address, or an `ip:port`, as `quarantine_scope` says. */
   readonly quarantine: {
     readonly list: Effect.Effect<ReadonlyArray<Entry>>
-    /** Keeps somebody out for `quarantine_cooldown_secs` from now on. */
+    /** Quarantines a key for `quarantine_cooldown_secs` from now on. */
     readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>
-    /** Lets somebody in again. `false`: nobody of this key was kept out. */
+    /** Releases a key. `false`: it was not quarantined. */
     readonly lift: (key: string) => Effect.Effect<boolean>
   }
 
-  /** What the server has done since it was started. */
+  /** Counts since the start of the server. */
   readonly stats: Effect.Effect<Stats>
 
-  /** The room across processes (docs/cluster.md). Everything else here is about this process alone, but for the quarantine. */
+  /** The room across processes (docs/cluster.md). All else here, except the quarantine, is about this process alone. */
   readonly cluster: WholeRoom
 }
 
@@ -108,7 +107,7 @@ export const layer = Layer.effect(
     const status = yield* ServerStatus
     const cluster = yield* Cluster
     const context = yield* Effect.context<never>()
-    /** Logs in the server's log, whoever asks. */
+    /** Logs in the server's log, in whichever fiber. */
     const log = (message: string) => Effect.provideContext(Effect.logInfo(message), context)
     /** The server's own name in envelopes. */
     const name = () => (status.address === undefined ? "" : formatAddress(status.address.host, status.address.port))
@@ -159,7 +158,7 @@ export const layer = Layer.effect(
       send: Effect.fnUntraced(function* (address, notice) {
         yield* checkNotice(notice)
         const client = yield* find(address)
-        // What was relayed before comes before it.
+        // Lines relayed before arrive before it.
         broadcaster.flushUnsafe()
         if (client.notify(Notice.fromText(notice)) > 0) {
           const detail = `${address} has not read the notices it got before`
@@ -170,7 +169,7 @@ export const layer = Layer.effect(
         if (options.notice !== undefined) yield* checkNotice(options.notice)
         if (options.quarantine === true) yield* checkQuarantine
         const client = yield* find(address)
-        // Also when it is leaving already, for another reason.
+        // Also if it is leaving already, for another reason.
         if (options.quarantine === true) quarantine.addUnsafe(client.connection)
         client.disconnect(DisconnectReason.byApplication(options, quarantine.cooldownMillisUnsafe() > 0))
       }),

@@ -6,9 +6,10 @@ import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { repeatEvery } from "../internal/repeatEvery.ts"
 import { ClientRegistry } from "./ClientRegistry.ts"
-import * as Incidents from "./Incidents.ts"
+import { IncidentLog } from "./IncidentLog.ts"
+import type { Incident, Totals } from "./Incidents.ts"
 
-/** How often what was counted meanwhile is told, in seconds. */
+/** Time between two lines about refusals that were only counted, in seconds. */
 const REPORT_SECONDS = 10
 
 /** Counts refused connections, and logs them in few lines. */
@@ -16,7 +17,7 @@ export class RefusalLog extends Context.Service<
   RefusalLog,
   {
     /** @param ip whose connection was refused */
-    readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void
+    readonly refusedUnsafe: (ip: string, incident: Incident) => void
     /** Logs what has been counted since the last line. */
     readonly flush: Effect.Effect<void>
   }
@@ -29,10 +30,10 @@ export class RefusalLog extends Context.Service<
 }
 
 /** @param totals where to count as well */
-export const make = Effect.fnUntraced(function* (totals: Incidents.Totals) {
+export const make = Effect.fnUntraced(function* (totals: Totals) {
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const refusals = new Incidents.IncidentLog(totals)
+  const refusals = new IncidentLog(totals)
   let lastRefused = ""
 
   const report = (nowMillis: number): Effect.Effect<void> => {

@@ -6,29 +6,22 @@ import * as Layer from "effect/Layer"
 import type * as Exit from "effect/Exit"
 import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import { RateLimiter } from "../limits/RateLimiter.ts"
-import * as Envelope from "../protocol/Envelope.ts"
-import { LineFraming } from "../protocol/LineFraming.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { Connection } from "../room/Connection.ts"
 import * as DisconnectReason from "../room/DisconnectReason.ts"
-import { Client, type Hold } from "./Client.ts"
-import { ClientRegistry, toText } from "./ClientRegistry.ts"
+import { Client } from "./Client.ts"
+import { ClientRegistry } from "./ClientRegistry.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
-import type { Incident } from "./Incidents.ts"
+import { type Incident, MESSAGES_DROPPED, SLOW } from "./Incidents.ts"
+import * as LineFilter from "./LineFilter.ts"
+import * as LineRelay from "./LineRelay.ts"
 import * as Linger from "./Linger.ts"
-import { MessageFilter, type Gate, type Open } from "./MessageFilter.ts"
-import type { LineRejection } from "./RejectedLines.ts"
-
-/** Why lines are not relayed for now; `drained`: because there are none; `rejecting`: because so many of them were rejected. */
-type Stop = "drained" | "rejecting" | "disconnect" | Hold
-
-/** Lines rejected in one turn of the event loop. A read of 64 KiB may hold 32,768, which would keep the others waiting. */
-const REJECTED_PER_TURN = 256
+import { INCIDENTS, type LineRejection } from "./RejectedLines.ts"
+import * as SenderPacing from "./SenderPacing.ts"
 
 /**
  * Runs clients, from their arrival to the closed socket: join the room, relay their lines, send the last notice
@@ -64,17 +57,35 @@ const make = Effect.gen(function* () {
   }
   const broadcaster = yield* Broadcaster
   const rateLimiter = yield* RateLimiter
-  const backpressure = yield* Backpressure
   const idleTimeout = yield* IdleTimeout
   const quarantine = yield* Quarantine
-  const openGate = yield* MessageFilter
   const registry = yield* ClientRegistry
+  const relayLines = yield* LineRelay.make
+  const pacing = yield* SenderPacing.make
+  const filter = yield* LineFilter.make(pacing)
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
   const grace = Effect.suspend(() => Effect.sleep(graceMillis()))
   const linger = yield* Linger.make(graceMillis)
   const trace = yield* ConnectionSpan.make
+
+  /** Notes an incident while the client's own fiber waits. */
+  const noteNow = (client: Client, incident: Incident, times: number) => {
+    const report = client.note(incident, times, monotonicMillis(clock))
+    if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
+  }
+
+  const joinRoom = (client: Client) =>
+    broadcaster.joinUnsafe(client.connection, {
+      onOverflow: () => client.disconnect(DisconnectReason.TOO_SLOW),
+      onDropped: (messages) => noteNow(client, MESSAGES_DROPPED, messages),
+      onStalled: () => {
+        registry.changeUnsafe(client, { isStalled: true })
+        noteNow(client, SLOW, 1)
+      },
+      onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
+    })
 
   const join = (connection: Connection, span?: ConnectionSpan.ConnectionSpan) =>
     Effect.withFiber((fiber) => {
@@ -86,158 +97,25 @@ const make = Effect.gen(function* () {
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
         span,
+        maxLineBytes: max_line_bytes,
+        join: joinRoom,
         fiber
       })
-      client.member = broadcaster.joinUnsafe(connection, {
-        onOverflow: () => client.disconnect(DisconnectReason.TOO_SLOW),
-        onDropped: (messages) => noteNow(client, "messages dropped", messages),
-        onStalled: () => {
-          registry.changeUnsafe(client, { isStalled: true })
-          noteNow(client, "slow", 1)
-        },
-        onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
-      })
-      client.framing = new LineFraming(max_line_bytes - client.member.prefix.length - Envelope.SUFFIX_BYTES)
       idleTimeout.watchUnsafe(client)
       registry.enterUnsafe(client)
       const { address, subject, transport } = connection
-      const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])].join(
-        ", "
-      )
-      const name = about === "" ? address : `${address} (${about})`
+      const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])]
+      const name = about.length === 0 ? address : `${address} (${about.join(", ")})`
       return Effect.as(Effect.logInfo(`${name} connected (${count(broadcaster.sizeUnsafe())})`), client)
     })
 
-  /** The hot path: relays the lines at hand until there are none, or the sender has to wait. Tells why it stopped. */
-  const relayLines = (client: Client): Stop => {
-    const { budget, framing, gate, member, rejectedLines: rejections } = client
-    const now = monotonicMillis(clock)
-    let rejected = 0
-    while (!broadcaster.isCongestedUnsafe()) {
-      const frame = framing.next()
-      if (frame === "none") return "drained"
-      client.lastLine = now
-      client.linesIn++
-      if (frame !== "line") {
-        rejections.count(frame)
-        if (++rejected === REJECTED_PER_TURN) return "rejecting"
-        continue
-      }
-      if (!budget.spendUnsafe(now)) {
-        rejections.count("rate limited")
-        if (++rejected === REJECTED_PER_TURN) return "rejecting"
-        continue
-      }
-      if (gate !== undefined) return "admission"
-      const verdict = backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1)
-      if (verdict === "disconnect") return verdict
-      const { bytes, end, start } = framing
-      if (!broadcaster.publishUnsafe(member, bytes, start, end)) {
-        rejections.count("oversized")
-        if (++rejected === REJECTED_PER_TURN) return "rejecting"
-        continue
-      }
-      registry.relayedUnsafe(member.address, bytes, start, end)
-      if (verdict !== "pass") return verdict
-    }
-    return "congested"
-  }
-
-  const isKeepingOut = () => quarantine.cooldownMillisUnsafe() > 0
-
-  const checkNotice = (text: string): string => {
-    const problem = Notice.problemOf(text, max_line_bytes)
-    if (problem !== undefined) throw new Error(problem.detail)
-    return text
-  }
-
-  /** Lets the host program decide on the line that `relayLines` has stopped at, and does what it says. */
-  const admit = Effect.fnUntraced(function* (client: Client, gate: Gate) {
-    const { framing, member } = client
-    const line = toText(framing.bytes, framing.start, framing.end)
-    const decision = yield* hold(client, "admission", gate(line))
-    switch (decision._tag) {
-      case "Relay": {
-        while (broadcaster.isCongestedUnsafe()) yield* hold(client, "congested", broadcaster.uncongested)
-        const bytes = Buffer.from(decision.content ?? line)
-        const { to } = decision
-        const recipients =
-          to && Array.from(broadcaster.members).filter((other) => other !== member && to(other.address))
-        const verdict = backpressure.decideUnsafe(recipients?.length ?? broadcaster.sizeUnsafe() - 1)
-        if (verdict === "disconnect") return DisconnectReason.backpressure(isKeepingOut())
-        const isRelayed =
-          recipients === undefined
-            ? broadcaster.publishUnsafe(member, bytes, 0, bytes.length)
-            : broadcaster.publishToUnsafe(recipients, member, bytes, 0, bytes.length)
-        if (isRelayed) registry.relayedUnsafe(member.address, bytes, 0, bytes.length, recipients)
-        else client.rejectedLines.count("oversized")
-        return isRelayed ? verdict : "pass"
-      }
-      case "Refuse":
-        if (decision.notice !== undefined) client.notify(Notice.fromText(checkNotice(decision.notice)))
-        return "pass"
-      case "Disconnect":
-        if (decision.notice !== undefined) checkNotice(decision.notice)
-        return DisconnectReason.byApplication(decision, isKeepingOut())
-    }
-  })
-
-  /** Tells the client, and the log, what became of lines that were not relayed. */
+  /** Reports lines that were not relayed to the client and the log. */
   const flushRejected = (client: Client): Effect.Effect<void> => {
     client.rejectedLines.flush((rejection, lines) => {
-      client.incidents.count(rejection, lines)
+      client.incidents.count(INCIDENTS[rejection], lines)
       client.notify(rejectionNotices[rejection], lines)
     })
-    return report(client, monotonicMillis(clock))
-  }
-
-  /** Logs what has happened to a client since it last did, as far as it is time for it. */
-  const report = ({ connection, incidents, span }: Client, nowMillis: number): Effect.Effect<void> => {
-    const lines = incidents.report(nowMillis, span?.incident)
-    return lines.length === 0 ? Effect.void : Effect.logWarning(`${connection.address} ${lines.join(", ")}`)
-  }
-
-  const note = (client: Client, incident: Incident, times: number): Effect.Effect<void> => {
-    client.incidents.count(incident, times)
-    return report(client, monotonicMillis(clock))
-  }
-
-  /** Notes what happens to a client while its own fiber waits, maybe for ever. */
-  const noteNow = (client: Client, incident: Incident, times: number) => {
-    const report = note(client, incident, times)
-    if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
-  }
-
-  /** Does not read the client while `wait` runs. Unless it waits for the host program, that time is not its silence. */
-  const hold = <A>(client: Client, reason: Hold, wait: Effect.Effect<A>): Effect.Effect<A> =>
-    Effect.suspend(() => {
-      // Every line of a client with a gate has a decision: that is no change of its state.
-      if (reason === "admission") {
-        client.hold = reason
-        const release = Effect.sync(() => {
-          client.hold = undefined
-        })
-        return Effect.ensuring(wait, release)
-      }
-      const since = monotonicMillis(clock)
-      registry.changeUnsafe(client, { hold: reason })
-      const release = Effect.sync(() => {
-        registry.changeUnsafe(client, { hold: undefined })
-        client.lastLine += monotonicMillis(clock) - since
-      })
-      return Effect.ensuring(wait, release)
-    })
-
-  /** Does what backpressure says to do with the sender of a line. */
-  const applyVerdict = (client: Client, verdict: Exclude<Verdict, "disconnect">): Effect.Effect<void> => {
-    switch (verdict) {
-      case "pass":
-        return Effect.void
-      case "throttle":
-        return Effect.andThen(note(client, "throttled", 1), hold(client, verdict, backpressure.throttle))
-      case "flow_control":
-        return Effect.andThen(note(client, "paused", 1), hold(client, verdict, backpressure.flowControl))
-    }
+    return client.report(monotonicMillis(clock))
   }
 
   /** A client that is held back goes on for a while after its connection has gone: what it has sent is paced, not lost. */
@@ -248,20 +126,19 @@ const make = Effect.gen(function* () {
     return now - client.goneMillis >= graceMillis()
   }
 
-  const relayAll = Effect.fnUntraced(
+  const relay = Effect.fnUntraced(
     function* (client: Client) {
       const { connection, framing } = client
       let isOpen = true
       while (true) {
         if (isLongGone(client)) return DisconnectReason.LEFT
-        const reason = relayLines(client)
+        const stop = relayLines(client)
         if (!client.rejectedLines.isEmpty) {
           yield* flushRejected(client)
-          // Whose lines are thrown away is read no faster than once a turn of the event loop: a flood must not crowd out
-          // the others.
+          // Rejected lines are read no faster than once a turn of the event loop: a flood of them must not delay other clients.
           yield* Effect.yieldNow
         }
-        switch (reason) {
+        switch (stop) {
           case "drained": {
             if (!isOpen) return DisconnectReason.LEFT
             const chunk = yield* connection.pull
@@ -278,20 +155,20 @@ const make = Effect.gen(function* () {
             // It has yielded above.
             break
           case "admission": {
-            const outcome = yield* admit(client, client.gate!)
+            const outcome = yield* filter.decide(client)
             if (typeof outcome === "object") return outcome
-            yield* applyVerdict(client, outcome)
+            yield* pacing.apply(client, outcome)
             break
           }
           case "congested":
-            yield* hold(client, reason, broadcaster.uncongested)
+            yield* pacing.untilUncongested(client)
             break
           case "throttle":
           case "flow_control":
-            yield* applyVerdict(client, reason)
+            yield* pacing.apply(client, stop)
             break
           case "disconnect":
-            return DisconnectReason.backpressure(isKeepingOut())
+            return DisconnectReason.backpressure(quarantine.cooldownMillisUnsafe() > 0)
         }
       }
     },
@@ -300,17 +177,15 @@ const make = Effect.gen(function* () {
     )
   )
 
-  /** The same for clients on whose lines the host program decides. */
-  const relayAdmitted = (open: Open) => (client: Client) => {
-    const { address, closed, ip, subject, transport } = client.connection
-    const sender = { address, ip, transport, ...(subject !== undefined && { subject }) }
-    const admitted = Effect.flatMap(notInterrupted(open(sender)), (gate) => {
-      client.gate = (line) => notInterrupted(gate(line))
-      return relayAll(client)
-    })
-    // The host program may take its time; a client that has gone does not wait for it.
-    return Effect.raceFirst(admitted, Effect.as(Effect.andThen(closed, grace), DisconnectReason.LEFT))
-  }
+  const { open } = filter
+  const relayFiltered =
+    open &&
+    ((client: Client) =>
+      // The host program may take its time; the session of a client that has gone does not wait for it.
+      Effect.raceFirst(
+        Effect.andThen(open(client), relay(client)),
+        Effect.as(Effect.andThen(client.connection.closed, grace), DisconnectReason.LEFT)
+      ))
 
   const leave = (client: Client, exit: Exit.Exit<DisconnectReason.DisconnectReason>) =>
     Effect.gen(function* () {
@@ -318,7 +193,7 @@ const make = Effect.gen(function* () {
       const disconnectReason = client.disconnectReason ?? DisconnectReason.ofExit(exit)
       idleTimeout.unwatchUnsafe(client)
       rateLimiter.closeUnsafe(connection.ip)
-      // Whatever was accepted before the client goes is still delivered, its own lines and those of the others to it.
+      // Lines accepted so far are still delivered, from this client and to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
       registry.leaveUnsafe(client, disconnectReason)
@@ -327,7 +202,7 @@ const make = Effect.gen(function* () {
         disconnectReason.isWorded === true ? disconnectReason.notice : (farewellToAll ?? disconnectReason.notice),
         disconnectReason.kind
       )
-      yield* report(client, Infinity)
+      yield* client.report(Infinity)
       const log = disconnectReason.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(broadcaster.sizeUnsafe())})`)
       if (disconnectReason === DisconnectReason.SHUTDOWN) linger.hurryUnsafe()
@@ -345,10 +220,10 @@ const make = Effect.gen(function* () {
     connection: Connection,
     span?: ConnectionSpan.ConnectionSpan
   ): Effect.Effect<DisconnectReason.DisconnectReason> =>
-    openGate === undefined
-      ? Effect.acquireUseRelease(join(connection, span), relayAll, leave)
-      : // What a gate does when its client goes comes after the farewell, and delays nobody.
-        Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayAdmitted(openGate), leave))
+    relayFiltered === undefined
+      ? Effect.acquireUseRelease(join(connection, span), relay, leave)
+      : // Releasing the gate of a client comes after its last notice, and delays no other client.
+        Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayFiltered, leave))
 
   return Session.of({
     run: (connection: Connection): Effect.Effect<void> =>
@@ -363,11 +238,5 @@ const make = Effect.gen(function* () {
     beginShutdown: Effect.sync(linger.hurryUnsafe)
   })
 })
-
-/** An interruption from within the host program's own effects is a defect of theirs, not the end of the server. */
-const notInterrupted = <A, R>(effect: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
-  Effect.catchCauseIf(effect, Cause.hasInterruptsOnly, () =>
-    Effect.die(new Error("the gate of a client was interrupted"))
-  )
 
 const count = (clients: number) => (clients === 1 ? "1 client" : `${clients} clients`)

@@ -9,9 +9,9 @@ import * as Option from "effect/Option"
 import type { Distribution } from "../internal/Histogram.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import type { BusStats } from "../room/Bus.ts"
-import type { DisconnectKind } from "../room/DisconnectReason.ts"
+import { type DisconnectKind, noDisconnects } from "../room/DisconnectReason.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
-import type { Incident } from "../session/Incidents.ts"
+import * as Incidents from "../session/Incidents.ts"
 import { Operations, type ServerState } from "../session/Operations.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as MetricRegistration from "./MetricRegistration.ts"
@@ -26,57 +26,20 @@ interface Reading {
 
 type Attributes = { readonly [label: string]: string }
 
-const FAMILIES = {
-  refused: ["summoner_connections_refused_total", "Connections that were not let in, by reason.", "reason"],
-  dropped: ["summoner_lines_dropped_total", "Lines that were not relayed, by reason.", "reason"],
-  pressed: [
+/** Where incidents are counted, by what they affect. */
+const FAMILIES: {
+  readonly [affected in Incidents.Affected]: readonly [name: string, description: string, label?: string]
+} = {
+  connection: ["summoner_connections_refused_total", "Connections that were not let in, by reason.", "reason"],
+  line: ["summoner_lines_dropped_total", "Lines that were not relayed, by reason.", "reason"],
+  sender: [
     "summoner_backpressure_total",
     "Senders that were held back or sent away because of a large fan-out.",
     "action"
   ],
-  slow: ["summoner_slow_clients_total", "Times that a client did not catch up within the stall grace.", undefined],
-  undelivered: [
-    "summoner_deliveries_dropped_total",
-    "Lines that a client did not get because it read too slowly.",
-    undefined
-  ],
-  untold: ["summoner_notices_dropped_total", "Notices that a client did not get because it does not read.", undefined]
-} as const
-
-/** Where each incident is counted. */
-const INCIDENTS: { readonly [incident in Incident]: readonly [family: keyof typeof FAMILIES, value?: string] } = {
-  "rate limited": ["dropped", "rate_limited"],
-  oversized: ["dropped", "oversized"],
-  "not UTF-8": ["dropped", "not_utf8"],
-  throttled: ["pressed", "throttled"],
-  paused: ["pressed", "paused"],
-  slow: ["slow"],
-  "messages dropped": ["undelivered"],
-  "notices dropped": ["untold"],
-  quarantined: ["refused", "quarantined"],
-  "server full": ["refused", "server_full"],
-  "dropped, too many at once": ["refused", "too_many_at_once"],
-  draining: ["refused", "draining"],
-  "not a WebSocket handshake": ["refused", "no_websocket_handshake"],
-  "origin not allowed": ["refused", "origin_not_allowed"],
-  "not allowed": ["refused", "not_allowed"],
-  "no PROXY header": ["refused", "no_proxy_header"],
-  "TLS on the plain-text port": ["refused", "tls_on_plain_port"],
-  "plain text on the TLS port": ["refused", "plain_on_tls_port"],
-  "TLS handshake failed": ["refused", "tls_handshake"],
-  "arrival timed out": ["refused", "arrival_timeout"],
-  "displaced while arriving": ["refused", "displaced"]
-}
-
-const DEPARTURES: { readonly [kind in DisconnectKind]: string } = {
-  left: "left",
-  lost: "lost",
-  idle: "idle",
-  "too slow": "too_slow",
-  backpressure: "backpressure",
-  application: "application",
-  shutdown: "shutdown",
-  failed: "failed"
+  reader: ["summoner_slow_clients_total", "Times that a client did not catch up within the stall grace."],
+  delivery: ["summoner_deliveries_dropped_total", "Lines that a client did not get because it read too slowly."],
+  notice: ["summoner_notices_dropped_total", "Notices that a client did not get because it does not read."]
 }
 
 /** Registers the metrics of a server, until the scope ends. */
@@ -142,18 +105,17 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
     ({ stats }) => stats.latencyMicros,
     1e6
   )
-  for (const [incident, [family, value]] of Object.entries(INCIDENTS)) {
-    const [name, description, label] = FAMILIES[family]
-    const attributes = label === undefined ? undefined : { [label]: value! }
-    counter(name, description, ({ stats }) => stats.incidents[incident as Incident], attributes)
+  for (const { affects, code, text } of Incidents.all) {
+    const [name, description, label] = FAMILIES[affects]
+    const attributes = label === undefined ? undefined : { [label]: code }
+    counter(name, description, ({ stats }) => stats.incidents[text] ?? 0, attributes)
   }
-  const [pressed, pressure] = FAMILIES.pressed
+  const [pressed, pressure] = FAMILIES.sender
   counter(pressed, pressure, ({ stats }) => stats.departures.backpressure, { action: "disconnected" })
-  for (const [kind, reason] of Object.entries(DEPARTURES)) {
+  for (const kind of Object.keys(noDisconnects()) as Array<DisconnectKind>) {
     const description = "Clients that have left, by how."
-    counter("summoner_disconnects_total", description, ({ stats }) => stats.departures[kind as DisconnectKind], {
-      reason
-    })
+    const reason = kind.replaceAll(" ", "_")
+    counter("summoner_disconnects_total", description, ({ stats }) => stats.departures[kind], { reason })
   }
   counter("summoner_log_lines_dropped_total", "Log lines dropped because a log could not be written fast enough.", () =>
     Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })

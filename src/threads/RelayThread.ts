@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { getHeapStatistics } from "node:v8"
 import { parentPort, workerData, type MessagePort } from "node:worker_threads"
-import { AdminServer } from "../admin/AdminServer.ts"
+import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
 import { MAX_LISTED } from "../bus/Cluster.ts"
 import * as ThreadBus from "../bus/ThreadBus.ts"
 import { ConfigReload } from "../config/ConfigReload.ts"
@@ -141,8 +141,7 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.S
         SharedLimits.layer(data.limits, data.index),
         Relay.layerOwnLimits,
         wholeRoom,
-        TcpListener.layerNoDeps,
-        WebSocketListener.layerNoDeps,
+        Layer.provide(Layer.merge(TcpListener.layerNoDeps, WebSocketListener.layerNoDeps), layerReserved),
         AdminServer.layerDisabled,
         lifecycle,
         Layer.succeed(ServerStatus, status),

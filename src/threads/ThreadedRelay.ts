@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { AdminServer } from "../admin/AdminServer.ts"
+import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { Relay } from "../relay/Relay.ts"
@@ -10,6 +10,7 @@ import { Lifecycle } from "../session/Lifecycle.ts"
 import type { Operations } from "../session/Operations.ts"
 import { ServerStatus } from "../session/ServerStatus.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
+import { ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as Supervisor from "./Supervisor.ts"
@@ -32,7 +33,8 @@ export const layer = (count: number) =>
       const operations = yield* ThreadOperations.make(supervisor)
       const adminAddress = yield* observe(supervisor, operations)
       const { address, webSocketUrl } = yield* supervisor.start
-      yield* TcpListener.announceCapacity(config, config.hyper_parameters.max_clients)
+      const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
+      yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients)
       status.state = "ready"
       yield* Effect.addFinalizer(() =>
         Effect.gen(function* () {

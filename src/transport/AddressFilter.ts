@@ -1,6 +1,10 @@
 import { BlockList, isIPv6 } from "node:net"
 import type { Values } from "../config/ServerConfig.ts"
 import { canonicalIp, unmapped } from "../net/IpAddress.ts"
+import * as Incidents from "../session/Incidents.ts"
+
+/** An address that `deny` has, or `allow` has not. */
+export const NOT_ALLOWED = Incidents.define("connection", "not_allowed", "not allowed")
 
 type Lists = Pick<Values["hyper_parameters"], "allow" | "deny" | "trusted_proxies">
 

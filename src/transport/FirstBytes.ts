@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { hasEnded } from "./hasEnded.ts"
+import { GONE, type PeerGone } from "./Refusal.ts"
 
 /** What the first bytes of a connection mean, and how many of them nobody else needs to see. */
 export interface Finding<A> {
@@ -14,14 +15,14 @@ export interface Finding<A> {
  *
  * @param socket paused; it is paused afterwards as well
  * @param decide gets all bytes so far; `undefined`: it needs more
- * @returns fails with `"gone"` if the connection has ended before
+ * @returns fails with `PeerGone` if the connection has ended before
  */
 export const read = <A>(
   socket: Net.Socket,
   decide: (bytes: Buffer) => Finding<A> | undefined
-): Effect.Effect<A, "gone"> =>
+): Effect.Effect<A, PeerGone> =>
   Effect.callback((resume) => {
-    if (hasEnded(socket)) return resume(Effect.fail("gone"))
+    if (hasEnded(socket)) return resume(GONE)
     let bytes: Buffer = Buffer.alloc(0)
     const leave = () => socket.off("data", onData).off("end", onEnd).off("close", onEnd).pause()
     const onData = (chunk: Buffer) => {
@@ -34,7 +35,7 @@ export const read = <A>(
     }
     const onEnd = () => {
       leave()
-      resume(Effect.fail("gone"))
+      resume(GONE)
     }
     socket.on("data", onData).once("end", onEnd).once("close", onEnd).resume()
     return Effect.sync(leave)

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import type { ConnectionGate } from "../session/ConnectionGate.ts"
-import type { Incident } from "../session/Incidents.ts"
-import type { AddressFilter } from "./AddressFilter.ts"
+import { type AddressFilter, NOT_ALLOWED } from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import type { PendingConnections } from "./PendingConnections.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
+import { type ConnectionRefused, type PeerGone, refused } from "./Refusal.ts"
 import type { Peer } from "./TcpConnection.ts"
 import type { TlsHandshake } from "./tls/TlsHandshake.ts"
 
@@ -52,13 +52,12 @@ export const arrive = (
   const arrival = Effect.gen(function* () {
     if (filter.isTrustedProxy(peer.ip)) {
       client = { ...peer, ...(yield* ProxyHeader.read(socket)) }
-      if (client.address !== peer.address && !filter.isAllowed(client.ip))
-        return yield* Effect.fail<Incident>("not allowed")
+      if (client.address !== peer.address && !filter.isAllowed(client.ip)) return yield* refused(NOT_ALLOWED)
     }
     const tls = handshake()
     if (tls === undefined) return socket
     const refusal = gate.checkUnsafe(client)
-    if (refusal !== undefined) return yield* Effect.fail(refusal.incident)
+    if (refusal !== undefined) return yield* refused(refusal.incident)
     const secured = yield* tls.begin(socket)
     client = { ...client, subject: secured.subject }
     return secured.socket
@@ -76,7 +75,7 @@ export const arrive = (
 const ignore = () => {}
 
 /**
- * Has a connection wait in the pending until it has said what it has to. What goes wrong is counted and ends the connection.
+ * Has a connection wait among the pending ones until it has said what it has to. What goes wrong is counted and ends the connection.
  *
  * @param ip whose connection it is
  * @param proceed gets what `arrival` has brought
@@ -85,17 +84,18 @@ export const inLobby = <A>(
   { gate, pending }: Pick<Guards, "gate" | "pending">,
   socket: Net.Socket,
   ip: () => string,
-  arrival: Effect.Effect<A, Incident | "gone">,
+  arrival: Effect.Effect<A, ConnectionRefused | PeerGone>,
   proceed: (arrived: A) => void
 ): Effect.Effect<void> => {
   socket.on("error", ignore)
   return pending.within(arrival).pipe(
     Effect.match({
       onSuccess: proceed,
-      onFailure: (reason) => {
-        closeRefused(socket, reason)
-        // Whoever leaves without a word has only looked whether somebody is there, as monitors do.
-        if (reason !== "gone") gate.refusedUnsafe(ip(), reason)
+      onFailure: (error) => {
+        const incident = error._tag === "ConnectionRefused" ? error.incident : undefined
+        closeRefused(socket, incident)
+        // A monitor that only looks whether the port is open is none.
+        if (incident !== undefined) gate.refusedUnsafe(ip(), incident)
       }
     }),
     Effect.onInterrupt(() => Effect.sync(() => socket.destroy()))

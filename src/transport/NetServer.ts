@@ -8,8 +8,12 @@ import { devNull } from "node:os"
 import type { Values } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 import { formatAddress } from "../net/IpAddress.ts"
+import * as Incidents from "../session/Incidents.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import { PortSharing } from "./PortSharing.ts"
+
+/** A connection that Node has closed at once: there are too many. */
+export const TOO_MANY = Incidents.define("connection", "too_many_at_once", "dropped, too many at once")
 
 /** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
 export const HIGH_WATER_MARK = 65_536

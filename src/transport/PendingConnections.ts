@@ -1,5 +1,9 @@
 import * as Effect from "effect/Effect"
-import type { Incident } from "../session/Incidents.ts"
+import * as Incidents from "../session/Incidents.ts"
+import { type ConnectionRefused, refused } from "./Refusal.ts"
+
+export const TIMED_OUT = Incidents.define("connection", "arrival_timeout", "arrival timed out")
+export const DISPLACED = Incidents.define("connection", "displaced", "displaced while arriving")
 
 /** How long a connection may take to say whose it is, in milliseconds: its PROXY header and TLS handshake together. */
 export const PATIENCE_MILLIS = 10_000
@@ -45,26 +49,26 @@ export class PendingConnections {
    *
    * @returns fails with what `arrival` does, or with why it has to go
    */
-  within<A, E>(arrival: Effect.Effect<A, E>): Effect.Effect<A, E | Incident> {
+  within<A, E>(arrival: Effect.Effect<A, E>): Effect.Effect<A, E | ConnectionRefused> {
     return Effect.suspend(() => {
       if (this.#waiting.size >= this.capacity) this.displaceOldest()
       return arrival.pipe(
         Effect.raceFirst(this.#displaced),
         Effect.timeoutOrElse({
           duration: PATIENCE_MILLIS,
-          orElse: () => Effect.fail<Incident>("arrival timed out")
+          orElse: () => refused(TIMED_OUT)
         })
       )
     })
   }
 
-  readonly #displaced = Effect.callback<never, Incident>((resume) => {
+  readonly #displaced = Effect.callback<never, ConnectionRefused>((resume) => {
     const gone = () => {
       if (this.#waiting.delete(leave)) PendingConnections.#sizeOfAll--
     }
     const leave = () => {
       gone()
-      resume(Effect.fail("displaced while arriving"))
+      resume(refused(DISPLACED))
     }
     this.#waiting.add(leave)
     PendingConnections.#sizeOfAll++

@@ -6,8 +6,11 @@
 import * as Effect from "effect/Effect"
 import { isIPv4, isIPv6, type Socket } from "node:net"
 import { canonicalIp, formatAddress } from "../net/IpAddress.ts"
-import type { Incident } from "../session/Incidents.ts"
+import * as Incidents from "../session/Incidents.ts"
 import * as FirstBytes from "./FirstBytes.ts"
+import { type ConnectionRefused, type PeerGone, refused } from "./Refusal.ts"
+
+export const NO_PROXY_HEADER = Incidents.define("connection", "no_proxy_header", "no PROXY header")
 
 /** On whose behalf a load balancer connects. */
 export interface Source {
@@ -45,11 +48,11 @@ const INVALID: Parsed = { _tag: "Invalid" }
  * Takes the header off the beginning of a connection.
  *
  * @param socket paused
- * @returns `undefined` if the load balancer speaks for itself; fails if it does not begin with a header, or with `"gone"`
+ * @returns `undefined` if the load balancer speaks for itself; fails with `ConnectionRefused` if it does not begin with a header, or with `PeerGone`
  */
-export const read = (socket: Socket): Effect.Effect<Source | undefined, Incident | "gone"> =>
+export const read = (socket: Socket): Effect.Effect<Source | undefined, ConnectionRefused | PeerGone> =>
   Effect.flatMap(FirstBytes.read(socket, take), (header) =>
-    header._tag === "Invalid" ? Effect.fail<Incident>("no PROXY header") : Effect.succeed(header.client)
+    header._tag === "Invalid" ? refused(NO_PROXY_HEADER) : Effect.succeed(header.client)
   )
 
 const take = (bytes: Buffer): FirstBytes.Finding<Exclude<Parsed, { _tag: "Incomplete" }>> | undefined => {

@@ -6,26 +6,27 @@ import * as Net from "node:net"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
-import { ADMIN_CONNECTIONS, type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
+import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import * as Handshakes from "./Handshakes.ts"
-import { descriptorLimit, keep, SERVER_OPTIONS } from "./NetServer.ts"
+import { descriptorLimit, keep, SERVER_OPTIONS, TOO_MANY } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
 import { PortSharing } from "./PortSharing.ts"
+import type { ConnectionRefused, PeerGone } from "./Refusal.ts"
+import { ReservedDescriptors } from "./ReservedDescriptors.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
+import { TLS_ON_PLAIN_PORT } from "./tls/ClientHello.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts"
 
+export { ConnectionRefused, PeerGone } from "./Refusal.ts"
 export type { Peer } from "./TcpConnection.ts"
 
 /** Refused connections that are told so at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
-
-/** File descriptors that clients may not take: for log files, the event loop, and whatever the host program has open. */
-const RESERVED_DESCRIPTORS = 32
 
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
 const LOBBY_PLACES = 1024
@@ -39,7 +40,10 @@ const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, Se
     Effect.gen(function* () {
       const config = yield* ServerConfig
       const tls = yield* TlsIdentity
-      return Listener.of({ listen: (gate) => listenOn(config, tls, gate, refusalLingerMillis) })
+      const reservedDescriptors = yield* ReservedDescriptors
+      return Listener.of({
+        listen: (gate) => listenOn({ config, tls, gate, reservedDescriptors, refusalLingerMillis })
+      })
     })
   )
 
@@ -61,36 +65,37 @@ export const layerWith = (options: {
 export const layer = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
 
 const listenOn = Effect.fnUntraced(function* (
-  config: ServerConfig["Service"],
-  tls: TlsIdentity["Service"],
-  gate: ConnectionGate,
-  refusalLingerMillis: number
+  options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors" | "refusalLingerMillis">
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const onTls = (ip: string) => gate.refusedUnsafe(ip, "TLS on the plain-text port")
+  const { config, gate, reservedDescriptors } = options
+  const onTls = (ip: string) => gate.refusedUnsafe(ip, TLS_ON_PLAIN_PORT)
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse }) => {
     const refusal = enter(client)
     if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
     fork(gate.session(new TcpConnection(socket, client, onTls)))
   }
   const bound = yield* accept({
-    config,
-    tls,
-    gate,
+    ...options,
     at: config,
     key: "port",
     transport: "tcp",
     isShakingHands: false,
-    refusalLingerMillis,
     receive
   })
-  if ((yield* PortSharing) === undefined) yield* announceCapacity(config, gate.maxClientsUnsafe())
+  if ((yield* PortSharing) === undefined) {
+    yield* announceCapacity(config, reservedDescriptors, gate.maxClientsUnsafe())
+  }
   return bound
 })
 
-/** Says for how many clients there are file descriptors, if for fewer than may come. */
-export const announceCapacity = (config: ServerConfig["Service"], maxClients: number) =>
+/**
+ * Says for how many clients there are file descriptors, if for fewer than may come.
+ *
+ * @param reserved file descriptors that clients may not take
+ */
+export const announceCapacity = (config: ServerConfig["Service"], reserved: number, maxClients: number) =>
   Effect.suspend(() => {
-    const { clientPlaces, descriptors } = capacity(config)
+    const { clientPlaces, descriptors } = capacity(config, reserved)
     if (clientPlaces >= maxClients) return Effect.void
     return Effect.logInfo(
       `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
@@ -102,6 +107,8 @@ export interface Options {
   readonly config: ServerConfig["Service"]
   readonly tls: TlsIdentity["Service"]
   readonly gate: ConnectionGate
+  /** File descriptors that clients may not take. */
+  readonly reservedDescriptors: number
   /** Where. */
   readonly at: BoundAddress
   /** What configures the port: `port`, `websocket.port`. */
@@ -126,7 +133,7 @@ export interface Reception {
   readonly wait: <A>(
     socket: Net.Socket,
     ip: string,
-    handshake: Effect.Effect<A, Incident | "gone">,
+    handshake: Effect.Effect<A, ConnectionRefused | PeerGone>,
     proceed: (shaken: A) => void
   ) => void
   /** Runs what never fails, a session, until the listener ends. */
@@ -142,6 +149,7 @@ export const accept = Effect.fnUntraced(function* ({
   key,
   receive,
   refusalLingerMillis = REFUSAL_LINGER_MILLIS,
+  reservedDescriptors,
   tls,
   transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
@@ -165,7 +173,7 @@ export const accept = Effect.fnUntraced(function* ({
     socket.resume().end(farewell)
   }
 
-  const { clientPlaces, places, refusalPlaces } = capacity(config)
+  const { clientPlaces, places, refusalPlaces } = capacity(config, reservedDescriptors)
   const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
   const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   const lobbyPlaces = () =>
@@ -201,7 +209,7 @@ export const accept = Effect.fnUntraced(function* ({
     const peer: Peer = { ...address, transport }
     const standing = Handshakes.classify(guards, peer.ip)
     if (standing === "client") return enter(socket, peer)
-    if (standing === "not allowed") return reject(socket, peer.ip, standing)
+    if (standing === "not allowed") return reject(socket, peer.ip, AddressFilter.NOT_ALLOWED)
     wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, enter))
   }
   const accepted = new AcceptQueue(onAccepted)
@@ -216,14 +224,13 @@ export const accept = Effect.fnUntraced(function* ({
   Object.defineProperty(server, "maxConnections", {
     get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places - othersUnsafe())
   })
-  server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", "dropped, too many at once"))
+  server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", TOO_MANY))
   return yield* keep(server, at, key, config.hyper_parameters)
 })
 
 /** For how many connections this process has file descriptors. */
-const capacity = ({ admin, websocket }: ServerConfig["Service"]) => {
+const capacity = ({ websocket }: ServerConfig["Service"], reserved: number) => {
   const descriptors = descriptorLimit()
-  const reserved = RESERVED_DESCRIPTORS + (admin.port === null ? 0 : ADMIN_CONNECTIONS)
   const places = Math.max(1, descriptors - reserved)
   const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
   // Each transport refuses for itself.

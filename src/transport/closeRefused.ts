@@ -1,22 +1,27 @@
 import type * as Net from "node:net"
 import { TLSSocket } from "node:tls"
-import type { Incident } from "../session/Incidents.ts"
+import { DRAINING, type Incident, QUARANTINED, SERVER_FULL } from "../session/Incidents.ts"
+import { NOT_ALLOWED } from "./AddressFilter.ts"
+import { NO_PROXY_HEADER } from "./ProxyHeader.ts"
+import { PLAIN_TEXT } from "./tls/TlsHandshake.ts"
 
-/** Why somebody is turned away before anything was begun with him. */
-const UNHEARD: ReadonlySet<Incident | "gone"> = new Set<Incident>([
-  "not allowed",
-  "no PROXY header",
-  "plain text on the TLS port",
-  "quarantined",
-  "server full",
-  "draining"
+/** Why a connection is refused before anything was sent to it. */
+const UNHEARD: ReadonlySet<Incident> = new Set([
+  NOT_ALLOWED,
+  NO_PROXY_HEADER,
+  PLAIN_TEXT,
+  QUARANTINED,
+  SERVER_FULL,
+  DRAINING
 ])
 
 /**
- * Ends a connection that does not become a client, without a word. By a reset, where TLS has nothing to say either: a regular end would look
- * like that of a session, in which everything was relayed.
+ * Closes a connection that does not become a client, without a notice. A plain one is reset: a regular end would look like that of a
+ * session in which everything was relayed.
+ *
+ * @param incident why; `undefined`: the client has left
  */
-export const closeRefused = (socket: Net.Socket, reason: Incident | "gone"): void => {
-  if (UNHEARD.has(reason) && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+export const closeRefused = (socket: Net.Socket, incident: Incident | undefined): void => {
+  if (incident !== undefined && UNHEARD.has(incident) && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
   else socket.destroy()
 }

@@ -2,8 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import * as Net from "node:net"
-import { AdminConnections } from "../../src/admin/AdminConnections.ts"
-import { ADMIN_CONNECTIONS } from "../../src/session/Listener.ts"
+import * as Layer from "effect/Layer"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
+import { descriptorLimit } from "../../src/transport/NetServer.ts"
+import { ADMIN_CONNECTIONS, AdminConnections } from "../../src/admin/AdminConnections.ts"
 import * as Admin from "../support/Admin.ts"
 
 const answer = (writableFinished: boolean) => ({ writableFinished }) as ServerResponse
@@ -146,3 +149,19 @@ describe("a public admin port", () => {
     })
   )
 })
+
+it.live.skipIf(descriptorLimit() > 1_000_000)(
+  `the admin server has file descriptors for its ${ADMIN_CONNECTIONS} connections that clients cannot take`,
+  () =>
+    Effect.gen(function* () {
+      const places = Effect.fnUntraced(function* (port: number | null) {
+        const log: Array<string> = []
+        const hyper_parameters = { max_clients: 1_000_000 }
+        yield* Layer.build(RelayServer.layer({ port: 0, admin: { port }, hyper_parameters })).pipe(
+          Effect.provide(RelayLogger.layerTest(log))
+        )
+        return Number(/room for (\d+) clients only/.exec(log.join("\n"))?.[1])
+      })
+      assert.strictEqual((yield* places(null)) - (yield* places(0)), ADMIN_CONNECTIONS)
+    })
+)

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
+import { RelayServer } from "../../src/RelayServer.ts"
 import * as DisconnectReason from "../../src/room/DisconnectReason.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import * as ServerConfig from "../../src/config/ServerConfig.ts"
@@ -61,6 +62,7 @@ describe("docs/metrics.md", () => {
   })
 
   it("says what each incident and each end of a session means", () => {
+    assert.isDefined(RelayServer)
     for (const incident of Object.keys(noTotals())) {
       // Those at the door are named beside the line that they are in.
       const atTheDoor = rows.some(

@@ -93,6 +93,19 @@ describe("Feed", () => {
     })
   )
 
+  it.effect("loses, and counts, an event that is longer than all that may wait, and keeps its order", () =>
+    Effect.gen(function* () {
+      const feed = yield* EventFeed.make<Event>()
+      const { fiber, seen } = yield* consume(feed.stream())
+      feed.publish({ n: 0 })
+      feed.publish({ n: 1 }, FEED_CHARACTERS + 1)
+      feed.publish({ n: 2 }, FEED_CHARACTERS)
+      while (seen.length === 0) yield* Effect.yieldNow
+      assert.deepStrictEqual([seen, feed.missed], [[{ n: 2, missed: 2 }], 2])
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
   it.effect("loses nothing of a consumer that keeps up, however much passes", () =>
     Effect.gen(function* () {
       const feed = yield* EventFeed.make<Event>()

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import * as ConnectionSpan from "../../src/session/ConnectionSpan.ts"
+import { SLOW } from "../../src/session/Incidents.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 
 const recorder = () => {
@@ -47,7 +48,7 @@ describe("ConnectionSpan", () => {
       const trace = yield* ConnectionSpan.make.pipe(traced)
       const session = (span: ConnectionSpan.ConnectionSpan) =>
         Effect.sync(() => {
-          for (let i = 0; i < 1000; i++) span.incident("slow", 1)
+          for (let i = 0; i < 1000; i++) span.incident(SLOW, 1)
         })
       yield* trace!(new MemoryConnection("127.0.0.1:5000"), session).pipe(traced)
       assert.strictEqual(spans[0]!.events.length, 128)

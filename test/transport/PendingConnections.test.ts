@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { PendingConnections, PATIENCE_MILLIS } from "../../src/transport/PendingConnections.ts"
+import { DISPLACED, PATIENCE_MILLIS, PendingConnections, TIMED_OUT } from "../../src/transport/PendingConnections.ts"
 
 const silent = (lobby: PendingConnections) =>
   Effect.forkChild(Effect.flip(lobby.within(Effect.never)), { startImmediately: true })
@@ -16,10 +16,10 @@ describe("the lobby", () => {
       const second = yield* silent(lobby)
       assert.strictEqual(lobby.size, 2)
       yield* TestClock.adjust(1)
-      assert.strictEqual(yield* Fiber.join(first), "arrival timed out")
+      assert.strictEqual((yield* Fiber.join(first)).incident, TIMED_OUT)
       assert.strictEqual(lobby.size, 1)
       yield* TestClock.adjust(PATIENCE_MILLIS)
-      assert.strictEqual(yield* Fiber.join(second), "arrival timed out")
+      assert.strictEqual((yield* Fiber.join(second)).incident, TIMED_OUT)
       assert.strictEqual(lobby.size, 0)
     })
   )
@@ -28,10 +28,10 @@ describe("the lobby", () => {
     Effect.gen(function* () {
       const lobby = new PendingConnections(2)
       const [first, second, third] = [yield* silent(lobby), yield* silent(lobby), yield* silent(lobby)]
-      assert.strictEqual(yield* Fiber.join(first), "displaced while arriving")
+      assert.strictEqual((yield* Fiber.join(first)).incident, DISPLACED)
       assert.strictEqual(lobby.size, 2)
       assert.strictEqual(yield* lobby.within(Effect.succeed("known at once")), "known at once")
-      assert.strictEqual(yield* Fiber.join(second), "displaced while arriving")
+      assert.strictEqual((yield* Fiber.join(second)).incident, DISPLACED)
       assert.strictEqual(lobby.size, 1)
       yield* Fiber.interrupt(third)
       assert.strictEqual(lobby.size, 0)

@@ -1,3 +1,7 @@
+import * as Incidents from "../../session/Incidents.ts"
+
+export const TLS_ON_PLAIN_PORT = Incidents.define("connection", "tls_on_plain_port", "TLS on the plain-text port")
+
 /** The type of a TLS record that carries a handshake: the first byte of whoever speaks TLS. */
 export const HANDSHAKE_RECORD = 0x16
 

@@ -1,11 +1,15 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
-import type { Incident } from "../../session/Incidents.ts"
+import * as Incidents from "../../session/Incidents.ts"
 import * as FirstBytes from "../FirstBytes.ts"
 import { hasEnded } from "../hasEnded.ts"
+import { type ConnectionRefused, type PeerGone, refused } from "../Refusal.ts"
 import { HANDSHAKE_RECORD } from "./ClientHello.ts"
 import { type Identity, subjectOf } from "./TlsIdentity.ts"
+
+export const PLAIN_TEXT = Incidents.define("connection", "plain_on_tls_port", "plain text on the TLS port")
+export const HANDSHAKE_FAILED = Incidents.define("connection", "tls_handshake", "TLS handshake failed")
 
 /**
  * How handshakes are made at the moment.
@@ -40,7 +44,7 @@ export class TlsHandshake {
   readonly #identity: Identity
   readonly #server: Tls.Server
   /** By both ends. */
-  readonly #underWay = new Map<string, (result: Effect.Effect<Secured, Incident>) => void>()
+  readonly #underWay = new Map<string, (result: Effect.Effect<Secured, ConnectionRefused>) => void>()
 
   constructor(identity: Identity) {
     this.#identity = identity
@@ -62,20 +66,20 @@ export class TlsHandshake {
    * little.
    *
    * @param socket paused, with an `error` listener
-   * @returns fails with what happened instead, or `"gone"` if the client has left without a word. Then, or when it is interrupted,
+   * @returns fails with what happened instead, or with `PeerGone` if the client has left without a word. Then, or when it is interrupted,
    *   `socket` has to be destroyed
    */
-  begin(socket: Net.Socket): Effect.Effect<Secured, Incident | "gone"> {
+  begin(socket: Net.Socket): Effect.Effect<Secured, ConnectionRefused | PeerGone> {
     return Effect.flatMap(FirstBytes.read(socket, beginsWithHandshake), (isTls) =>
-      isTls ? this.#shake(socket) : Effect.fail<Incident>("plain text on the TLS port")
+      isTls ? this.#shake(socket) : refused(PLAIN_TEXT)
     )
   }
 
-  #shake(socket: Net.Socket): Effect.Effect<Secured, Incident> {
+  #shake(socket: Net.Socket): Effect.Effect<Secured, ConnectionRefused> {
     return Effect.callback((resume) => {
       if (hasEnded(socket)) return resume(FAILED)
       const ends = endsOf(socket)
-      const finish = (result: Effect.Effect<Secured, Incident>) => {
+      const finish = (result: Effect.Effect<Secured, ConnectionRefused>) => {
         this.#underWay.delete(ends)
         socket.off("close", onEnd).off("end", onEnd)
         resume(result)
@@ -91,14 +95,14 @@ export class TlsHandshake {
     })
   }
 
-  #resultOf(socket: Tls.TLSSocket): Effect.Effect<Secured, Incident> {
+  #resultOf(socket: Tls.TLSSocket): Effect.Effect<Secured, ConnectionRefused> {
     const certificate = this.#identity.requestClientCert === false ? undefined : socket.getPeerX509Certificate()
     if (certificate === undefined) return Effect.succeed({ socket, subject: undefined })
     return socket.authorized ? Effect.succeed({ socket, subject: subjectOf(certificate) }) : FAILED
   }
 }
 
-const FAILED = Effect.fail<Incident>("TLS handshake failed")
+const FAILED = refused(HANDSHAKE_FAILED)
 
 const beginsWithHandshake = (bytes: Buffer): FirstBytes.Finding<boolean> => ({
   value: bytes[0] === HANDSHAKE_RECORD,

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { hasEnded } from "../hasEnded.ts"
+import { GONE, type PeerGone } from "../Refusal.ts"
 
 /** Bytes of a request's headers: those of browsers, with cookies, have a few thousand. */
 const MAX_HEADER_BYTES = 16_384
@@ -27,7 +28,7 @@ const ignore = () => {}
  */
 export class UpgradeRequests {
   readonly #http: Server
-  readonly #underWay = new Map<Duplex, (begun: Effect.Effect<Begun, "gone">) => void>()
+  readonly #underWay = new Map<Duplex, (begun: Effect.Effect<Begun, PeerGone>) => void>()
 
   private constructor(http: Server) {
     this.#http = http
@@ -61,17 +62,17 @@ export class UpgradeRequests {
    * nobody, and what has come behind the request is read first.
    *
    * @param socket paused
-   * @returns fails with `"gone"` if the client has left before. Then, or when it is interrupted, `socket` has to be destroyed
+   * @returns fails with `PeerGone` if the client has left before. Then, or when it is interrupted, `socket` has to be destroyed
    */
-  read(socket: Socket): Effect.Effect<Begun, "gone"> {
+  read(socket: Socket): Effect.Effect<Begun, PeerGone> {
     return Effect.callback((resume) => {
-      if (hasEnded(socket)) return resume(Effect.fail("gone"))
-      const finish = (begun: Effect.Effect<Begun, "gone">) => {
+      if (hasEnded(socket)) return resume(GONE)
+      const finish = (begun: Effect.Effect<Begun, PeerGone>) => {
         this.#underWay.delete(socket)
         socket.off("close", onClose)
         resume(begun)
       }
-      const onClose = () => finish(Effect.fail("gone"))
+      const onClose = () => finish(GONE)
       this.#underWay.set(socket, finish)
       socket.on("error", ignore).once("close", onClose)
       this.#http.emit("connection", socket)

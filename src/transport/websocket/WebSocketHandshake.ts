@@ -1,5 +1,9 @@
 import { createHash } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import * as Incidents from "../../session/Incidents.ts"
+
+export const NO_HANDSHAKE = Incidents.define("connection", "no_websocket_handshake", "not a WebSocket handshake")
+export const ORIGIN_NOT_ALLOWED = Incidents.define("connection", "origin_not_allowed", "origin not allowed")
 
 /** The version of the protocol that RFC 6455 defines, and browsers speak. */
 const VERSION = "13"
@@ -12,7 +16,7 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 /** Why a request does not become a WebSocket. */
 export interface Rejection {
-  readonly incident: "not a WebSocket handshake" | "origin not allowed"
+  readonly incident: Incidents.Incident
   /** `404 Not Found` */
   readonly status: string
   /** For a person. */
@@ -47,7 +51,7 @@ export interface Rules {
  */
 export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rules): Rejection | undefined => {
   const invalid = (status: string, text: string, headers: Rejection["headers"] = {}): Rejection => ({
-    incident: "not a WebSocket handshake",
+    incident: NO_HANDSHAKE,
     status,
     text,
     headers
@@ -77,7 +81,7 @@ export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rule
   const { origin } = headers
   if (origin !== undefined && !origins.includes("*") && !origins.includes(origin)) {
     return {
-      incident: "origin not allowed",
+      incident: ORIGIN_NOT_ALLOWED,
       status: "403 Forbidden",
       text: `Pages of the origin ${origin} may not connect (websocket.origins).`,
       headers: {}

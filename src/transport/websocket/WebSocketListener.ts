@@ -10,6 +10,7 @@ import { repeatEvery } from "../../internal/repeatEvery.ts"
 import { formatAddress } from "../../net/IpAddress.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import type { ListenError } from "../../session/Listener.ts"
+import { ReservedDescriptors } from "../ReservedDescriptors.ts"
 import { accept, type Options } from "../TcpListener.ts"
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts"
 import { UpgradeRequests } from "./UpgradeRequests.ts"
@@ -41,8 +42,11 @@ export const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | T
   Effect.gen(function* () {
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
+    const reservedDescriptors = yield* ReservedDescriptors
     const { port } = config.websocket
-    return { listen: (gate) => (port === null ? Effect.undefined : listenOn(config, port, tls, gate)) }
+    return {
+      listen: (gate) => (port === null ? Effect.undefined : listenOn({ config, tls, gate, reservedDescriptors }, port))
+    }
   })
 )
 
@@ -52,11 +56,10 @@ export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = lay
 )
 
 const listenOn = Effect.fnUntraced(function* (
-  config: ServerConfig["Service"],
-  port: number,
-  tls: TlsIdentity["Service"],
-  gate: ConnectionGate
+  options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors">,
+  port: number
 ): Effect.fn.Return<string, ListenError, Scope.Scope> {
+  const { config, gate, tls } = options
   const { websocket } = config
   const requests = yield* UpgradeRequests.make
   const clock = yield* Clock.Clock
@@ -87,9 +90,7 @@ const listenOn = Effect.fnUntraced(function* (
     })
   const at = { host: websocket.host ?? config.host, port }
   const bound = yield* accept({
-    config,
-    tls,
-    gate,
+    ...options,
     at,
     key: "websocket.port",
     transport: "websocket",

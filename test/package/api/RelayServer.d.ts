@@ -20,7 +20,7 @@ export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } 
 export type { Entry } from "./limits/Quarantine.ts";
 export type { Observed } from "./internal/EventFeed.ts";
 export type { Distribution } from "./internal/Histogram.ts";
-export type { Incident, Totals } from "./session/Incidents.ts";
+export type { Affected, Incident, Totals } from "./session/Incidents.ts";
 export { Lifecycle } from "./session/Lifecycle.ts";
 export { type BoundAddress, ListenError } from "./session/Listener.ts";
 export type { Operations, ServerState } from "./session/Operations.ts";

@@ -12,4 +12,5 @@ export declare class AdminServer extends AdminServer_base {
     static readonly layerDisabled: Layer.Layer<AdminServer, never, never>;
     static readonly layer: Layer.Layer<AdminServer, never, ServerConfig>;
 }
+export declare const layerReserved: Layer.Layer<never, never, ServerConfig>;
 export {};

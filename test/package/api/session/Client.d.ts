@@ -1,14 +1,16 @@
+import * as Effect from "effect/Effect";
 import type * as Fiber from "effect/Fiber";
 import type { Verdict } from "../limits/Backpressure.ts";
 import type { Watched } from "../limits/IdleTimeout.ts";
 import type { RateBudget } from "../limits/RateLimiter.ts";
-import type { LineFraming } from "../protocol/LineFraming.ts";
+import { LineFraming } from "../protocol/LineFraming.ts";
 import type { ClientInfo } from "../room/ClientInfo.ts";
 import type { Connection } from "../room/Connection.ts";
 import { type DisconnectReason } from "../room/DisconnectReason.ts";
 import type { Member } from "../room/Room.ts";
 import type { ConnectionSpan } from "./ConnectionSpan.ts";
-import { IncidentLog, type Totals } from "./Incidents.ts";
+import { IncidentLog } from "./IncidentLog.ts";
+import { type Incident, type Totals } from "./Incidents.ts";
 import type { Gate } from "./MessageFilter.ts";
 import { RejectedLines } from "./RejectedLines.ts";
 export type Hold = "congested" | "admission" | Exclude<Verdict, "pass" | "disconnect">;
@@ -19,8 +21,8 @@ export declare class Client implements Watched {
     readonly incidents: IncidentLog;
     readonly connectedMillis: number;
     readonly span: ConnectionSpan | undefined;
-    framing: LineFraming;
-    member: Member;
+    readonly member: Member;
+    readonly framing: LineFraming;
     lastLine: number;
     hold: Hold | undefined;
     isStalled: boolean;
@@ -37,11 +39,15 @@ export declare class Client implements Watched {
         readonly nowMillis: number;
         readonly connectedMillis: number;
         readonly span: ConnectionSpan | undefined;
+        readonly maxLineBytes: number;
+        readonly join: (client: Client) => Member;
         readonly fiber: Fiber.Fiber<unknown, unknown>;
     });
     get info(): ClientInfo;
     lastLineMillis(): number | undefined;
     onIdle(): void;
     notify(notice: string, times?: number): number;
-    disconnect(departure: DisconnectReason): void;
+    note(incident: Incident, times: number, nowMillis: number): Effect.Effect<void>;
+    report(nowMillis: number): Effect.Effect<void>;
+    disconnect(reason: DisconnectReason): void;
 }

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer";
 import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts";
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts";
 import type { Connection } from "../room/Connection.ts";
-import type * as Incidents from "./Incidents.ts";
+import * as Incidents from "./Incidents.ts";
 import { RefusalLog } from "./RefusalLog.ts";
 import { ServerStatus } from "./ServerStatus.ts";
 import { Session } from "./Session.ts";

@@ -1,11 +1,29 @@
-export type Incident = "rate limited" | "throttled" | "paused" | "oversized" | "not UTF-8" | "slow" | "messages dropped" | "notices dropped" | "quarantined" | "server full" | "dropped, too many at once" | "draining" | "not a WebSocket handshake" | "origin not allowed" | "not allowed" | "no PROXY header" | "TLS on the plain-text port" | "plain text on the TLS port" | "TLS handshake failed" | "arrival timed out" | "displaced while arriving";
+export type Affected = 
+"connection"
+ | "line"
+ | "sender"
+ | "reader"
+ | "delivery"
+ | "notice";
+export interface Incident {
+    readonly code: string;
+    readonly text: string;
+    readonly affects: Affected;
+}
+export declare const all: ReadonlyArray<Incident>;
+export declare const define: (affects: Affected, code: string, text: string) => Incident;
+export declare const RATE_LIMITED: Incident;
+export declare const OVERSIZED: Incident;
+export declare const NOT_UTF8: Incident;
+export declare const THROTTLED: Incident;
+export declare const PAUSED: Incident;
+export declare const SLOW: Incident;
+export declare const MESSAGES_DROPPED: Incident;
+export declare const NOTICES_DROPPED: Incident;
+export declare const QUARANTINED: Incident;
+export declare const SERVER_FULL: Incident;
+export declare const DRAINING: Incident;
 export type Totals = {
-    [incident in Incident]: number;
+    [text: string]: number;
 };
 export declare const noTotals: () => Totals;
-export declare class IncidentLog {
-    #private;
-    constructor(totals?: Totals);
-    count(incident: Incident, times?: number): void;
-    report(nowMillis: number, onTold?: (incident: Incident, times: number) => void): ReadonlyArray<string>;
-}

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type { ConnectionGate } from "./ConnectionGate.ts";
 export type { ConnectionGate, Refusal } from "./ConnectionGate.ts";
+export { type Affected, define as defineIncident, type Incident } from "./Incidents.ts";
 declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"ListenError", {
     readonly host: Schema.String;
     readonly port: Schema.Int;
@@ -13,7 +14,6 @@ declare const ListenError_base: Schema.Class<ListenError, Schema.TaggedStruct<"L
 export declare class ListenError extends ListenError_base {
     get message(): string;
 }
-export declare const ADMIN_CONNECTIONS = 128;
 export interface BoundAddress {
     readonly host: string;
     readonly port: number;

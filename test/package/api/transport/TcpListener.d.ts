@@ -6,18 +6,21 @@ import { ServerConfig } from "../config/ServerConfig.ts";
 import { type ConnectionGate, type Refusal } from "../session/ConnectionGate.ts";
 import type { Incident } from "../session/Incidents.ts";
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts";
+import type { ConnectionRefused, PeerGone } from "./Refusal.ts";
 import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
+export { ConnectionRefused, PeerGone } from "./Refusal.ts";
 export type { Peer } from "./TcpConnection.ts";
 export declare const layerWith: (options: {
     readonly refusalLingerMillis: number;
 }) => Layer.Layer<Listener, TlsError, ServerConfig>;
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
-export declare const announceCapacity: (config: ServerConfig["Service"], maxClients: number, processes?: number) => Effect.Effect<void, never, never>;
+export declare const announceCapacity: (config: ServerConfig["Service"], reserved: number, maxClients: number, processes?: number) => Effect.Effect<void, never, never>;
 export interface Options {
     readonly config: ServerConfig["Service"];
     readonly tls: TlsIdentity["Service"];
     readonly gate: ConnectionGate;
+    readonly reservedDescriptors: number;
     readonly at: BoundAddress;
     readonly key: string;
     readonly transport: string;
@@ -28,7 +31,7 @@ export interface Options {
 export interface Reception {
     readonly enter: (client: Peer) => Refusal | undefined;
     readonly refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void;
-    readonly wait: <A>(socket: Net.Socket, ip: string, handshake: Effect.Effect<A, Incident | "gone">, proceed: (shaken: A) => void) => void;
+    readonly wait: <A>(socket: Net.Socket, ip: string, handshake: Effect.Effect<A, ConnectionRefused | PeerGone>, proceed: (shaken: A) => void) => void;
     readonly fork: (session: Effect.Effect<void>) => void;
 }
 export declare const accept: (args_0: Options) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;
