@@ -133,6 +133,9 @@ describe("RateLimiter", () => {
             spend(stays, 0, 1)
             openUnsafe("stays", 0)
             closeUnsafe("stays")
+            // It has gone, and has come again.
+            closeUnsafe("stays")
+            openUnsafe("stays", 0)
             for (let i = 0; i <= MAX_SHARED_BUDGETS; i++) {
               spend(openUnsafe(`ip ${i}`, 0), 0, 1)
               closeUnsafe(`ip ${i}`)
