@@ -53,17 +53,12 @@ const configured = Layer.unwrap(
  * accepted, sends every client a notice and closes (docs/operations.md).
  */
 export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Service"]>()("summoner-server/RelayServer") {
-  static readonly #layer = Layer.effect(
-    RelayServer,
-    Effect.map(Relay.Relay, (relay) => relay)
-  )
-
   /**
    * The server without its services: `Layer.provide` your own first, then `layerServices` for the rest. It runs in one thread: threads
    * cannot share services. Two servers of one program share the services given to both, unless they are wrapped in `Layer.fresh`. Fails
    * with `ListenError`.
    */
-  static readonly layerNoDeps = this.#layer.pipe(
+  static readonly layerNoDeps = Layer.effect(RelayServer, Relay.Relay).pipe(
     Layer.provide(Relay.layerNoDeps),
     Layer.provide(
       Layer.unwrap(
@@ -89,7 +84,7 @@ export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Servi
    * unless it is given a `Telemetry`. Fails with `ListenError`, `TlsError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(
-    this.#layer.pipe(Layer.provide(configured), Layer.provide(Telemetry.layerDefault))
+    Layer.effect(RelayServer, Relay.Relay).pipe(Layer.provide(configured), Layer.provide(Telemetry.layerDefault))
   )
 
   /**

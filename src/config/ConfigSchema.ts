@@ -108,11 +108,7 @@ const HyperParameters = Schema.Struct({
   throttle_delay_ms: key(whole(0), 200, "Milliseconds that a throttled sender waits before its next line."),
   flow_control_delay_ms: key(whole(0), 1000, "Milliseconds for which a paused sender is not read."),
   accept_error_backoff_ms: key(whole(1), 100, "Milliseconds to wait after a failed accept."),
-  worker_threads: key(
-    whole(1),
-    1,
-    "Relay processes that share the port and are one room, one for each core at most. The command line program runs them; a server in a program of yours is always one."
-  ),
+  worker_threads: key(whole(1), 1, "Relay threads that share the port and are one room, one for each core at most."),
   max_line_bytes: key(
     whole(256, 16_777_216),
     65_536,
