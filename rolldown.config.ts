@@ -4,14 +4,17 @@ import { licenses } from "./rolldown.licenses.ts"
 // The command line program carries its dependencies: it starts fast and needs nothing beside it. What not every server needs is in
 // files of its own, so that nobody else waits for it.
 export default defineConfig({
-  input: { cli: "src/cli.ts" },
+  input: { cli: "src/cli.ts", RelayThread: "src/threads/RelayThread.ts" },
   platform: "node",
   // Its CommonJS build requires its parts by names that no bundler can follow.
   resolve: { alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" } },
+  // What a thread shares with the program must not be in the module that runs the thread.
+  experimental: { chunkOptimization: false },
   plugins: [licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.iife.min.js"])],
   output: {
     dir: "dist",
-    entryFileNames: "[name].js",
+    // Threads are beside the module that starts them.
+    entryFileNames: ({ name }) => (name === "cli" ? "[name].js" : "cli/[name].js"),
     chunkFileNames: "cli/[name].js",
     format: "esm",
     minify: true

@@ -18,8 +18,10 @@ const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
   ["bus", "transport"],
   ["telemetry"],
   ["admin"],
+  ["relay"],
+  ["threads"],
   ["RelayServer.ts"],
-  ["workers", "testing", "client"],
+  ["testing", "client"],
   ["SummonerServer.ts", "commands"],
   ["cli.ts", "index.ts"]
 ]

@@ -18,7 +18,6 @@ import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
 import type { BoundAddress } from "./session/Listener.ts"
 import type { ServerState } from "./session/Operations.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
-import { remarkOnOne } from "./workers/threadCount.ts"
 
 export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
 
@@ -321,8 +320,7 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, p
   }
   const values = checked.values.success
   const warnings = examined.warnings.map((warning) => `${source}: ${warning}`)
-  const remark = remarkOnOne(values)
-  return { values, warnings: remark === undefined ? warnings : [...warnings, remark] }
+  return { values, warnings }
 })
 
 const problemsOf = ({ values }: ServerConfig.Examined) => (Result.isFailure(values) ? values.failure : [])

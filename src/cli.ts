@@ -17,7 +17,6 @@ import { init } from "./commands/init.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
 import { version } from "./version.ts"
-import { WORKER } from "./workers/threadCount.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
 const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
@@ -54,9 +53,4 @@ const program = Command.run(commands, { version }).pipe(
   Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output))
 )
 
-// Only `serve` starts workers, with a channel to talk by.
-if (process.argv[2] === WORKER && process.send !== undefined) {
-  void import("./workers/worker.ts").then(({ run }) => run())
-} else {
-  NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })
-}
+NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })

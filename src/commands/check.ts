@@ -12,7 +12,7 @@ import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
 import { escapeJson } from "../internal/escape.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
-import { plan } from "../workers/threadCount.ts"
+import { threadCount } from "../threads/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 
 const holds = (condition: object, values: ServerConfig.Values): boolean =>
@@ -106,7 +106,7 @@ export const check = Command.make(
           print({ valid: false, source, summary, problems: issues })
         )
       : loaded
-    const { remark } = plan(complete.values)
+    const { remark } = yield* Effect.provideService(threadCount, ServerConfig.ServerConfig, complete.values)
     const effective = {
       ...complete,
       values: ServerConfig.withoutSecrets(complete.values),

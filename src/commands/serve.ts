@@ -6,18 +6,8 @@ import { ConfigReload } from "../config/ConfigReload.ts"
 import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
-import { plan } from "../workers/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
-
-/** A server of several processes, loaded on demand. */
-const workers = (count: number, name: string) =>
-  Layer.unwrap(
-    Effect.map(
-      Effect.promise(() => import("../workers/primary.ts")),
-      ({ layer }) => layer({ count, name })
-    )
-  )
 
 /** Runs the relay until a signal ends it. */
 export const serve = Command.make(
@@ -27,21 +17,15 @@ export const serve = Command.make(
     // First of all: a SIGHUP without a listener ends the process.
     const waiting = yield* hangups
     const { description, file, values, warnings } = yield* loadConfig(flags)
-    const { count, remark } = plan(values)
     const announce = Layer.effectDiscard(
       Effect.gen(function* () {
         yield* Effect.logInfo(`configuration: ${description}`)
         yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
-        if (remark !== undefined) yield* Effect.logInfo(remark)
       })
     )
     // A reload needs the file that was found at the start: defaults in its place would open the room.
     const reload = reloadOnHangup(waiting, loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
-    const alone = Layer.merge(RelayServer.layerConfig, reload)
-    const several = Layer.provide(reload, workers(count, flags.name))
-    type Either = typeof alone | typeof several
-    const server: Layer.Layer<never, Layer.Error<Either>, Layer.Services<Either>> = count === 1 ? alone : several
-    return yield* server.pipe(
+    return yield* Layer.merge(RelayServer.layerConfig, reload).pipe(
       Layer.provide(announce),
       Layer.provide(Telemetry.layer({ name: flags.name, endpoint: values.otlp.endpoint })),
       Layer.provide(ConfigReload.layer(values)),

@@ -180,11 +180,7 @@ const HyperParameters = Schema.Struct({
     NO_FLOW_CONTROL
   ),
   accept_error_backoff_ms: live(whole(1), 100, "Milliseconds to wait after a failed accept."),
-  worker_threads: fixed(
-    whole(1),
-    1,
-    "Relay processes that share the port and are one room, one for each core at most. The command line program runs them; a server in a program of yours is always one."
-  ),
+  worker_threads: fixed(whole(1), 1, "Relay threads that share the port and are one room, one for each core at most."),
   max_line_bytes: fixed(
     whole(256, 16_777_216),
     65_536,

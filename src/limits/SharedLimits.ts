@@ -82,6 +82,12 @@ export const otherClientsUnsafe = (shared: Shared, index: number): (() => number
   return () => counts.clients - counts.of(index)
 }
 
+/** How many clients all threads have. */
+export const clientsUnsafe = (shared: Shared): (() => number) => {
+  const counts = new Counts(shared)
+  return () => counts.clients
+}
+
 /**
  * Takes back what a thread that has ended held: the places of its clients, and locks. To be run by the main thread after each `exit` of a
  * thread, and before another thread is given its index. It waits without blocking, because another thread that holds a lock may have ended, too.

@@ -1,10 +1,12 @@
 /** The server's log: Effect's logger and the log of relayed messages, written to the console and to a file. Logging never waits. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { SetLogLevel } from "../config/ConfigReload.ts"
@@ -35,27 +37,23 @@ export interface MessageLog {
    *
    * @param address the sender
    * @param content the line as it was relayed; only what `log_keys` allows is logged
+   * @param timeMillis when, if not now
    */
-  readonly relayed: (address: string, content: string) => void
+  readonly relayed: (address: string, content: string, timeMillis?: number) => void
 }
 
-/** Takes lines that other processes of this server have logged. */
-export interface LogIntake {
-  /** Takes what was given to `Effect.log*`, as text of `LogMessage.eventText`, with the time at which it was logged. */
-  readonly event: (timeMillis: number, level: Level, text: string) => void
-  /** Takes a relayed message. */
-  readonly relayed: (timeMillis: number, address: string, content: string) => void
-}
-
-/** Without a layer of `RelayLogger`, lines are discarded. */
-export const LogIntake = Context.Reference<LogIntake>("summoner-server/LogIntake", {
-  defaultValue: () => ({ event: () => {}, relayed: () => {} })
-})
-
-/** A line on its way to the process that writes the log. */
-export type WireLine =
+/** A line on its way to the thread that writes the log. */
+type WireLine =
   | readonly [timeMillis: number, level: Level, text: string]
   | readonly [timeMillis: number, address: string, content: string, isRelayed: true]
+
+/** What relay threads have to log, as the thread that writes the log wants it. */
+export interface LogWire {
+  /** `null`: nothing. */
+  readonly log_level: Level | null
+  /** Whether relayed messages are logged. */
+  readonly isMessageLogged: boolean
+}
 
 /** Without a layer of `RelayLogger`, relayed messages are not logged. */
 export const MessageLog = Context.Reference<MessageLog>("summoner-server/MessageLog", {
@@ -84,46 +82,46 @@ export class RelayLogger extends Context.Service<
     Layer.effectContext(Effect.flatMap(makeOutputs(options), (outputs) => makeContext(options, outputs)))
 
   /**
-   * Hands every line to the process that writes the log of the whole server; each is a `WireLine` in JSON.
+   * Hands every line to the thread that writes the log of the whole server, where `wireReceiver` takes it.
    *
    * @param options.write takes whole lines, and is done when there is room for more
-   * @param options.isMutedUnsafe whether what is logged now is logged elsewhere, too
    */
   static readonly layerWire = ({
-    isMutedUnsafe,
+    isMessageLogged,
     log_level,
     write
-  }: Pick<Options, "log_level"> & {
-    readonly write: (lines: Buffer) => Effect.Effect<void, unknown>
-    readonly isMutedUnsafe: () => boolean
+  }: LogWire & {
+    readonly write: (lines: Buffer) => Effect.Effect<void>
   }): Layer.Layer<RelayLogger> =>
-    Layer.effectContext(
-      Effect.gen(function* () {
-        const clock = yield* Clock.Clock
-        const format: Format = {
-          json: false,
-          event: (...line) => JSON.stringify(line satisfies WireLine),
-          relayed: (timeMillis, address, { text }) =>
-            JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
-        }
-        const sink = yield* LogSink.make({
-          write,
-          // The primary is gone; this process is about to end.
-          onFailure: () => {},
-          droppedLine: (count) =>
-            format.event(
-              clock.currentTimeMillisUnsafe(),
-              "WARNING",
-              `${lines(count)} dropped here: a worker logs faster than the log is written`
+    log_level === null
+      ? RelayLogger.layerSilent
+      : Layer.effectContext(
+          Effect.gen(function* () {
+            const clock = yield* Clock.Clock
+            const format: Format = {
+              json: false,
+              event: (...line) => JSON.stringify(line satisfies WireLine),
+              relayed: (timeMillis, address, { text }) =>
+                JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
+            }
+            const sink = yield* LogSink.make({
+              write,
+              onFailure: () => {},
+              droppedLine: (count) =>
+                format.event(
+                  clock.currentTimeMillisUnsafe(),
+                  "WARNING",
+                  `${lines(count)} dropped here: a relay thread logs faster than the log is written`
+                )
+            })
+            const output = { ...format, sink }
+            yield* Effect.addFinalizer(() =>
+              flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"))
             )
-        })
-        const output = { ...format, sink: { ...sink, admitUnsafe: () => !isMutedUnsafe() && sink.admitUnsafe() } }
-        yield* Effect.addFinalizer(() =>
-          flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"))
+            const context = yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
+            return isMessageLogged ? context : Context.add(context, MessageLog, { enabled: false, relayed: () => {} })
+          })
         )
-        return yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
-      })
-    )
 
   /** Logs nothing. */
   static readonly layerSilent: Layer.Layer<RelayLogger> = Layer.effectContext(
@@ -152,6 +150,38 @@ export class RelayLogger extends Context.Service<
       })
     )
 }
+
+/** What threads have to log for this fiber. */
+export const wireOf: Effect.Effect<LogWire, never, ServerConfig> = Effect.gen(function* () {
+  const { enable_console_log, enable_file_log, log_level } = (yield* ServerConfig).logger
+  const minimum = yield* References.MinimumLogLevel
+  const isConfigured = Option.isSome(yield* Effect.serviceOption(RelayLogger))
+  return {
+    log_level: minimum === "None" ? null : isConfigured ? log_level : levelNames[minimum],
+    isMessageLogged: isConfigured && (enable_console_log || enable_file_log)
+  }
+})
+
+/** Takes the lines of `RelayLogger.layerWire`, in another thread, as if they had been logged by this fiber when they were logged there. */
+export const wireReceiver: Effect.Effect<(lines: Uint8Array) => void> = Effect.gen(function* () {
+  const messageLog = yield* MessageLog
+  const loggers = yield* References.CurrentLoggers
+  return yield* Effect.withFiber((fiber) =>
+    Effect.succeed((bytes: Uint8Array) => {
+      for (const line of Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString().split("\n")) {
+        if (line === "") continue
+        const wire: WireLine = JSON.parse(line)
+        if (wire.length === 4) {
+          messageLog.relayed(wire[1], wire[2], wire[0])
+          continue
+        }
+        const [timeMillis, level, message] = wire
+        const record = { message, logLevel: logLevels[level], cause: Cause.empty, fiber, date: new Date(timeMillis) }
+        for (const logger of loggers) logger.log(record)
+      }
+    })
+  )
+})
 
 /**
  * Logs as the `logger` group of the `ServerConfig` says.
@@ -287,7 +317,9 @@ const makeContext = Effect.fnUntraced(function* (
         spans: fiber.getRef(References.CurrentLogSpans),
         annotations: fiber.getRef(References.CurrentLogAnnotations)
       })
-      intake.event(timeMillis, level, text)
+      for (const { event, sink } of sinks) {
+        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
+      }
     } catch {
       // A logger that throws ends the fiber that logs.
     }
@@ -295,14 +327,11 @@ const makeContext = Effect.fnUntraced(function* (
 
   const parse = keys !== null || sinks.some(({ json }) => json)
   const isMessageLogged = () => sinks.length > 0 && minimum <= INFO
-  const intake: LogIntake = {
-    event(timeMillis, level, text) {
-      if (levels.indexOf(level) < minimum) return
-      for (const { event, sink } of sinks) {
-        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
-      }
+  const messageLog: MessageLog = {
+    get enabled() {
+      return isMessageLogged()
     },
-    relayed(timeMillis, address, content) {
+    relayed(address, content, timeMillis = clock.currentTimeMillisUnsafe()) {
       if (!isMessageLogged()) return
       try {
         let read: LogMessage.LoggedContent | undefined
@@ -316,13 +345,6 @@ const makeContext = Effect.fnUntraced(function* (
       }
     }
   }
-  const messageLog: MessageLog = {
-    get enabled() {
-      return isMessageLogged()
-    },
-    relayed: (address, content) => intake.relayed(clock.currentTimeMillisUnsafe(), address, content)
-  }
-
   return Context.make(RelayLogger, {
     path,
     droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
@@ -330,7 +352,6 @@ const makeContext = Effect.fnUntraced(function* (
     flush: flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
-    Context.add(LogIntake, intake),
     // What is below INFO gets here only if the server was started with DEBUG: otherwise Effect cuts it, where that is cheapest.
     Context.add(SetLogLevel, (level) => {
       minimum = levels.indexOf(level)
@@ -352,6 +373,14 @@ const levelNames: Record<LogLevel.LogLevel, Level> = {
   Error: "ERROR",
   Fatal: "CRITICAL",
   None: "CRITICAL"
+}
+
+const logLevels: Record<Level, LogLevel.Severity> = {
+  DEBUG: "Debug",
+  INFO: "Info",
+  WARNING: "Warn",
+  ERROR: "Error",
+  CRITICAL: "Fatal"
 }
 
 const INFO = levels.indexOf("INFO")

@@ -73,6 +73,8 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly name: string
   readonly flushMillis: number
   readonly registry: Metric.MetricRegistry
+  /** Whether this exports logs and metrics as well. If not, it logs nothing either. */
+  readonly signals: "all" | "traces"
 }) {
   const { headers, url } = target(options.endpoint, yield* headersOfEnvironment)
   const resource = {
@@ -87,7 +89,12 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.succeed(NO_ENVIRONMENT)
   )
   const loggers = yield* References.CurrentLoggers
-  const collector = yield* OtlpHttpClient.make(options.flushMillis)
+  const isAlone = options.signals === "traces"
+  const makeCollector = OtlpHttpClient.make(options.flushMillis)
+  // A collector that takes nothing is one line, however many threads export to it.
+  const collector = yield* isAlone
+    ? Effect.provideService(makeCollector, References.CurrentLoggers, new Set())
+    : makeCollector
   const flusher = Context.get(yield* Layer.build(OtlpExporter.layerFlusher), OtlpExporter.Flusher)
 
   const common = (signal: OtlpHttpClient.Signal) => ({
@@ -96,9 +103,10 @@ export const make = Effect.fnUntraced(function* (options: {
     resource,
     shutdownTimeout: "1 second" as const
   })
+  const logs = OtlpLogger.make({ ...common("logs"), maxBatchSize: MAX_BATCH })
   const exporters = yield* Effect.all({
-    logger: OtlpLogger.make({ ...common("logs"), maxBatchSize: MAX_BATCH }),
-    metrics: OtlpMetrics.make(common("metrics")),
+    logger: isAlone ? Effect.undefined : logs,
+    metrics: isAlone ? Effect.void : OtlpMetrics.make(common("metrics")),
     tracer: OtlpTracer.make({ ...common("traces"), maxBatchSize: MAX_BATCH })
   }).pipe(
     Effect.provideService(HttpClient.HttpClient, collector.client),
@@ -112,9 +120,13 @@ export const make = Effect.fnUntraced(function* (options: {
   // Runs before the finalizers of the exporters, each of which would wait on its own.
   yield* Effect.addFinalizer(() => collector.close(flusher.flush))
 
+  const { logger: exported } = exporters
+  if (exported === undefined) {
+    return { context: Context.make(Tracer.Tracer, exporters.tracer), lostUnsafe: collector.lostUnsafe }
+  }
   const relayLogger = Option.getOrUndefined(yield* Effect.serviceOption(RelayLogger))
   const logger = Logger.make<unknown, void>((record) => {
-    if (relayLogger?.isLoggedUnsafe(record.logLevel) !== false) exporters.logger.log(record)
+    if (relayLogger?.isLoggedUnsafe(record.logLevel) !== false) exported.log(record)
   })
   let minimum = yield* References.MinimumLogLevel
   // Local logs are off, but the collector still gets records.

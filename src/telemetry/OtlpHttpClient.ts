@@ -24,7 +24,6 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { Supervised } from "../session/Supervised.ts"
 import type { Lost } from "./Lost.ts"
 
 /** The kind of telemetry: the last part of the URL path. */
@@ -86,8 +85,7 @@ interface Batch {
  */
 export const make = Effect.fnUntraced(function* (flushMillis: number) {
   const clock = yield* Clock.Clock
-  // Only the primary process logs an outage, however many processes export.
-  const loggers = (yield* Supervised) ? new Set<never>() : yield* References.CurrentLoggers
+  const loggers = yield* References.CurrentLoggers
   const minimum = yield* References.MinimumLogLevel
   const http = Context.get(yield* Layer.build(FetchHttpClient.layer), HttpClient.HttpClient)
   const json = Context.get(yield* Layer.build(OtlpSerialization.layerJson), OtlpSerialization.OtlpSerialization)

@@ -28,6 +28,8 @@ export class Telemetry extends Context.Service<
   {
     /** Telemetry dropped because the collector did not accept it, or not fast enough. */
     readonly lostUnsafe: () => Lost
+    /** What it exports, and where to. */
+    readonly options: Options
   }
 >()("summoner-server/Telemetry") {
   /**
@@ -36,19 +38,10 @@ export class Telemetry extends Context.Service<
    * Metrics use the `Metric.MetricRegistry` that the program provides, or a new one, so that two servers in one program do not share
    * theirs by accident.
    */
-  static readonly layer = ({ endpoint, flushMillis = 500, name }: Options): Layer.Layer<Telemetry> =>
-    Layer.effectContext(
-      Effect.gen(function* () {
-        const { mapUnsafe } = yield* Effect.context<never>()
-        const registry: Metric.MetricRegistry = mapUnsafe.get(Metric.MetricRegistry.key) ?? new Map()
-        const context = Context.make(Metric.MetricRegistry, registry)
-        if (endpoint === null)
-          return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }) })
-        const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
-        const { context: exporting, lostUnsafe } = yield* make({ endpoint, flushMillis, name, registry })
-        return Context.merge(context, exporting).pipe(Context.add(Telemetry, { lostUnsafe }))
-      })
-    )
+  static readonly layer = (options: Options): Layer.Layer<Telemetry> => exporting(options, "all")
+
+  /** The same for traces alone, without a word in the log: for the threads of a server whose main thread exports the rest. */
+  static readonly layerTraces = (options: Options): Layer.Layer<Telemetry> => exporting(options, "traces")
 
   /**
    * The `Telemetry` that the program provides, so that nothing is exported twice; otherwise `layerConfig` with the metric registry of the
@@ -63,6 +56,23 @@ export class Telemetry extends Context.Service<
     })
   )
 }
+
+const exporting = (options: Options, signals: "all" | "traces"): Layer.Layer<Telemetry> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const { mapUnsafe } = yield* Effect.context<never>()
+      const registry: Metric.MetricRegistry = mapUnsafe.get(Metric.MetricRegistry.key) ?? new Map()
+      const context = Context.make(Metric.MetricRegistry, registry)
+      const { endpoint, flushMillis = 500, name } = options
+      if (endpoint === null) {
+        return Context.add(context, Telemetry, { lostUnsafe: () => ({ logRecords: 0, spans: 0 }), options })
+      }
+      // Only who exports loads the exporter.
+      const { make } = yield* Effect.promise(() => import("./OtlpExport.ts"))
+      const { context: exported, lostUnsafe } = yield* make({ endpoint, flushMillis, name, registry, signals })
+      return Context.merge(context, exported).pipe(Context.add(Telemetry, { lostUnsafe, options }))
+    })
+  )
 
 /**
  * Exports as configured by the `otlp` group of `ServerConfig`.

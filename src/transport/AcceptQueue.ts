@@ -16,15 +16,26 @@ export class AcceptQueue<Socket> {
   /** With the time at which each was accepted, in milliseconds. */
   readonly #accepted = new Map<Socket, number>()
   #acceptedThisTurn = 0
+  #isHeld = false
 
   /** @param receive begins what is to be done with a connection */
   constructor(receive: (socket: Socket) => void) {
     this.#receive = receive
   }
 
+  /** Receives nothing until `release`. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  release(): void {
+    this.#isHeld = false
+    if (this.#accepted.size > 0) setImmediate(this.#receiveSome)
+  }
+
   push(socket: Socket): void {
     this.#acceptedThisTurn++
-    if (this.#accepted.size === 0) setImmediate(this.#receiveSome)
+    if (this.#accepted.size === 0 && !this.#isHeld) setImmediate(this.#receiveSome)
     this.#accepted.set(socket, performance.now())
   }
 

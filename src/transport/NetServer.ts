@@ -3,13 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { closeSync, openSync, readFileSync } from "node:fs"
-import type * as Net from "node:net"
+import * as Net from "node:net"
 import { devNull } from "node:os"
 import type { Values } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import * as Incidents from "../session/Incidents.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
+import { PortSharing } from "./PortSharing.ts"
 
 /** A connection that Node has closed at once: there are too many. */
 export const TOO_MANY = Incidents.define("connection", "too_many_at_once", "dropped, too many at once")
@@ -36,6 +37,9 @@ const DESCRIPTOR_CHECK_MILLIS = 1000
 /** Descriptors that must be free before listening again: it takes one itself, and each client one. */
 const SPARE_DESCRIPTORS = 8
 
+/** Turns of the event loop in which connections may arrive that are taken before a port is closed. */
+const LAST_TURNS = 64
+
 type Parameters = Pick<Values["hyper_parameters"], "listen_backlog" | "accept_error_backoff_ms">
 
 /**
@@ -52,8 +56,15 @@ export const keep = Effect.fnUntraced(function* (
   parameters: Parameters
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-  const bound = yield* listen(server, at, key, parameters.listen_backlog)
+  const isShared = (yield* PortSharing) !== undefined
+  const listenOn = (at: BoundAddress) => listen(server, at, key, parameters.listen_backlog, isShared)
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      acceptLast(server),
+      Effect.sync(() => server.close())
+    )
+  )
+  const bound = yield* listenOn(at)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
@@ -69,7 +80,7 @@ export const keep = Effect.fnUntraced(function* (
         Effect.andThen(
           Effect.suspend(() => {
             const error = outOfDescriptors(SPARE_DESCRIPTORS)
-            return error === undefined ? listen(server, bound, key, parameters.listen_backlog) : Effect.fail(error)
+            return error === undefined ? listenOn(bound) : Effect.fail(error)
           })
         ),
         Effect.eventually
@@ -90,7 +101,44 @@ export const keep = Effect.fnUntraced(function* (
   return bound
 })
 
-const listen = (server: Net.Server, { host, port }: BoundAddress, key: string, backlog: number) =>
+/**
+ * Proves that nobody else listens there, not even one that would share the port, and leaves it.
+ *
+ * @returns where; the port that was free where 0 was asked for
+ */
+export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress, ListenError, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.sync(() => Net.createServer()),
+      (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    ),
+    (server) => listen(server, at, key, 1, false)
+  )
+
+/** Accepts the connections that the kernel has completed already: closing the port would reset them. */
+const acceptLast = (server: Net.Server): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (!server.listening) return resume(Effect.void)
+    let arrived = true
+    let turns = 0
+    const onConnection = () => {
+      arrived = true
+    }
+    const onTurn = () => {
+      if (arrived && ++turns < LAST_TURNS) {
+        arrived = false
+        setImmediate(onTurn)
+      } else {
+        server.off("connection", onConnection)
+        resume(Effect.void)
+      }
+    }
+    server.on("connection", onConnection)
+    // The turn that is under way may have looked already.
+    setImmediate(onTurn)
+  })
+
+const listen = (server: Net.Server, { host, port }: BoundAddress, key: string, backlog: number, reusePort: boolean) =>
   Effect.callback<BoundAddress, ListenError>((resume) => {
     const onError = (error: NodeJS.ErrnoException) => {
       server.off("listening", onListening)
@@ -104,7 +152,7 @@ const listen = (server: Net.Server, { host, port }: BoundAddress, key: string, b
       resume(Effect.succeed({ host: bound.address, port: bound.port }))
     }
     server.once("error", onError).once("listening", onListening)
-    server.listen({ host, port, backlog })
+    server.listen({ host, port, backlog, reusePort })
   })
 
 /** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */

@@ -7,7 +7,6 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
-import { Supervised } from "../session/Supervised.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
@@ -15,9 +14,9 @@ import { closeRefused } from "./closeRefused.ts"
 import * as Handshakes from "./Handshakes.ts"
 import { descriptorLimit, keep, SERVER_OPTIONS, TOO_MANY } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
+import { PortSharing } from "./PortSharing.ts"
 import type { ConnectionRefused, PeerGone } from "./Refusal.ts"
 import { ReservedDescriptors } from "./ReservedDescriptors.ts"
-import { SharedPort } from "./SharedPort.ts"
 import { type Peer, TcpConnection } from "./TcpConnection.ts"
 import { TLS_ON_PLAIN_PORT } from "./tls/ClientHello.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
@@ -35,6 +34,22 @@ const LOBBY_PLACES = 1024
 /** How long a refused client may take to close its side, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
 
+const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
+  Layer.effect(
+    Listener,
+    Effect.gen(function* () {
+      const config = yield* ServerConfig
+      const tls = yield* TlsIdentity
+      const reservedDescriptors = yield* ReservedDescriptors
+      return Listener.of({
+        listen: (gate) => listenOn({ config, tls, gate, reservedDescriptors, refusalLingerMillis })
+      })
+    })
+  )
+
+/** Listens on the configured host and port, with the TLS that it is given. */
+export const layerNoDeps = layerOver(REFUSAL_LINGER_MILLIS)
+
 /**
  * Listens on the configured host and port, with TLS where it is configured (docs/protocol.md).
  *
@@ -44,15 +59,7 @@ const REFUSAL_LINGER_MILLIS = 250
 export const layerWith = (options: {
   readonly refusalLingerMillis: number
 }): Layer.Layer<Listener, TlsError, ServerConfig> =>
-  Layer.effect(
-    Listener,
-    Effect.gen(function* () {
-      const config = yield* ServerConfig
-      const tls = yield* TlsIdentity
-      const reservedDescriptors = yield* ReservedDescriptors
-      return Listener.of({ listen: (gate) => listenOn({ config, tls, gate, reservedDescriptors, ...options }) })
-    })
-  ).pipe(Layer.provide(TlsIdentity.layer))
+  layerOver(options.refusalLingerMillis).pipe(Layer.provide(TlsIdentity.layer))
 
 /** The same with 250 ms for refused clients. */
 export const layer = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
@@ -75,7 +82,9 @@ const listenOn = Effect.fnUntraced(function* (
     isShakingHands: false,
     receive
   })
-  if (!(yield* Supervised)) yield* announceCapacity(config, reservedDescriptors, gate.maxClientsUnsafe())
+  if ((yield* PortSharing) === undefined) {
+    yield* announceCapacity(config, reservedDescriptors, gate.maxClientsUnsafe())
+  }
   return bound
 })
 
@@ -83,20 +92,13 @@ const listenOn = Effect.fnUntraced(function* (
  * Says for how many clients there are file descriptors, if for fewer than may come.
  *
  * @param reserved file descriptors that clients may not take
- * @param processes how many share the port
  */
-export const announceCapacity = (
-  config: ServerConfig["Service"],
-  reserved: number,
-  maxClients: number,
-  processes = 1
-) =>
+export const announceCapacity = (config: ServerConfig["Service"], reserved: number, maxClients: number) =>
   Effect.suspend(() => {
     const { clientPlaces, descriptors } = capacity(config, reserved)
-    if (processes * clientPlaces >= maxClients) return Effect.void
-    const who = processes === 1 ? "this process" : `each of ${processes} processes`
+    if (clientPlaces >= maxClients) return Effect.void
     return Effect.logInfo(
-      `room for ${processes * clientPlaces} clients only: ${who} may open ${descriptors} files (ulimit -n)`
+      `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
     )
   })
 
@@ -151,7 +153,8 @@ export const accept = Effect.fnUntraced(function* ({
   tls,
   transport
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const shared = yield* SharedPort
+  const sharing = yield* PortSharing
+  const othersUnsafe = sharing?.othersUnsafe ?? (() => 0)
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   let refusing = 0
 
@@ -172,7 +175,7 @@ export const accept = Effect.fnUntraced(function* ({
 
   const { clientPlaces, places, refusalPlaces } = capacity(config, reservedDescriptors)
   const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => gate.clientsUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
+  const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   const lobbyPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? pending.capacity
@@ -211,13 +214,15 @@ export const accept = Effect.fnUntraced(function* ({
   }
   const accepted = new AcceptQueue(onAccepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
-  if (shared !== undefined) return yield* shared.listen(at, key, (socket) => accepted.push(socket))
-
+  if (sharing !== undefined) {
+    accepted.hold()
+    yield* Effect.forkScoped(Effect.map(sharing.opened, () => accepted.release()))
+  }
   const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket))
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places)
+    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places - othersUnsafe())
   })
   server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", TOO_MANY))
   return yield* keep(server, at, key, config.hyper_parameters)

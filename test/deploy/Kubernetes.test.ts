@@ -146,14 +146,12 @@ describe("the Kubernetes manifests", () => {
     )
   })
 
-  it("have one directory to write to, for the sockets of several processes", () => {
-    const writable = container.volumeMounts.filter(({ readOnly }: Yaml) => readOnly !== true)
+  it("give the server no directory to write to", () => {
     assert.deepStrictEqual(
-      writable.map(({ mountPath }: Yaml) => mountPath),
-      ["/tmp"]
+      container.volumeMounts.filter(({ readOnly }: Yaml) => readOnly !== true),
+      []
     )
-    assert.isDefined(pod.volumes.find(({ name }: Yaml) => name === writable[0].name).emptyDir)
-    assert.notProperty(environment, "TMPDIR")
+    assert.isTrue(container.securityContext.readOnlyRootFilesystem)
   })
 
   it("give the server no rights, and the user of the image", () => {

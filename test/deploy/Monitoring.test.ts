@@ -220,8 +220,8 @@ const HEALTHY: Series = {
   summoner_worker_restarts_total: "1x45",
   'summoner_worker_cpu_seconds_total{worker="1"}': "0+40x45",
   'summoner_worker_cpu_seconds_total{worker="2"}': "0+40x45",
-  'summoner_worker_resident_memory_bytes{worker="1"}': "100000000x45",
-  'summoner_worker_resident_memory_bytes{worker="2"}': "100000000x45",
+  'summoner_worker_heap_bytes{worker="1"}': "20000000x45",
+  'summoner_worker_heap_bytes{worker="2"}': "20000000x45",
   'summoner_worker_event_loop_lag_seconds{worker="1", stat="p99"}': "0.01x45",
   'summoner_worker_event_loop_lag_seconds{worker="1", stat="max"}': "0.3x45"
 }
@@ -253,11 +253,10 @@ const ILL: Readonly<Record<string, Series>> = {
   SummonerLogLinesLost: { summoner_log_lines_dropped_total: "0+1x45" }
 }
 
-/** The same where the process that supervises is well, and one of the others is not. */
+/** The same where the main thread is well, and a relay thread is not. */
 const ILL_WORKER: Readonly<Record<string, Series>> = {
   SummonerEventLoopLag: { 'summoner_worker_event_loop_lag_seconds{worker="1", stat="p99"}': "0.2x45" },
-  SummonerProcessor: { 'summoner_worker_cpu_seconds_total{worker="2"}': "0+58x45" },
-  SummonerMemory: { 'summoner_worker_resident_memory_bytes{worker="2"}': "250000000x45" }
+  SummonerProcessor: { 'summoner_worker_cpu_seconds_total{worker="2"}': "0+58x45" }
 }
 
 const ofInstance = (instance: string, series: string) =>

@@ -26,17 +26,15 @@ export const metrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/metrics.md", 
     Docs.code(first).map((name) => ({ name, kind, labels: labelled.get(name) ?? new Map<string, Array<string>>() }))
 )
 
-/** Those of a server of several processes only, by `worker`. */
-export const workerMetrics: ReadonlyArray<Metric> = Docs.rowsBelow(
-  "docs/metrics.md",
-  "### Of several processes"
-).flatMap(([first = "", kind = ""]) =>
-  Docs.code(first).map((name) => ({
-    name,
-    kind,
-    labels: new Map([
-      ["worker", []],
-      ["stat", ["p50", "p99", "max"]]
-    ])
-  }))
+/** Those of a server of several threads only, by `worker`. */
+export const workerMetrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/metrics.md", "### Of several threads").flatMap(
+  ([first = "", kind = ""]) =>
+    Docs.code(first).map((name) => ({
+      name,
+      kind,
+      labels: new Map([
+        ["worker", []],
+        ["stat", ["p50", "p99", "max"]]
+      ])
+    }))
 )

@@ -5,7 +5,11 @@ import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { decode } from "../../src/config/ServerConfig.ts"
+import { Machine } from "../../src/threads/threadCount.ts"
 import { PATIENCE } from "./patience.ts"
+
+/** As many cores as tests have threads run, on a machine with one as well. */
+const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 256 }
 
 /** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
 export const start = Effect.fnUntraced(function* (input: object) {
@@ -16,7 +20,7 @@ export const start = Effect.fnUntraced(function* (input: object) {
       Layer.provideMerge(ConfigReload.layer(values)),
       Layer.provideMerge(RelayLogger.layerTest(lines))
     )
-  )
+  ).pipe(Effect.provideService(Machine, MACHINE))
   const relay = yield* Effect.provideContext(RelayServer, context)
   const { apply } = yield* Effect.provideContext(ConfigReload, context)
   const reload = (next: object = input) =>

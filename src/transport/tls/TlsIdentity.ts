@@ -13,7 +13,6 @@ import { ReloadHooks } from "../../config/ReloadHooks.ts"
 import { ServerConfig, type Values } from "../../config/ServerConfig.ts"
 import { background } from "../../internal/background.ts"
 import { escapeText } from "../../internal/escape.ts"
-import { Supervised } from "../../session/Supervised.ts"
 
 /** The files of the `tls` keys cannot be used. */
 export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
@@ -98,27 +97,23 @@ export class TlsIdentity extends Context.Service<
     TlsIdentity,
     Effect.gen(function* () {
       const { tls } = yield* ServerConfig
-      const isSupervised = yield* Supervised
-      const aloud = (effect: Effect.Effect<void>) => (isSupervised ? Effect.void : effect)
       let current = yield* load(tls)
       if (current !== undefined) {
-        yield* aloud(announce(current, tls))
+        yield* announce(current, tls)
         const { onReload } = yield* ReloadHooks
         const renew = load(tls).pipe(
           Effect.flatMap((renewed) => {
             current = renewed
-            return renewed === undefined ? Effect.void : aloud(announce(renewed, tls))
+            return renewed === undefined ? Effect.void : announce(renewed, tls)
           }),
           Effect.catchTag("TlsError", ({ issues }) =>
-            aloud(
-              Effect.forEach(issues, (issue) => Effect.logError(`TLS goes on as it was: ${formatProblem(issue)}`), {
-                discard: true
-              })
-            )
+            Effect.forEach(issues, (issue) => Effect.logError(`TLS goes on as it was: ${formatProblem(issue)}`), {
+              discard: true
+            })
           )
         )
         yield* onReload(renew)
-        const warnDaily = aloud(Effect.suspend(() => warnOfExpiry(current!, tls))).pipe(
+        const warnDaily = Effect.suspend(() => warnOfExpiry(current!, tls)).pipe(
           Effect.delay(DAY_MILLIS),
           Effect.forever
         )

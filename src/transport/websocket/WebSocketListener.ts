@@ -36,8 +36,8 @@ export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocket
   listen: () => Effect.undefined
 })
 
-/** Listens as the `websocket` group of the configuration says, with TLS where it is configured; without a port, not at all. */
-export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Layer.effect(
+/** Listens as the `websocket` group of the configuration says, with the TLS identity it is given; without a port, not at all. */
+export const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | TlsIdentity> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
     const config = yield* ServerConfig
@@ -48,7 +48,12 @@ export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = Lay
       listen: (gate) => (port === null ? Effect.undefined : listenOn({ config, tls, gate, reservedDescriptors }, port))
     }
   })
-).pipe(Layer.provide(TlsIdentity.layer))
+)
+
+/** The same, with TLS where it is configured. */
+export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = layerNoDeps.pipe(
+  Layer.provide(TlsIdentity.layer)
+)
 
 const listenOn = Effect.fnUntraced(function* (
   options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors">,

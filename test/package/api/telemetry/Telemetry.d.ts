@@ -10,9 +10,11 @@ export interface Options {
 }
 declare const Telemetry_base: Context.ServiceClass<Telemetry, "summoner-server/Telemetry", {
     readonly lostUnsafe: () => Lost;
+    readonly options: Options;
 }>;
 export declare class Telemetry extends Telemetry_base {
-    static readonly layer: ({ endpoint, flushMillis, name }: Options) => Layer.Layer<Telemetry>;
+    static readonly layer: (options: Options) => Layer.Layer<Telemetry>;
+    static readonly layerTraces: (options: Options) => Layer.Layer<Telemetry>;
     static readonly layerDefault: Layer.Layer<Telemetry, never, ServerConfig>;
 }
 export declare const layerConfig: (name: string) => Layer.Layer<Telemetry, never, ServerConfig>;

@@ -11,11 +11,12 @@ import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export { ConnectionRefused, PeerGone } from "./Refusal.ts";
 export type { Peer } from "./TcpConnection.ts";
+export declare const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
 export declare const layerWith: (options: {
     readonly refusalLingerMillis: number;
 }) => Layer.Layer<Listener, TlsError, ServerConfig>;
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
-export declare const announceCapacity: (config: ServerConfig["Service"], reserved: number, maxClients: number, processes?: number) => Effect.Effect<void, never, never>;
+export declare const announceCapacity: (config: ServerConfig["Service"], reserved: number, maxClients: number) => Effect.Effect<void, never, never>;
 export interface Options {
     readonly config: ServerConfig["Service"];
     readonly tls: TlsIdentity["Service"];

@@ -5,12 +5,13 @@ import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../../config/ServerConfig.ts";
 import type { ConnectionGate } from "../../session/ConnectionGate.ts";
 import type { ListenError } from "../../session/Listener.ts";
-import { type TlsError } from "../tls/TlsIdentity.ts";
+import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts";
 declare const WebSocketListener_base: Context.ServiceClass<WebSocketListener, "summoner-server/WebSocketListener", {
     readonly listen: (gate: ConnectionGate) => Effect.Effect<string | undefined, ListenError, Scope.Scope>;
 }>;
 export declare class WebSocketListener extends WebSocketListener_base {
 }
 export declare const layerNone: Layer.Layer<WebSocketListener>;
+export declare const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | TlsIdentity>;
 export declare const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig>;
 export {};

@@ -4,7 +4,7 @@ import { Histogram } from "../../src/internal/Histogram.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import { type BusStats, NOTHING_EXCHANGED } from "../../src/room/Bus.ts"
 import type { Stats } from "../../src/session/ClientRegistry.ts"
-import { busOf, pastOf, statsOf } from "../../src/workers/aggregateStats.ts"
+import { busOf, pastOf, statsOf } from "../../src/threads/aggregateStats.ts"
 
 const histogram = (...values: ReadonlyArray<number>) => {
   const histogram = new Histogram([1, 10, 100])

@@ -1,0 +1,225 @@
+/** What runs in each of the threads of a server: a whole relay, which the main thread supervises (docs/scaling.md). */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { getHeapStatistics } from "node:v8"
+import { parentPort, workerData, type MessagePort } from "node:worker_threads"
+import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
+import { MAX_LISTED } from "../bus/Cluster.ts"
+import * as ThreadBus from "../bus/ThreadBus.ts"
+import { ConfigReload } from "../config/ConfigReload.ts"
+import type { Values } from "../config/ServerConfig.ts"
+import type { Observed } from "../internal/EventFeed.ts"
+import { background } from "../internal/background.ts"
+import { repeatEvery } from "../internal/repeatEvery.ts"
+import * as SharedLimits from "../limits/SharedLimits.ts"
+import { RelayLogger } from "../logging/RelayLogger.ts"
+import * as Relay from "../relay/Relay.ts"
+import { Broadcaster } from "../room/Broadcaster.ts"
+import { Lifecycle } from "../session/Lifecycle.ts"
+import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
+import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
+import { Telemetry } from "../telemetry/Telemetry.ts"
+import { PortSharing } from "../transport/PortSharing.ts"
+import * as TcpListener from "../transport/TcpListener.ts"
+import { type Identity, TlsIdentity } from "../transport/tls/TlsIdentity.ts"
+import * as WebSocketListener from "../transport/websocket/WebSocketListener.ts"
+import { type Feeds, type FromThread, type Ports, StartError, type ThreadData, type ToThread } from "./Messages.ts"
+import { answer, type Handlers } from "./ThreadCalls.ts"
+
+/** Events of a stream that are sent together, and how long the first of them waits, in milliseconds. */
+const EVENTS_TOGETHER = 256
+const EVENTS_MILLIS = 50
+
+type Streams = { readonly [F in keyof Feeds]: Stream.Stream<Observed<Feeds[F]>> }
+
+const data: ThreadData = workerData
+const port = parentPort!
+const beats = new Int32Array(data.beats)
+
+const post = (message: FromThread): void => port.postMessage(message)
+
+const ports = Deferred.makeUnsafe<Ports>()
+const opened = Deferred.makeUnsafe<void>()
+const logTaken = Latch.makeUnsafe(false)
+let identity = data.identity
+
+/** What other relays call this one, by NATS: each has its own name. */
+const named = (values: Values): Values => {
+  const { nats } = values.cluster
+  if (nats.name === null) return values
+  return { ...values, cluster: { ...values.cluster, nats: { ...nats, name: `${nats.name}-${data.incarnation}` } } }
+}
+
+const othersUnsafe = SharedLimits.otherClientsUnsafe(data.limits, data.index)
+
+/** A room whose size is that of all threads: what the log counts, and what backpressure goes by. */
+const wholeRoom = Layer.effect(
+  Broadcaster,
+  Effect.map(Broadcaster, (broadcaster) =>
+    Broadcaster.of({ ...broadcaster, sizeUnsafe: () => broadcaster.sizeUnsafe() + othersUnsafe() })
+  )
+).pipe(Layer.provide(Broadcaster.layer))
+
+const draining = new Int32Array(data.draining)
+let state: ServerState = "starting"
+
+/** Drained by the main thread, for all threads at once. */
+const status = ServerStatus.of({
+  get state() {
+    return state === "ready" && Atomics.load(draining, 0) !== 0 ? "draining" : state
+  },
+  set state(next) {
+    state = next
+  },
+  address: undefined
+})
+
+/** The relay, what it does for the main thread, and what it reports. */
+const make = Effect.gen(function* () {
+  const relay = yield* Relay.Relay
+  const { apply } = yield* ConfigReload
+  const { droppedUnsafe } = yield* RelayLogger
+  const lag = yield* EventLoopLag.make
+  const report = Effect.map(
+    Effect.all({ stats: relay.stats, bus: relay.cluster.stats, peers: relay.cluster.peers }),
+    (known) => {
+      const { external_memory, used_heap_size } = getHeapStatistics()
+      const cpu = process.threadCpuUsage?.()
+      return {
+        ...known,
+        lag: lag.latestUnsafe(),
+        logLinesDropped: droppedUnsafe(),
+        cpuSeconds: cpu === undefined ? undefined : (cpu.user + cpu.system) / 1e6,
+        heapBytes: used_heap_size + external_memory
+      }
+    }
+  )
+  const tell = Effect.map(report, (report) => post({ _tag: "Reported", report }))
+  yield* tell
+  yield* background(
+    "a relay thread no longer reports",
+    repeatEvery(() => 1, tell)
+  )
+  const handlers: Handlers = {
+    clients: () => Effect.map(relay.clients, (clients) => clients.slice(0, MAX_LISTED)),
+    report: () => report,
+    reload: ({ identity: next, values }) => {
+      identity = next
+      return Effect.asVoid(Effect.provideService(apply(named(values)), References.CurrentLoggers, new Set()))
+    },
+    broadcast: ({ content, from }) => relay.broadcast(content, { from }),
+    send: ({ address, notice }) => relay.send(address, notice),
+    disconnect: ({ address, options }) => relay.disconnect(address, options),
+    quarantined: () => relay.quarantine.list,
+    quarantine: relay.quarantine.add,
+    lift: relay.quarantine.lift,
+    room: () => relay.cluster.clients
+  }
+  return { relay, handlers }
+})
+
+const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.Success<typeof make>>) => {
+  const values = named({ ...data.values, port, websocket: { ...data.values.websocket, port: webSocketPort } })
+  const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index)
+  const lifecycle = Layer.succeed(Lifecycle, {
+    listening: (address, webSocketUrl) =>
+      Effect.sync(() => post({ _tag: "Listening", where: { address, webSocketUrl } })),
+    stopping: () => Effect.void,
+    stopped: Effect.void
+  })
+  const server = Relay.layerWithStatus.pipe(
+    Layer.provide(
+      Layer.mergeAll(
+        SharedLimits.layer(data.limits, data.index),
+        Relay.layerOwnLimits,
+        wholeRoom,
+        Layer.provide(Layer.merge(TcpListener.layerNoDeps, WebSocketListener.layerNoDeps), layerReserved),
+        AdminServer.layerDisabled,
+        lifecycle,
+        Layer.succeed(ServerStatus, status),
+        bus
+      )
+    )
+  )
+  return Layer.effectDiscard(Effect.map(make, (made) => Deferred.doneUnsafe(ready, Exit.succeed(made)))).pipe(
+    Layer.provide(server),
+    Layer.provide(Layer.succeed(TlsIdentity, { currentUnsafe: (): Identity | undefined => identity })),
+    Layer.provide(Layer.succeed(PortSharing, { opened: Deferred.await(opened), othersUnsafe })),
+    Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),
+    Layer.provide(ConfigReload.layer(values)),
+    Layer.provide(
+      RelayLogger.layerWire({
+        ...data.log,
+        write: (lines) =>
+          Effect.suspend(() => {
+            logTaken.closeUnsafe()
+            post({ _tag: "Log", lines })
+            return logTaken.await
+          })
+      })
+    )
+  )
+}
+
+/** Sends a stream of the relay, as fast as it is taken. */
+const follow = <F extends keyof Feeds>(feeds: Streams, feed: F, to: MessagePort): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => void to.once("close", () => resume(Effect.void))).pipe(
+    Effect.raceFirst(
+      feeds[feed].pipe(
+        Stream.groupedWithin(EVENTS_TOGETHER, EVENTS_MILLIS),
+        Stream.runForEach((events) =>
+          Effect.callback<void>((resume) => {
+            to.once("message", () => resume(Effect.void)).postMessage(events, [])
+          })
+        )
+      )
+    ),
+    Effect.ensuring(Effect.sync(() => to.close()))
+  )
+
+const program = Effect.gen(function* () {
+  const ready = Deferred.makeUnsafe<Effect.Success<typeof make>>()
+  const follows = yield* FiberSet.make<void>()
+  const run = yield* FiberSet.runtime(follows)()
+  const stop = Deferred.makeUnsafe<void>()
+  port.on("message", (message: ToThread) => {
+    switch (message._tag) {
+      case "Listen":
+        return void Deferred.doneUnsafe(ports, Exit.succeed(message.ports))
+      case "Open":
+        return void Deferred.doneUnsafe(opened, Exit.void)
+      case "LogTaken":
+        return void logTaken.openUnsafe()
+      case "Call":
+        return void run(Effect.flatMap(Deferred.await(ready), ({ handlers }) => answer(handlers, message)))
+      case "Follow":
+        return void run(Effect.flatMap(Deferred.await(ready), ({ relay }) => follow(relay, message.feed, message.to)))
+      case "Stop":
+        return void Deferred.doneUnsafe(stop, Exit.void)
+    }
+  })
+  const beat = setInterval(() => Atomics.add(beats, data.index, 1), 1000)
+  yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(beat)))
+  post({ _tag: "Loaded" })
+  const serve = Effect.flatMap(Deferred.await(ports), (ports) => Layer.launch(layer(ports, ready)))
+  yield* Effect.raceFirst(serve, Deferred.await(stop))
+}).pipe(Effect.scoped)
+
+const isStartError = Schema.is(StartError)
+
+Effect.runFork(program).addObserver((exit) => {
+  if (Exit.isFailure(exit)) {
+    const error = Cause.squash(exit.cause)
+    if (isStartError(error)) post({ _tag: "Failed", error: Schema.encodeSync(StartError)(error) })
+    else post({ _tag: "Died", detail: Cause.pretty(exit.cause) })
+  }
+  process.exit(Exit.isSuccess(exit) ? 0 : 1)
+})

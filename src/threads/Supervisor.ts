@@ -1,0 +1,303 @@
+/** Runs the relay threads of a server: starts them, starts another in the place of one that has crashed, and ends them together. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as ThreadBus from "../bus/ThreadBus.ts"
+import { ReloadHooks } from "../config/ReloadHooks.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
+import { background } from "../internal/background.ts"
+import * as SharedLimits from "../limits/SharedLimits.ts"
+import { wireOf, wireReceiver } from "../logging/RelayLogger.ts"
+import type { BusStats } from "../room/Bus.ts"
+import type { Stats } from "../session/ClientRegistry.ts"
+import { Telemetry } from "../telemetry/Telemetry.ts"
+import { probe } from "../transport/NetServer.ts"
+import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
+import { busOf, pastBusOf, pastOf, statsOf } from "./aggregateStats.ts"
+import type { Ports, StartError, Where } from "./Messages.ts"
+import { type End, Thread, ThreadEntry } from "./Thread.ts"
+import { Machine } from "./threadCount.ts"
+
+/** The pause before a thread that has crashed is started again, in milliseconds; it doubles with every crash. */
+const FIRST_PAUSE_MILLIS = 100
+const LONGEST_PAUSE_MILLIS = 10_000
+
+/** A thread that has run for so long has not crashed because it was started, in milliseconds. */
+const STABLE_MILLIS = 10_000
+
+/** A thread that does not turn its event loop for so many seconds in a row is stuck. */
+const STUCK_SECONDS = 30
+
+/** What a thread may take for its end beside `shutdown_grace_ms`: for the bus, and its last log lines. */
+const END_MILLIS = 6000
+
+/** Whoever follows a stream of all threads. */
+export interface Follower {
+  /** Begins with a thread, and returns what ends that. */
+  readonly follow: (thread: Thread) => () => void
+}
+
+/** How a thread has ended, and when it had begun. */
+interface Run extends End {
+  readonly sinceMillis: number
+}
+
+/**
+ * The threads of a server, until the scope ends.
+ *
+ * @param count how many, 2 or more
+ */
+export const make = Effect.fnUntraced(function* (count: number) {
+  const config = yield* ServerConfig
+  const tls = yield* TlsIdentity
+  const entry = yield* ThreadEntry
+  // All threads together have what one would have alone.
+  const heapMebibytes = Math.floor((yield* Machine).heapMebibytes / count)
+  const log = yield* wireOf
+  const telemetry = Option.map(yield* Effect.serviceOption(Telemetry), ({ options }) => options)
+  const onLog = yield* wireReceiver
+  const { onReload } = yield* ReloadHooks
+  const limits = SharedLimits.share(count)
+  const room =
+    config.cluster.nats.servers === null ? ThreadBus.share(count, config.hyper_parameters.max_line_bytes) : undefined
+  const beats = new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT))
+  const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const live = new Map<number, Thread>()
+  const followers = new Map<Follower, Map<number, () => void>>()
+  const ports = Deferred.makeUnsafe<Ports>()
+  const opened = Deferred.makeUnsafe<void>()
+  const stopped = Deferred.makeUnsafe<void>()
+  const failed = Deferred.makeUnsafe<never, StartError>()
+  let incarnations = 0
+  let restarts = 0
+  let reloads = 0
+  let past: Stats | undefined
+  let pastBus: BusStats | undefined
+  let dropped = 0
+  let isStopping = false
+
+  const spawn = (index: number) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const incarnation = ++incarnations
+        const values = structuredClone(config)
+        const identity = tls.currentUnsafe()
+        const data = {
+          index,
+          incarnation,
+          telemetry: Option.getOrUndefined(telemetry),
+          values,
+          identity,
+          limits,
+          room,
+          beats: beats.buffer,
+          draining: draining.buffer,
+          log
+        }
+        const thread = new Thread(entry, data, heapMebibytes, onLog)
+        live.set(index, thread)
+        for (const [{ follow }, stops] of followers) stops.set(index, follow(thread))
+        return thread
+      }),
+      (thread) => Effect.sync(() => thread.terminate())
+    )
+
+  /** Tells a thread what it has to know from its start on. */
+  const conduct = Effect.fnUntraced(function* (thread: Thread) {
+    const before = reloads
+    yield* Deferred.await(thread.loaded)
+    thread.post({ _tag: "Listen", ports: yield* Deferred.await(ports) })
+    yield* Deferred.await(thread.listening)
+    yield* Deferred.await(opened)
+    if (reloads > before) yield* thread.call("reload", { values: config, identity: tls.currentUnsafe() })
+    thread.post({ _tag: "Open" })
+  })
+
+  const terminateOnceStuck = Effect.fnUntraced(function* (thread: Thread) {
+    yield* Deferred.await(thread.loaded)
+    yield* untilStuck(() => Atomics.load(beats, thread.index))
+    // One that is ending has a time limit of its own.
+    if (isStopping) return
+    yield* Effect.logError(`${thread.name} has not been heard of for ${STUCK_SECONDS} s, and is terminated`)
+    thread.terminate("it was stuck")
+  })
+
+  /** Runs a thread to its end. */
+  const runThread = Effect.fnUntraced(function* (index: number) {
+    const thread = yield* spawn(index)
+    const ended = Deferred.await(thread.ended)
+    const end = yield* Effect.raceAllFirst([
+      ended,
+      Effect.andThen(conduct(thread), Effect.never),
+      Effect.andThen(terminateOnceStuck(thread), Effect.never)
+    ])
+    live.delete(index)
+    for (const stops of followers.values()) stops.delete(index)
+    const { report } = thread
+    if (report !== undefined) {
+      const left = pastOf(report.stats)
+      past = past === undefined ? left : statsOf([past, left], left.startedAt)
+      pastBus = busOf([pastBusOf(report.bus)], pastBus)
+      dropped += report.logLinesDropped
+    }
+    return end
+  }, Effect.scoped)
+
+  const run = (index: number): Effect.Effect<Run> =>
+    Effect.suspend(() => {
+      const sinceMillis = performance.now()
+      return runThread(index).pipe(
+        // The system has no memory, or no room for another thread.
+        Effect.catchDefect((defect) => Effect.succeed<End>({ why: String(defect), error: undefined })),
+        Effect.tap(() => {
+          if (room !== undefined) ThreadBus.detach(room, index)
+          return SharedLimits.releaseThread(limits, index)
+        }),
+        Effect.map((end) => ({ ...end, sinceMillis }))
+      )
+    })
+
+  /** Runs a thread, and another whenever it has crashed, until the server stops or cannot start. */
+  const keep = (index: number): Effect.Effect<void> => {
+    let pauseMillis = 0
+    const pauses = Schedule.forever.pipe(
+      Schedule.setInputType<Run>(),
+      Schedule.while(() => Effect.sync(() => Deferred.isDoneUnsafe(opened) && !isStopping)),
+      Schedule.addDelay(({ input: { sinceMillis } }) => {
+        const isStable = performance.now() - sinceMillis >= STABLE_MILLIS
+        pauseMillis =
+          isStable || pauseMillis === 0 ? FIRST_PAUSE_MILLIS : Math.min(pauseMillis * 2, LONGEST_PAUSE_MILLIS)
+        return Effect.succeed(pauseMillis)
+      }),
+      Schedule.tap(({ input: { why } }) => {
+        restarts++
+        return Effect.logError(
+          `worker ${index + 1} has ended: ${why}; its clients have to connect again, a new one starts in ${pauseMillis} ms`
+        )
+      })
+    )
+    return run(index).pipe(
+      Effect.tap(({ error, why }) => {
+        if (Deferred.isDoneUnsafe(opened)) return Effect.void
+        const reason = `worker ${index + 1} has ended before it listened: ${why}`
+        return Deferred.done(failed, error === undefined ? Exit.die(new Error(reason)) : Exit.fail(error))
+      }),
+      Effect.repeat(pauses),
+      Effect.asVoid
+    )
+  }
+
+  const stop = Effect.gen(function* () {
+    isStopping = true
+    const threads = Array.from(live.values())
+    for (const thread of threads) thread.post({ _tag: "Stop" })
+    yield* Effect.forEach(threads, ({ ended }) => Deferred.await(ended), { concurrency: "unbounded" }).pipe(
+      Effect.timeoutOption(config.hyper_parameters.shutdown_grace_ms + END_MILLIS)
+    )
+    for (const { ended, name } of threads) {
+      if (!Deferred.isDoneUnsafe(ended)) yield* Effect.logWarning(`${name} did not end, and is terminated`)
+    }
+    // What came last is with those who follow.
+    yield* Effect.yieldNow
+    Deferred.doneUnsafe(stopped, Exit.void)
+  })
+
+  /** Starts them all, and waits until all listen. They serve from `open` on. */
+  const start: Effect.Effect<Where, StartError, Scope.Scope> = Effect.gen(function* () {
+    for (let index = 0; index < count; index++) {
+      yield* background(`worker ${index + 1} is no longer watched`, keep(index), { startImmediately: true })
+    }
+    const listening = Effect.gen(function* () {
+      const threads = Array.from(live.values())
+      yield* Effect.forEach(threads, ({ loaded }) => Deferred.await(loaded), { concurrency: "unbounded" })
+      Deferred.doneUnsafe(ports, Exit.succeed(yield* findPorts(config)))
+      return yield* Effect.forEach(threads, ({ listening }) => Deferred.await(listening), { concurrency: "unbounded" })
+    })
+    const [where] = yield* Effect.raceFirst(listening, Deferred.await(failed))
+    yield* onReload(
+      Effect.suspend(() => {
+        reloads++
+        const next = { values: config, identity: tls.currentUnsafe() }
+        return Effect.forEach(listeningThreads(), (thread) => Effect.exit(thread.call("reload", next)), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      })
+    )
+    return where!
+  })
+
+  const listeningThreads = () => Array.from(live.values()).filter(({ isListening }) => isListening)
+
+  return {
+    count,
+    start,
+    /** Has them receive connections. */
+    open: Effect.sync(() => Deferred.doneUnsafe(opened, Exit.void)),
+    stop,
+    /** Done once no thread is left, and all that they have said is known. */
+    stopped: Deferred.await(stopped),
+    /** The threads that listen. */
+    listeningUnsafe: listeningThreads,
+    /** All that run. */
+    liveUnsafe: (): ReadonlyArray<Thread> => Array.from(live.values()),
+    /** Clients of all threads. */
+    clientsUnsafe: SharedLimits.clientsUnsafe(limits),
+    restartsUnsafe: () => restarts,
+    /** What threads have done that have ended. */
+    pastUnsafe: () => past,
+    /** The same of their bus. */
+    pastBusUnsafe: () => pastBus,
+    /** Log lines that threads have dropped. */
+    logLinesDroppedUnsafe: () =>
+      Array.from(live.values()).reduce((sum, { report }) => sum + (report?.logLinesDropped ?? 0), dropped),
+    /** Has all threads refuse new clients, or take them again: from now on, also those that are started later. */
+    setDrainingUnsafe: (isDraining: boolean) => void Atomics.store(draining, 0, isDraining ? 1 : 0),
+    /** Whether each has a connection to NATS, by which they are one room. */
+    hasNats: room === undefined,
+    /** Follows all threads, also those that are started later, until the scope ends. */
+    follow: (follower: Follower) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const stops = new Map<number, () => void>()
+          followers.set(follower, stops)
+          for (const thread of live.values()) stops.set(thread.index, follower.follow(thread))
+          return stops
+        }),
+        (stops) =>
+          Effect.sync(() => {
+            followers.delete(follower)
+            for (const stop of stops.values()) stop()
+          })
+      )
+  }
+})
+
+export type Supervisor = Effect.Success<ReturnType<typeof make>>
+
+/** Ports that no other server has; those that were free where the configuration leaves the choice. */
+const findPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {
+  const relay = yield* probe({ host, port }, "port")
+  if (websocket.port === null) return { port: relay.port, webSocketPort: null }
+  const ofWebSocket = yield* probe({ host: websocket.host ?? host, port: websocket.port }, "websocket.port")
+  return { port: relay.port, webSocketPort: ofWebSocket.port }
+}, Effect.scoped)
+
+/**
+ * Done when a count does not go on. Counts polls, not elapsed time, so that a process that was suspended does not look stuck.
+ *
+ * @param beat goes on every second
+ */
+export const untilStuck = Effect.fnUntraced(function* (beat: () => number) {
+  let last = beat()
+  let seconds = 0
+  while (seconds < STUCK_SECONDS) {
+    yield* Effect.sleep("1 second")
+    const now = beat()
+    seconds = now === last ? seconds + 1 : 0
+    last = now
+  }
+})

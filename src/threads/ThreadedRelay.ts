@@ -1,0 +1,68 @@
+/** A server of several threads: what `RelayServer` is where `worker_threads` is above 1. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
+import { RelayLogger } from "../logging/RelayLogger.ts"
+import { Relay } from "../relay/Relay.ts"
+import { Lifecycle } from "../session/Lifecycle.ts"
+import type { Operations } from "../session/Operations.ts"
+import { ServerStatus } from "../session/ServerStatus.ts"
+import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
+import { ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
+import * as TcpListener from "../transport/TcpListener.ts"
+import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
+import * as Supervisor from "./Supervisor.ts"
+import * as ThreadMetrics from "./ThreadMetrics.ts"
+import * as ThreadOperations from "./ThreadOperations.ts"
+
+/**
+ * Listens once it is built. Fails with `ListenError`, `TlsError` and `BusError`.
+ *
+ * @param count of threads, 2 or more
+ */
+export const layer = (count: number) =>
+  Layer.effect(
+    Relay,
+    Effect.gen(function* () {
+      const config = yield* ServerConfig
+      const lifecycle = yield* Lifecycle
+      const status = yield* ServerStatus
+      const supervisor = yield* Supervisor.make(count)
+      const operations = yield* ThreadOperations.make(supervisor)
+      const adminAddress = yield* observe(supervisor, operations)
+      const { address, webSocketUrl } = yield* supervisor.start
+      const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
+      yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients)
+      status.state = "ready"
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function* () {
+          status.state = "stopping"
+          yield* lifecycle.stopping(supervisor.clientsUnsafe())
+          yield* supervisor.stop
+          yield* lifecycle.stopped
+        })
+      )
+      yield* lifecycle.listening(address, webSocketUrl)
+      yield* supervisor.open
+      return Relay.of({ ...operations, address, webSocketUrl, adminAddress })
+    })
+  ).pipe(Layer.provide([AdminServer.layer, TlsIdentity.layer, Lifecycle.layer, ServerStatus.layer]))
+
+/** What operators see: of all threads, in one place. */
+const observe = Effect.fnUntraced(function* (supervisor: Supervisor.Supervisor, operations: Operations) {
+  const admin = yield* AdminServer
+  const logger = yield* Effect.serviceOption(RelayLogger)
+  const serve = Effect.gen(function* () {
+    yield* RelayMetrics.register(operations)
+    yield* ThreadMetrics.register(supervisor)
+    return yield* admin.serve(operations)
+  })
+  if (Option.isNone(logger)) return yield* serve
+  const { droppedUnsafe } = logger.value
+  return yield* Effect.provideService(serve, RelayLogger, {
+    ...logger.value,
+    droppedUnsafe: () => droppedUnsafe() + supervisor.logLinesDroppedUnsafe()
+  })
+})

@@ -1,0 +1,239 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Net from "node:net"
+import { availableParallelism } from "node:os"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Tls from "node:tls"
+import * as NatsServer from "../bus/NatsServer.ts"
+import * as Certificates from "../support/Certificates.ts"
+import * as Cli from "../support/Cli.ts"
+import * as Directory from "../support/Directory.ts"
+import * as Server from "../support/Server.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+import { OPEN, settle } from "../support/Threads.ts"
+
+interface Config {
+  readonly hyper_parameters?: object
+  readonly [group: string]: unknown
+}
+
+const start = Effect.fnUntraced(function* (config: Config = {}, setup: Cli.Options = {}) {
+  const hyper_parameters = { worker_threads: 2, ...OPEN, ...config.hyper_parameters }
+  const cwd = yield* Directory.make({ "server.json": { ...config, hyper_parameters } })
+  const server = yield* Cli.listening([], { cwd, ...setup })
+  return { server, cwd }
+})
+
+/** Clients that all hear each other, most likely of both threads. */
+const room = Effect.fnUntraced(function* (port: number) {
+  const clients = yield* Effect.all(Array.from({ length: 6 }, () => TcpClient.connect(port)))
+  yield* settle(clients)
+  return clients
+})
+
+/** Waits until a figure of the metrics page is this one. */
+const metricIs = (server: Cli.Running, name: string, holds: (value: number) => boolean) =>
+  Effect.gen(function* () {
+    const [, url] = yield* server.printed(/admin on (http:\S+)/)
+    const look = Effect.promise(async () => {
+      const page = await (await fetch(`${url}/metrics`)).text()
+      const line = page.split("\n").find((line) => line.startsWith(`${name} `))
+      return line !== undefined && holds(Number(line.split(" ")[1]))
+    })
+    yield* Effect.repeat(Effect.delay(look, 50), { until: (is) => is })
+  })
+
+const warningsOf = (lines: ReadonlyArray<string>) => lines.filter((line) => line.startsWith("Warning: "))
+
+/** Whose certificate a new client is shown. */
+const subjectAt = (port: number) =>
+  new Promise<unknown>((resolve, reject) => {
+    const socket = Tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().subject.CN)
+      socket.destroy()
+    }).on("error", reject)
+  })
+
+const isAble = process.platform === "linux" && availableParallelism() >= 2
+
+describe
+  .skipIf(!isAble)
+  .concurrent(`the program with two threads${isAble ? "" : " (skipped: it takes Linux and two cores)"}`, () => {
+    it.live.each(["SIGTERM", "SIGINT"] as const)(
+      "tells all clients when it gets %s, and leaves the port free",
+      (signal) =>
+        Effect.gen(function* () {
+          const { server } = yield* start({ admin: { port: 0 } })
+          const clients = yield* room(server.port)
+          yield* metricIs(server, "summoner_workers", (workers) => workers === 2)
+          yield* metricIs(server, 'summoner_worker_heap_bytes{worker="2"}', (bytes) => bytes > 1e6)
+          yield* metricIs(server, 'summoner_worker_cpu_seconds_total{worker="1"}', (seconds) => seconds > 0)
+          server.process.kill(signal)
+          for (const client of clients) {
+            assert.deepStrictEqual(warningsOf(yield* client.rest), ["Warning: Server is shutting down."])
+          }
+          assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+          assert.match(server.output(), new RegExp(`shutting down, clients connected: ${clients.length}\n`))
+          assert.match(server.output(), /shutdown complete\n$/)
+          yield* Effect.callback<void>((resume) => {
+            const other = Net.createServer().on("error", (error) => resume(Effect.die(error)))
+            other.listen(server.port, "127.0.0.1", () => other.close(() => resume(Effect.void)))
+          })
+        })
+    )
+
+    it.live.each([
+      [1, 2],
+      [2, 1],
+      [2, 2]
+    ])(
+      "keeps the port of %i thread(s) from another server of %i, which says once why it does not start",
+      ([mine, other]) =>
+        Effect.gen(function* () {
+          const { server } = yield* start({ hyper_parameters: { worker_threads: mine } })
+          const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads: other } } })
+          const second = yield* Cli.start(["--port", String(server.port)], { cwd })
+          assert.deepStrictEqual(yield* second.exit, { code: 1, signal: null })
+          assert.deepStrictEqual(second.output().match(/cannot listen on .*\n/g), [
+            `cannot listen on 127.0.0.1:${server.port}: the port is already in use (EADDRINUSE)\n`
+          ])
+          assert.notMatch(second.output(), /\n\s+at /)
+        })
+    )
+
+    it.live("takes a SIGHUP during its start for a reload, and one later", () =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({ "server.json": { port: 0, hyper_parameters: { worker_threads: 2 } } })
+        const server = yield* Cli.start([], { cwd })
+        yield* server.printed(/configuration: server\.json\n/)
+        server.process.kill("SIGHUP")
+        yield* server.printed(/listening on/)
+        yield* server.printed(/configuration: no key has changed\n/)
+      })
+    )
+
+    it.live("ends in order when a signal comes during its start", () =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({ "server.json": { port: 0, hyper_parameters: { worker_threads: 2 } } })
+        const server = yield* Cli.start([], { cwd })
+        yield* server.printed(/configuration: server\.json\n/)
+        server.process.kill("SIGTERM")
+        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        assert.notMatch(server.output(), /ERROR|error/)
+      })
+    )
+
+    it.live.skipIf(!Certificates.hasOpenssl)(`has one TLS identity${Certificates.withOpenssl}`, () =>
+      Effect.gen(function* () {
+        const certificates = yield* Certificates.make
+        const config = {
+          port: 0,
+          tls: { cert: "server.pem", key: "server-key.pem" },
+          hyper_parameters: { worker_threads: 2 }
+        }
+        certificates.write("server.json", JSON.stringify(config))
+        const server = yield* Cli.listening([], { cwd: certificates.directory })
+        certificates.signed("server", "/CN=renewed", "server.ext", 20)
+        server.process.kill("SIGHUP")
+        yield* server.printed(/TLS as CN=renewed, until/)
+        yield* server.printed(/server\.pem expires in \d+ days/)
+        // The reload is done when the threads have it.
+        certificates.write("server.pem", "nonsense")
+        server.process.kill("SIGHUP")
+        yield* server.printed(/ERROR - TLS goes on as it was: tls\.cert: .* which is not PEM\n/)
+        for (let i = 0; i < 6; i++) {
+          assert.strictEqual(yield* Effect.promise(() => subjectAt(server.port)), "renewed")
+        }
+        for (const once of [/TLS as CN=localhost/g, /TLS as CN=renewed/g, /expires in/g, /as it was/g]) {
+          assert.strictEqual(server.output().match(once)?.length, 1, String(once))
+        }
+        const other = yield* Cli.start([], { cwd: certificates.directory })
+        assert.strictEqual((yield* other.exit).code, 1)
+        assert.match(
+          other.output(),
+          /\nerror: tls\.cert: expected a certificate \(PEM\), found server\.pem, which is not PEM\n$/
+        )
+      })
+    )
+
+    it.live.skipIf(!NatsServer.isInstalled)(
+      `is one room with a server of another machine, by NATS${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const servers = yield* Effect.forEach(["a", "b"], (name) =>
+            Effect.map(
+              start({ admin: { port: 0 }, cluster: { nats: { servers: [nats.url], name } } }),
+              ({ server }) => server
+            )
+          )
+          for (const server of servers) yield* metricIs(server, "summoner_bus_peers", (peers) => peers === 3)
+          const clients = yield* Effect.forEach([...servers, ...servers, ...servers], ({ port }) =>
+            TcpClient.connect(port)
+          )
+          yield* settle(clients)
+          for (const server of servers) {
+            server.process.kill("SIGTERM")
+            assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+          }
+        })
+    )
+
+    it.live("writes one log, each line whole", () =>
+      Effect.gen(function* () {
+        const { cwd, server } = yield* start({
+          logger: { enable_console_log: true, enable_file_log: true, enable_json_log: true }
+        })
+        const clients = yield* room(server.port)
+        const count = 200
+        for (let i = 0; i < count; i++) for (const client of clients) client.send(`${i} ${"x".repeat(100)}\n`)
+        for (const client of clients) yield* client.lines((clients.length - 1) * count)
+        server.process.kill("SIGTERM")
+        yield* server.exit
+        const lines = ["MyServer.log.3", "MyServer.log.2", "MyServer.log.1", "MyServer.log"].flatMap((name) => {
+          const path = join(cwd, name)
+          return existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : []
+        })
+        const messages = lines.map((line) => (JSON.parse(line) as { readonly message: unknown }).message)
+        for (const { address } of clients) {
+          const numbers = messages.flatMap((message) => {
+            const { content = "", remote_addr } = message as {
+              readonly remote_addr?: string
+              readonly content?: string
+            }
+            return remote_addr === address && /^\d+ x/.test(content) ? [Number.parseInt(content, 10)] : []
+          })
+          assert.deepStrictEqual(
+            numbers,
+            Array.from({ length: count }, (_, i) => i)
+          )
+        }
+      })
+    )
+
+    it.live("runs no more threads than there are cores, and says so", () =>
+      Effect.gen(function* () {
+        const cores = availableParallelism()
+        const { cwd, server } = yield* start({ hyper_parameters: { worker_threads: cores + 2 } })
+        const remark = `worker_threads: ${cores + 2} configured, ${cores} run: this machine has ${cores} cores`
+        assert.include(server.output(), remark)
+        const check = yield* Cli.start(["check"], { cwd })
+        yield* check.exit
+        assert.include(check.output(), remark)
+      })
+    )
+  })
+
+describe("the program on a Node.js that cannot share ports", () => {
+  it.live("runs one thread, and says why", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start({}, { node: Cli.SYSTEM_NODE })
+      const [one, two] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
+      yield* TcpClient.settled(one, two)
+      yield* Server.until(() => /configured, 1 runs: Node\.js \S+ on \w+ cannot share a port/.test(server.output()))
+      server.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+    })
+  )
+})

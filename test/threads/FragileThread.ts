@@ -1,0 +1,25 @@
+/** A relay thread that crashes, or hangs, when a test says so. */
+import { BroadcastChannel, workerData } from "node:worker_threads"
+import type { ThreadData } from "../../src/threads/Messages.ts"
+import { type Fault, FAULTS } from "../support/Threads.ts"
+
+const { index, incarnation }: ThreadData = workerData
+
+const channel = new BroadcastChannel(FAULTS)
+channel.unref()
+channel.onmessage = ({ data }) => {
+  const fault: Fault = data
+  if (fault.index !== index) return
+  switch (fault.kind) {
+    case "throw":
+      throw new Error(`thrown by thread ${incarnation}`)
+    case "exhaust": {
+      const kept: Array<ReadonlyArray<object>> = []
+      while (true) kept.push(Array.from({ length: 100_000 }, () => ({})))
+    }
+    case "hang":
+      Atomics.wait(new Int32Array(fault.until), 0, 0)
+  }
+}
+
+await import("../../src/threads/RelayThread.ts")

@@ -1,0 +1,367 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { afterAll, beforeAll } from "vitest"
+import * as MessageFilter from "../../src/session/MessageFilter.ts"
+import { SOAK } from "../faults/form.ts"
+import * as Server from "../support/Server.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+import * as Threads from "../support/Threads.ts"
+import * as WebSocketClient from "../support/WebSocketClient.ts"
+
+type Running = Effect.Success<ReturnType<typeof Threads.start>>
+
+/** A server for the tests of a suite, each of which leaves it as it was, without clients. Starting one takes longer than most tests. */
+const shared = (config: Parameters<typeof Threads.start>[0]) => {
+  const scope = Scope.makeUnsafe()
+  let started: Running | undefined
+  beforeAll(async () => {
+    started = await Effect.runPromise(Scope.provide(Threads.start(config), scope))
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return Effect.suspend(() => Effect.as(started!.empty, started!))
+}
+
+const warningsOf = (lines: ReadonlyArray<string>) => lines.filter((line) => line.startsWith("Warning: "))
+
+/** For a program that cannot wait. */
+const atOnce = <A, E>(effect: Effect.Effect<A, E>) => Effect.runSync(effect)
+
+const hasEnded = (client: TcpClient.TcpClient) => client.socket.readableEnded || client.socket.closed
+
+const haveEnded = (clients: ReadonlyArray<TcpClient.TcpClient>) => Server.until(() => clients.every(hasEnded))
+
+/** All speak at once: each line reaches all the others, once and in order. */
+const assertAllHearAll = Effect.fnUntraced(function* (clients: ReadonlyArray<TcpClient.TcpClient>) {
+  const contents = Array.from({ length: 100 }, (_, i) => `line ${i}`)
+  for (const content of contents) for (const client of clients) client.send(`${content}\n`)
+  for (const client of clients) {
+    const got = yield* client.lines((clients.length - 1) * contents.length)
+    for (const sender of clients) {
+      const expected = sender === client ? [] : contents.map((content) => TcpClient.envelope(sender, content))
+      assert.deepStrictEqual(
+        got.filter((line) => line.includes(JSON.stringify(sender.address))),
+        expected
+      )
+    }
+  }
+})
+
+/** What clients are told that come until each thread has had its turn, or are refused, most likely by each. */
+const outcomes = Effect.fnUntraced(function* (port: number) {
+  const first: Array<string | undefined> = []
+  for (let i = 0; i < 8; i++) first.push((yield* (yield* TcpClient.connect(port)).rest)[0])
+  return first
+})
+
+const SOFT_LIMIT_BYTES = 65_536
+
+describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
+  const ready = shared({
+    websocket: { port: 0, max_clients: 2 },
+    // No reader is given up: the machine may be slow.
+    hyper_parameters: {
+      slow_consumer: { soft_limit_bytes: SOFT_LIMIT_BYTES, hard_limit_bytes: 4_194_304, stall_grace_ms: 600_000 }
+    }
+  })
+
+  it.live("listens on one port and is one room", () =>
+    Effect.gen(function* () {
+      const { lines, logged, port, relay, room } = yield* ready
+      const clients = (yield* room(2)).flat()
+      yield* assertAllHearAll(clients)
+      const last = yield* TcpClient.connect(port)
+      yield* logged(new RegExp(`${last.address} connected \\(${clients.length + 1} clients\\)`))
+      assert.strictEqual(lines.filter((line) => /listening on \d/.test(line)).length, 1)
+      assert.strictEqual((yield* relay.cluster.stats).state, "up")
+    })
+  )
+
+  it.live("is one server to operators, who list, tell, disconnect and quarantine clients of both threads", () =>
+    Effect.gen(function* () {
+      const { port, relay, room } = yield* ready
+      const threads = yield* room(2)
+      assert.sameMembers(
+        (yield* relay.clients).map(({ address }) => address),
+        threads.flat().map(({ address }) => address)
+      )
+      for (const [client, other] of threads) {
+        yield* relay.send(client!.address, "soon")
+        yield* relay.disconnect(client!.address, { notice: "out" })
+        assert.deepStrictEqual(warningsOf(yield* client!.rest), ["Warning: soon", "Warning: out"])
+        yield* relay.broadcast("all of you", { from: "operator" })
+        assert.strictEqual(yield* other!.line, '{"remote_addr":"operator","content":"all of you"}')
+      }
+      assert.strictEqual((yield* Effect.flip(relay.disconnect("127.0.0.1:1")))._tag, "ClientNotFound")
+      assert.strictEqual((yield* Effect.flip(relay.broadcast("\ud800")))._tag, "MessageRejected")
+      assert.strictEqual((yield* Effect.flip(relay.quarantine.add("nobody")))._tag, "QuarantineRejected")
+      yield* relay.quarantine.add("127.0.0.1")
+      for (const line of yield* outcomes(port)) assert.match(line ?? "", /^Warning: .*quarantine/i)
+      assert.deepStrictEqual(
+        (yield* relay.quarantine.list).map(({ key }) => key),
+        ["127.0.0.1"]
+      )
+      assert.isTrue(yield* relay.quarantine.lift("127.0.0.1"))
+      assert.isFalse(yield* relay.quarantine.lift("127.0.0.1"))
+      yield* TcpClient.settled(yield* TcpClient.connect(port), yield* TcpClient.connect(port))
+    })
+  )
+
+  it.live("answers a program that cannot wait", () =>
+    Effect.gen(function* () {
+      const { relay, room } = yield* ready
+      const clients = (yield* room(1)).flat()
+      assert.sameMembers(
+        atOnce(relay.clients).map(({ address }) => address),
+        clients.map(({ address }) => address)
+      )
+      atOnce(relay.quarantine.add("192.0.2.1"))
+      assert.strictEqual(atOnce(relay.quarantine.list)[0]?.key, "192.0.2.1")
+      assert.isTrue(atOnce(relay.quarantine.lift("192.0.2.1")))
+    })
+  )
+
+  it.live("is drained as a whole, which its log says once", () =>
+    Effect.gen(function* () {
+      const { lines, port, relay } = yield* ready
+      yield* relay.drain
+      for (const line of yield* outcomes(port)) assert.match(line ?? "", /^Warning: Server is shutting down/)
+      assert.strictEqual(yield* relay.state, "draining")
+      yield* relay.undrain
+      yield* TcpClient.settled(yield* TcpClient.connect(port), yield* TcpClient.connect(port))
+      assert.deepStrictEqual(
+        lines.filter((line) => /^INFO (draining:|taking new)/.test(line)),
+        ["INFO draining: no new clients", "INFO taking new clients again"]
+      )
+    })
+  )
+
+  it.live("streams events of both threads", () =>
+    Effect.gen(function* () {
+      const { relay, room } = yield* ready
+      const connected = new Set<string>()
+      const contents = new Set<string>()
+      const following = yield* Stream.runForEach(relay.events, (event) =>
+        Effect.sync(() => {
+          if (event._tag === "Connected") connected.add(event.client.address)
+          if (event._tag === "Relayed") contents.add(event.content)
+        })
+      ).pipe(Effect.forkChild({ startImmediately: true }))
+      const [[one], [two]] = yield* room(1)
+      one!.send("from one\n")
+      two!.send("from two\n")
+      yield* Server.until(
+        () =>
+          connected.has(one!.address) &&
+          connected.has(two!.address) &&
+          contents.has("from one") &&
+          contents.has("from two")
+      )
+      yield* Fiber.interrupt(following)
+    })
+  )
+
+  it.live("holds max_clients and websocket.max_clients over both threads", () =>
+    Effect.gen(function* () {
+      const { empty, port, relay, reload, room } = yield* ready
+      const url = relay.webSocketUrl!
+      const webSockets = [yield* WebSocketClient.connect(url), yield* WebSocketClient.connect(url)]
+      yield* Server.until(() => webSockets.length === 2)
+      for (let i = 0; i < 6; i++) {
+        const refused = yield* WebSocketClient.connect(url)
+        assert.match(yield* refused.line, /^Warning: Server is full/)
+      }
+      for (const { socket } of webSockets) socket.destroy()
+      yield* empty
+      const clients = (yield* room(2)).flat()
+      yield* reload({ hyper_parameters: { max_clients: clients.length } })
+      for (const line of yield* outcomes(port)) assert.match(line ?? "", /^Warning: Server is full/)
+      clients[0]!.socket.destroy()
+      yield* Effect.repeat(relay.clients, { while: ({ length }) => length === clients.length })
+      const next = yield* TcpClient.connect(port)
+      yield* TcpClient.settled(next, clients[1]!)
+      yield* reload()
+    })
+  )
+
+  it.live("holds a sender back for a reader at the other thread, as for one at its own", () =>
+    Effect.gen(function* () {
+      const { relay, reload, room } = yield* ready
+      const [[sender], [reader, ...rest]] = yield* room(1)
+      for (const { socket } of rest) socket.destroy()
+      // The array of log lines keeps all that is sent.
+      yield* reload({ logger: { log_level: "WARNING" } })
+      let bytes = 0
+      reader!.socket.removeAllListeners("data")
+      reader!.socket.on("data", (text: string) => (bytes += text.length)).pause()
+      const content = "x".repeat(999)
+      let sent = 0
+      const send = (lines: number) => {
+        sent += lines
+        sender!.send(`${content}\n`.repeat(lines))
+      }
+      // As much as the kernel takes, and the backlog up to the soft limit.
+      while ((yield* relay.stats).bytesWaitingMax <= SOFT_LIMIT_BYTES) {
+        send(200)
+        yield* Effect.sleep(10)
+      }
+      // Several times what may wait in the two threads: the sender alone holds it.
+      send(12_000)
+      reader!.socket.resume()
+      const expected = sent * (TcpClient.envelope(sender!, content).length + 1)
+      yield* Server.until(() => bytes >= expected || hasEnded(reader!))
+      assert.strictEqual(bytes, expected)
+      yield* reload()
+    })
+  )
+
+  it.live("takes over a new configuration in both threads, and says so once", () =>
+    Effect.gen(function* () {
+      const { lines, reload, room } = yield* ready
+      const clients = (yield* room(1)).flat()
+      yield* reload({ hyper_parameters: { rate_limit_msgs_per_minute: 1 } })
+      for (const client of clients) {
+        let line = Option.none<string>()
+        while (!Option.exists(line, (line) => line.startsWith("Warning: You are sending"))) {
+          client.send("too many\n")
+          line = yield* Effect.timeoutOption(client.line, 100)
+        }
+      }
+      yield* reload()
+      assert.strictEqual(lines.filter((line) => line.endsWith("rate_limit_msgs_per_minute: 1000000 -> 1")).length, 1)
+    })
+  )
+})
+
+describe.skipIf(process.platform !== "linux")("a server one of whose threads fails", () => {
+  const ready = shared({})
+
+  it.live("goes on without a loss for clients of the other thread, and has another thread soon", () =>
+    Effect.gen(function* () {
+      const { fail, joinThread, logged, relay, room } = yield* ready
+      const [lost, kept] = yield* room(2)
+      yield* Effect.repeat(relay.stats, { until: ({ clients }) => clients === lost.length + kept.length })
+      const before = yield* relay.stats
+      const [sender, witness] = kept
+      const load = Array.from({ length: 50 }, (_, i) => `${i}\n`)
+      for (const line of load) sender!.send(line)
+      yield* fail({ index: 0, kind: "throw" })
+      for (const line of load) sender!.send(line)
+      yield* haveEnded(lost)
+      for (const line of load) sender!.send(line)
+      for (const line of [...load, ...load, ...load]) {
+        assert.strictEqual(yield* witness!.line, TcpClient.envelope(sender!, line.trimEnd()))
+      }
+      yield* logged(/^ERROR worker 1 has ended: Error: thrown by thread \d+[^]*; its clients .* starts in 100 ms$/)
+      const next = yield* joinThread(0)
+      yield* Threads.settle([...kept, next])
+      const after = yield* Effect.repeat(relay.stats, { until: ({ clients }) => clients === kept.length + 1 })
+      // What the thread had done still counts.
+      assert.isAtLeast(after.connections, before.connections + 1)
+      assert.strictEqual(after.departures.failed, before.departures.failed + lost.length)
+    })
+  )
+
+  it.live("gives the places of its clients to others", () =>
+    Effect.gen(function* () {
+      const { crash, port, reload, room } = yield* ready
+      const [lost, kept] = yield* room(2)
+      yield* reload({ hyper_parameters: { max_clients: lost.length + kept.length } })
+      yield* crash(0)
+      const others = [yield* TcpClient.connect(port), yield* TcpClient.connect(port)]
+      yield* Threads.settle([...kept, ...others])
+      yield* reload()
+    })
+  )
+
+  it.live("takes over the configuration, and the drain, in the thread that is started later", () =>
+    Effect.gen(function* () {
+      const { crash, joinThread, port, relay, reload, room } = yield* ready
+      yield* Effect.scoped(room(1))
+      yield* crash(0)
+      yield* relay.drain
+      yield* reload({ hyper_parameters: { rate_limit_msgs_per_minute: 1 } })
+      for (const line of yield* outcomes(port)) assert.match(line ?? "", /^Warning: Server is shutting down/)
+      yield* relay.undrain
+      const client = yield* joinThread(0)
+      client.send("one\ntwo\n")
+      assert.match(yield* client.line, /^Warning: You are sending/)
+      yield* reload()
+    })
+  )
+
+  it.live("goes on when a thread has used up its memory", () =>
+    Effect.gen(function* () {
+      const { crash, logged, room } = yield* ready
+      const [lost, kept] = yield* room(2)
+      yield* crash(0, "exhaust")
+      yield* haveEnded(lost)
+      yield* assertAllHearAll(kept)
+      yield* logged(/^ERROR worker 1 has ended: .*memory/)
+    })
+  )
+
+  it.live("goes on while a thread hangs, and together with it again", () =>
+    Effect.gen(function* () {
+      const { fail, lines, room } = yield* ready
+      const [hung, [sender, witness]] = yield* room(2)
+      const until = new SharedArrayBuffer(4)
+      yield* fail({ index: 0, kind: "hang", until })
+      // More than the soft limit: what waits for the thread that hangs holds others up for the grace at most.
+      for (let i = 0; i < 40; i++) sender!.send(`${i} ${"x".repeat(60_000)}\n`)
+      sender!.send("end\n")
+      while ((yield* witness!.line) !== TcpClient.envelope(sender!, "end")) continue
+      Atomics.store(new Int32Array(until), 0, 1)
+      Atomics.notify(new Int32Array(until), 0)
+      for (const other of hung) while ((yield* other.line) !== TcpClient.envelope(sender!, "end")) continue
+      assert.notMatch(lines.join("\n"), /dropped|lost/)
+    })
+  )
+
+  it.live.skipIf(!SOAK)(
+    `terminates a thread that goes on hanging, and has another soon${SOAK ? "" : " (skipped: with SOAK=1)"}`,
+    () =>
+      Effect.gen(function* () {
+        const { fail, logged, port, room } = yield* ready
+        const [hung, kept] = yield* room(2)
+        yield* fail({ index: 0, kind: "hang", until: new SharedArrayBuffer(4) })
+        yield* logged(/^ERROR worker 1 has not been heard of for 30 s, and is terminated$/)
+        yield* haveEnded(hung)
+        yield* Threads.settle([...kept, yield* TcpClient.connect(port)])
+      })
+  )
+})
+
+describe.skipIf(process.platform !== "linux")("the end of a server of two threads", () => {
+  it.live("tells all clients, and frees the port", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { lines, port, room } = yield* Scope.provide(Threads.start(), scope)
+      const clients = (yield* room(2)).flat()
+      yield* Scope.close(scope, Exit.void)
+      for (const client of clients) {
+        assert.deepStrictEqual(warningsOf(yield* client.rest), ["Warning: Server is shutting down."])
+      }
+      assert.include(lines, `INFO shutting down, clients connected: ${clients.length}`)
+      assert.strictEqual(lines.at(-1), "INFO shutdown complete")
+      assert.notMatch(lines.join("\n"), /ended|did not/)
+      const next = yield* Server.start({ port })
+      assert.strictEqual(next.port, port)
+    })
+  )
+})
+
+describe("a server with a message filter", () => {
+  it.live("stays at one thread, which its log says", () =>
+    Effect.gen(function* () {
+      const { lines } = yield* Server.start({ hyper_parameters: { worker_threads: 2 } }).pipe(
+        Effect.provide(MessageFilter.layerGate(() => Effect.succeed(MessageFilter.relay())))
+      )
+      assert.include(lines, "INFO worker_threads: 2 configured, 1 runs: threads cannot share a message filter")
+    })
+  )
+})
