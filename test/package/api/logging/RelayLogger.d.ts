@@ -11,14 +11,12 @@ export interface Options extends LoggerValues {
 type LoggerValues = Values["logger"];
 export interface MessageLog {
     readonly enabled: boolean;
-    readonly relayed: (address: string, content: string) => void;
+    readonly relayed: (address: string, content: string, timeMillis?: number) => void;
 }
-export interface LogIntake {
-    readonly event: (timeMillis: number, level: Level, text: string) => void;
-    readonly relayed: (timeMillis: number, address: string, content: string) => void;
+export interface LogWire {
+    readonly log_level: Level | null;
+    readonly isMessageLogged: boolean;
 }
-export declare const LogIntake: Context.Reference<LogIntake>;
-export type WireLine = readonly [timeMillis: number, level: Level, text: string] | readonly [timeMillis: number, address: string, content: string, isRelayed: true];
 export declare const MessageLog: Context.Reference<MessageLog>;
 declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
     readonly path: string | undefined;
@@ -28,11 +26,12 @@ declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-serv
 }>;
 export declare class RelayLogger extends RelayLogger_base {
     static readonly layer: (options: Options) => Layer.Layer<RelayLogger, LogFile.LogFileError>;
-    static readonly layerWire: ({ isMutedUnsafe, log_level, write }: Pick<Options, "log_level"> & {
-        readonly write: (lines: Buffer) => Effect.Effect<void, unknown>;
-        readonly isMutedUnsafe: () => boolean;
+    static readonly layerWire: ({ isMessageLogged, log_level, write }: LogWire & {
+        readonly write: (lines: Buffer) => Effect.Effect<void>;
     }) => Layer.Layer<RelayLogger>;
     static readonly layerSilent: Layer.Layer<RelayLogger>;
     static readonly layerTest: (lines: Array<string>, options?: Partial<Pick<Options, "name" | "log_level" | "log_format" | "date_format" | "enable_json_log" | "log_keys">>) => Layer.Layer<RelayLogger>;
 }
+export declare const wireOf: Effect.Effect<LogWire, never, ServerConfig>;
+export declare const wireReceiver: Effect.Effect<(lines: Uint8Array) => void>;
 export declare const layerConfig: (name: string) => Layer.Layer<RelayLogger, LogFile.LogFileError, ServerConfig>;
