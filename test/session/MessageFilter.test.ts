@@ -216,6 +216,30 @@ describe("MessageFilter", () => {
     })
   )
 
+  it.effect("does not relay a line that it has let through while a slow reader holds up the room", () =>
+    Effect.gen(function* () {
+      const decided = yield* Deferred.make<MessageFilter.Decision>()
+      const { a, b, c, relay } = yield* start(
+        () => (line) => (line === "held" ? Deferred.await(decided) : Effect.succeed(MessageFilter.relay())),
+        Layer.empty,
+        { hyper_parameters: { slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 5000 } } }
+      )
+      b.stopReading()
+      a.send("held\n")
+      // With its gate before the room is held up.
+      yield* TestClock.adjust(0)
+      c.send(`${"x".repeat(40_000)}\n`.repeat(2))
+      yield* TestClock.adjust(0)
+      assert.strictEqual((yield* relay.stats).linesRelayed, 2)
+      yield* Deferred.succeed(decided, MessageFilter.relay())
+      yield* TestClock.adjust(1000)
+      assert.strictEqual((yield* relay.stats).linesRelayed, 2)
+      b.resumeReading()
+      yield* c.readLines(1)
+      assert.deepStrictEqual(c.lines, [envelope(a, "held")])
+    })
+  )
+
   it.effect("is made for each client before its first line, and knows when it has gone", () =>
     Effect.gen(function* () {
       const events: Array<string> = []

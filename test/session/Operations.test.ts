@@ -545,6 +545,28 @@ describe("the shutdown of a server", () => {
   )
 })
 
+describe("the shutdown of a server that clients are leaving", () => {
+  it.effect("gives those that do not read no more than the grace period", () =>
+    Effect.gen(function* () {
+      const { connect, relay, stop } = yield* start({ hyper_parameters: { shutdown_grace_ms: 2000 } })
+      const [a, b] = [yield* connect(), yield* connect()]
+      a.stopReading()
+      b.send("for a\n")
+      yield* a.until((self) => self.unsentBytes() > 0)
+      a.endStream()
+      b.reset("ECONNRESET")
+      yield* TestClock.adjust(0)
+      assert.strictEqual((yield* relay.clients).length, 0)
+      const stopping = yield* Effect.forkChild(stop, { startImmediately: true })
+      yield* TestClock.adjust(1999)
+      assert.isFalse(a.isClosed)
+      yield* TestClock.adjust(1)
+      assert.isTrue(a.isClosed)
+      yield* Fiber.join(stopping)
+    })
+  )
+})
+
 describe("two servers in one program", () => {
   it.live("share nothing, also in one graph of Layers", () =>
     Effect.gen(function* () {
