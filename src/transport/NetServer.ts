@@ -37,9 +37,6 @@ const DESCRIPTOR_CHECK_MILLIS = 1000
 /** Descriptors that must be free before listening again: it takes one itself, and each client one. */
 const SPARE_DESCRIPTORS = 8
 
-/** Turns of the event loop in which connections may arrive that are taken before a port is closed. */
-const LAST_TURNS = 64
-
 type Parameters = Pick<Values["hyper_parameters"], "listen_backlog" | "accept_error_backoff_ms">
 
 /**
@@ -60,7 +57,7 @@ export const keep = Effect.fnUntraced(function* (
   const listenOn = (at: BoundAddress) => listen(server, at, key, parameters.listen_backlog, isShared)
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
-      acceptLast(server),
+      acceptLast(server, parameters.listen_backlog),
       Effect.sync(() => server.close())
     )
   )
@@ -115,18 +112,20 @@ export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress
     (server) => listen(server, at, key, 1, false)
   )
 
-/** Accepts the connections that the kernel has completed already: closing the port would reset them. */
-const acceptLast = (server: Net.Server): Effect.Effect<void> =>
+/**
+ * Accepts the connections that the kernel has completed already: closing the port would reset them.
+ *
+ * @param backlog how many those are, at most: a flood of new ones is not waited for
+ */
+const acceptLast = (server: Net.Server, backlog: number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (!server.listening) return resume(Effect.void)
-    let arrived = true
-    let turns = 0
-    const onConnection = () => {
-      arrived = true
-    }
+    let accepted = 0
+    let before = -1
+    const onConnection = () => accepted++
     const onTurn = () => {
-      if (arrived && ++turns < LAST_TURNS) {
-        arrived = false
+      if (accepted > before && accepted < backlog) {
+        before = accepted
         setImmediate(onTurn)
       } else {
         server.off("connection", onConnection)
