@@ -1,9 +1,9 @@
 /**
- * Two relay processes on one port beside one. Throughput and p99 with all cores there are for everybody; the cost with the processes on one
- * core and the load generator on another, where nobody disturbs them. What the busiest process has of it bounds a machine with a core for each.
+ * Two relay threads on one port beside one. Throughput and p99 with all cores there are for everybody; the cost with the threads on one
+ * core and the load generator on another, where nobody disturbs them. What the busiest thread has of it bounds a machine with a core for each.
  */
 import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import * as Servers from "./servers.ts"
 import { table } from "./table.ts"
 import { IDLE, median, WORKLOADS } from "./workloads.ts"
@@ -25,22 +25,18 @@ const contestant = (workers: number): Servers.Contestant => {
   }
 }
 
-/** CPU seconds of a process and of each that it has started. */
-const cpuSeconds = (pid: number): ReadonlyMap<number, number> => {
-  const children = execFileSync("sh", ["-c", `pgrep -P ${pid} || true`], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line !== "")
-  return new Map(
-    [pid, ...children.map(Number)].map((id) => {
-      const fields = readFileSync(`/proc/${id}/stat`, "utf8").split(") ")[1]!.split(" ")
+/** CPU seconds of each thread of a process. */
+const cpuSeconds = (pid: number): ReadonlyMap<string, number> =>
+  new Map(
+    readdirSync(`/proc/${pid}/task`).map((id) => {
+      const fields = readFileSync(`/proc/${pid}/task/${id}/stat`, "utf8").split(") ")[1]!.split(" ")
       return [id, (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND]
     })
   )
-}
 
 interface Run {
   readonly measured: Servers.Measurement
-  /** CPU time of the busiest process per delivery, in microseconds. */
+  /** CPU time of the busiest thread per delivery, in microseconds. */
   readonly busiest: number
 }
 
@@ -48,9 +44,7 @@ const run = async (workers: number, args: string, isPinned = false): Promise<Run
   const server = await Servers.start(contestant(workers))
   try {
     if (isPinned && Servers.SERVER_CPUS !== "") {
-      for (const pid of cpuSeconds(server.child.pid!).keys()) {
-        execFileSync("taskset", ["-acp", Servers.SERVER_CPUS, String(pid)])
-      }
+      execFileSync("taskset", ["-acp", Servers.SERVER_CPUS, String(server.child.pid!)])
     }
     const before = cpuSeconds(server.child.pid!)
     const measured = await Servers.load(server, contestant(workers), args, isPinned ? undefined : "")
@@ -98,7 +92,7 @@ export const printWorkers = async () => {
       ])
     }
   }
-  console.log(table(["workload", "processes", "deliveries/s", "p99 ms", "CPU µs/delivery", "of the busiest"], lines))
+  console.log(table(["workload", "threads", "deliveries/s", "p99 ms", "CPU µs/delivery", "of the busiest"], lines))
 
   const starts: Array<ReadonlyArray<string>> = []
   for (const workers of [1, 2]) {
@@ -111,5 +105,5 @@ export const printWorkers = async () => {
     const { measured } = await run(workers, IDLE.load(contestant(workers), SECONDS))
     starts.push([String(workers), shown(millis, 0), measured.accepted_s.toFixed(2)])
   }
-  console.log(table(["processes", "from exec to listening, ms", `${IDLE.title}, s`], starts))
+  console.log(table(["threads", "from exec to listening, ms", `${IDLE.title}, s`], starts))
 }
