@@ -9,11 +9,12 @@ const BROWSER = ["test/admin/DashboardInBrowser.test.ts", "test/e2e/Browser.test
 /** The package as it is installed, and what its documentation shows. */
 const PACKAGE = ["test/package/Package.test.ts", "test/docs/Snippets.test.ts", "test/docs/Examples.test.ts"]
 
-/** Built programs, real components beside them, and the faults that clients and systems commit. */
+/** Built programs, threads, real components beside them, and the faults that clients and systems commit. */
 const COMPONENTS = [
   "test/bench/**/*.test.ts",
   "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
+  "test/bus/ThreadBus.test.ts",
   "test/client/Backpressure.test.ts",
   "test/client/Reconnect.test.ts",
   "test/client/Terminal.test.ts",
@@ -21,7 +22,9 @@ const COMPONENTS = [
   "test/deploy/**/*.test.ts",
   "test/e2e/**/*.test.ts",
   "test/faults/**/*.test.ts",
-  "test/scripts/**/*.test.ts"
+  "test/limits/SharedLimits.test.ts",
+  "test/scripts/**/*.test.ts",
+  "test/threads/Threads.test.ts"
 ]
 
 /** Most tests wait for something most of the time. */

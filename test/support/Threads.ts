@@ -2,18 +2,9 @@
 import * as Effect from "effect/Effect"
 import { BroadcastChannel } from "node:worker_threads"
 import { ThreadEntry } from "../../src/threads/Thread.ts"
+import { type Fault, FAULTS } from "./ThreadFaults.ts"
 import * as Server from "./Server.ts"
 import * as TcpClient from "./TcpClient.ts"
-
-/** By which threads are told to fail. */
-export const FAULTS = "faults of the tests"
-
-/** What a thread is to do. */
-export type Fault = { readonly index: number } & (
-  | { readonly kind: "throw" | "exhaust" }
-  /** Until the first word is another one than 0. */
-  | { readonly kind: "hang"; readonly until: SharedArrayBuffer }
-)
 
 /** Limits that no test should meet by chance. */
 export const OPEN = {

@@ -1,7 +1,7 @@
 /** A relay thread that crashes, or hangs, when a test says so. */
 import { BroadcastChannel, workerData } from "node:worker_threads"
 import type { ThreadData } from "../../src/threads/Messages.ts"
-import { type Fault, FAULTS } from "../support/Threads.ts"
+import { type Fault, FAULTS } from "../support/ThreadFaults.ts"
 
 const { index, incarnation }: ThreadData = workerData
 
@@ -22,4 +22,5 @@ channel.onmessage = ({ data }) => {
   }
 }
 
-await import("../../src/threads/RelayThread.ts")
+// The built one, which is loaded in a third of the time.
+await import(new URL("../../dist/cli/RelayThread.js", import.meta.url).href)
