@@ -237,6 +237,14 @@ export class RingReader extends Ring {
     )
   }
 
+  /** What was written before now; returns whether it has been read. */
+  writtenSoFar(): () => boolean {
+    const { end } = this
+    return () =>
+      Atomics.load(this.words, stateOf(this.#reader)) !== PRESENT ||
+      ((end - Atomics.load(this.words, positionOf(this.#reader))) | 0) <= 0
+  }
+
   /** The next batch, in memory of its own; `undefined` if there is none. */
   read(): Chunk | undefined {
     while (Atomics.load(this.words, stateOf(this.#reader)) === PRESENT) {

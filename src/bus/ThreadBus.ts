@@ -61,6 +61,15 @@ export const detach = ({ rings, signals }: SharedRoom, index: number): void => {
   Signals.reset(signals, index)
 }
 
+/** Waits until a thread has handed its room what the others had published before now. At once where it has not joined, or has left. */
+export const caughtUp = ({ rings }: SharedRoom, index: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const readers = rings.flatMap((ring, other) =>
+      other === index ? [] : new SharedRing.RingReader(ring, rings.length, index).writtenSoFar()
+    )
+    return Effect.yieldNow.pipe(Effect.repeat({ until: () => readers.every((isRead) => isRead()) }), Effect.asVoid)
+  })
+
 /** Another thread. */
 interface Peer {
   readonly index: number

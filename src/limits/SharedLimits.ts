@@ -25,6 +25,8 @@ export const MAX_IPS = 262_144
 export interface Shared {
   /** Clients and, among them, those by WebSocket, of each thread. Changed under the lock of `ips`. */
   readonly counts: SharedArrayBuffer
+  /** Clients in the room, of each thread: `Int32Array`. */
+  readonly members: SharedArrayBuffer
   readonly ips: SharedArrayBuffer
   readonly budgets: SharedArrayBuffer
   readonly quarantine: SharedArrayBuffer
@@ -37,6 +39,7 @@ export interface Shared {
  */
 export const share = (threads: number): Shared => ({
   counts: new SharedArrayBuffer(threads * 8),
+  members: new SharedArrayBuffer(threads * Int32Array.BYTES_PER_ELEMENT),
   ips: SharedTable.share(MAX_IPS, threads),
   // More by one, because a budget comes to those of past clients before the oldest of them goes.
   budgets: SharedTable.share(MAX_IPS + MAX_SHARED_BUDGETS + 1, threads),
@@ -73,7 +76,7 @@ export const layer = (
   )
 
 /**
- * How many clients the other threads have. Cheap enough to be asked for every line: the fan-out of a line is the clients of all threads.
+ * How many places clients of the other threads have. A client keeps its place, and its file descriptor, until its last bytes are sent.
  *
  * @param index of the thread that asks
  */
@@ -82,10 +85,28 @@ export const otherClientsUnsafe = (shared: Shared, index: number): (() => number
   return () => counts.clients - counts.of(index)
 }
 
-/** How many clients all threads have. */
-export const clientsUnsafe = (shared: Shared): (() => number) => {
-  const counts = new Counts(shared)
-  return () => counts.clients
+/** How many clients are in the room, of all threads. */
+export const roomSizeUnsafe = ({ members }: Shared): (() => number) => {
+  const sizes = new Int32Array(members)
+  return () => sizes.reduce((sum, size) => sum + size, 0)
+}
+
+/**
+ * How many clients of the other threads are in the room. Cheap enough to be asked for every line: its fan-out is the clients of all threads.
+ *
+ * @param index of this thread
+ */
+export const sharedRoom = ({ members }: Shared, index: number) => {
+  const sizes = new Int32Array(members)
+  return {
+    othersUnsafe: (): number => {
+      let others = 0
+      for (let i = 0; i < sizes.length; i++) if (i !== index) others += sizes[i]!
+      return others
+    },
+    /** Tells the others how many clients this thread has in the room. */
+    tellUnsafe: (size: number): void => void (sizes[index] = size)
+  }
 }
 
 /**
@@ -102,6 +123,7 @@ export const releaseThread = Effect.fnUntraced(function* (shared: Shared, index:
     while (!table.release(index, unused)) yield* Effect.sleep(1)
   }
   new Counts(shared).clear(index)
+  sharedRoom(shared, index).tellUnsafe(0)
 })
 
 /** The main thread counts nothing. */

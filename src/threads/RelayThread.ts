@@ -59,12 +59,30 @@ const named = (values: Values): Values => {
 }
 
 const othersUnsafe = SharedLimits.otherClientsUnsafe(data.limits, data.index)
+const sharedRoom = SharedLimits.sharedRoom(data.limits, data.index)
+
+/** Senders wait for the end of the server. */
+let isQuiet = false
 
 /** A room whose size is that of all threads: what the log counts, and what backpressure goes by. */
 const wholeRoom = Layer.effect(
   Broadcaster,
   Effect.map(Broadcaster, (broadcaster) =>
-    Broadcaster.of({ ...broadcaster, sizeUnsafe: () => broadcaster.sizeUnsafe() + othersUnsafe() })
+    Broadcaster.of({
+      ...broadcaster,
+      joinUnsafe: (connection, events) => {
+        const member = broadcaster.joinUnsafe(connection, events)
+        sharedRoom.tellUnsafe(broadcaster.sizeUnsafe())
+        return member
+      },
+      leaveUnsafe: (member) => {
+        broadcaster.leaveUnsafe(member)
+        sharedRoom.tellUnsafe(broadcaster.sizeUnsafe())
+      },
+      sizeUnsafe: () => broadcaster.sizeUnsafe() + sharedRoom.othersUnsafe(),
+      isCongestedUnsafe: () => isQuiet || broadcaster.isCongestedUnsafe(),
+      uncongested: Effect.suspend(() => (isQuiet ? Effect.never : broadcaster.uncongested))
+    })
   )
 ).pipe(Layer.provide(Broadcaster.layer))
 
@@ -87,6 +105,7 @@ const make = Effect.gen(function* () {
   const relay = yield* Relay.Relay
   const { apply } = yield* ConfigReload
   const { droppedUnsafe } = yield* RelayLogger
+  const { flushUnsafe } = yield* Broadcaster
   const lag = yield* EventLoopLag.make
   const report = Effect.map(
     Effect.all({ stats: relay.stats, bus: relay.cluster.stats, peers: relay.cluster.peers }),
@@ -121,7 +140,12 @@ const make = Effect.gen(function* () {
     quarantined: () => relay.quarantine.list,
     quarantine: relay.quarantine.add,
     lift: relay.quarantine.lift,
-    room: () => relay.cluster.clients
+    room: () => relay.cluster.clients,
+    quiesce: () =>
+      Effect.sync(() => {
+        isQuiet = true
+        flushUnsafe()
+      })
   }
   return { relay, handlers }
 })
@@ -151,6 +175,7 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.S
   )
   return Layer.effectDiscard(Effect.map(make, (made) => Deferred.doneUnsafe(ready, Exit.succeed(made)))).pipe(
     Layer.provide(server),
+    Layer.provide(wholeRoom),
     Layer.provide(Layer.succeed(TlsIdentity, { currentUnsafe: (): Identity | undefined => identity })),
     Layer.provide(Layer.succeed(PortSharing, { opened: Deferred.await(opened), othersUnsafe })),
     Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),
@@ -210,7 +235,8 @@ const program = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(beat)))
   post({ _tag: "Loaded" })
   const serve = Effect.flatMap(Deferred.await(ports), (ports) => Layer.launch(layer(ports, ready)))
-  yield* Effect.raceFirst(serve, Deferred.await(stop))
+  const caughtUp = data.room === undefined ? Effect.void : ThreadBus.caughtUp(data.room, data.index)
+  yield* Effect.raceFirst(serve, Effect.andThen(Deferred.await(stop), caughtUp))
 }).pipe(Effect.scoped)
 
 const isStartError = Schema.is(StartError)

@@ -192,6 +192,11 @@ export const make = Effect.fnUntraced(function* (count: number) {
 
   const stop = Effect.gen(function* () {
     isStopping = true
+    // First all have said their last line, so that each can bring its clients the same.
+    yield* Effect.forEach(listeningThreads(), (thread) => Effect.exit(thread.call("quiesce", undefined)), {
+      concurrency: "unbounded",
+      discard: true
+    })
     const threads = Array.from(live.values())
     for (const thread of threads) thread.post({ _tag: "Stop" })
     yield* Effect.forEach(threads, ({ ended }) => Deferred.await(ended), { concurrency: "unbounded" }).pipe(
@@ -245,7 +250,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
     /** All that run. */
     liveUnsafe: (): ReadonlyArray<Thread> => Array.from(live.values()),
     /** Clients of all threads. */
-    clientsUnsafe: SharedLimits.clientsUnsafe(limits),
+    clientsUnsafe: SharedLimits.roomSizeUnsafe(limits),
     restartsUnsafe: () => restarts,
     /** What threads have done that have ended. */
     pastUnsafe: () => past,

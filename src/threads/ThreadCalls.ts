@@ -51,6 +51,8 @@ export interface Calls {
   readonly quarantine: { readonly payload: string; readonly success: void; readonly error: QuarantineRejected }
   readonly lift: { readonly payload: string; readonly success: boolean; readonly error: never }
   readonly room: { readonly payload: undefined; readonly success: RoomClients; readonly error: never }
+  /** Relays no more lines of its clients; what it has relayed, the other threads can read once this is answered. */
+  readonly quiesce: { readonly payload: undefined; readonly success: void; readonly error: never }
 }
 
 export type Name = keyof Calls
@@ -65,7 +67,8 @@ const errors: { readonly [N in Name]: Schema.Codec<Calls[N]["error"], unknown> }
   quarantined: Schema.Never,
   quarantine: QuarantineRejected,
   lift: Schema.Never,
-  room: Schema.Never
+  room: Schema.Never,
+  quiesce: Schema.Never
 }
 
 /** A call on its way. */

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
-import { availableParallelism } from "node:os"
 import { SOAK } from "../faults/form.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import { OPEN } from "../support/Threads.ts"
 
 const ROUNDS = SOAK ? 50 : 3
@@ -40,9 +40,7 @@ const crowd = (port: number, isOver: () => boolean) =>
     for (let i = 0; i < AT_ONCE; i++) connect()
   })
 
-const counts = process.platform === "linux" && availableParallelism() >= 2 ? [1, 2] : [1]
-
-describe.each(counts)("the program with %i thread(s)", (worker_threads) => {
+describe.each(threadCounts)("the program with %i thread(s)", (worker_threads) => {
   it.live("tells every client that was connected when a signal came, while others connect and speak", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads, ...OPEN } } })

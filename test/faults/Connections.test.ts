@@ -4,6 +4,7 @@ import * as Fiber from "effect/Fiber"
 import { execFileSync } from "node:child_process"
 import * as Net from "node:net"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import * as form from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
 import { descriptors, itMeasures, processorMillis, watchMemory } from "./Proc.ts"
@@ -13,11 +14,11 @@ const FULL = "Warning: Server is full. Please try again later."
 
 const whole = (lines: number) => ({ lines, missing: 0, disordered: 0, damaged: 0 })
 
-describe("connections that are reset", () => {
+describe.each(threadCounts)("connections that are reset, with %i thread(s),", (worker_threads) => {
   itMeasures("leak neither descriptors nor memory, and cost no innocent client a line", () =>
     Effect.gen(function* () {
       const { connections } = form.resets
-      const relay = yield* Relay.talkative()
+      const relay = yield* Relay.talkative({ limits: { worker_threads } })
       const innocent = yield* LoadClient.connectMany(relay.port, 5, { lineBytes: 100 })
       yield* LoadClient.gathered(innocent, innocent[0]!)
       yield* LoadClient.gathered(innocent, innocent[1]!)
@@ -72,7 +73,7 @@ describe("connections that are reset", () => {
     Effect.gen(function* () {
       const { lines, storm } = form.resets
       const lineBytes = 200
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.quiet({ limits: { worker_threads } })
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const innocent = yield* LoadClient.connectMany(relay.port, 10, { lineBytes })
       yield* LoadClient.gathered([sender, ...innocent.slice(1)], innocent[0]!)
@@ -148,12 +149,12 @@ const load = Effect.fnUntraced(function* (pid: number) {
 const occurrences = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0
 
 /** Takes descriptors from the running server, and gives them back. */
-const whenLimited = (name: string, limit: (pid: number) => number) =>
+const whenLimited = (worker_threads: number, name: string, limit: (pid: number) => number) =>
   it.live.skipIf(!hasPrlimit)(
     hasPrlimit ? name : `${name} (skipped: there is no prlimit)`,
     () =>
       Effect.gen(function* () {
-        const relay = yield* Relay.talkative()
+        const relay = yield* Relay.talkative({ limits: { worker_threads } })
         const a = yield* TcpClient.connect(relay.port)
         const b = yield* TcpClient.connect(relay.port)
         yield* TcpClient.settled(a, b)
@@ -176,15 +177,16 @@ const whenLimited = (name: string, limit: (pid: number) => number) =>
         while ((yield* late.line) !== TcpClient.envelope(a, "welcome")) continue
         yield* Relay.measured(name, { "processor (%)": share * 100, warnings })
         assert.isBelow(share, 0.3)
-        assert.strictEqual(warnings, 1)
+        // Each thread says it of itself.
+        assert.isAtMost(warnings, worker_threads)
       }),
     form.timeout
   )
 
-describe("out of file descriptors", () => {
+describe.each(threadCounts)("out of file descriptors, with %i thread(s),", (worker_threads) => {
   itMeasures("the server refuses a crowd, serves connected clients, and accepts again later", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ setup: "ulimit -n 64" })
+      const relay = yield* Relay.talkative({ limits: { worker_threads }, setup: "ulimit -n 64" })
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
@@ -203,8 +205,16 @@ describe("out of file descriptors", () => {
     })
   )
 
-  whenLimited("the server stops accepting when not even a refusal is possible, and begins again", () => 10)
-  whenLimited("the server stops accepting when there is no descriptor left, and begins again", (pid) => lowestFree(pid))
+  whenLimited(
+    worker_threads,
+    "the server stops accepting when not even a refusal is possible, and begins again",
+    () => 10
+  )
+  whenLimited(
+    worker_threads,
+    "the server stops accepting when there is no descriptor left, and begins again",
+    lowestFree
+  )
 })
 
 /** The number that the next descriptor of the process would have. */
@@ -215,11 +225,11 @@ const lowestFree = (pid: number) => {
   return number
 }
 
-describe("a crowd", () => {
+describe.each(threadCounts)("a crowd, with %i thread(s),", (worker_threads) => {
   itMeasures("of clients that all speak hears every line, in order", () =>
     Effect.gen(function* () {
       const { clients: count, lines } = form.crowd
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.quiet({ limits: { worker_threads } })
       const clients = yield* LoadClient.connectMany(relay.port, count, { lineBytes: 60 })
       yield* LoadClient.gathered(clients, clients[0]!)
       const memory = watchMemory(relay.pid)
@@ -243,10 +253,10 @@ describe("a crowd", () => {
   )
 })
 
-describe("a full server", () => {
+describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads) => {
   it.live("tells a client that it is refused, and lets one in again when another leaves", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ limits: { max_clients: 2 } })
+      const relay = yield* Relay.talkative({ limits: { worker_threads, max_clients: 2 } })
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
@@ -263,7 +273,7 @@ describe("a full server", () => {
 
   it.live("counts each IP address on its own", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ limits: { max_clients_per_ip: 1 } })
+      const relay = yield* Relay.talkative({ limits: { worker_threads, max_clients_per_ip: 1 } })
       const a = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.1" })
       const other = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
       yield* TcpClient.settled(a, other)

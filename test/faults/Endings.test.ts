@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync, statSync, truncateSync } from "node:fs"
 import * as Cli from "../support/Cli.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import * as form from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
 import * as Relay from "./Relay.ts"
@@ -13,7 +14,7 @@ const HOST = "127.0.0.77"
 
 const rounds = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
 
-describe("SIGTERM under full load", () => {
+describe.each(threadCounts)("SIGTERM under full load, with %i thread(s),", (worker_threads) => {
   for (const round of rounds(form.shutdown.rounds)) {
     it.live(
       `brings every client the notice and every reader the same lines (${round})`,
@@ -23,6 +24,7 @@ describe("SIGTERM under full load", () => {
           const lineBytes = 2000
           const relay = yield* Relay.quiet({
             limits: {
+              worker_threads,
               shutdown_grace_ms: graceMillis,
               throttle_delay_ms: 600_000,
               flow_control_delay_ms: 600_000,
@@ -78,14 +80,14 @@ describe("SIGTERM under full load", () => {
   }
 })
 
-describe("SIGTERM while senders wait for a reader", () => {
+describe.each(threadCounts)("SIGTERM while senders wait for a reader, with %i thread(s),", (worker_threads) => {
   it.live(
     "brings every reader the same lines",
     () =>
       Effect.gen(function* () {
         const lineBytes = 2000
         const relay = yield* Relay.quiet({
-          limits: { slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 600_000 } }
+          limits: { worker_threads, slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 600_000 } }
         })
         // The server ends the sessions in the order in which they began: some readers before the one, some behind.
         const readers: Array<LoadClient.LoadClient> = []
@@ -119,14 +121,14 @@ describe("SIGTERM while senders wait for a reader", () => {
   )
 })
 
-describe("SIGTERM while lines arrive", () => {
+describe.each(threadCounts)("SIGTERM while lines arrive, with %i thread(s),", (worker_threads) => {
   for (const round of rounds(form.shutdown.logRounds)) {
     it.live(
       `loses no line that was relayed (${round})`,
       () =>
         Effect.gen(function* () {
           const lineBytes = 100
-          const relay = yield* Relay.filed()
+          const relay = yield* Relay.filed({ limits: { worker_threads } })
           const senders = yield* LoadClient.connectMany(relay.port, 3, { lineBytes })
           const readers = yield* LoadClient.connectMany(relay.port, 2, { lineBytes })
           yield* LoadClient.gathered([...senders, readers[1]!], readers[0]!)

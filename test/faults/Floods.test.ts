@@ -6,6 +6,7 @@ import * as Http from "node:http"
 import * as Tls from "node:tls"
 import { Worker } from "node:worker_threads"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import type { Outcome, Task } from "./FloodWorker.ts"
 import * as form from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
@@ -62,11 +63,11 @@ const bystanders = Effect.fnUntraced(function* (port: number) {
   return { a, b, finish }
 })
 
-describe("a flood over the rate limit", () => {
+describe.each(threadCounts)("a flood over the rate limit, with %i thread(s),", (worker_threads) => {
   itMeasures("disturbs no bystander", () =>
     Effect.gen(function* () {
       const { bytes, lineBytes, linesPerMinute } = form.flood
-      const relay = yield* Relay.quiet({ limits: { rate_limit_msgs_per_minute: linesPerMinute } })
+      const relay = yield* Relay.quiet({ limits: { worker_threads, rate_limit_msgs_per_minute: linesPerMinute } })
       const room = yield* bystanders(relay.port)
       const memory = watchMemory(relay.pid)
       const { lines, millis } = yield* flood({ port: relay.port, bytes, lineBytes, reads: true })
@@ -85,7 +86,9 @@ describe("a flood over the rate limit", () => {
       assert.isBelow(growth, form.bounds.slackBytes)
     })
   )
+})
 
+describe("a flood over the rate limit", () => {
   itMeasures("fills no memory with warnings that the flooder does not read", () =>
     Effect.gen(function* () {
       const { shortLinesBytes: bytes, shortLineBytes: lineBytes } = form.flood

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { networkInterfaces } from "node:os"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import * as form from "./form.ts"
 import * as Relay from "./Relay.ts"
 
@@ -42,10 +43,10 @@ const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
   addresses?.some(({ address }) => address === "::1")
 )
 
-describe("a client disconnected by backpressure", () => {
+describe.each(threadCounts)("a client disconnected by backpressure, with %i thread(s),", (worker_threads) => {
   it.live("is kept out by its IP address, which keeps out no other", () =>
     Effect.gen(function* () {
-      const { relay } = yield* crowded({ quarantine_cooldown_secs: 100_000 })
+      const { relay } = yield* crowded({ worker_threads, quarantine_cooldown_secs: 100_000 })
       const refused = yield* TcpClient.connect(relay.port)
       const notice = yield* refused.rest
       assert.strictEqual(notice.length, 1)
@@ -59,7 +60,7 @@ describe("a client disconnected by backpressure", () => {
 
   it.live("is let in again once the cooldown is over", () =>
     Effect.gen(function* () {
-      const { a, b, relay } = yield* crowded({ quarantine_cooldown_secs: 1 })
+      const { a, b, relay } = yield* crowded({ worker_threads, quarantine_cooldown_secs: 1 })
       // Back in, and in a room small enough to speak in.
       a.socket.end()
       yield* relay.printed(new RegExp(`${a.address} disconnected`))
@@ -85,7 +86,7 @@ describe("a client disconnected by backpressure", () => {
     `is kept out by its IPv4 address on a dual-stack socket, too${hasIpv6 ? "" : " (skipped: there is no IPv6)"}`,
     () =>
       Effect.gen(function* () {
-        const { relay } = yield* crowded({}, "::")
+        const { relay } = yield* crowded({ worker_threads }, "::")
         const refused = yield* TcpClient.connect(relay.port, { host: "::ffff:127.0.0.1" })
         assert.match((yield* refused.rest).join(), QUARANTINED)
         const other = yield* TcpClient.connect(relay.port, { host: "::1" })
@@ -95,21 +96,23 @@ describe("a client disconnected by backpressure", () => {
 
   it.live('may return at once with the scope "address"', () =>
     Effect.gen(function* () {
-      const { relay } = yield* crowded({ quarantine_scope: "address" })
+      const { relay } = yield* crowded({ worker_threads, quarantine_scope: "address" })
       const again = yield* TcpClient.connect(relay.port)
       yield* joined(relay, again)
     })
   )
 })
 
-describe("the budget of the rate limit", () => {
+describe.each(threadCounts)("the budget of the rate limit, with %i thread(s),", (worker_threads) => {
   for (const [scope, isReset] of [
     ["ip", false],
     ["connection", true]
   ] as const) {
     it.live(`${isReset ? "begins anew" : "goes on"} after a reconnect with the scope "${scope}"`, () =>
       Effect.gen(function* () {
-        const relay = yield* Relay.talkative({ limits: { rate_limit_msgs_per_minute: 3, rate_limit_scope: scope } })
+        const relay = yield* Relay.talkative({
+          limits: { worker_threads, rate_limit_msgs_per_minute: 3, rate_limit_scope: scope }
+        })
         const witness = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
         yield* joined(relay, witness)
         const first = yield* TcpClient.connect(relay.port)

@@ -1,5 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { threadCounts } from "../support/threadCounts.ts"
 import * as form from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
 import { itMeasures, watchMemory } from "./Proc.ts"
@@ -17,10 +18,10 @@ const assertBeginning = (client: LoadClient.LoadClient, sender: LoadClient.LoadC
 }
 
 /** A room of clients that read and clients that never do, under steady load. */
-const neverReading = (fault: string, count: number, atLeast: number) =>
+const neverReading = (fault: string, worker_threads: number, count: number, atLeast: number) =>
   Effect.gen(function* () {
     const { lineBytes, limits, readers: readerCount } = form.stalled
-    const relay = yield* Relay.quiet({ limits: { slow_consumer: limits } })
+    const relay = yield* Relay.quiet({ limits: { worker_threads, slow_consumer: limits } })
     const sender = yield* LoadClient.connect(relay.port, { lineBytes })
     const readers = yield* LoadClient.connectMany(relay.port, readerCount, { lineBytes })
     const deaf = yield* LoadClient.connectMany(relay.port, count, { lineBytes, reads: false })
@@ -54,18 +55,20 @@ const neverReading = (fault: string, count: number, atLeast: number) =>
     return { relay, readers }
   })
 
-describe("a client that never reads", () => {
+describe.each(threadCounts)("a client that never reads, with %i thread(s),", (worker_threads) => {
   itMeasures("does not hold up the others, and is evicted", () =>
     Effect.gen(function* () {
-      const { readers, relay } = yield* neverReading("one never reads", 1, form.stalled.lines)
+      const { readers, relay } = yield* neverReading("one never reads", worker_threads, 1, form.stalled.lines)
       // The client was disconnected, not quarantined.
       const again = yield* LoadClient.connect(relay.port, { lineBytes: form.stalled.lineBytes })
       yield* LoadClient.gathered([again], readers[0]!)
     })
   )
+})
 
+describe("a client that never reads", () => {
   itMeasures("costs hardly more memory when there are many of them", () =>
-    neverReading("many never read", form.stalled.many, form.stalled.manyLines)
+    neverReading("many never read", 1, form.stalled.many, form.stalled.manyLines)
   )
 
   itMeasures("does not hold up the others when many stop reading one after another", () =>
@@ -112,11 +115,11 @@ describe("a client that never reads", () => {
   )
 })
 
-describe("an agent that pauses", () => {
+describe.each(threadCounts)("an agent that pauses, with %i thread(s),", (worker_threads) => {
   itMeasures("gets every message, in order, and does not hold up the others", () =>
     Effect.gen(function* () {
       const { lineBytes, lines } = form.pause
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.quiet({ limits: { worker_threads } })
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const reader = yield* LoadClient.connect(relay.port, { lineBytes })
       const agent = yield* LoadClient.connect(relay.port, { lineBytes })

@@ -106,7 +106,7 @@ export const resets = {
 export const crowd = form({ clients: 100, lines: 5 }, { clients: 1000, lines: 10 })
 
 /** A shutdown in the middle of it all. */
-export const shutdown = { rounds: form(1, 5), logRounds: form(3, 20), graceMillis: 1000, busyLines: form(2000, 50_000) }
+export const shutdown = { rounds: form(1, 5), logRounds: form(3, 20), graceMillis: 4000, busyLines: form(2000, 50_000) }
 
 /** A server that is killed. */
 export const killed = { rounds: form(1, 5), lines: form(2000, 20_000) }

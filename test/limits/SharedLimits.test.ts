@@ -133,6 +133,19 @@ describe("limits that threads share", () => {
     { arbitrary: { runs: 20 } }
   )
 
+  it.effect("know how many clients are in the room, without those of a thread that has ended", () =>
+    Effect.gen(function* () {
+      const shared = SharedLimits.share(THREADS)
+      const [first, second] = [SharedLimits.sharedRoom(shared, 0), SharedLimits.sharedRoom(shared, 1)]
+      const sizeUnsafe = SharedLimits.roomSizeUnsafe(shared)
+      first.tellUnsafe(2)
+      second.tellUnsafe(3)
+      assert.deepStrictEqual([first.othersUnsafe(), second.othersUnsafe(), sizeUnsafe()], [3, 2, 5])
+      yield* SharedLimits.releaseThread(shared, 0)
+      assert.deepStrictEqual([first.othersUnsafe(), second.othersUnsafe(), sizeUnsafe()], [3, 0, 3])
+    })
+  )
+
   it.effect("of the Python profile bound clients only", () =>
     Effect.gen(function* () {
       const shared = SharedLimits.share(1)
