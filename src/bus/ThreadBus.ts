@@ -59,6 +59,7 @@ export const share = (threads: number, maxLineBytes: number): SharedRoom => {
 export const detach = ({ rings, signals }: SharedRoom, index: number): void => {
   for (const ring of rings) SharedRing.detach(ring, index)
   Signals.reset(signals, index)
+  Signals.wakeOthers(signals, index)
 }
 
 /** Waits until a thread has handed its room what the others had published before now. At once where it has not joined, or has left. */

@@ -20,11 +20,25 @@ export const allocate = (name: string, threads: number): SharedSignals => ({
   words: new SharedArrayBuffer(threads * THREAD_WORDS * Int32Array.BYTES_PER_ELEMENT)
 })
 
-/** What a thread has signalled counts no more: it has ended, or has yet to begin. */
+/** Discards the signals of a thread that has ended, or has yet to begin. */
 export const reset = ({ words }: SharedSignals, thread: number): void => {
   const all = new Int32Array(words)
   for (const word of [ASLEEP, HOLD, AWAITING]) Atomics.store(all, thread * THREAD_WORDS + word, 0)
 }
+
+/** Wakes the others of a thread that has ended: it may have marked one as awake, and ended before it sent the message. */
+export const wakeOthers = ({ name, words }: SharedSignals, thread: number): void => {
+  const threads = words.byteLength / (THREAD_WORDS * Int32Array.BYTES_PER_ELEMENT)
+  for (let other = 0; other < threads; other++) {
+    if (other === thread) continue
+    const channel = new BroadcastChannel(channelName(name, thread, other))
+    channel.postMessage(undefined)
+    channel.close()
+  }
+}
+
+const channelName = (room: string, thread: number, other: number): string =>
+  `${room} ${Math.min(thread, other)} ${Math.max(thread, other)}`
 
 /**
  * What the threads of a room signal to each other: that they sleep, that senders should hold, that they wait for somebody.
@@ -48,7 +62,7 @@ export class ThreadSignals {
     this.#words = new Int32Array(words)
     this.#thread = thread
     for (const other of others) {
-      const channel = new BroadcastChannel(`${name} ${Math.min(thread, other)} ${Math.max(thread, other)}`)
+      const channel = new BroadcastChannel(channelName(name, thread, other))
       channel.onmessage = onWake
       // Whether the thread goes on is not for its bus to say.
       channel.unref()

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
 import * as ThreadBus from "../../src/bus/ThreadBus.ts"
+import { ThreadSignals } from "../../src/bus/ThreadSignals.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus } from "../../src/room/Bus.ts"
@@ -266,6 +267,27 @@ describe("ThreadBus", () => {
       assert.deepStrictEqual(log, [
         "WARNING threads: 3 batches of thread 0 for thread 1 were dropped (3145728 bytes): it is too far behind"
       ])
+    })
+  )
+
+  it.live("wakes a thread again that another had meant to wake when it ended", () =>
+    Effect.gen(function* () {
+      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
+      const [a, b] = yield* Effect.forEach(
+        [0, 1],
+        Effect.fnUntraced(function* (index) {
+          const member = new BusLaws.Member(String(index), yield* connect(shared, index))
+          yield* member.bus.joinRoom(member.room)
+          return member
+        })
+      )
+      // The third has taken it upon itself, and ended before it sent the message.
+      const third = new ThreadSignals(shared.signals, 2, [0, 1], () => {})
+      third.close()
+      third.wake(1)
+      a!.publish(1)
+      ThreadBus.detach(shared, 2)
+      yield* until(() => b!.from(a!).length === 1)
     })
   )
 })
