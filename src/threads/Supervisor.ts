@@ -1,4 +1,5 @@
 /** Runs the relay threads of a server: starts them, starts another in the place of one that has crashed, and ends them together. */
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -28,8 +29,8 @@ const LONGEST_PAUSE_MILLIS = 10_000
 /** A thread that has run for so long has not crashed because it was started, in milliseconds. */
 const STABLE_MILLIS = 10_000
 
-/** A thread that does not turn its event loop for so many seconds in a row is stuck. */
-const STUCK_SECONDS = 30
+/** A thread that does not turn its event loop for so many seconds in a row is stuck. Tests may have less patience. */
+export const StuckSeconds = Context.Reference<number>("summoner-server/StuckSeconds", { defaultValue: () => 30 })
 
 /** What a thread may take for its end beside `shutdown_grace_ms`: for the bus, and its last log lines. */
 const END_MILLIS = 6000
@@ -54,6 +55,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
   const config = yield* ServerConfig
   const tls = yield* TlsIdentity
   const entry = yield* ThreadEntry
+  const stuckSeconds = yield* StuckSeconds
   // All threads together have what one would have alone.
   const heapMebibytes = Math.floor((yield* Machine).heapMebibytes / count)
   const log = yield* wireOf
@@ -118,10 +120,10 @@ export const make = Effect.fnUntraced(function* (count: number) {
 
   const terminateOnceStuck = Effect.fnUntraced(function* (thread: Thread) {
     yield* Deferred.await(thread.loaded)
-    yield* untilStuck(() => Atomics.load(beats, thread.index))
+    yield* untilStuck(() => Atomics.load(beats, thread.index), stuckSeconds)
     // One that is ending has a time limit of its own.
     if (isStopping) return
-    yield* Effect.logError(`${thread.name} has not been heard of for ${STUCK_SECONDS} s, and is terminated`)
+    yield* Effect.logError(`${thread.name} has not been heard of for ${stuckSeconds} s, and is terminated`)
     thread.terminate("it was stuck")
   })
 
@@ -295,11 +297,12 @@ const findPorts = Effect.fnUntraced(function* ({ host, port, websocket }: Server
  * Done when a count does not go on. Counts polls, not elapsed time, so that a process that was suspended does not look stuck.
  *
  * @param beat goes on every second
+ * @param limit how many seconds in a row it may stay the same
  */
-export const untilStuck = Effect.fnUntraced(function* (beat: () => number) {
+export const untilStuck = Effect.fnUntraced(function* (beat: () => number, limit: number) {
   let last = beat()
   let seconds = 0
-  while (seconds < STUCK_SECONDS) {
+  while (seconds < limit) {
     yield* Effect.sleep("1 second")
     const now = beat()
     seconds = now === last ? seconds + 1 : 0

@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { afterAll, beforeAll } from "vitest"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
-import { SOAK } from "../faults/form.ts"
+import { StuckSeconds } from "../../src/threads/Supervisor.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as Threads from "../support/Threads.ts"
@@ -321,18 +321,27 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
       assert.notMatch(lines.join("\n"), /dropped|lost/)
     })
   )
+})
 
-  it.live.skipIf(!SOAK)(
-    `terminates a thread that goes on hanging, and has another soon${SOAK ? "" : " (skipped: with SOAK=1)"}`,
-    () =>
-      Effect.gen(function* () {
-        const { fail, logged, port, room } = yield* ready
-        const [hung, kept] = yield* room(2)
-        yield* fail({ index: 0, kind: "hang", until: new SharedArrayBuffer(4) })
-        yield* logged(/^ERROR worker 1 has not been heard of for 30 s, and is terminated$/)
-        yield* haveEnded(hung)
-        yield* Threads.settle([...kept, yield* TcpClient.connect(port)])
-      })
+describe.skipIf(process.platform !== "linux")("a server one of whose threads goes on hanging", () => {
+  it.live("terminates it, gives its places to others, keeps nothing for it, and has another soon", () =>
+    Effect.gen(function* () {
+      const { fail, joinThread, logged, port, relay, reload, room } = yield* Threads.start().pipe(
+        Effect.provideService(StuckSeconds, 5)
+      )
+      const [hung, kept] = yield* room(2)
+      yield* reload({ hyper_parameters: { max_clients: hung.length + kept.length } })
+      const [sender, witness] = kept
+      yield* fail({ index: 0, kind: "hang", until: new SharedArrayBuffer(4) })
+      for (let i = 0; i < 40; i++) sender!.send(`${i} ${"x".repeat(60_000)}\n`)
+      sender!.send("end\n")
+      while ((yield* witness!.line) !== TcpClient.envelope(sender!, "end")) continue
+      yield* logged(/^ERROR worker 1 has not been heard of for 5 s, and is terminated$/)
+      yield* haveEnded(hung)
+      yield* Effect.repeat(relay.cluster.stats, { until: ({ bytesWaiting }) => bytesWaiting === 0 })
+      const next = yield* joinThread(0)
+      yield* Threads.settle([...kept, next, yield* TcpClient.connect(port)])
+    })
   )
 })
 
