@@ -53,7 +53,6 @@ const joined = (shared: ThreadBus.SharedRoom, index: number, onBatch: (bytes: nu
 }
 
 const tell = (message: unknown) => {
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- not a window
   parentPort!.postMessage(message)
 }
 

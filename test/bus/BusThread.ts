@@ -50,7 +50,6 @@ const lineOf = (who: string, n: number, bytes: number): string =>
   `${who} ${n} ${bytes} `.padEnd(bytes, String.fromCharCode(97 + (n % 26)))
 
 const send = (message: FromThread) => {
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- not a window
   parentPort!.postMessage(message)
 }
 

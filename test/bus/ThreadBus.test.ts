@@ -58,7 +58,6 @@ const spawn = Effect.fnUntraced(function* (task: Task) {
       () => messages.findLast(is)!
     )
   }
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- not a window
   const tell = (message: ToThread) => worker.postMessage(message)
   yield* told("Joined")
   return {

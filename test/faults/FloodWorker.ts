@@ -42,7 +42,6 @@ socket.once("connect", () => {
       lines: (chunks * chunk.length) / lineBytes,
       millis: performance.now() - start
     }
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- not a window
     parentPort!.postMessage(outcome)
   }
   socket.on("drain", more)

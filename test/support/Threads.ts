@@ -73,7 +73,6 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
     }
   })
 
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- not a window
   const fail = (fault: Fault) => Effect.sync(() => channel.postMessage(fault))
   const crashes = (index: number) =>
     lines.filter((line) => line.startsWith(`ERROR worker ${index + 1} has ended`)).length
