@@ -96,7 +96,6 @@ export const layer = Layer.effect(
     const registry = yield* ClientRegistry
     yield* (yield* Broadcaster).connect(bus)
     const name = bus.self?.name ?? ""
-    const isSupervised = bus.self?.isSupervised === true
     const clock = yield* Clock.Clock
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
     const now = () => monotonicMillis(clock)
@@ -130,7 +129,7 @@ export const layer = Layer.effect(
       const isNew = peers.get(id) === undefined
       peers.heard(id, { id, name, clients }, now())
       if (!isNew) return
-      if (!isSupervised) runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
+      runFork(Effect.logInfo(`relay ${name} is part of the room (${others(peers.size)})`))
       runFork(forgetGone)
     }
 
@@ -138,7 +137,6 @@ export const layer = Layer.effect(
       const peer = peers.leave(id)
       if (peer === undefined) return Effect.void
       for (const question of questions.values()) settle(question, id)
-      if (isSupervised) return Effect.void
       return Effect.logInfo(`relay ${peer.name} ${why} (${others(peers.size)})`)
     }
 

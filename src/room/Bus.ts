@@ -63,8 +63,6 @@ export interface BusSelf {
   readonly id: string
   /** Its name in configuration and log. */
   readonly name: string
-  /** Whether another process logs which processes come and go. */
-  readonly isSupervised?: boolean
 }
 
 /** Another process of the room. */

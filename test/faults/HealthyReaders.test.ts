@@ -40,7 +40,7 @@ const gathered = Effect.fnUntraced(function* (
   }
 })
 
-/** Without greetings, which may come late from another process. */
+/** Without greetings, which may come late from another thread. */
 const linesOf = ({ numbers }: PacedReader.PacedReader) => numbers.filter((number) => number < GREETING)
 
 /** Readers of several speeds, each of which must get the whole burst though the kernel has room for none of it when it comes. */
@@ -118,7 +118,7 @@ describe.concurrent("a burst as large as the rate limit allows", () => {
     () => inTlsRoom(1)
   )
 
-  it.live.skipIf(availableParallelism() < 2)("reaches readers of a few MB/s in each of two relay processes", () =>
+  it.live.skipIf(availableParallelism() < 2)("reaches readers of a few MB/s at each of two relay threads", () =>
     inRoom(2)
   )
 })

@@ -30,7 +30,6 @@ export declare const NOTHING_EXCHANGED: BusStats;
 export interface BusSelf {
     readonly id: string;
     readonly name: string;
-    readonly isSupervised?: boolean;
 }
 export interface Peer extends BusSelf {
     readonly clients: number;
