@@ -2,10 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { afterAll, beforeAll } from "vitest"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
+import { RateLimiter } from "../../src/limits/RateLimiter.ts"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import { StuckSeconds } from "../../src/threads/Supervisor.ts"
 import * as Server from "../support/Server.ts"
@@ -371,6 +376,26 @@ describe("a server with a message filter", () => {
         Effect.provide(MessageFilter.layerGate(() => Effect.succeed(MessageFilter.relay())))
       )
       assert.include(lines, "INFO worker_threads: 2 configured, 1 runs: threads cannot share a message filter")
+    })
+  )
+})
+
+describe("a server with a service of the program", () => {
+  it.live("stays at one thread, which its log says", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      yield* Layer.build(
+        RelayServer.layerNoDeps.pipe(
+          Layer.provide(RateLimiter.layerUnlimited),
+          Layer.provide(RelayServer.layerServices),
+          Layer.provide(ServerConfig.layerTest({ port: 0, hyper_parameters: { worker_threads: 2 } })),
+          Layer.provide(RelayLogger.layerTest(lines))
+        )
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("worker_threads")),
+        ["INFO worker_threads: 2 configured, 1 runs: threads cannot share services of the program"]
+      )
     })
   )
 })
