@@ -6,6 +6,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { rmSync } from "node:fs"
+import * as Tls from "node:tls"
 import { afterAll, beforeAll } from "vitest"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { RateLimiter } from "../../src/limits/RateLimiter.ts"
@@ -13,6 +15,7 @@ import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import { StuckSeconds } from "../../src/threads/Supervisor.ts"
+import * as Certificates from "../support/Certificates.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as Threads from "../support/Threads.ts"
@@ -327,6 +330,37 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
     })
   )
 })
+
+describe.skipIf(process.platform !== "linux" || !Certificates.hasOpenssl)(
+  `a server whose certificate cannot be read any more${Certificates.withOpenssl}`,
+  () => {
+    it.live("has another thread in the place of one that has crashed, with the certificate of its start", () =>
+      Effect.gen(function* () {
+        const certificates = yield* Certificates.make
+        const { byThread, crash, port, relay } = yield* Threads.start({ tls: certificates.config })
+        for (const path of Object.values(certificates.config)) rmSync(path)
+        yield* crash(0)
+        const ofFirst = Effect.scoped(
+          Effect.gen(function* () {
+            const socket = yield* Effect.acquireRelease(
+              Effect.callback<Tls.TLSSocket>((resume) => {
+                const connected = () => resume(Effect.succeed(socket))
+                const socket = Tls.connect({ port, host: "127.0.0.1", ...certificates.client() }, connected)
+                socket.on("error", (error) => resume(Effect.die(error)))
+              }),
+              (socket) => Effect.sync(() => socket.destroy())
+            )
+            const { localPort } = socket
+            const isMe = ({ address }: { readonly address: string }) => address === `127.0.0.1:${localPort}`
+            yield* Effect.repeat(relay.clients, { until: (clients) => clients.some(isMe) })
+            return (yield* byThread)[0]!.some(isMe)
+          })
+        )
+        yield* Effect.repeat(Effect.delay(ofFirst, 10), { until: (is) => is })
+      })
+    )
+  }
+)
 
 describe.skipIf(process.platform !== "linux")("a server one of whose threads goes on hanging", () => {
   it.live("terminates it, gives its places to others, keeps nothing for it, and has another soon", () =>
