@@ -7,6 +7,8 @@ import * as Cli from "./support/Cli.ts"
 import * as Directory from "./support/Directory.ts"
 import * as Ports from "./support/Ports.ts"
 import * as TcpClient from "./support/TcpClient.ts"
+import { threadCounts } from "./support/threadCounts.ts"
+import { OPEN, settle } from "./support/Threads.ts"
 
 const quiet = { logger: { enable_console_log: false } }
 
@@ -48,6 +50,24 @@ describe("SummonerServer", () => {
       }
       yield* Effect.promise(() => server.shutdown())
     })
+  )
+
+  it.live.skipIf(!threadCounts.includes(2))(
+    "is one room in two threads, and tells the clients of both when it ends",
+    () =>
+      Effect.gen(function* () {
+        const configDict = { ...quiet, hyper_parameters: { worker_threads: 2, ...OPEN } }
+        const server = new SummonerServer()
+        yield* Effect.promise(() => server.start({ configDict, port: 0 }))
+        // Most likely of both threads.
+        const clients = yield* Effect.forEach(Array.from({ length: 8 }), () => TcpClient.connect(server.address.port))
+        yield* settle(clients)
+        assert.lengthOf(server.clients, clients.length)
+        yield* Effect.promise(() => server.shutdown())
+        for (const client of clients) {
+          assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
+        }
+      })
   )
 
   it.live("installs no signal handlers by start, and does not start twice", () =>

@@ -26,6 +26,12 @@ export const MAX_LISTED = 10_000
 /** The most quarantined addresses that a process tells another that has just come, the newest of them. */
 const MAX_TOLD = 10_000
 
+/**
+ * A quarantine is renewed if another process tells of one that is longer by more than this, in milliseconds: a message on its way says more
+ * than is left, and relay threads share the list that it tells of.
+ */
+const RENEWAL_MILLIS = 1000
+
 /** Clients or quarantined addresses in one message: 100 KB at most. */
 const PER_MESSAGE = 200
 
@@ -167,8 +173,9 @@ export const layer = Layer.effect(
           for (const [key, told] of decoded.entries) {
             const isKey = (quarantine.scope === "ip" ? canonicalIp(key) : canonicalAddress(key)) === key
             const millis = Math.min(told, longest)
-            if (isKey && millis > quarantine.remainingMillisUnsafe({ ip: key, address: key }))
-              quarantine.addKeyUnsafe(key, millis)
+            if (!isKey) continue
+            const remaining = quarantine.remainingMillisUnsafe({ ip: key, address: key })
+            if (millis > remaining + (remaining > 0 ? RENEWAL_MILLIS : 0)) quarantine.addKeyUnsafe(key, millis)
           }
           return
         }

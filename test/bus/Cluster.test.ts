@@ -118,6 +118,25 @@ describe("quarantine", () => {
     })
   )
 
+  it.effect("is not renewed by a message that has been on its way for up to a second", () =>
+    Effect.gen(function* () {
+      const bus = new TestBus()
+      const a = yield* start(bus, "a")
+      const { tell } = yield* stranger(bus, "x")
+      const remaining = Effect.map(a.relay.quarantine.list, ([entry]) => entry?.remainingMillis)
+      yield* a.relay.quarantine.add("10.0.0.1")
+      for (const expected of [299_500, 299_000, 300_000]) {
+        yield* TestClock.adjust(expected === 300_000 ? 1 : 500)
+        tell({ _tag: "Quarantined", entries: [["10.0.0.1", 300_000]] })
+        yield* arrived
+        assert.strictEqual(yield* remaining, expected)
+      }
+      tell({ _tag: "Quarantined", entries: [["10.0.0.2", 500]] })
+      yield* arrived
+      assert.lengthOf(yield* a.relay.quarantine.list, 2)
+    })
+  )
+
   it.effect("that another process tells of costs the same however long the list is", () =>
     Effect.gen(function* () {
       const bus = new TestBus()

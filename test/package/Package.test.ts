@@ -7,6 +7,7 @@ import { LIBRARY } from "../../src/admin/Dashboard.ts"
 import { examples, snippets } from "../support/Documented.ts"
 import { entries, manifest, ROOT } from "../support/Package.ts"
 import * as Project from "../support/Project.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import type { Ended } from "../support/Tools.ts"
 
 const KIB = 1024
@@ -96,6 +97,18 @@ describe("the package", () => {
       const { code, stdout, stderr } = yield* Project.node("server.ts")
       assert.strictEqual(stderr, "")
       assert.match(stdout, /^127\.0\.0\.1:\d+\n$/)
+      assert.strictEqual(code, 0)
+    })
+  )
+})
+
+describe.skipIf(!threadCounts.includes(2))("RelayServer of the package with two threads", () => {
+  it.live("is one room", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* Project.node("threads.ts")
+      assert.strictEqual(stderr, "")
+      // Of one thread it would be "none".
+      assert.match(stdout, /^up$/m)
       assert.strictEqual(code, 0)
     })
   )

@@ -65,9 +65,37 @@ const SERVER = `
     }).pipe(Effect.provide(Relay))
   )`
 
+/** A program with a server of two threads, and eight clients, most likely of both: says how the threads are connected once all have heard each other. */
+const THREADS = `
+  import * as Console from "effect/Console"
+  import * as Effect from "effect/Effect"
+  import * as Net from "node:net"
+  import { RelayLogger } from "${manifest.name}/RelayLogger"
+  import { RelayServer } from "${manifest.name}/RelayServer"
+
+  const program = Effect.gen(function* () {
+    const relay = yield* RelayServer
+    const sockets = Array.from({ length: 8 }, () => Net.connect(relay.address.port, "127.0.0.1"))
+    yield* Effect.repeat(relay.clients, { until: (clients) => clients.length === sockets.length })
+    let heard = 0
+    for (const socket of sockets) {
+      socket.on("data", (bytes) => (heard += bytes.toString().split("\\n").length - 1))
+      socket.write("hello\\n")
+    }
+    const all = sockets.length * (sockets.length - 1)
+    yield* Effect.repeat(Effect.delay(Effect.sync(() => heard), 10), { until: (heard) => heard === all })
+    yield* Console.log((yield* relay.cluster.stats).state)
+    for (const socket of sockets) socket.destroy()
+  })
+  const hyper_parameters = { worker_threads: 2, backpressure_policy: { enable_throttle: false } }
+  await Effect.runPromise(
+    program.pipe(Effect.provide(RelayServer.layer({ port: 0, hyper_parameters })), Effect.provide(RelayLogger.layerSilent))
+  )`
+
 const PROGRAMS: Readonly<Record<string, string>> = {
   "imports.ts": entries.map(({ specifier }, i) => `export * as m${i} from "${specifier}"\n`).join(""),
   "server.ts": SERVER,
+  "threads.ts": THREADS,
   "wrong.ts": SERVER.replace("address.port", "address.prot"),
   ...Object.fromEntries([...snippets, ...examples].map(({ code, file }) => [file, code]))
 }

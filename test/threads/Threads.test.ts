@@ -2,12 +2,20 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { rmSync } from "node:fs"
+import * as Tls from "node:tls"
 import { afterAll, beforeAll } from "vitest"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
+import { RateLimiter } from "../../src/limits/RateLimiter.ts"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import { StuckSeconds } from "../../src/threads/Supervisor.ts"
+import * as Certificates from "../support/Certificates.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as Threads from "../support/Threads.ts"
@@ -323,6 +331,37 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
   )
 })
 
+describe.skipIf(process.platform !== "linux" || !Certificates.hasOpenssl)(
+  `a server whose certificate cannot be read any more${Certificates.withOpenssl}`,
+  () => {
+    it.live("has another thread in the place of one that has crashed, with the certificate of its start", () =>
+      Effect.gen(function* () {
+        const certificates = yield* Certificates.make
+        const { byThread, crash, port, relay } = yield* Threads.start({ tls: certificates.config })
+        for (const path of Object.values(certificates.config)) rmSync(path)
+        yield* crash(0)
+        const ofFirst = Effect.scoped(
+          Effect.gen(function* () {
+            const socket = yield* Effect.acquireRelease(
+              Effect.callback<Tls.TLSSocket>((resume) => {
+                const connected = () => resume(Effect.succeed(socket))
+                const socket = Tls.connect({ port, host: "127.0.0.1", ...certificates.client() }, connected)
+                socket.on("error", (error) => resume(Effect.die(error)))
+              }),
+              (socket) => Effect.sync(() => socket.destroy())
+            )
+            const { localPort } = socket
+            const isMe = ({ address }: { readonly address: string }) => address === `127.0.0.1:${localPort}`
+            yield* Effect.repeat(relay.clients, { until: (clients) => clients.some(isMe) })
+            return (yield* byThread)[0]!.some(isMe)
+          })
+        )
+        yield* Effect.repeat(Effect.delay(ofFirst, 10), { until: (is) => is })
+      })
+    )
+  }
+)
+
 describe.skipIf(process.platform !== "linux")("a server one of whose threads goes on hanging", () => {
   it.live("terminates it, gives its places to others, keeps nothing for it, and has another soon", () =>
     Effect.gen(function* () {
@@ -371,6 +410,26 @@ describe("a server with a message filter", () => {
         Effect.provide(MessageFilter.layerGate(() => Effect.succeed(MessageFilter.relay())))
       )
       assert.include(lines, "INFO worker_threads: 2 configured, 1 runs: threads cannot share a message filter")
+    })
+  )
+})
+
+describe("a server with a service of the program", () => {
+  it.live("stays at one thread, which its log says", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      yield* Layer.build(
+        RelayServer.layerNoDeps.pipe(
+          Layer.provide(RateLimiter.layerUnlimited),
+          Layer.provide(RelayServer.layerServices),
+          Layer.provide(ServerConfig.layerTest({ port: 0, hyper_parameters: { worker_threads: 2 } })),
+          Layer.provide(RelayLogger.layerTest(lines))
+        )
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("worker_threads")),
+        ["INFO worker_threads: 2 configured, 1 runs: threads cannot share services of the program"]
+      )
     })
   )
 })
