@@ -1,5 +1,6 @@
 /** What a server of this machine's sockets does to listen, and to go on listening whatever happens. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { closeSync, openSync, readFileSync } from "node:fs"
@@ -98,19 +99,49 @@ export const keep = Effect.fnUntraced(function* (
   return bound
 })
 
+/** A server whose queue is full answers no one: after this time, in milliseconds, its port counts as taken. */
+const PROBE_MILLIS = 1000
+
 /**
- * Proves that nobody else listens there, not even one that would share the port, and leaves it.
+ * Finds out whether another server listens on a port, also one that would share it. Asks by a connection: listening for a moment would
+ * accept, and lose, clients that are waiting for this server.
  *
- * @returns where; the port that was free where 0 was asked for
+ * @returns where to listen, with a free port in place of 0; fails with `ListenError` if the port is taken
  */
-export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress, ListenError, Scope.Scope> =>
-  Effect.flatMap(
-    Effect.acquireRelease(
-      Effect.sync(() => Net.createServer()),
-      (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
-    ),
-    (server) => listen(server, at, key, 1, false)
+export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress, ListenError, Scope.Scope> => {
+  if (at.port === 0) {
+    return Effect.flatMap(
+      Effect.acquireRelease(
+        Effect.sync(() => Net.createServer((socket) => socket.destroy())),
+        (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+      ),
+      (server) => listen(server, at, key, 1, false)
+    )
+  }
+  const isTaken = Effect.callback<boolean>((resume) => {
+    const { host, port } = at
+    const socket = Net.connect({ host: LOOPBACK[host] ?? host, port })
+    const answer = (isTaken: boolean) => {
+      socket.destroy()
+      resume(Effect.succeed(isTaken))
+    }
+    socket.on("error", () => answer(false))
+    // A socket that the system has connected with itself has found no server.
+    socket.on("connect", () => answer(socket.localPort !== port))
+    return Effect.sync(() => socket.destroy())
+  })
+  return Effect.timeoutOption(isTaken, PROBE_MILLIS).pipe(
+    Effect.flatMap((taken) =>
+      Option.getOrElse(taken, () => true) ? Effect.fail(listenError(at, key, "EADDRINUSE")) : Effect.succeed(at)
+    )
   )
+}
+
+/** Where a server that listens everywhere is reached. */
+const LOOPBACK: { readonly [host: string]: string } = { "0.0.0.0": "127.0.0.1", "::": "::1" }
+
+const listenError = ({ host, port }: BoundAddress, key: string, code: string) =>
+  new ListenError({ host, port, code, ...(key !== "port" && { key }) })
 
 /**
  * Accepts the connections that the kernel has completed already: closing the port would reset them.
@@ -137,13 +168,11 @@ const acceptLast = (server: Net.Server, backlog: number): Effect.Effect<void> =>
     setImmediate(onTurn)
   })
 
-const listen = (server: Net.Server, { host, port }: BoundAddress, key: string, backlog: number, reusePort: boolean) =>
+const listen = (server: Net.Server, at: BoundAddress, key: string, backlog: number, reusePort: boolean) =>
   Effect.callback<BoundAddress, ListenError>((resume) => {
     const onError = (error: NodeJS.ErrnoException) => {
       server.off("listening", onListening)
-      resume(
-        Effect.fail(new ListenError({ host, port, code: error.code ?? error.message, ...(key !== "port" && { key }) }))
-      )
+      resume(Effect.fail(listenError(at, key, error.code ?? error.message)))
     }
     const onListening = () => {
       server.off("error", onError)
@@ -151,7 +180,7 @@ const listen = (server: Net.Server, { host, port }: BoundAddress, key: string, b
       resume(Effect.succeed({ host: bound.address, port: bound.port }))
     }
     server.once("error", onError).once("listening", onListening)
-    server.listen({ host, port, backlog, reusePort })
+    server.listen({ ...at, backlog, reusePort })
   })
 
 /** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */

@@ -9,6 +9,7 @@ import * as NatsServer from "../bus/NatsServer.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import * as Loopback from "../support/Loopback.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import { OPEN, settle } from "../support/Threads.ts"
@@ -18,10 +19,14 @@ interface Config {
   readonly [group: string]: unknown
 }
 
-const start = Effect.fnUntraced(function* (config: Config = {}, setup: Cli.Options = {}) {
+const start = Effect.fnUntraced(function* (
+  config: Config = {},
+  setup: Cli.Options = {},
+  args: ReadonlyArray<string> = []
+) {
   const hyper_parameters = { worker_threads: 2, ...OPEN, ...config.hyper_parameters }
   const cwd = yield* Directory.make({ "server.json": { ...config, hyper_parameters } })
-  const server = yield* Cli.listening([], { cwd, ...setup })
+  const server = yield* Cli.listening(args, { cwd, ...setup })
   return { server, cwd }
 })
 
@@ -55,11 +60,31 @@ const subjectAt = (port: number) =>
     }).on("error", reject)
   })
 
+/** Tries to connect until it is accepted. */
+const knock = (at: Net.TcpNetConnectOpts): Promise<Net.Socket> =>
+  new Promise((resolve) => {
+    const socket = Net.connect(at)
+    socket.once("connect", () => resolve(socket)).once("error", () => resolve(knock(at)))
+  })
+
 const isAble = process.platform === "linux" && availableParallelism() >= 2
 
 describe
   .skipIf(!isAble)
   .concurrent(`the program with two threads${isAble ? "" : " (skipped: it takes Linux and two cores)"}`, () => {
+    it.live("serves all that it accepts, also clients that have tried to connect since before its start", () =>
+      Effect.gen(function* () {
+        const at = Loopback.address()
+        const knocks = Array.from({ length: 16 }, () => knock(at))
+        const { server } = yield* start({}, {}, ["--host", at.host, "--port", String(at.port)])
+        const sockets = yield* Effect.promise(() => Promise.all(knocks))
+        for (const socket of sockets) {
+          yield* server.printed(new RegExp(`${socket.localAddress}:${socket.localPort} connected`))
+          socket.destroy()
+        }
+      })
+    )
+
     it.live.each(["SIGTERM", "SIGINT"] as const)(
       "tells all clients when it gets %s, and leaves the port free",
       (signal) =>
