@@ -153,6 +153,11 @@ export const laws = (start: Effect.Effect<Subject, never, Scope.Scope>, isBounde
         a!.publish(1)
         return a!.awaited.size === 1
       })
+      // What it says comes behind an acknowledgement of all that it has, if there were one.
+      yield* heard(b!, [a!])
+      b!.publish(1)
+      yield* heard(a!, [b!])
+      assert.isAbove(a!.awaited.size, 0)
       b!.hasSlowClients = false
       yield* until(() => a!.awaited.size === 0)
       yield* heard(b!, [a!])

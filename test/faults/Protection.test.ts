@@ -82,6 +82,9 @@ describe.each(threadCounts)("a client disconnected by backpressure, with %i thre
     })
   )
 
+  // How a client is named is the same in any thread.
+  if (worker_threads > 1) return
+
   it.live.skipIf(!hasIpv6)(
     `is kept out by its IPv4 address on a dual-stack socket, too${hasIpv6 ? "" : " (skipped: there is no IPv6)"}`,
     () =>
@@ -108,6 +111,8 @@ describe.each(threadCounts)("the budget of the rate limit, with %i thread(s),", 
     ["ip", false],
     ["connection", true]
   ] as const) {
+    // Only that of an address is shared.
+    if (worker_threads > 1 && isReset) continue
     it.live(`${isReset ? "begins anew" : "goes on"} after a reconnect with the scope "${scope}"`, () =>
       Effect.gen(function* () {
         const relay = yield* Relay.talkative({
