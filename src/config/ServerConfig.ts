@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import { isJsonObject } from "../internal/JsonObject.ts"
 import * as ConfigErrors from "./ConfigError.ts"
-import { keys } from "./ConfigKeys.ts"
+import { copy, keys } from "./ConfigKeys.ts"
 import { defaults, levels, Values, type Written } from "./ConfigSchema.ts"
 import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
@@ -199,7 +199,7 @@ export class ServerConfig extends Context.Service<ServerConfig, Values>()("summo
   static readonly layerValue = (value: unknown, source = "configuration") =>
     Layer.effect(ServerConfig, fromLoaded(decode(value, source)))
 
-  /** For tests: the defaults, except as given. Checks no bounds. */
+  /** For tests: the defaults, except as given, in objects of its own. Checks no bounds. */
   static readonly layerTest = (overrides: DeepPartial<Values> = {}) =>
-    ServerConfig.layer(merge(defaults, overrides) as Values)
+    ServerConfig.layer(copy(merge(defaults, overrides) as Values))
 }

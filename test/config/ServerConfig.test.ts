@@ -871,7 +871,10 @@ describe("the layers of ServerConfig", () => {
 
   it.effect("provide the defaults to tests, except as given, out of bounds too", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* Effect.provide(ServerConfig, ServerConfig.layerTest()), defaults)
+      const config = yield* Effect.provide(ServerConfig, ServerConfig.layerTest())
+      assert.deepStrictEqual(config, defaults)
+      // A test that changes its configuration changes no other.
+      assert.notStrictEqual(config.hyper_parameters, defaults.hyper_parameters)
       const { hyper_parameters, logger } = yield* Effect.provide(
         ServerConfig,
         ServerConfig.layerTest({
