@@ -105,8 +105,13 @@ export const resets = {
 /** Everybody talks at once. */
 export const crowd = form({ clients: 100, lines: 5 }, { clients: 1000, lines: 10 })
 
-/** A shutdown in the middle of it all. */
-export const shutdown = { rounds: form(1, 5), logRounds: form(3, 20), graceMillis: 4000, busyLines: form(2000, 50_000) }
+/** A shutdown in the middle of it all. Only what hangs meets the grace. */
+export const shutdown = {
+  rounds: form(1, 5),
+  logRounds: form(3, 20),
+  graceMillis: 120_000,
+  busyLines: form(2000, 50_000)
+}
 
 /** A server that is killed. */
 export const killed = { rounds: form(1, 5), lines: form(2000, 20_000) }
