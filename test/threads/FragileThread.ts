@@ -14,8 +14,9 @@ channel.onmessage = ({ data }) => {
     case "throw":
       throw new Error(`thrown by thread ${incarnation}`)
     case "exhaust": {
-      const kept: Array<ReadonlyArray<object>> = []
-      while (true) kept.push(Array.from({ length: 100_000 }, () => ({})))
+      // In large pieces: a heap that fills slowly is collected again and again before it is full.
+      const kept: Array<ReadonlyArray<number>> = []
+      while (true) kept.push(Array.from<number>({ length: 2_000_000 }).fill(kept.length))
     }
     case "hang":
       Atomics.wait(new Int32Array(fault.until), 0, 0)

@@ -309,7 +309,8 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
       yield* crash(0, "exhaust")
       yield* haveEnded(lost)
       yield* assertAllHearAll(kept)
-      yield* logged(/^ERROR worker 1 has ended: .*memory/)
+      // On a slow machine it may not have turned its event loop for too long before its memory is used up.
+      yield* logged(/^ERROR worker 1 has ended: .*(memory|stuck)/)
     })
   )
 
