@@ -141,7 +141,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         counts.batchesIn++
         counts.bytesIn += batch.bytes.length
         room.current?.onBatch(batch)
-        // For the first time, or after somebody has claimed more in its name.
+        // The first batch of this relay, or another publisher has used its name.
         if (peer.arrived === 0 || frame.end < peer.acknowledged) peer.acknowledged = frame.end - batch.bytes.length
         peer.arrived = frame.end
         if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && !isAcknowledging) acknowledge()

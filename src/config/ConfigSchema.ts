@@ -198,7 +198,7 @@ const HyperParameters = Schema.Struct({
   trusted_proxies: live(
     networks,
     [],
-    "Addresses of load balancers: whoever connects from one must begin with a PROXY protocol header (version 1 or 2), and is known by the address in it."
+    "Addresses of load balancers. A connection from one must begin with a PROXY protocol header (version 1 or 2), which gives the address of the client."
   ),
   shutdown_grace_ms: live(whole(0), 2000, "Milliseconds for which a shutdown waits for clients that do not read."),
   connection_buffer_size: unusedBuffer(128),

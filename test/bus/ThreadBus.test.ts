@@ -16,7 +16,7 @@ import type { FromThread, Task, ToThread } from "./BusThread.ts"
 
 const MAX_LINE_BYTES = 65_536
 
-/** Threads that are the test's own: they see each other's memory as any others do. */
+/** Buses within the thread of the test: shared memory works the same there. */
 const connect = Effect.fnUntraced(function* (shared: ThreadBus.SharedRoom, index: number, log: Array<string> = []) {
   const services = Layer.mergeAll(ServerConfig.layerTest({}), RelayLogger.layerTest(log))
   return Context.get(yield* Layer.build(Layer.provide(ThreadBus.layer(shared, index), services)), Bus)

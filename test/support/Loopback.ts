@@ -5,7 +5,7 @@ export interface Address {
   readonly port: number
 }
 
-/** The first of the ports. A host of its own makes the number as good as any other. */
+/** The first of the ports. Each process has its own host, so that the number is free to choose. */
 const FIRST_PORT = 24_000
 
 let given = 0
