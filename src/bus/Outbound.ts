@@ -22,7 +22,7 @@ const CONFIRM_MILLIS = 50
 const HOLD_MILLIS = 3000
 
 /** A connection to the engine. */
-export interface Link {
+export interface EngineConnection {
   readonly maxMessageBytes: number
   readonly send: (message: Uint8Array) => void
   /** Done once the engine has everything that was sent so far. Never done, or rejected, when the connection is lost before. */
@@ -40,7 +40,7 @@ export interface OutboundEvents {
 const ENGINE = "engine"
 
 /** Another process. */
-interface Peer {
+interface Receiver {
   /** How much of what was published it has handled, in bytes. */
   end: number
   isSlow: boolean
@@ -64,12 +64,12 @@ export class Outbound {
   readonly #events: OutboundEvents
   readonly #backlog: Backlog
   #sequence = 0
-  #link: Link | undefined
+  #engine: EngineConnection | undefined
   /** Processes that are to be heard before what waits is sent. */
   readonly #awaited = new Set<string>()
   #holdTimer: NodeJS.Timeout | undefined
   #isSlow = false
-  readonly #peers = new Map<string, Peer>()
+  readonly #receivers = new Map<string, Receiver>()
   /** The last batch sent, and the bytes sent since a confirmation was asked for. */
   #sentSequence = 0
   #unaskedBytes = 0
@@ -106,7 +106,7 @@ export class Outbound {
     this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines, end: this.bytes })
     this.#send()
     this.#checkSlow()
-    for (const [id, peer] of this.#peers) this.#checkPeer(id, peer)
+    for (const [id, receiver] of this.#receivers) this.#checkReceiver(id, receiver)
   }
 
   /**
@@ -114,8 +114,8 @@ export class Outbound {
    *
    * @param awaited processes without which what waits is not sent yet: they were there before, and have to connect again themselves
    */
-  up(link: Link, awaited: Iterable<string>): void {
-    this.#link = link
+  up(engine: EngineConnection, awaited: Iterable<string>): void {
+    this.#engine = engine
     for (const id of awaited) this.#awaited.add(id)
     if (this.#awaited.size > 0) this.#holdTimer = setTimeout(() => this.release(), HOLD_MILLIS)
     this.#send()
@@ -124,33 +124,34 @@ export class Outbound {
 
   /** The connection is lost. */
   down(): void {
-    this.#link = undefined
+    this.#engine = undefined
     this.#awaited.clear()
     this.#clearTimers()
     this.#isConfirming = false
     this.#backlog.rewind()
     this.#checkSlow()
-    for (const id of this.#peers.keys()) this.forget(id)
+    for (const id of this.#receivers.keys()) this.forget(id)
   }
 
   /** Another process has given a sign of life. What it has to handle begins with what is published from now on. */
   heard(id: string): void {
-    if (this.#link !== undefined && !this.#peers.has(id)) this.#peers.set(id, { end: this.bytes, isSlow: false })
+    if (this.#engine !== undefined && !this.#receivers.has(id))
+      this.#receivers.set(id, { end: this.bytes, isSlow: false })
     if (this.#awaited.delete(id) && this.#awaited.size === 0) this.release()
   }
 
   /** Another process has handled everything up to `end`, which counts only if so much was published. */
   acknowledged(id: string, end: number): void {
-    const peer = this.#peers.get(id)
-    if (peer === undefined || end <= peer.end || end > this.bytes) return
-    peer.end = end
-    this.#checkPeer(id, peer)
+    const receiver = this.#receivers.get(id)
+    if (receiver === undefined || end <= receiver.end || end > this.bytes) return
+    receiver.end = end
+    this.#checkReceiver(id, receiver)
   }
 
   /** Another process is not there any more. */
   forget(id: string): void {
-    const isSlow = this.#peers.get(id)?.isSlow === true
-    this.#peers.delete(id)
+    const isSlow = this.#receivers.get(id)?.isSlow === true
+    this.#receivers.delete(id)
     if (isSlow) this.#events.onCaughtUp(id)
   }
 
@@ -165,14 +166,14 @@ export class Outbound {
   /** Calls `onEmpty` once nothing waits, if the connection lasts so long; at once, if there is none. */
   drain(onEmpty: () => void): void {
     this.release()
-    if (this.#link === undefined || this.waiting === 0) return onEmpty()
+    if (this.#engine === undefined || this.waiting === 0) return onEmpty()
     this.#onEmpty = onEmpty
-    if (!this.#isConfirming) this.#confirm(this.#link)
+    if (!this.#isConfirming) this.#confirm(this.#engine)
   }
 
   /** Ends it. What still waits is not sent. */
   close(): void {
-    this.#link = undefined
+    this.#engine = undefined
     this.#clearTimers()
   }
 
@@ -184,28 +185,28 @@ export class Outbound {
 
   /** Sends what waits, as far as the window allows. */
   #send(): void {
-    const link = this.#link
-    if (link === undefined || this.#awaited.size > 0) return
+    const engine = this.#engine
+    if (engine === undefined || this.#awaited.size > 0) return
     while (this.#backlog.sentBytes < WINDOW_BYTES) {
       const batch = this.#backlog.take()
       if (batch === undefined) break
-      for (const frame of Frame.encode(this.#origin, batch, link.maxMessageBytes)) link.send(frame)
+      for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame)
       this.#sentSequence = batch.sequence
       this.#unaskedBytes += batch.bytes
     }
     if (this.#isConfirming || this.#backlog.sentBytes === 0) return
-    if (this.#unaskedBytes >= CONFIRM_BYTES || this.#onEmpty !== undefined) this.#confirm(link)
-    else this.#confirmTimer ??= setTimeout(() => this.#confirm(link), CONFIRM_MILLIS)
+    if (this.#unaskedBytes >= CONFIRM_BYTES || this.#onEmpty !== undefined) this.#confirm(engine)
+    else this.#confirmTimer ??= setTimeout(() => this.#confirm(engine), CONFIRM_MILLIS)
   }
 
-  #confirm(link: Link): void {
+  #confirm(engine: EngineConnection): void {
     clearTimeout(this.#confirmTimer)
     this.#confirmTimer = undefined
     this.#isConfirming = true
     this.#unaskedBytes = 0
     const upTo = this.#sentSequence
     const onConfirmed = () => {
-      if (link !== this.#link) return
+      if (engine !== this.#engine) return
       this.#isConfirming = false
       this.#backlog.confirm(upTo)
       this.#send()
@@ -213,12 +214,12 @@ export class Outbound {
       if (this.waiting === 0) this.#onEmpty?.()
     }
     // If the connection is lost before, `down` tells.
-    link.confirmed().then(onConfirmed, () => {})
+    engine.confirmed().then(onConfirmed, () => {})
   }
 
   #checkSlow(): void {
     // While nothing can be sent, nobody has to wait for it.
-    const canSend = this.#link !== undefined && this.#awaited.size === 0
+    const canSend = this.#engine !== undefined && this.#awaited.size === 0
     const isSlow = canSend && this.waitingBytes > this.#limitBytes / (this.#isSlow ? 4 : 2)
     if (isSlow === this.#isSlow) return
     this.#isSlow = isSlow
@@ -226,10 +227,10 @@ export class Outbound {
     else this.#events.onCaughtUp(ENGINE)
   }
 
-  #checkPeer(id: string, peer: Peer): void {
-    const isSlow = this.bytes - peer.end > PEER_WINDOW_BYTES
-    if (isSlow === peer.isSlow) return
-    peer.isSlow = isSlow
+  #checkReceiver(id: string, receiver: Receiver): void {
+    const isSlow = this.bytes - receiver.end > PEER_WINDOW_BYTES
+    if (isSlow === receiver.isSlow) return
+    receiver.isSlow = isSlow
     if (isSlow) this.#events.onSlow(id)
     else this.#events.onCaughtUp(id)
   }

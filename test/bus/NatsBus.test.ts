@@ -665,7 +665,7 @@ describe.concurrent("cluster.nats.connect", () => {
 
   it.live.each([
     { how: "says nothing any more", onQuestion: "silence", why: "does not answer" },
-    { how: "ends it", onQuestion: "end", why: "connection disconnected" }
+    { how: "ends it", onQuestion: "end", why: "lost" }
   ] as const)("is not connected to a server that takes a connection and then $how", ({ onQuestion, why }) =>
     Effect.gen(function* () {
       const nats = yield* FakeNats.make

@@ -1,0 +1,124 @@
+import { type BusControl, type BusRoom } from "../room/Bus.ts"
+import { Slot } from "../internal/Slot.ts"
+import * as ControlMessage from "./ControlMessage.ts"
+import * as Frame from "./Frame.ts"
+import { Inbound } from "./Inbound.ts"
+import type { Outbound } from "./Outbound.ts"
+import { PeerTable } from "./PeerTable.ts"
+
+/** A process is told how many of its bytes have been handled after this many. */
+const ACKNOWLEDGED_BYTES = 128 * 1024
+
+/** Progress through the batches of another process, in bytes that it has published. */
+interface Progress {
+  received: number
+  acknowledged: number
+}
+
+/** Sends a control message to one process, or to all. */
+type SendControl = (message: Uint8Array, to?: string) => void
+
+/** The messages of the other processes: batches for the room, control messages for `Cluster`, acknowledgements for `Outbound`. */
+export class Exchange {
+  readonly room = new Slot<BusRoom>()
+  readonly control = new Slot<BusControl>()
+  readonly counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, leaps: 0 }
+
+  readonly #origin: Buffer
+  readonly #outbound: Outbound
+  readonly #inbound: Inbound
+  readonly #peers = new PeerTable<Progress>()
+  /** Without a connection, `undefined`. */
+  #send: SendControl | undefined
+  /** Acknowledgements wait until the room no longer has slow clients. */
+  #isAcknowledging = false
+
+  /**
+   * @param origin `Frame.ORIGIN_BYTES` that tell this process
+   * @param maxLineBytes the longest envelope, in bytes with its line feed
+   */
+  constructor(origin: Buffer, maxLineBytes: number, outbound: Outbound) {
+    this.#origin = origin
+    this.#outbound = outbound
+    this.#inbound = new Inbound(maxLineBytes)
+  }
+
+  /** Sends control messages by `send` from now on; `undefined`: there is no connection. */
+  connect(send: SendControl | undefined): void {
+    this.#send = send
+    if (send !== undefined) this.control.current?.onUp()
+  }
+
+  /** Processes that were heard after a moment of the monotonic clock, in milliseconds. */
+  heardAfter(momentMillis: number): ReadonlyArray<string> {
+    return this.#peers.heardAfter(momentMillis)
+  }
+
+  /** Sends a text to one process, or to all. */
+  tell(text: string, to?: string): void {
+    this.#send?.(ControlMessage.encodeText(this.#origin, text), to)
+  }
+
+  /** Gives up batches that have been unfinished for too long. */
+  expire(): void {
+    this.counts.lost += this.#inbound.expire(performance.now())
+  }
+
+  /** Handles a message on the subject of the room. */
+  readonly receiveFrame = (bytes: Uint8Array): void => {
+    const { counts } = this
+    const frame = Frame.decode(bytes)
+    if (frame === undefined) return void counts.malformed++
+    if (frame.origin === this.#origin.toString("hex")) return
+    const { batch, isDuplicate, isLeap, isMalformed, lost } = this.#inbound.take(frame, performance.now())
+    counts.lost += lost
+    if (isLeap === true) counts.leaps++
+    if (isMalformed === true) return void counts.malformed++
+    const progress = this.#heard(frame.origin)
+    if (isDuplicate) counts.duplicates++
+    if (batch === undefined) return
+    counts.batchesIn++
+    counts.bytesIn += batch.bytes.length
+    this.room.current?.onBatch(batch)
+    const { end } = frame
+    // The first batch of this relay, or another publisher has used its name.
+    if (progress.received === 0 || end < progress.acknowledged) progress.acknowledged = end - batch.bytes.length
+    progress.received = end
+    if (end - progress.acknowledged >= ACKNOWLEDGED_BYTES && !this.#isAcknowledging) this.#acknowledge()
+  }
+
+  /** Handles a message on a control subject. */
+  readonly receiveControl = (bytes: Uint8Array): void => {
+    const message = ControlMessage.decode(bytes)
+    if (message === undefined) return void this.counts.malformed++
+    if (message.from === this.#origin.toString("hex")) return
+    this.#heard(message.from)
+    if (message._tag === "Text") this.control.current?.onMessage(message.text, message.from)
+    else this.#outbound.acknowledged(message.from, message.end)
+  }
+
+  #heard(from: string): Progress {
+    const now = performance.now()
+    const progress = this.#peers.get(from) ?? { received: 0, acknowledged: 0 }
+    this.#peers.heard(from, progress, now)
+    for (const id of this.#peers.gone(now)) {
+      this.#peers.leave(id)
+      this.#outbound.forget(id)
+    }
+    this.#outbound.heard(from)
+    return progress
+  }
+
+  /** Tells processes how much of their batches has been handled, once no client here is slow. */
+  readonly #acknowledge = (): void => {
+    const room = this.room.current
+    this.#isAcknowledging = room?.hasSlowClients() === true
+    if (this.#isAcknowledging) return room!.onceClientsCaughtUp(this.#acknowledge)
+    if (this.#send === undefined) return
+    for (const [id, progress] of this.#peers.entries()) {
+      if (progress.received - progress.acknowledged < ACKNOWLEDGED_BYTES) continue
+      progress.acknowledged = progress.received
+      this.#send(ControlMessage.encodeAcknowledgement(this.#origin, progress.received), id)
+    }
+  }
+}
