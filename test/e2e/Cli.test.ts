@@ -7,6 +7,7 @@ import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 
 describe("the quick start", () => {
   it.live("relays between two clients, byte for byte", () =>
@@ -235,28 +236,32 @@ describe("shutdown", () => {
     })
   )
 
-  it.live("waits for a client that never reads no longer than the grace", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { shutdown_grace_ms: 300 } } })
-      const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
-      const deaf = Net.connect(server.port, "127.0.0.1")
-      deaf.pause().on("error", () => {})
-      const client = yield* TcpClient.connect(server.port)
-      const witness = yield* TcpClient.connect(server.port)
-      yield* TcpClient.settled(client, witness)
-      server.process.kill("SIGINT")
-      assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
-      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-      deaf.destroy()
-    })
+  it.live.each(threadCounts)(
+    "waits for a client that never reads no longer than the grace, with %i thread(s)",
+    (worker_threads) =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({
+          "server.json": { hyper_parameters: { worker_threads, shutdown_grace_ms: 300 } }
+        })
+        const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
+        const deaf = Net.connect(server.port, "127.0.0.1")
+        deaf.pause().on("error", () => {})
+        const client = yield* TcpClient.connect(server.port)
+        const witness = yield* TcpClient.connect(server.port)
+        yield* TcpClient.settled(client, witness)
+        server.process.kill("SIGINT")
+        assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
+        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        deaf.destroy()
+      })
   )
 
-  it.live("ends at once on a second signal", () =>
+  it.live.each(threadCounts)("ends at once on a second signal, with %i thread(s)", (worker_threads) =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({
         "server.json": {
           logger: { log_keys: [] },
-          hyper_parameters: { shutdown_grace_ms: 600_000 }
+          hyper_parameters: { worker_threads, shutdown_grace_ms: 600_000 }
         }
       })
       const server = yield* Cli.listening([], { cwd })

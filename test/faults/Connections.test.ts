@@ -223,11 +223,11 @@ const lowestFree = (pid: number) => {
   return number
 }
 
-describe("a crowd", () => {
+describe.each(threadCounts)("a crowd, with %i thread(s),", (worker_threads) => {
   itMeasures("of clients that all speak hears every line, in order", () =>
     Effect.gen(function* () {
       const { clients: count, lines } = form.crowd
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.quiet({ limits: { worker_threads } })
       const clients = yield* LoadClient.connectMany(relay.port, count, { lineBytes: 60 })
       yield* LoadClient.gathered(clients, clients[0]!)
       const memory = watchMemory(relay.pid)

@@ -14,8 +14,10 @@ const MIB = 1024 * 1024
 export const bounds = {
   /** Memory above what is allowed to wait, in bytes: code, garbage, buffers of the runtime. */
   slackBytes: 50 * MIB,
-  /** Read buffers that V8 lets gather before it collects any, in bytes: for bursts. */
+  /** Read buffers that V8 lets gather in a thread before it collects any, in bytes: for bursts. */
   garbageBytes: 64 * MIB,
+  /** A thread more: its heap, and its read buffers. */
+  bytesPerThread: 96 * MIB,
   /** Memory above that for each client, in bytes. */
   bytesPerClient: 256 * 1024
 }
