@@ -2,7 +2,6 @@ import type { ConnectionOptions, NatsConnection, PermissionViolationError } from
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { hostname } from "node:os"
-import { formatProblem } from "../config/ConfigError.ts"
 import * as NatsUrl from "../config/NatsUrl.ts"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import { BusError } from "../room/Bus.ts"
@@ -53,10 +52,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
   const { connect, credsAuthenticator } = yield* library
   const { tls } = options
   const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
-  const creds = yield* Effect.mapError(
-    NatsFiles.load(options),
-    (problems) => new BusError({ detail: problems.map(formatProblem).join("\n  ") })
-  )
+  const creds = yield* Effect.mapError(NatsFiles.load(options), ({ message }) => new BusError({ detail: message }))
   const account = urls.find(({ user }) => user !== undefined)
   let lostMillis = performance.now()
 
