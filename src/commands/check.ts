@@ -89,15 +89,10 @@ export const check = Command.make(
   Effect.fnUntraced(function* ({ json, ...flags }) {
     const loaded = loadConfig(flags).pipe(
       // The server reads its files before it listens, and so does this.
-      Effect.tap(({ description, values }) =>
-        Effect.catchTag(TlsIdentity.load(values.tls), "TlsError", ({ issues }) =>
-          Effect.fail(ConfigErrors.invalid(description, issues))
-        )
-      ),
-      Effect.tap(({ description, values: { cluster } }) =>
-        NatsFiles.load(cluster.nats).pipe(
-          Effect.mapError((problems) => ConfigErrors.invalid(description, problems)),
-          Effect.when(Effect.sync(() => cluster.nats.servers !== null))
+      Effect.tap(({ description, values: { cluster, tls } }) =>
+        TlsIdentity.load(tls).pipe(
+          Effect.andThen(cluster.nats.servers === null ? Effect.undefined : NatsFiles.load(cluster.nats)),
+          Effect.mapError(({ issues }) => ConfigErrors.invalid(description, issues))
         )
       )
     )

@@ -8,6 +8,8 @@ import * as Path from "node:path"
 
 /** The log file, or its directory, cannot be created or written. */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
+  /** Of the operating system: `EACCES`. */
+  code: Schema.String,
   path: Schema.String,
   reason: Schema.String
 }) {
@@ -54,7 +56,10 @@ export const open: (options: {
   const attempt = (run: (signal: AbortSignal) => Promise<void>) =>
     Effect.tryPromise({
       try: run,
-      catch: (error) => new LogFileError({ path, reason: error instanceof Error ? error.message : String(error) })
+      catch: (cause) => {
+        const { code = "unknown", message } = cause as NodeJS.ErrnoException
+        return new LogFileError({ code, path, reason: message })
+      }
     })
 
   const file = new AppendedFile(path)

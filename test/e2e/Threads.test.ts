@@ -166,7 +166,7 @@ describe
         // The reload is done when the threads have it.
         certificates.write("server.pem", "nonsense")
         server.process.kill("SIGHUP")
-        yield* server.printed(/ERROR - TLS goes on as it was: tls\.cert: .* which is not PEM\n/)
+        yield* server.printed(/ERROR - the TLS certificate was not renewed: tls\.cert: .* which is not PEM\n/)
         for (let i = 0; i < 6; i++) {
           assert.strictEqual(yield* Effect.promise(() => subjectAt(server.port)), "renewed")
         }

@@ -160,9 +160,9 @@ describe("frames that end no message", () => {
     assert.strictEqual(problem(decode([before, enough, one]).ending), "too many frames that end no message")
   })
 
-  it("are forgiven to whoever goes on to speak, or listens for long", () => {
+  it("are counted anew after a message, and after each ping of the server", () => {
     const decoder = new FrameDecoder()
-    for (const spare of [() => decoder.decode(Buffer.from(frame(TEXT, "x"))), () => decoder.forgive()]) {
+    for (const spare of [() => decoder.decode(Buffer.from(frame(TEXT, "x"))), () => decoder.resetEmptyFrames()]) {
       decoder.decode(Buffer.from(flood(MAX_EMPTY_FRAMES, frame(PONG, ""))))
       spare()
       decoder.decode(Buffer.from(frame(PONG, "")))
