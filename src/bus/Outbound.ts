@@ -25,8 +25,11 @@ const MAX_REPAIRS = 256
 /** Time between two sends of missed batches while their rate is at its limit, in milliseconds. */
 const REPAIR_PAUSE_MILLIS = 100
 
-/** Senders go on waiting for NATS while it sends, or confirms, this many bytes within the stall grace. */
-const PROGRESS_BYTES = 256 * 1024
+/**
+ * Senders go on waiting for NATS while it sends, or confirms, this many bytes within the stall grace: less than the relay reads in one turn, so
+ * that a relay which was stopped finds progress before senders go on.
+ */
+const PROGRESS_BYTES = 32 * 1024
 
 /** NATS is asked for a confirmation after so many bytes, or milliseconds. */
 const CONFIRM_BYTES = 256 * 1024

@@ -170,6 +170,33 @@ const assertOnlyCountedLosses = ({ clients, pairs }: Crowd) => {
 
 const LINES = SOAK ? 60_000 : 3000
 
+/** A way to a server on which its bytes come slowly, and those to it at once. */
+const slowWay = ({ host, port }: NatsServer.NatsServer, bytesPerMilli: number) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const sockets = new Set<Net.Socket>()
+      const listener = Net.createServer((client) => {
+        const server = Net.connect(port, host)
+        for (const socket of [client, server]) sockets.add(socket.on("error", () => {}))
+        client.pipe(server).on("close", () => client.destroy())
+        server.on("data", (chunk) => {
+          client.write(chunk)
+          server.pause()
+          setTimeout(() => server.resume(), chunk.length / bytesPerMilli)
+        })
+      })
+      const close = () => {
+        listener.close()
+        for (const socket of sockets) socket.destroy()
+      }
+      listener.listen(0, "127.0.0.1", () => {
+        const { port } = listener.address() as Net.AddressInfo
+        resume(Effect.succeed({ url: `nats://127.0.0.1:${port}`, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
 describe.skipIf(!NatsServer.isInstalled)(
   `NatsBus${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
   () => {
@@ -346,6 +373,32 @@ describe.skipIf(!NatsServer.isInstalled)(
         }
         assert.strictEqual(a.stats().dropped, 0)
       })
+    )
+
+    it.live(
+      "makes senders wait for a confirmation for as long as lines of other relays come before it, and loses nothing",
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const way = yield* slowWay(nats, 3000)
+          const a = yield* relay("a", nats.url, {}, { slow_consumer: { stall_grace_ms: 10 } })
+          const limits = { max_pending_bytes: 1024 * 1024 }
+          const b = yield* relay("b", way.url, limits, { slow_consumer: { stall_grace_ms: 1000 } })
+          yield* acquainted([a, b])
+          const [early, far] = yield* LoadClient.connectMany(a.port, 2, { lineBytes: 1000 })
+          const [sender, near] = yield* LoadClient.connectMany(b.port, 2, { lineBytes: 1000 })
+          yield* LoadClient.gathered([early!, sender!], near!)
+          yield* LoadClient.gathered([early!, sender!], far!)
+          // Several times the grace on this way.
+          yield* early!.sendFast(12_000)
+          yield* far!.until((self) => self.from(early!).lines === 12_000, "everything at its own relay")
+          yield* Effect.forkChild(sender!.sendFast(FROZEN_LINES))
+          for (const reader of [near!, far!]) {
+            yield* reader.until((self) => self.from(sender!).next === FROZEN_LINES, "everything")
+            assert.strictEqual(reader.from(sender!).missing, 0)
+          }
+          assert.strictEqual(b.stats().dropped, 0)
+        })
     )
 
     it.live("goes on without a NATS server that does not read for longer, and drops the oldest batches", () =>

@@ -171,14 +171,14 @@ describe("Outbound", () => {
     assert.deepStrictEqual(events, ["engine slow", "engine caught up"])
   })
 
-  it("makes senders wait again for NATS whenever it has sent or confirmed 256 KiB, while more than half of the limit waits", async () => {
+  it("makes senders wait again for NATS whenever it has sent or confirmed 32 KiB, while more than half of the limit waits", async () => {
     const { events, outbound, publish } = make()
     const engine = new TestEngine()
     outbound.up(engine)
     outbound.received(10 * KIB * KIB)
     for (let i = 0; i < 7; i++) publish(KIB * KIB)
     assert.deepStrictEqual(events, ["engine slow"])
-    outbound.received(255 * KIB)
+    outbound.received(31 * KIB)
     assert.strictEqual(events.length, 1)
     outbound.received(KIB)
     assert.deepStrictEqual(events, ["engine slow", "engine slow"])
