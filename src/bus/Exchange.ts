@@ -25,6 +25,7 @@ export class Exchange {
   readonly counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, leaps: 0 }
 
   readonly #origin: Buffer
+  readonly #id: string
   readonly #outbound: Outbound
   readonly #inbound: Inbound
   readonly #peers = new PeerTable<Progress>()
@@ -39,6 +40,7 @@ export class Exchange {
    */
   constructor(origin: Buffer, maxLineBytes: number, outbound: Outbound) {
     this.#origin = origin
+    this.#id = origin.toString("hex")
     this.#outbound = outbound
     this.#inbound = new Inbound(maxLineBytes)
   }
@@ -46,17 +48,14 @@ export class Exchange {
   /** Sends control messages by `send` from now on; `undefined`: there is no connection. */
   connect(send: SendControl | undefined): void {
     this.#send = send
-    if (send !== undefined) this.control.current?.onUp()
-  }
-
-  /** Processes that were heard after a moment of the monotonic clock, in milliseconds. */
-  heardAfter(momentMillis: number): ReadonlyArray<string> {
-    return this.#peers.heardAfter(momentMillis)
+    if (send === undefined) return
+    this.control.current?.onUp()
+    for (const [id, request] of this.#inbound.requestAll(performance.now())) this.#request(id, request)
   }
 
   /** Sends a text to one process, or to all. */
   tell(text: string, to?: string): void {
-    this.#send?.(ControlMessage.encodeText(this.#origin, text), to)
+    this.#send?.(ControlMessage.encodeText(this.#origin, text, this.#outbound.sent), to)
   }
 
   /** Gives up batches that have been unfinished for too long. */
@@ -65,17 +64,49 @@ export class Exchange {
   }
 
   /** Handles a message on the subject of the room. */
-  readonly receiveFrame = (bytes: Uint8Array): void => {
+  readonly receiveFrame = (bytes: Uint8Array): void => this.#receiveFrame(bytes, false)
+
+  /** Handles a message on a control subject: also frames that this process has requested. */
+  readonly receiveControl = (bytes: Uint8Array): void => {
+    if (bytes[0] === Frame.VERSION) return this.#receiveFrame(bytes, true)
+    this.#outbound.received(bytes.length)
+    const message = ControlMessage.decode(bytes)
+    if (message === undefined) return void this.counts.malformed++
+    const { from } = message
+    if (from === this.#id) return
+    this.#heard(from)
+    switch (message._tag) {
+      case "Text":
+        this.#request(from, this.#inbound.sent(from, message.sent, performance.now()))
+        return this.control.current?.onMessage(message.text, from)
+      case "Acknowledgement":
+        return this.#outbound.acknowledged(from, message.end)
+      case "Request": {
+        const next = this.#outbound.requested(from, message)
+        this.#send?.(ControlMessage.encodePosition(this.#origin, { token: message.token, next }), from)
+        return this.#outbound.repair()
+      }
+      case "Position": {
+        const { isBehind, lost } = this.#inbound.answered(from, message)
+        this.counts.lost += lost
+        if (isBehind) this.counts.leaps++
+        return
+      }
+    }
+  }
+
+  #receiveFrame(bytes: Uint8Array, isRepair: boolean): void {
     const { counts } = this
+    this.#outbound.received(bytes.length)
     const frame = Frame.decode(bytes)
     if (frame === undefined) return void counts.malformed++
-    if (frame.origin === this.#origin.toString("hex")) return
-    const { batch, isDuplicate, isLeap, isMalformed, lost } = this.#inbound.take(frame, performance.now())
+    if (frame.origin === this.#id) return
+    const { batch, isDuplicate, isMalformed, lost, request } = this.#inbound.take(frame, performance.now(), isRepair)
     counts.lost += lost
-    if (isLeap === true) counts.leaps++
+    this.#request(frame.origin, request)
     if (isMalformed === true) return void counts.malformed++
     const progress = this.#heard(frame.origin)
-    if (isDuplicate) counts.duplicates++
+    if (isDuplicate === true) counts.duplicates++
     if (batch === undefined) return
     counts.batchesIn++
     counts.bytesIn += batch.bytes.length
@@ -87,14 +118,8 @@ export class Exchange {
     if (end - progress.acknowledged >= ACKNOWLEDGED_BYTES && !this.#isAcknowledging) this.#acknowledge()
   }
 
-  /** Handles a message on a control subject. */
-  readonly receiveControl = (bytes: Uint8Array): void => {
-    const message = ControlMessage.decode(bytes)
-    if (message === undefined) return void this.counts.malformed++
-    if (message.from === this.#origin.toString("hex")) return
-    this.#heard(message.from)
-    if (message._tag === "Text") this.control.current?.onMessage(message.text, message.from)
-    else this.#outbound.acknowledged(message.from, message.end)
+  #request(id: string, request: ControlMessage.Request | undefined): void {
+    if (request !== undefined) this.#send?.(ControlMessage.encodeRequest(this.#origin, request), id)
   }
 
   #heard(from: string): Progress {

@@ -13,9 +13,6 @@ import * as Nats from "./NatsConnection.ts"
 import * as NatsSession from "./NatsSession.ts"
 import { Outbound } from "./Outbound.ts"
 
-/** Processes heard this shortly before a connection was lost are expected back, in milliseconds. */
-const RECENT_MILLIS = 3000
-
 /** How long a start waits for a server that does not answer, in milliseconds. */
 const START_MILLIS = 2000
 
@@ -90,12 +87,11 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
           )
         }
         exchange.connect((message, to) => opened.publish(controlSubject(to), message))
-        const engine = {
+        outbound.up({
           maxMessageBytes: opened.maxMessageBytes,
-          send: (message: Uint8Array) => opened.publish(subject, message),
+          send: (frame, to) => opened.publish(to === undefined ? subject : controlSubject(to), frame),
           confirmed: opened.flush
-        }
-        outbound.up(engine, lostMillis === undefined ? [] : exchange.heardAfter(lostMillis - RECENT_MILLIS))
+        })
         mayStart.openUnsafe()
       }
 

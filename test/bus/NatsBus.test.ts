@@ -23,6 +23,7 @@ import { SOAK } from "../faults/form.ts"
 import { measured } from "../faults/Relay.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import * as Forwarder from "../support/Forwarder.ts"
 import * as Loopback from "../support/Loopback.ts"
 import { until as eventually } from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
@@ -31,8 +32,9 @@ import * as FakeNats from "./FakeNats.ts"
 import * as NatsCredentials from "./NatsCredentials.ts"
 import * as NatsServer from "./NatsServer.ts"
 
-/** A server that a test has stopped is still there, for as long as the test wants. */
-const PATIENT = NatsBus.layerWith({ pingMillis: 600_000 })
+/** Time between pings with which a server that a test has stopped is still there, for as long as the test wants. */
+const PATIENT_MILLIS = 600_000
+const PATIENT = NatsBus.layerWith({ pingMillis: PATIENT_MILLIS })
 
 type NatsOptions = Partial<ServerConfig["Service"]["cluster"]["nats"]>
 
@@ -49,7 +51,7 @@ const relay = Effect.fnUntraced(function* (
   name: string,
   servers: NatsOptions["servers"],
   nats: NatsOptions = {},
-  slow_consumer = UNLIMITED.slow_consumer
+  { pingMillis = PATIENT_MILLIS, slow_consumer = UNLIMITED.slow_consumer } = {}
 ) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
@@ -59,7 +61,7 @@ const relay = Effect.fnUntraced(function* (
   const context = yield* Scope.provide(
     Layer.build(
       RelayServer.layerNoDeps.pipe(
-        Layer.provide(Layer.provide(PATIENT, config)),
+        Layer.provide(Layer.provide(NatsBus.layerWith({ pingMillis }), config)),
         Layer.provide(RelayServer.layerServices),
         Layer.provide(ServerConfig.layerTest(own)),
         Layer.provide(RelayLogger.layerTest(log, { log_level: "WARNING" })),
@@ -168,6 +170,33 @@ const assertOnlyCountedLosses = ({ clients, pairs }: Crowd) => {
 
 const LINES = SOAK ? 60_000 : 3000
 
+/** A way to a server on which its bytes come slowly, and those to it at once. */
+const slowWay = ({ host, port }: NatsServer.NatsServer, bytesPerMilli: number) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const sockets = new Set<Net.Socket>()
+      const listener = Net.createServer((client) => {
+        const server = Net.connect(port, host)
+        for (const socket of [client, server]) sockets.add(socket.on("error", () => {}))
+        client.pipe(server).on("close", () => client.destroy())
+        server.on("data", (chunk) => {
+          client.write(chunk)
+          server.pause()
+          setTimeout(() => server.resume(), chunk.length / bytesPerMilli)
+        })
+      })
+      const close = () => {
+        listener.close()
+        for (const socket of sockets) socket.destroy()
+      }
+      listener.listen(0, "127.0.0.1", () => {
+        const { port } = listener.address() as Net.AddressInfo
+        resume(Effect.succeed({ url: `nats://127.0.0.1:${port}`, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
 describe.skipIf(!NatsServer.isInstalled)(
   `NatsBus${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
   () => {
@@ -228,6 +257,61 @@ describe.skipIf(!NatsServer.isInstalled)(
         })
     )
 
+    it.live("loses no line while NATS is silent, whichever relay is first to connect again", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const way = yield* Forwarder.make
+        way.target(nats.port, nats.host)
+        // A silence is noticed after three pings: later than relays count each other as gone.
+        const options = { pingMillis: 1500 }
+        const urls = [nats.url, nats.url, `nats://127.0.0.1:${way.port}`]
+        const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!, {}, options))
+        yield* acquainted(relays)
+        const room = yield* crowd(relays)
+        const talking = yield* Effect.forkChild(talk(room))
+        yield* goesOn(room)
+        yield* nats.freeze
+        yield* eventually(() => relays.every(({ stats }) => stats().state === "down"))
+        way.target(undefined)
+        yield* nats.thaw
+        yield* isUp(relays.slice(0, 2))
+        // These have sent their lines before the third is back.
+        yield* goesOn({ ...room, pairs: room.pairs.slice(0, 2) })
+        way.target(nats.port, nats.host)
+        yield* isUp(relays)
+        yield* goesOn(room)
+        yield* Fiber.interrupt(talking)
+        yield* settled(room)
+        const losses = assertOnlyCountedLosses(room)
+        yield* measured("nats-server silent for some seconds under load", losses)
+        assert.deepInclude(losses, { "lines missed": 0, dropped: 0 })
+      })
+    )
+
+    it.live("gives a relay that was cut off the lines that it has missed", () =>
+      Effect.gen(function* () {
+        const [near, far] = yield* NatsServer.cluster(2)
+        const urls = [near!.url, near!.url, far!.url]
+        const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!))
+        yield* acquainted(relays)
+        const room = yield* crowd(relays)
+        const talking = yield* Effect.forkChild(talk(room))
+        yield* goesOn(room)
+        // Its relay has to find the other server, while the others talk.
+        yield* far!.kill
+        yield* eventually(
+          () => relays[2]!.stats().reconnects === 1,
+          () => relays[2]!.log.join("\n")
+        )
+        yield* goesOn(room)
+        yield* Fiber.interrupt(talking)
+        yield* settled(room)
+        const losses = assertOnlyCountedLosses(room)
+        yield* measured("the server of one relay killed under load", losses)
+        assert.deepInclude(losses, { "lines missed": 0, dropped: 0 })
+      })
+    )
+
     it.live("goes on with the other servers of a NATS cluster when one is killed", () =>
       Effect.gen(function* () {
         const servers = yield* NatsServer.cluster(3)
@@ -260,7 +344,7 @@ describe.skipIf(!NatsServer.isInstalled)(
     const frozen = Effect.fnUntraced(function* (graceMillis: number) {
       const nats = yield* NatsServer.started()
       const [a, b] = yield* Effect.forEach(["a", "b"], (name) =>
-        relay(name, nats.url, { max_pending_bytes: 1_000_000 }, { stall_grace_ms: graceMillis })
+        relay(name, nats.url, { max_pending_bytes: 1_000_000 }, { slow_consumer: { stall_grace_ms: graceMillis } })
       )
       yield* acquainted([a!, b!])
       const [sender, near] = yield* LoadClient.connectMany(a!.port, 2, { lineBytes: 1000 })
@@ -291,6 +375,32 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    it.live(
+      "makes senders wait for a confirmation for as long as lines of other relays come before it, and loses nothing",
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const way = yield* slowWay(nats, 3000)
+          const a = yield* relay("a", nats.url, {}, { slow_consumer: { stall_grace_ms: 10 } })
+          const limits = { max_pending_bytes: 1024 * 1024 }
+          const b = yield* relay("b", way.url, limits, { slow_consumer: { stall_grace_ms: 1000 } })
+          yield* acquainted([a, b])
+          const [early, far] = yield* LoadClient.connectMany(a.port, 2, { lineBytes: 1000 })
+          const [sender, near] = yield* LoadClient.connectMany(b.port, 2, { lineBytes: 1000 })
+          yield* LoadClient.gathered([early!, sender!], near!)
+          yield* LoadClient.gathered([early!, sender!], far!)
+          // Several times the grace on this way.
+          yield* early!.sendFast(12_000)
+          yield* far!.until((self) => self.from(early!).lines === 12_000, "everything at its own relay")
+          yield* Effect.forkChild(sender!.sendFast(FROZEN_LINES))
+          for (const reader of [near!, far!]) {
+            yield* reader.until((self) => self.from(sender!).next === FROZEN_LINES, "everything")
+            assert.strictEqual(reader.from(sender!).missing, 0)
+          }
+          assert.strictEqual(b.stats().dropped, 0)
+        })
+    )
+
     it.live("goes on without a NATS server that does not read for longer, and drops the oldest batches", () =>
       Effect.gen(function* () {
         const { a, far, nats, near, sender } = yield* frozen(100)
@@ -311,7 +421,9 @@ describe.skipIf(!NatsServer.isInstalled)(
     it.live("sends the last lines of its clients before it ends, also to a NATS server that is slow", () =>
       Effect.gen(function* () {
         const nats = yield* NatsServer.started()
-        const [a, b] = yield* Effect.forEach(["a", "b"], (name) => relay(name, nats.url, {}, { stall_grace_ms: 10 }))
+        const [a, b] = yield* Effect.forEach(["a", "b"], (name) =>
+          relay(name, nats.url, {}, { slow_consumer: { stall_grace_ms: 10 } })
+        )
         const [sender, near] = yield* LoadClient.connectMany(a!.port, 2, { lineBytes: 1000 })
         const far = yield* LoadClient.connect(b!.port, { lineBytes: 1000 })
         yield* LoadClient.gathered([sender!, near!], far)
@@ -352,7 +464,8 @@ describe.skipIf(!NatsServer.isInstalled)(
           parts: [{ bytes: Buffer.from("no line"), messages: 1 }],
           bytes: 7,
           lines: 1,
-          end: 7
+          end: 7,
+          dropped: 0
         }
         const [frame] = Frame.encode(Buffer.alloc(Frame.ORIGIN_BYTES, 2), batch, 100_000)
         client.send(

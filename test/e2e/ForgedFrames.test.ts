@@ -40,7 +40,7 @@ const stranger = Effect.fnUntraced(function* ({ host, port }: NatsServer.NatsSer
 const frameOf = (origin: Uint8Array, sequence: number, text: string, lines: number, end = text.length): Uint8Array =>
   Frame.encode(
     origin,
-    { sequence, parts: [{ bytes: Buffer.from(text), messages: lines }], bytes: text.length, lines, end },
+    { sequence, parts: [{ bytes: Buffer.from(text), messages: lines }], bytes: text.length, lines, end, dropped: 0 },
     100_000
   )[0]!
 
@@ -72,7 +72,6 @@ describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").each([
       // NATS answers the stranger after what it has sent it before.
       const origin = evil.originOf("settled")
       yield* evil.publish(frameOf(origin, 2 ** 48 - 1, '"a lie"\n', 1, 2 ** 48 - 1))
-      assert.strictEqual(yield* reader.line, '"a lie"')
       for (let i = 0; i < 5; i++) {
         sender.send(`true ${i}\n`)
         assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, `true ${i}`))
