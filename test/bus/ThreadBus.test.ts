@@ -165,8 +165,7 @@ describe("ThreadBus", () => {
     })
   )
 
-  const joined = Effect.fnUntraced(function* (threads: number) {
-    const shared = ThreadBus.share(threads, MAX_LINE_BYTES)
+  const joined = Effect.fnUntraced(function* (threads: number, shared = ThreadBus.share(threads, MAX_LINE_BYTES)) {
     return yield* Effect.forEach(
       Array.from({ length: threads }, (_, index) => index),
       Effect.fnUntraced(function* (index) {
@@ -248,6 +247,25 @@ describe("ThreadBus", () => {
       }
       // Of 256 KiB, and the batch that passes them; a turn of the test may be two of the thread's.
       assert.isAtMost(Math.max(...counts), 2 * 6)
+    })
+  )
+
+  it.live("has caught up once the room has all that others had published by then", () =>
+    Effect.gen(function* () {
+      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
+      const [a, b] = yield* joined(2, shared)
+      yield* until(() => {
+        a!.publish(1)
+        return b!.lines.length > 0
+      })
+      // More than is read in a turn.
+      for (let i = 0; i < 20; i++) a!.publish(1, 50_000)
+      const { published } = a!
+      yield* ThreadBus.caughtUp(shared, 1)
+      assert.strictEqual(b!.from(a!).length, published)
+      // At once where it never joined.
+      a!.publish(1)
+      yield* ThreadBus.caughtUp(shared, 2)
     })
   )
 

@@ -227,6 +227,44 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
     })
   )
 
+  it.live("does not count a client that is leaving the other thread as one that a line would reach", () =>
+    Effect.gen(function* () {
+      const { relay, reload, room } = yield* ready
+      const [[speaker], [leaving, ...others]] = yield* room(1)
+      for (const { socket } of others) socket.destroy()
+      yield* reload({ logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 600_000 } })
+      leaving!.socket.pause()
+      const line = `${"x".repeat(60_000)}\n`
+      while ((yield* relay.stats).bytesWaitingMax <= SOFT_LIMIT_BYTES) {
+        for (let i = 0; i < 5; i++) speaker!.send(line)
+        yield* Effect.sleep(10)
+      }
+      yield* relay.disconnect(leaving!.address)
+      yield* Effect.repeat(relay.clients, { until: ({ length }) => length === 1 })
+      yield* reload({
+        hyper_parameters: {
+          shutdown_grace_ms: 600_000,
+          backpressure_policy: { ...Threads.OPEN.backpressure_policy, enable_disconnect: true, disconnect_threshold: 1 }
+        }
+      })
+      const relayed = Stream.runHead(Stream.filter(relay.messages, ({ content }) => content === "alone"))
+      // The stream may begin after the first of them.
+      const speaking = yield* Effect.forkChild(
+        Effect.forever(
+          Effect.delay(
+            Effect.sync(() => speaker!.send("alone\n")),
+            50
+          )
+        )
+      )
+      const outcome = yield* Effect.raceFirst(Effect.as(relayed, "relayed"), Effect.as(speaker!.rest, "disconnected"))
+      assert.strictEqual(outcome, "relayed")
+      yield* Fiber.interrupt(speaking)
+      leaving!.socket.destroy()
+      yield* reload()
+    })
+  )
+
   it.live("takes over a new configuration in both threads, and says so once", () =>
     Effect.gen(function* () {
       const { lines, reload, room } = yield* ready
@@ -400,6 +438,59 @@ describe.skipIf(process.platform !== "linux")("the end of a server of two thread
       assert.notMatch(lines.join("\n"), /ended|did not/)
       const next = yield* Server.start({ port })
       assert.strictEqual(next.port, port)
+    })
+  )
+
+  it.live("brings clients of a thread that was busy when the end came what others had relayed", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const config = { logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 120_000 } }
+      const { fail, reload, room } = yield* Scope.provide(Threads.start(config), scope)
+      yield* reload()
+      const [[late], [sender, witness]] = yield* room(2)
+      const until = new Int32Array(new SharedArrayBuffer(4))
+      yield* fail({ index: 0, kind: "hang", until: until.buffer })
+      // Far more than a thread reads of others in a turn.
+      const contents = Array.from({ length: 160 }, (_, i) => `${i} ${"x".repeat(50_000)}`)
+      for (const content of contents) sender!.send(`${content}\n`)
+      const expected = contents.map((content) => TcpClient.envelope(sender!, content))
+      assert.deepStrictEqual(yield* witness!.lines(contents.length), expected)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      // All threads were told to end by now.
+      yield* witness!.rest
+      Atomics.store(until, 0, 1)
+      Atomics.notify(until, 0)
+      assert.deepStrictEqual(yield* late!.rest, [...expected, "Warning: Server is shutting down."])
+      yield* Fiber.join(closing)
+    })
+  )
+
+  it.live("brings clients of both threads the same lines, up to the last", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const config = { logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 120_000 } }
+      const { reload, room } = yield* Scope.provide(Threads.start(config), scope)
+      yield* reload()
+      const threads = yield* room(2)
+      for (const [sender] of threads) {
+        let sent = 0
+        const more = () => {
+          while (sender!.socket.write(`${sent++} ${"x".repeat(2000)}\n`)) continue
+        }
+        sender!.socket.on("drain", more)
+        more()
+      }
+      const readers = threads.map(([, reader]) => reader!)
+      const before = yield* Effect.forEach(readers, (reader) => reader.lines(100))
+      yield* Scope.close(scope, Exit.void)
+      const heard = yield* Effect.forEach(readers, (reader, i) =>
+        Effect.map(reader.rest, (rest) => [...before[i]!, ...rest])
+      )
+      for (const [sender] of threads) {
+        const [atOne, atTwo] = heard.map((lines) => lines.filter((line) => line.includes(sender!.address)))
+        assert.strictEqual(atOne!.length, atTwo!.length)
+        assert.deepStrictEqual(atOne, atTwo)
+      }
     })
   )
 })
