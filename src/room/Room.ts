@@ -1,5 +1,6 @@
 import { Histogram } from "../internal/Histogram.ts"
 import * as Envelope from "../protocol/Envelope.ts"
+import { EnvelopeBuffer } from "../protocol/EnvelopeBuffer.ts"
 import type { Connection } from "./Connection.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
@@ -87,7 +88,7 @@ export class Room {
   readonly latencyMicros = new Histogram(LATENCY_BOUNDS)
   readonly #maxLineBytes: number
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
-  readonly #batch: Uint8Array
+  readonly #batch: EnvelopeBuffer
   #batchBytes = 0
   /** What small batches are cut from, and how much of it is used. */
   #slab: Buffer = Buffer.alloc(0)
@@ -106,7 +107,7 @@ export class Room {
   /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes
-    this.#batch = new Uint8Array(BATCH_BYTES + maxLineBytes)
+    this.#batch = new EnvelopeBuffer(BATCH_BYTES + maxLineBytes)
   }
 
   /** Adds a member. It gets every line published from now on, and none from before. */
@@ -124,12 +125,13 @@ export class Room {
    * Relays the line `bytes[start, end)` to all members except its sender, at the latest at the end of this turn of the event
    * loop, or, in a large room, of a pause. The bytes are copied.
    *
+   * @param isConstant `bytes` never change: further lines of the same object cost less
    * @returns `false` if the line's envelope would be too long: then it is not relayed
    */
-  publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#fits(sender, bytes, start, end)) return false
+  publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant = false): boolean {
     const from = this.#batchBytes
-    const to = Envelope.encode(this.#batch, from, sender.prefix, bytes, start, end)
+    const to = this.#batch.encode(from, this.#maxLineBytes, sender.prefix, bytes, start, end, isConstant)
+    if (to === -1) return false
     this.#batchBytes = to
     this.#added(sender, from, to, 1)
     return true
@@ -179,22 +181,21 @@ export class Room {
       for (const member of this.members) member.outbox.send(batch)
       return
     }
-    if (bytes.length > this.#batch.length - this.#batchBytes) this.flush()
+    if (bytes.length > this.#batch.bytes.length - this.#batchBytes) this.flush()
     const from = this.#batchBytes
     // Throws if it does not fit, which `COPIED_BYTES` excludes.
-    this.#batch.set(bytes, from)
+    this.#batch.bytes.set(bytes, from)
     this.#batchBytes = from + bytes.length
     this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
   /** As `publish`, for some members only and at once, in order with what is published to all. */
   publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#fits(sender, bytes, start, end)) return false
     this.flush()
     const beganMillis = performance.now()
-    const envelope = new Uint8Array(Envelope.encodedLength(sender.prefix, bytes, start, end))
-    Envelope.encode(envelope, 0, sender.prefix, bytes, start, end)
-    const chunk: Chunk = { bytes: envelope, messages: 1 }
+    const length = this.#batch.encode(0, this.#maxLineBytes, sender.prefix, bytes, start, end, false)
+    if (length === -1) return false
+    const chunk: Chunk = { bytes: this.#batch.bytes.slice(0, length), messages: 1 }
     let fanOut = 0
     for (const recipient of recipients) {
       recipient.outbox.send(chunk)
@@ -205,11 +206,6 @@ export class Room {
     return true
   }
 
-  #fits({ prefix }: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    const longest = prefix.length + (end - start) * Envelope.MAX_ESCAPE_BYTES + Envelope.SUFFIX_BYTES
-    return longest <= this.#maxLineBytes || Envelope.encodedLength(prefix, bytes, start, end) <= this.#maxLineBytes
-  }
-
   /** Sends the batch to all members now. */
   flush(): void {
     const lines = this.#batchLines
@@ -217,7 +213,7 @@ export class Room {
     const senders = this.#senders
     // A copy: a slow recipient may keep it for long, and the next batch needs the memory at once.
     const bytes = this.#allocate(this.#batchBytes)
-    bytes.set(this.#batch.subarray(0, this.#batchBytes))
+    bytes.set(this.#batch.bytes.subarray(0, this.#batchBytes))
     const chunk: Chunk = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
