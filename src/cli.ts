@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import { check } from "./commands/check.ts"
 import { connect } from "./commands/connect.ts"
+import { exitProcess } from "./commands/exitProcess.ts"
 import { init } from "./commands/init.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
@@ -29,15 +30,21 @@ const output = CliOutput.layer({
   formatHelpDoc: (doc) => formatter.formatHelpDoc({ ...doc, usage: doc.usage.replace("<subcommand>", "[subcommand]") })
 })
 
-/** A shutdown by signal is a success. */
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))
+let lastSignal: "SIGINT" | "SIGTERM" | undefined
 
-/** The first signal shuts the server down; whoever sends a second one does not want to wait. */
-let signals = 0
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Runtime.defaultTeardown(exit, (code) => {
+    // Without a signal or a failure the process ends when nothing is left to do.
+    if (code === 0) return onExit(0)
+    // A shutdown by signal is a success.
+    exitProcess(code === 130 ? 0 : code, lastSignal ?? "SIGKILL")
+  })
+
+/** The first signal shuts the server down, a second one ends the process at once. */
 const endOnSecondSignal = (signal: "SIGINT" | "SIGTERM", code: number) => {
   process.on(signal, () => {
-    if (++signals === 2) process.exit(code)
+    if (lastSignal !== undefined) exitProcess(code, signal, 0)
+    lastSignal = signal
   })
 }
 endOnSecondSignal("SIGINT", 130)

@@ -29,7 +29,13 @@ export const serve = Command.make(
       Layer.provide(announce),
       Layer.provide(Telemetry.layer({ name: flags.name, endpoint: values.otlp.endpoint })),
       Layer.provide(ConfigReload.layer(values)),
-      Layer.provide(RelayLogger.RelayLogger.layer({ name: flags.name, ...values.logger })),
+      Layer.provide(
+        RelayLogger.RelayLogger.layer({
+          name: flags.name,
+          ...values.logger,
+          flushMillis: values.hyper_parameters.shutdown_grace_ms
+        })
+      ),
       Layer.launch
     )
   }, Effect.scoped)
