@@ -1,3 +1,5 @@
+import * as Effect from "effect/Effect"
+
 const POLL_MILLIS = 20
 
 const isFileInUse = (): boolean => process.getActiveResourcesInfo().some((name) => name.startsWith("FSReq"))
@@ -17,3 +19,17 @@ export const exitProcess = (code: number, signal: NodeJS.Signals, polls = 50): v
   // The kernel keeps a signal from process 1 of a container.
   process.abort()
 }
+
+let isServiceEnded = false
+
+/** Runs what goes on until a signal ends it, which is then a success. */
+export const untilSignal = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onInterrupt(service, () =>
+    Effect.sync(() => {
+      isServiceEnded = true
+    })
+  )
+
+/** The exit code of a program that a signal has ended. */
+export const codeOfSignal = (signal: "SIGINT" | "SIGTERM" | undefined): number =>
+  isServiceEnded ? 0 : signal === "SIGTERM" ? 143 : 130

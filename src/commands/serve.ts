@@ -7,6 +7,7 @@ import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
+import { untilSignal } from "./exitProcess.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 
 /** Runs the relay until a signal ends it. */
@@ -36,7 +37,8 @@ export const serve = Command.make(
           flushMillis: values.hyper_parameters.shutdown_grace_ms
         })
       ),
-      Layer.launch
+      Layer.launch,
+      untilSignal
     )
   }, Effect.scoped)
 ).pipe(
