@@ -198,7 +198,7 @@ export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogF
   )
 
 interface Format {
-  /** Whether a content is shown differently when it is a JSON object. */
+  /** Whether a content is shown differently when it is JSON. */
   readonly json: boolean
   readonly event: (timeMillis: number, level: Level, message: string) => string
   readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
@@ -359,7 +359,7 @@ const makeContext = Effect.fnUntraced(function* (
         let read: LogMessage.LoggedContent | undefined
         for (const { relayed, sink } of sinks) {
           if (!sink.admitUnsafe()) continue
-          read ??= parse ? LogMessage.readContent(content, keys) : { text: content, isObject: false }
+          read ??= parse ? LogMessage.readContent(content, keys) : { text: content, isJson: false }
           sink.pushUnsafe(relayed(timeMillis, address, read))
         }
       } catch {
