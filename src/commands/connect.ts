@@ -10,6 +10,7 @@ import * as Session from "../client/Session.ts"
 import * as StandardOutput from "../client/StandardOutput.ts"
 import * as Target from "../client/Target.ts"
 import * as Terminal from "../client/Terminal.ts"
+import { untilSignal } from "./exitProcess.ts"
 
 const parameters = {
   address: Argument.String("address").pipe(
@@ -82,7 +83,9 @@ const run = Effect.fnUntraced(function* ({ address, json, listen, raw, retry }: 
 })
 
 /** A client for people and scripts: sends the lines of standard input and shows what the others send. */
-export const connect = Command.make("connect", parameters, (parameters) => Effect.scoped(run(parameters))).pipe(
+export const connect = Command.make("connect", parameters, (parameters) =>
+  untilSignal(Effect.scoped(run(parameters)))
+).pipe(
   Command.withDescription(`Connect to a server: send the lines of standard input, print what the other clients send.
 
 On a terminal lines can be edited and recalled; Ctrl-C and Ctrl-D leave. Without one, standard input is sent to its end, and what arrives until the server has closed the connection is printed.

@@ -2,9 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
-import { readFile, stat } from "node:fs/promises"
+import { stat } from "node:fs/promises"
 import * as Schema from "effect/Schema"
 import { escapeText } from "../internal/escape.ts"
+import { readFile } from "../internal/readFile.ts"
 import { formatProblem, Problem } from "./ConfigError.ts"
 
 /** A file that a key names cannot be used. */
