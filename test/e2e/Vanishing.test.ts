@@ -9,8 +9,8 @@ import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** Of each kind: without a byte, and with the first few. */
-const CONNECTIONS = SOAK ? 2000 : 70
-const CONNECTIONS_THAT_BEGIN = SOAK ? 500 : 20
+const CONNECTIONS = SOAK ? 2000 : 50
+const CONNECTIONS_THAT_BEGIN = SOAK ? 500 : 15
 
 /** Under way at the same time, so that the kernel's backlog holds them. */
 const AT_ONCE = 64

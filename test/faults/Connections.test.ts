@@ -254,7 +254,7 @@ describe.each(threadCounts)("a crowd, with %i thread(s),", (worker_threads) => {
 describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads) => {
   it.live("tells a client that it is refused, and lets one in again when another leaves", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ limits: { worker_threads, max_clients: 2 } })
+      const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients: 2 } })
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
@@ -271,7 +271,7 @@ describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads
 
   it.live("counts each IP address on its own", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ limits: { worker_threads, max_clients_per_ip: 1 } })
+      const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients_per_ip: 1 } })
       const a = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.1" })
       const other = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
       yield* TcpClient.settled(a, other)

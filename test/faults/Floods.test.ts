@@ -199,7 +199,7 @@ describe("bytes of another protocol", () => {
       `(${name}) are lines, or refused with the notice`,
       () =>
         Effect.gen(function* () {
-          const relay = yield* Relay.quiet()
+          const relay = yield* Relay.inProcess()
           const offender = yield* TcpClient.connect(relay.port)
           const witness = yield* TcpClient.connect(relay.port)
           yield* TcpClient.settled(offender, witness)
@@ -225,7 +225,7 @@ describe("bytes of another protocol", () => {
 
   it.live("(a TLS handshake) end the connection, and reach nobody", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.inProcess()
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
@@ -243,7 +243,7 @@ describe("bytes of another protocol", () => {
 
   it.live("(an HTTP request) are relayed line by line", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.inProcess()
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)

@@ -19,6 +19,7 @@ import { ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 type HyperParameters = NonNullable<NonNullable<Parameters<typeof ServerConfig.layerTest>[0]>["hyper_parameters"]>
 type Services = RateLimiter | Backpressure | IdleTimeout | Quarantine | Broadcaster
@@ -692,7 +693,7 @@ describe("Session", () => {
           assert.isFalse(broadcaster.isCongestedUnsafe())
           assert.isFalse(log.some((line) => line.startsWith("ERROR")))
         }),
-      { arbitrary: { runs: 150 } }
+      runs(50)
     )
   })
 

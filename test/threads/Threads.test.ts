@@ -189,7 +189,7 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
       yield* reload({ hyper_parameters: { max_clients: clients.length } })
       for (const line of yield* outcomes(port)) assert.match(line ?? "", /^Warning: Server is full/)
       clients[0]!.socket.destroy()
-      yield* Effect.repeat(relay.clients, { while: ({ length }) => length === clients.length })
+      yield* Threads.is(relay.clients, ({ length }) => length < clients.length)
       const next = yield* TcpClient.connect(port)
       yield* TcpClient.settled(next, clients[1]!)
       yield* reload()
@@ -290,8 +290,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
     Effect.gen(function* () {
       const { fail, joinThread, logged, relay, room } = yield* ready
       const [lost, kept] = yield* room(2)
-      yield* Effect.repeat(relay.stats, { until: ({ clients }) => clients === lost.length + kept.length })
-      const before = yield* relay.stats
+      const before = yield* Threads.is(relay.stats, ({ clients }) => clients === lost.length + kept.length)
       const [sender, witness] = kept
       const load = Array.from({ length: 50 }, (_, i) => `${i}\n`)
       for (const line of load) sender!.send(line)
@@ -305,7 +304,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
       yield* logged(/^ERROR worker 1 has ended: Error: thrown by thread \d+[^]*; its clients .* starts in 100 ms$/)
       const next = yield* joinThread(0)
       yield* Threads.settle([...kept, next])
-      const after = yield* Effect.repeat(relay.stats, { until: ({ clients }) => clients === kept.length + 1 })
+      const after = yield* Threads.is(relay.stats, ({ clients }) => clients === kept.length + 1)
       // What the thread had done still counts.
       assert.isAtLeast(after.connections, before.connections + 1)
       assert.strictEqual(after.departures.failed, before.departures.failed + lost.length)
@@ -391,11 +390,11 @@ describe.skipIf(process.platform !== "linux" || !Certificates.hasOpenssl)(
             )
             const { localPort } = socket
             const isMe = ({ address }: { readonly address: string }) => address === `127.0.0.1:${localPort}`
-            yield* Effect.repeat(relay.clients, { until: (clients) => clients.some(isMe) })
+            yield* Threads.is(relay.clients, (clients) => clients.some(isMe))
             return (yield* byThread)[0]!.some(isMe)
           })
         )
-        yield* Effect.repeat(Effect.delay(ofFirst, 10), { until: (is) => is })
+        yield* Threads.is(ofFirst, (isOfFirst) => isOfFirst)
       })
     )
   }
@@ -416,7 +415,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads goe
       while ((yield* witness!.line) !== TcpClient.envelope(sender!, "end")) continue
       yield* logged(/^ERROR worker 1 has not been heard of for 5 s, and is terminated$/)
       yield* haveEnded(hung)
-      yield* Effect.repeat(relay.cluster.stats, { until: ({ bytesWaiting }) => bytesWaiting === 0 })
+      yield* Threads.is(relay.cluster.stats, ({ bytesWaiting }) => bytesWaiting === 0)
       const next = yield* joinThread(0)
       yield* Threads.settle([...kept, next, yield* TcpClient.connect(port)])
     })
