@@ -4,15 +4,22 @@ import type { Problem } from "../config/ConfigError.ts"
 import * as PemFile from "../config/PemFile.ts"
 import type { Values } from "../config/ServerConfig.ts"
 
+/** Content of the files of a connection. */
+export interface Files {
+  readonly credentials: string | undefined
+  /** Differs if any of the files does. A secret, as they are. */
+  readonly fingerprint: string
+}
+
 /**
  * Reads the files that a connection to NATS needs. Whether certificates are valid now is for NATS to say.
  *
- * @returns the credentials, if any; fails with one problem a file that is of no use
+ * @returns fails with one problem for each file that cannot be used
  */
 export const load = Effect.fnUntraced(function* ({
   credentials,
   tls
-}: Values["cluster"]["nats"]): Effect.fn.Return<string | undefined, ReadonlyArray<Problem>> {
+}: Values["cluster"]["nats"]): Effect.fn.Return<Files, ReadonlyArray<Problem>> {
   const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, Problem>) =>
     file === null ? Effect.undefined : Effect.result(load(file))
   const user = yield* read(credentials, credentialsIn)
@@ -23,7 +30,9 @@ export const load = Effect.fnUntraced(function* ({
   if (problems.length > 0) return yield* Effect.fail(problems)
   const pair = cert && key && PemFile.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
   if (pair && Result.isFailure(pair)) return yield* Effect.fail([pair.failure])
-  return user && Result.getOrThrow(user).text
+  const credentialsText = user && Result.getOrThrow(user).text
+  const pem = [ca, cert, key].map((file) => file && Result.getOrThrow<{ readonly text: string }, Problem>(file).text)
+  return { credentials: credentialsText, fingerprint: JSON.stringify([credentialsText, ...pem]) }
 })
 
 const credentialsIn = (file: string) =>
