@@ -119,20 +119,21 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
     })
 
   const connectAndExplain = (server: Server, credentials: string | undefined) =>
-    Effect.catch(
-      connectTo(server, credentials),
-      Effect.fnUntraced(function* (cause) {
-        const reason = reasonOf(cause)
-        const detail = (why: string) => new BusError({ detail: `cannot connect to NATS at ${shown}: ${why}` })
-        if (reason === "connection refused" || (cause instanceof Error && isAuthorizationError(cause))) {
-          return yield* detail(reason)
-        }
-        const port = Number(server.server.slice(server.server.lastIndexOf(":") + 1))
-        // A server that misses a certificate sends a TLS alert, which the library may not report.
-        const mayMissCertificate = tls.cert === null && (isTimeout(cause) || reason.includes("alert"))
-        const refusal = yield* NatsGreeting.refusalOf(hostOf(server.server), port, mayMissCertificate)
-        return yield* detail(refusal ?? (isTimeout(cause) ? "no answer" : reason))
-      })
+    connectTo(server, credentials).pipe(
+      Effect.catch(
+        Effect.fnUntraced(function* (cause) {
+          const reason = reasonOf(cause)
+          const detail = (why: string) => new BusError({ detail: `cannot connect to NATS at ${shown}: ${why}` })
+          if (reason === "connection refused" || (cause instanceof Error && isAuthorizationError(cause))) {
+            return yield* detail(reason)
+          }
+          const port = Number(server.server.slice(server.server.lastIndexOf(":") + 1))
+          // A server that misses a certificate sends a TLS alert, which the library may not report.
+          const mayMissCertificate = tls.cert === null && (isTimeout(cause) || reason.includes("alert"))
+          const refusal = yield* NatsGreeting.refusalOf(hostOf(server.server), port, mayMissCertificate)
+          return yield* detail(refusal ?? (isTimeout(cause) ? "no answer" : reason))
+        })
+      )
     )
 
   return {
