@@ -66,9 +66,12 @@ export class Exchange {
   /** Handles a message on the subject of the room. */
   readonly receiveFrame = (bytes: Uint8Array): void => this.#receiveFrame(bytes, false)
 
-  /** Handles a message on a control subject: also frames that this process has requested. */
+  /** Handles a message on the control subject of this process: also frames that it has requested. */
+  readonly receiveOwn = (bytes: Uint8Array): void =>
+    bytes[0] === Frame.VERSION ? this.#receiveFrame(bytes, true) : this.receiveControl(bytes)
+
+  /** Handles a message on the control subject of the room. */
   readonly receiveControl = (bytes: Uint8Array): void => {
-    if (bytes[0] === Frame.VERSION) return this.#receiveFrame(bytes, true)
     this.#outbound.received(bytes.length)
     const message = ControlMessage.decode(bytes)
     if (message === undefined) return void this.counts.malformed++

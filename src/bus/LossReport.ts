@@ -7,7 +7,7 @@ export interface Losses {
   /** Batches of other processes that never arrived. */
   readonly lost: number
   readonly malformed: number
-  /** Batches whose number is far from those before them. */
+  /** Times that a relay had published fewer batches than had arrived in its name. */
   readonly leaps: number
 }
 
@@ -22,15 +22,27 @@ export const make = (subject: string) => {
   return Effect.fnUntraced(function* (losses: Losses) {
     const { dropped, leaps, lost, malformed } = reported
     reported = { ...losses }
-    const warnings: ReadonlyArray<readonly [count: number, text: string]> = [
-      [losses.dropped - dropped, "batches for the other relays were dropped: more than max_pending_bytes waited"],
-      [losses.lost - lost, "batches of other relays were lost"],
-      [
-        losses.malformed - malformed,
-        `messages were not understood: who else uses ${subject}, or a relay of which version?`
-      ],
-      [losses.leaps - leaps, "batches out of sequence: a long gap, or another publisher uses the name of a relay"]
-    ]
-    for (const [count, text] of warnings) if (count > 0) yield* Effect.logWarning(`bus: ${count} ${text}`)
+    const news = {
+      dropped: losses.dropped - dropped,
+      lost: losses.lost - lost,
+      malformed: losses.malformed - malformed,
+      leaps: losses.leaps - leaps
+    }
+    if (news.dropped > 0) {
+      yield* Effect.logWarning(
+        `bus: ${news.dropped} batches for the other relays were dropped: more than max_pending_bytes waited`
+      )
+    }
+    if (news.lost > 0) yield* Effect.logWarning(`bus: ${news.lost} batches of other relays were lost`)
+    if (news.malformed > 0) {
+      yield* Effect.logWarning(
+        `bus: ${news.malformed} messages were not understood: who else uses ${subject}, or a relay of which version?`
+      )
+    }
+    if (news.leaps > 0) {
+      yield* Effect.logWarning(
+        `bus: ${news.leaps} batches out of sequence: a long gap, or another publisher uses the name of a relay`
+      )
+    }
   })
 }

@@ -4,8 +4,10 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { randomBytes } from "node:crypto"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { ReloadHooks } from "../config/ReloadHooks.ts"
 import { background } from "../internal/background.ts"
-import { Bus, type BusStats } from "../room/Bus.ts"
+import { Bus, type BusStats, MAX_MESSAGE_BYTES } from "../room/Bus.ts"
+import * as ControlMessage from "./ControlMessage.ts"
 import { Exchange } from "./Exchange.ts"
 import * as Frame from "./Frame.ts"
 import * as LossReport from "./LossReport.ts"
@@ -65,21 +67,23 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
       const mayStart = yield* Latch.make(false)
 
       /** Logs each warning once while a connection lasts, and no more than `MAX_WARNINGS`. */
-      const warnOnce = (about: string, text: string) => {
+      const warnOnce = (about: string, warning: Effect.Effect<void>) => {
         if (warned.has(about) || warned.size === MAX_WARNINGS) return
         warned.add(about)
-        log(Effect.logWarning(text))
+        log(warning)
       }
 
       const onUp = (opened: NatsSession.NatsSession) => {
+        const replaced = session
         session = opened
         warned.clear()
         const where = `NATS at ${opened.server}`
-        if (lostMillis === undefined) {
+        if (replaced === undefined && lostMillis === undefined) {
           log(Effect.logInfo(`bus: connected to ${where}, subject ${subject}, as ${self.name}`))
         } else {
           reconnects++
-          const seconds = ((performance.now() - lostMillis) / 1000).toFixed(1)
+          const downMillis = replaced === undefined ? performance.now() - lostMillis! : 0
+          const seconds = (downMillis / 1000).toFixed(1)
           log(
             Effect.logInfo(
               `bus: connected again after ${seconds} s, to ${where}; batches that wait: ${outbound.waiting}`
@@ -107,17 +111,20 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
       const subscriptions = {
         [subject]: exchange.receiveFrame,
         [controlSubject()]: exchange.receiveControl,
-        [controlSubject(self.id)]: exchange.receiveControl
+        [controlSubject(self.id)]: exchange.receiveOwn
       }
 
       /** Makes one attempt at every server. Fails with the reason of the last. */
       const attempt = Effect.fnUntraced(function* () {
-        const connection = yield* nats.attempt()
-        const opened = yield* NatsSession.open(connection, subscriptions, {
-          onLost,
-          onWarning: (reason) => warnOnce(reason, `bus: NATS says: ${reason}`),
+        // Not the one that is to be left, which may still be there.
+        const connection = yield* nats.attempt(session?.server)
+        const opened: NatsSession.NatsSession = yield* NatsSession.open(connection, subscriptions, {
+          onLost: (why) => {
+            if (session === opened) onLost(why)
+          },
+          onWarning: (reason) => warnOnce(reason, Effect.logWarning(`bus: NATS says: ${reason}`)),
           onServers: nats.learn,
-          onDefect: (message, defect) => log(Effect.logError(message, defect))
+          report: (message, defect) => log(Effect.logError(message, defect))
         })
         onUp(opened)
         return opened
@@ -130,11 +137,21 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
           const tried = yield* Effect.result(attempt())
           if (Result.isSuccess(tried)) return tried.success
           const { detail } = tried.failure
-          warnOnce(detail, `bus: ${detail}; lines reach the clients of this process only, trying again`)
+          const warning =
+            session === undefined
+              ? Effect.logWarning(`bus: ${detail}; lines reach the clients of this process only, trying again`)
+              : Effect.logWarning(`bus: ${detail}; the connection stays as it was, trying again`)
+          warnOnce(detail, warning)
           mayStart.openUnsafe()
           yield* Effect.sleep(Nats.pauseMillis(performance.now() - since))
         }
       })
+
+      yield* (yield* ReloadHooks).onReload(
+        Effect.gen(function* () {
+          if (yield* nats.haveFilesChanged) session?.leave()
+        })
+      )
 
       const established = startsWithout === "fail" ? yield* attempt() : undefined
       const run = Effect.gen(function* () {
@@ -142,7 +159,10 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         while (true) {
           yield* current.over
           if (isClosing) return
-          current = yield* connect()
+          const next = yield* connect()
+          // Only now, so that no line is missed if the server was left.
+          yield* Effect.promise(current.close)
+          current = next
         }
       })
       const losses = () => ({ ...exchange.counts, dropped: outbound.dropped })
@@ -182,6 +202,8 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         publishUnsafe: (parts) => outbound.publish(parts),
         joinRoom: (room) => exchange.room.hold(room),
         tellUnsafe: (message, to) => exchange.tell(message, to),
+        maxMessageBytesUnsafe: () =>
+          Math.min(MAX_MESSAGE_BYTES, (session?.maxMessageBytes ?? Infinity) - ControlMessage.TEXT_OVERHEAD_BYTES),
         listen: (control) =>
           Effect.andThen(
             exchange.control.hold(control),

@@ -7,6 +7,7 @@ import { hostname } from "node:os"
 import * as NatsUrl from "../config/NatsUrl.ts"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import { BusError } from "../room/Bus.ts"
+import * as NatsGreeting from "./NatsGreeting.ts"
 import * as NatsFiles from "./NatsFiles.ts"
 
 export type { NatsConnection } from "@nats-io/transport-node"
@@ -71,7 +72,8 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
   const servers: Array<Server> = urls.map(({ server }) => ({ server, tlsName: hostOf(server) }))
   const shown = urls.map(({ server }) => server).join(", ")
   const readFiles = Effect.mapError(NatsFiles.load(options), ({ message }) => new BusError({ detail: message }))
-  yield* readFiles
+  /** Of the files with which the last attempt was made. */
+  let { fingerprint } = yield* readFiles
 
   const connectionOptions: ConnectionOptions = {
     name: nameOf(options),
@@ -94,7 +96,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
   }
 
   const connectTo = ({ server, tlsName }: Server, credentials: string | undefined) =>
-    Effect.callback<NatsConnection, BusError>((resume) => {
+    Effect.callback<NatsConnection, unknown>((resume) => {
       let isWanted = true
       connect({
         ...connectionOptions,
@@ -105,13 +107,30 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
       }).then(
         // An attempt cannot be called off.
         (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
-        (cause: unknown) =>
-          resume(Effect.fail(new BusError({ detail: `cannot connect to NATS at ${shown}: ${reasonOf(cause)}` })))
+        (cause: unknown) => resume(Effect.fail(cause))
       )
       return Effect.sync(() => {
         isWanted = false
       })
     })
+
+  const connectAndExplain = (server: Server, credentials: string | undefined) =>
+    connectTo(server, credentials).pipe(
+      Effect.catch(
+        Effect.fnUntraced(function* (cause) {
+          const reason = reasonOf(cause)
+          const detail = (why: string) => new BusError({ detail: `cannot connect to NATS at ${shown}: ${why}` })
+          if (reason === "connection refused" || (cause instanceof Error && isAuthorizationError(cause))) {
+            return yield* detail(reason)
+          }
+          const port = Number(server.server.slice(server.server.lastIndexOf(":") + 1))
+          // A server that misses a certificate sends a TLS alert, which the library may not report.
+          const mayMissCertificate = tls.cert === null && (isTimeout(cause) || reason.includes("alert"))
+          const refusal = yield* NatsGreeting.refusalOf(hostOf(server.server), port, mayMissCertificate)
+          return yield* detail(refusal ?? (isTimeout(cause) ? "no answer" : reason))
+        })
+      )
+    )
 
   return {
     /**
@@ -120,7 +139,8 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
      * @param except a server to leave out if there are others
      */
     attempt: Effect.fnUntraced(function* (except?: string) {
-      const credentials = yield* readFiles
+      const files = yield* readFiles
+      fingerprint = files.fingerprint
       const others = servers.filter(({ server }) => server !== except)
       const candidates = others.length === 0 ? servers : others
       const shuffled = candidates
@@ -128,11 +148,16 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
         .toSorted((a, b) => a.place - b.place)
       let failure: BusError | undefined
       for (const { server } of shuffled) {
-        const tried = yield* Effect.result(connectTo(server, credentials))
+        const tried = yield* Effect.result(connectAndExplain(server, files.credentials))
         if (Result.isSuccess(tried)) return tried.success
         failure = tried.failure
       }
       return yield* failure!
+    }),
+    /** Whether files have other content than at the last attempt, or cannot be used any more. */
+    haveFilesChanged: Effect.match(readFiles, {
+      onFailure: () => true,
+      onSuccess: (files) => files.fingerprint !== fingerprint
     }),
     /** Adds servers of its cluster that a server has named, as `host:port`. */
     learn: (from: string, named: ReadonlyArray<string>) => {
@@ -147,6 +172,9 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
     name: nameOf(options)
   }
 })
+
+/** The shortest `max_payload` that a relay can use, in bytes. */
+export const MIN_PAYLOAD_BYTES = 1024
 
 const nameOf = ({ name }: Options): string => name ?? `${hostname()}:${process.pid}`
 
@@ -165,6 +193,8 @@ export const denialOf = (error: Error): string | undefined => {
   // The id of a process changes with every start, so permissions cannot name its subject.
   return `${operation === "publish" ? "publish" : "subscribe"} to ${subject.replace(/\.[0-9a-f]{16}$/, ".*")}`
 }
+
+const isTimeout = (cause: unknown): boolean => cause instanceof Error && cause.name === "TimeoutError"
 
 /** Whether the server no longer accepts this process's user. */
 export const isAuthorizationError = (error: Error): boolean =>

@@ -17,8 +17,10 @@ export interface NatsSession {
   readonly publish: (subject: string, message: Uint8Array) => void
   /** Resolves once the server has everything that was published so far. Rejects if the connection is lost before. */
   readonly flush: () => Promise<void>
-  /** Done when the connection has ended, or its server has asked clients to leave it. */
+  /** Done when the connection has ended, or its server has asked clients to leave, or `leave` was called. */
   readonly over: Effect.Effect<void>
+  /** Has another session take the place of this one, which stays until then: `over` is done. */
+  readonly leave: () => void
   readonly close: () => Promise<void>
 }
 
@@ -30,8 +32,8 @@ export interface SessionEvents {
   readonly onWarning: (reason: string) => void
   /** NATS has named servers of its cluster, as `host:port`. */
   readonly onServers: (server: string, named: ReadonlyArray<string>) => void
-  /** A defect in handling or sending a message. */
-  readonly onDefect: (message: string, defect: unknown) => void
+  /** Logs a defect in handling or sending a message. */
+  readonly report: (message: string, defect: unknown) => void
 }
 
 /**
@@ -66,7 +68,7 @@ export const open = (
       connection.publish(subject, message)
     } catch (defect) {
       // A closed connection refuses messages; its end is reported by its status.
-      if (!connection.isClosed()) events.onDefect("bus: a message for the other relays was refused", defect)
+      if (!connection.isClosed()) events.report("bus: a message for the other relays was refused", defect)
     }
   }
 
@@ -79,7 +81,7 @@ export const open = (
           handle(data)
         } catch (defect) {
           // Thrown into the client library, it would silently end the connection's reader.
-          events.onDefect("bus: a message of another relay could not be handled", defect)
+          events.report("bus: a message of another relay could not be handled", defect)
         }
       }
     })
@@ -118,6 +120,11 @@ export const open = (
   }
 
   const check = async (): Promise<NatsSession> => {
+    const maxMessageBytes = connection.info!.max_payload
+    if (maxMessageBytes < Nats.MIN_PAYLOAD_BYTES) {
+      const detail = `max_payload of NATS at ${server} is ${maxMessageBytes}; a relay needs ${Nats.MIN_PAYLOAD_BYTES}`
+      throw new BusError({ detail })
+    }
     for (const [subject, handle] of Object.entries(subscriptions)) subscribe(subject, handle)
     for (const subject of Object.keys(subscriptions)) connection.publish(subject, PROBE)
     await Promise.race([connection.flush(), connection.closed()])
@@ -131,10 +138,11 @@ export const open = (
     events.onServers(server, connection.info?.connect_urls ?? [])
     return {
       server,
-      maxMessageBytes: connection.info!.max_payload,
+      maxMessageBytes,
       publish,
       flush: () => connection.flush(),
       over: Deferred.await(over),
+      leave: () => Deferred.doneUnsafe(over, Exit.void),
       close: () => connection.close()
     }
   }

@@ -27,6 +27,7 @@ import * as Directory from "../support/Directory.ts"
 import * as Forwarder from "../support/Forwarder.ts"
 import * as Loopback from "../support/Loopback.ts"
 import { until as eventually } from "../support/Server.ts"
+import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as BusLaws from "./BusLaws.ts"
 import * as FakeNats from "./FakeNats.ts"
@@ -98,6 +99,14 @@ const acquainted = (relays: ReadonlyArray<Relay>, others = relays.length - 1) =>
       () => Effect.runSync(server.cluster.peers).length === others,
       () => `${name} knows ${others} others:\n${log.join("\n")}`
     )
+  )
+
+/** Waits until something that an Effect finds out is so. */
+const until = <E, R>(isSo: Effect.Effect<boolean, E, R>) =>
+  isSo.pipe(
+    Effect.tap(() => Effect.sleep("5 millis")),
+    Effect.repeat({ until: (is) => is }),
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error("waited too long")) })
   )
 
 const LINE_BYTES = 100
@@ -230,6 +239,23 @@ describe.skipIf(!NatsServer.isInstalled)(
           TcpClient.envelope(sender, "short")
         ])
         assert.strictEqual(b!.stats().lost, 0)
+      })
+    )
+
+    it.live("splits lists of clients and of quarantined addresses for a server that takes no long messages", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_payload: 8192" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const a = yield* relay("a", nats.url)
+        const keys = Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
+        for (const key of keys) yield* a.server.quarantine.add(key)
+        const b = yield* relay("b", nats.url)
+        yield* acquainted([a, b])
+        yield* until(Effect.map(b.server.quarantine.list, ({ length }) => length === keys.length))
+        yield* LoadClient.connectMany(b.port, 150, { lineBytes: LINE_BYTES })
+        yield* until(Effect.map(b.server.clients, ({ length }) => length === 150))
+        const { clients, omitted, silent } = yield* a.server.cluster.clients
+        assert.deepStrictEqual([clients.length, omitted, silent], [150, 0, []])
       })
     )
 
@@ -441,6 +467,106 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    it.live("leaves a NATS server that is going to stop for another one, and is connected all the time", () =>
+      Effect.gen(function* () {
+        const [near, far] = yield* NatsServer.cluster(2)
+        const urls = [near!.url, near!.url, far!.url]
+        const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!))
+        yield* acquainted(relays)
+        const room = yield* crowd(relays)
+        const talking = yield* Effect.forkChild(talk(room))
+        yield* goesOn(room)
+        yield* near!.retire
+        yield* eventually(
+          () => relays.every(({ stats }, i) => stats().reconnects === (i < 2 ? 1 : 0)),
+          () => relays.map(({ log }) => log.join("\n")).join("\n")
+        )
+        yield* near!.kill
+        yield* goesOn(room)
+        yield* Fiber.interrupt(talking)
+        yield* settled(room)
+        assert.deepInclude(assertOnlyCountedLosses(room), { "lines missed": 0, "batches lost": 0 })
+        for (const { log } of relays) assert.deepStrictEqual(log, [])
+      })
+    )
+
+    it.live("says what a NATS server that has too many connections says", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_connections: 1" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        yield* isUp([yield* relay("a", nats.url)])
+        const b = yield* relay("b", nats.url)
+        yield* eventually(
+          () =>
+            b.log.some((line) =>
+              line.includes(`cannot connect to NATS at ${nats.server}: maximum connections exceeded`)
+            ),
+          () => b.log.join("\n")
+        )
+      })
+    )
+
+    it.live("says that NATS does not accept its user any more", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": permitted(ALL, ALL) })
+        const file = join(directory, "nats.conf")
+        const nats = yield* NatsServer.started(["-c", file])
+        const some = yield* relay("some", nats.url.replace("//", "//some:pw@"))
+        yield* isUp([some])
+        writeFileSync(file, permitted(ALL, ALL).replace("user: some", "user: other"))
+        yield* nats.reload
+        yield* eventually(
+          () =>
+            some.log.some((line) =>
+              /WARNING bus: cannot connect to NATS at \S+: .*authorization violation/i.test(line)
+            ),
+          () => some.log.join("\n")
+        )
+        const fake = yield* FakeNats.make
+        const expired = yield* relay("expired", `127.0.0.1:${fake.port}`)
+        yield* isUp([expired])
+        fake.complain("User Authentication Expired")
+        yield* eventually(() => expired.log.length > 0)
+        assert.match(expired.log[0]!, /WARNING bus: NATS at \S+: .*authentication expired.*; lines reach/i)
+      })
+    )
+
+    it.live("is not connected to a NATS server that takes less than a KiB, and says so", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_payload: 1000" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const a = yield* relay("a", nats.url)
+        assert.strictEqual(a.stats().state, "down")
+        assert.include(
+          a.log.join("\n"),
+          `bus: max_payload of NATS at ${nats.server} is 1000; a relay needs 1024; lines reach`
+        )
+      })
+    )
+
+    it.live("reports no loss if the subject of one room is that of another's control messages", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const room = (name: string, subject: string) => relay(name, nats.url, { subject })
+        const relays = [yield* room("a", "room.a"), yield* room("b", "room.a")]
+        const others = [yield* room("c", "room.a.control"), yield* room("d", "room.a.control")]
+        yield* acquainted(relays)
+        yield* acquainted(others)
+        for (const [one, two] of [relays, others]) {
+          const [sender, reader] = [yield* TcpClient.connect(one!.port), yield* TcpClient.connect(two!.port)]
+          yield* TcpClient.settled(sender, reader)
+          sender.send("hello\n")
+          assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "hello"))
+        }
+        const all = [...relays, ...others]
+        yield* eventually(() => all.every(({ stats }) => stats().malformed > 0))
+        assert.deepStrictEqual(
+          all.map(({ stats }) => stats().lost),
+          [0, 0, 0, 0]
+        )
+      })
+    )
+
     it.live("has one room for each subject", () =>
       Effect.gen(function* () {
         const nats = yield* NatsServer.started()
@@ -600,7 +726,8 @@ describe.skipIf(!NatsServer.isInstalled)(
         })
         const file = (name: string) => join(directory, name)
         const address = Loopback.address()
-        const subject = ["-subj", "/CN=localhost", "-addext", `subjectAltName=IP:${address.host}`]
+        // No name but the address.
+        const subject = ["-subj", "/CN=nats", "-addext", `subjectAltName=IP:${address.host}`]
         const keys = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem"]
         execFileSync("openssl", ["req", "-x509", ...keys, "-out", "cert.pem", "-days", "2", ...subject], {
           cwd: directory,
@@ -618,11 +745,16 @@ describe.skipIf(!NatsServer.isInstalled)(
         yield* isUp(good)
         const bad = [
           yield* relay("wrong", `nats://me:guess@${user!.server}`),
-          yield* relay("untrusted", `tls://${tls!.server}`)
+          yield* relay("untrusted", `tls://${tls!.server}`),
+          yield* relay("anonymous", `tls://${tls!.server}`, { tls: { ca: pem.ca, cert: null, key: null } })
         ]
         assert.deepStrictEqual(
           bad.map(({ stats }) => stats().state),
-          ["down", "down"]
+          ["down", "down", "down"]
+        )
+        yield* eventually(
+          () => /asks for a client certificate \(cluster\.nats\.tls\.cert\)/.test(bad[2]!.log.join("\n")),
+          () => bad[2]!.log.join("\n")
         )
         assert.match(bad[0]!.log.join("\n"), /WARNING bus: cannot connect to NATS at \S+: .*Authorization/i)
         assert.match(bad[1]!.log.join("\n"), /WARNING bus: cannot connect to NATS at \S+: .*certificate/i)
@@ -648,9 +780,13 @@ describe.skipIf(!NatsServer.isInstalled)(
         const one = yield* TcpClient.connect(a!.port)
         const two = yield* TcpClient.connect(b!.port)
         yield* TcpClient.settled(one, two)
-        const unknown = yield* relay("unknown", nats.url, { credentials: join(directory, "stranger.creds") })
+        const file = join(directory, "stranger.creds")
+        const unknown = yield* relay("unknown", nats.url, { credentials: file })
         assert.strictEqual(unknown.stats().state, "down")
         assert.match(unknown.log.join("\n"), /WARNING bus: cannot connect to NATS at \S+: .*Authorization/i)
+        // Read again for each attempt.
+        writeFileSync(file, credentials)
+        yield* isUp([unknown])
       })
     )
   }
@@ -753,6 +889,27 @@ describe.concurrent("cluster.nats.connect", () => {
       assert.strictEqual((yield* program.exit).code, 0)
       assert.notInclude(program.output(), "secret")
     })
+  )
+
+  it.live.skipIf(!NatsServer.isInstalled)(
+    "a reload (SIGHUP) connects anew if a file of the connection has changed, and only then",
+    () =>
+      Effect.gen(function* () {
+        const { config, credentials } = NatsCredentials.make()
+        const directory = yield* Directory.make({ "nats.conf": config, "relay.creds": credentials })
+        const file = join(directory, "relay.creds")
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const program = yield* start({ servers: nats.url, credentials: file })
+        yield* program.printed(/listening on/)
+        yield* program.printed(/bus: connected to NATS/)
+        program.process.kill("SIGHUP")
+        yield* program.printed(/no key has changed/)
+        writeFileSync(file, `${credentials}\n`)
+        program.process.kill("SIGHUP")
+        yield* program.printed(/bus: connected again after 0\.0 s/)
+        assert.strictEqual(program.output().split("connected again").length, 2)
+        assert.notInclude(program.output(), "this process only")
+      })
   )
 
   it.live('"wait" says once that no server is there, however often it tries', () =>
