@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
 import {
   type Condition,
+  defaultsOf,
   fixed,
   flag,
   group,
@@ -430,7 +431,7 @@ export const Values = Schema.Struct({
 export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 
 /** What an empty `server.json` means. */
-export const defaults: Values = Schema.decodeSync(Values)({})
+export const defaults: Values = defaultsOf(Values)
 
 /**
  * The profile that a `version` stands for (README.md, "Profiles").

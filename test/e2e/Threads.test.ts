@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Tls from "node:tls"
+import { pathToFileURL } from "node:url"
 import * as NatsServer from "../bus/NatsServer.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
@@ -126,6 +127,33 @@ describe
             assert.notMatch(other.output(), /\n\s+at /)
           }
         })
+    )
+
+    it.live("starts once of two that start on one port at the same time", () =>
+      Effect.gen(function* () {
+        const { host, port } = Loopback.address()
+        const cwd = yield* Directory.make({ "server.json": { host, port, hyper_parameters: { worker_threads: 2 } } })
+        const servers = yield* Effect.all([Cli.start([], { cwd }), Cli.start([], { cwd })])
+        const outcomes = yield* Effect.forEach(
+          servers,
+          ({ exit, printed }) =>
+            Effect.raceFirst(
+              Effect.as(printed(/listening on/), "listens"),
+              Effect.map(exit, ({ code }) => `exit code ${code}`)
+            ),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(outcomes.toSorted(), ["exit code 1", "listens"])
+      })
+    )
+
+    it.live("runs in a program that Node.js was given as a text", () =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads: 2 } } })
+        const text = `process.argv = ["", "", "--port", "0"]; await import(${JSON.stringify(pathToFileURL(Cli.PROGRAM).href)})`
+        const server = yield* Cli.start(["--eval", text], { cwd, program: "--input-type=module" })
+        yield* server.printed(/listening on/)
+      })
     )
 
     it.live("takes a SIGHUP during its start for a reload, and one later", () =>
