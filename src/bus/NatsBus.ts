@@ -394,6 +394,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
       return Bus.of({
         self,
         publishUnsafe: (parts) => outbound.publish(parts),
+        keepsBytes: true,
         joinRoom: (joined) => room.hold(joined),
         tellUnsafe: (message, to) => {
           if (!isConnected || connection === undefined) return
