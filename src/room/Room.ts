@@ -1,6 +1,7 @@
 import { Histogram } from "../internal/Histogram.ts"
 import * as Envelope from "../protocol/Envelope.ts"
 import { EnvelopeBuffer } from "../protocol/EnvelopeBuffer.ts"
+import { BatchMemory } from "./BatchMemory.ts"
 import type { Connection } from "./Connection.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
@@ -9,15 +10,6 @@ import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outb
  * kernel copies it for the last recipient, and a turn that reads many senders must not accumulate bytes.
  */
 const BATCH_BYTES = 128 * 1024
-
-/**
- * Small batches are cut from slabs of this size, one behind the other: those that wait for a slow recipient are neighbours, which
- * its outbox merges.
- */
-const SLAB_BYTES = 128 * 1024
-
-/** The largest batch cut from a slab. The end of a slab that is too short for the next batch is wasted. */
-const SLAB_BATCH_BYTES = SLAB_BYTES / 8
 
 /**
  * Rooms of this size or more pause between flushes. A flush to so many members takes about a millisecond: without a pause, a line
@@ -90,9 +82,7 @@ export class Room {
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
   readonly #batch: EnvelopeBuffer
   #batchBytes = 0
-  /** What small batches are cut from, and how much of it is used. */
-  #slab: Buffer = Buffer.alloc(0)
-  #slabBytes = 0
+  readonly #memory = new BatchMemory()
   #batchLines = 0
   #batchBeganMillis = 0
   #senders: Array<Sender> = []
@@ -101,6 +91,7 @@ export class Room {
   #pauseUntilMillis = 0
   /** Hands batches to the other processes. */
   #publishToOthers: ((parts: ReadonlyArray<Chunk>) => void) | undefined
+  #othersKeepBytes = false
   /** The other processes, as one sender: they do not get their lines back. */
   readonly #others = new Sender("")
 
@@ -166,10 +157,12 @@ export class Room {
    * From now on batches go to other processes, too.
    *
    * @param publish gets the lines of a batch that did not come from there; `undefined` ends it
+   * @param keepsBytes whether it keeps their bytes
    */
-  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void {
+  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes = publish !== undefined): void {
     this.flush()
     this.#publishToOthers = publish
+    this.#othersKeepBytes = keepsBytes
   }
 
   /** Relays a batch of another process to all members, as `publish` does. The bus has checked it. */
@@ -212,8 +205,7 @@ export class Room {
     if (lines === 0) return
     const senders = this.#senders
     // A copy: a slow recipient may keep it for long, and the next batch needs the memory at once.
-    const bytes = this.#allocate(this.#batchBytes)
-    bytes.set(this.#batch.bytes.subarray(0, this.#batchBytes))
+    const bytes = this.#memory.copy(this.#batch.bytes.subarray(0, this.#batchBytes))
     const chunk: Chunk = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
@@ -224,10 +216,14 @@ export class Room {
       if (own === undefined) this.#publishToOthers([chunk])
       else if (senders.length > 1) this.#publishToOthers(linesOfOthers(bytes, lines, own))
     }
+    let isKept = this.#othersKeepBytes
     for (const member of this.members) {
-      if (member.own === undefined) member.outbox.send(chunk)
-      else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
+      const { outbox, own } = member
+      if (own === undefined) outbox.send(chunk)
+      else if (senders.length > 1) outbox.sendAll(linesOfOthers(bytes, lines, own))
+      if (outbox.waitingBytes > 0) isKept = true
     }
+    if (!isKept) this.#memory.release(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.
@@ -239,19 +235,6 @@ export class Room {
       sender.own = undefined
     }
     if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
-  }
-
-  #allocate(length: number): Buffer {
-    if (length > SLAB_BATCH_BYTES) return Buffer.allocUnsafeSlow(length)
-    const from = this.#slabBytes
-    const to = from + length
-    if (to > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-      this.#slabBytes = length
-      return this.#slab.subarray(0, length)
-    }
-    this.#slabBytes = to
-    return this.#slab.subarray(from, to)
   }
 
   readonly #flushScheduledBatch = () => {

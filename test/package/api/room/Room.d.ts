@@ -26,7 +26,7 @@ export declare class Room {
     join(member: Member): void;
     leave(member: Member): void;
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
-    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void;
+    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes?: boolean): void;
     receive(batch: Chunk): void;
     publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
