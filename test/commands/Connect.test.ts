@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Notice from "../../src/protocol/Notice.ts"
-import * as ConnectCli from "../client/ConnectCli.ts"
-import * as FakeServer from "../client/FakeServer.ts"
+import * as ConnectCli from "./connect/ConnectCli.ts"
+import * as FakeServer from "../support/FakeServer.ts"
 import * as Cli from "../support/Cli.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as ConnectCli from "./ConnectCli.ts"
-import * as FakeServer from "./FakeServer.ts"
+import * as FakeServer from "../../support/FakeServer.ts"
 
 describe.skipIf(ConnectCli.noTerminal !== undefined)(
   `connect on a terminal${ConnectCli.noTerminal === undefined ? "" : ` (skipped: ${ConnectCli.noTerminal})`}`,

@@ -1,11 +1,15 @@
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Readline from "node:readline"
-import { type Input, makeSignal } from "./Input.ts"
 
 /** An interactive terminal: the input line below, received lines above it. */
-export interface Terminal extends Input {
+export interface Terminal {
+  /** The lines entered. Ends when the user leaves with Ctrl-D. */
+  readonly lines: Stream.Stream<string>
   /** Runs a function that writes whole lines, above the input line. */
   readonly above: (write: () => void) => void
   /** Done when the user quits. */
@@ -32,7 +36,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Terminal, never, Scope.Scope> {
   const { stdin, stdout } = process
   const quit = yield* Deferred.make<void>()
-  const signal = makeSignal()
+  const hasNews = Latch.makeUnsafe(false)
   let waiting: Array<string> = []
   let waitingBytes = 0
   let droppedLines = 0
@@ -46,7 +50,7 @@ export const make = Effect.fnUntraced(function* (
     } else {
       waiting.push(line)
       waitingBytes += bytes
-      signal.notify()
+      hasNews.openUnsafe()
     }
     readline.prompt()
   }
@@ -55,7 +59,7 @@ export const make = Effect.fnUntraced(function* (
     erase()
     isClosed = true
     if (waiting.length === 0 && !isConnected()) onInterrupt()
-    signal.notify()
+    hasNews.openUnsafe()
   }
   const erase = () => {
     // `getCursorPos` accounts for wide characters and wrapped lines.
@@ -94,19 +98,25 @@ export const make = Effect.fnUntraced(function* (
   readline.on("line", add).on("SIGINT", onInterrupt).on("close", onClose).on("error", end)
   readline.prompt()
 
+  const pull = Effect.gen(function* () {
+    while (true) {
+      const [first, ...rest] = waiting
+      if (first !== undefined) {
+        waiting = []
+        waitingBytes = 0
+        if (droppedLines > 0) report(`lines are sent again; dropped: ${droppedLines}`)
+        droppedLines = 0
+        return [first, ...rest] as const
+      }
+      if (isClosed) return yield* Cause.done()
+      hasNews.closeUnsafe()
+      yield* hasNews.await
+    }
+  })
+
   return {
     above,
     quit: Deferred.await(quit),
-    ready: signal.wait,
-    takeUnsafe: () => {
-      if (waiting.length === 0) return undefined
-      const bytes = Buffer.from(`${waiting.join("\n")}\n`)
-      waiting = []
-      waitingBytes = 0
-      if (droppedLines > 0) report(`lines are sent again; dropped: ${droppedLines}`)
-      droppedLines = 0
-      return bytes
-    },
-    isEndedUnsafe: () => isClosed && waiting.length === 0
+    lines: Stream.fromPull(Effect.succeed(pull))
   }
 })

@@ -3,8 +3,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import * as Cli from "../support/Cli.ts"
-import { PATIENCE } from "../support/patience.ts"
+import * as Cli from "../../support/Cli.ts"
+import { PATIENCE } from "../../support/patience.ts"
 import { Screen } from "./Screen.ts"
 
 const COLUMNS = 60
