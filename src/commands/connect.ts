@@ -17,6 +17,7 @@ import * as Notice from "../protocol/Notice.ts"
 import { ConnectFailure, streamFailed } from "./connect/ConnectFailure.ts"
 import * as Input from "./connect/Input.ts"
 import * as Losses from "./connect/Losses.ts"
+import { pacing } from "./connect/Pacing.ts"
 import * as Rendering from "./connect/Rendering.ts"
 import * as StandardOutput from "./connect/StandardOutput.ts"
 import * as Terminal from "./connect/Terminal.ts"
@@ -87,18 +88,6 @@ const MAX_BUFFER_BYTES = 262_144
 
 /** Notices of a server that shuts down in order. */
 const SHUTDOWN_NOTICES = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
-
-/** Spaces the lines of each minute, with one hundredth to spare for the network. */
-const pacing = (rate: number) => {
-  const interval = 60_600 / rate
-  let next = 0
-  return Effect.suspend(() => {
-    const now = performance.now()
-    const wait = next - now
-    next = Math.max(now, next) + interval
-    return wait > 0 ? Effect.sleep(wait) : Effect.void
-  })
-}
 
 /** The options of TLS, if a flag asks for it. */
 const tlsOf = Effect.fnUntraced(function* (files: Readonly<Record<"ca" | "cert" | "key", Option.Option<string>>>) {

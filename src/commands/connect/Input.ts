@@ -1,15 +1,14 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { fstatSync } from "node:fs"
 import * as IncomingLines from "../../client/IncomingLines.ts"
-import { type ConnectFailure, streamFailed } from "./ConnectFailure.ts"
+import { type ConnectFailure, isDirectory, streamFailed } from "./ConnectFailure.ts"
 
 /** The lines of standard input, read no faster than they are taken. It is closed with the stream. */
 export const standardInput: Stream.Stream<IncomingLines.Line, ConnectFailure> = Stream.unwrap(
   Effect.gen(function* () {
     // Node.js takes a directory for an input that is empty.
-    if (yield* Effect.sync(isDirectory))
+    if (yield* Effect.sync(() => isDirectory(0)))
       return Stream.fail(streamFailed(READ, { code: "EISDIR" } as NodeJS.ErrnoException))
     const { stdin } = process
     // An open pipe would keep the process alive.
@@ -48,12 +47,3 @@ export const standardInput: Stream.Stream<IncomingLines.Line, ConnectFailure> = 
 )
 
 const READ = "read standard input"
-
-const isDirectory = (): boolean => {
-  try {
-    return fstatSync(0).isDirectory()
-  } catch {
-    // Closed: Node.js opens /dev/null in its place.
-    return false
-  }
-}

@@ -1,7 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type ConnectFailure, streamFailed } from "./ConnectFailure.ts"
+import { type ConnectFailure, isDirectory, streamFailed } from "./ConnectFailure.ts"
 
 /** Received lines go to standard output, the status of the connection to standard error. */
 export interface StandardOutput {
@@ -21,8 +21,10 @@ const FLUSH_GRACE = "500 millis"
 /** @param around wraps each write; a terminal redraws its input line around it */
 export const make = Effect.fnUntraced(function* (
   around: (write: () => void) => void = (write) => write()
-): Effect.fn.Return<StandardOutput, never, Scope.Scope> {
+): Effect.fn.Return<StandardOutput, ConnectFailure, Scope.Scope> {
   const { stderr, stdout } = process
+  if (isDirectory(1))
+    return yield* streamFailed("write to standard output", { code: "EISDIR" } as NodeJS.ErrnoException)
   const closed = yield* Deferred.make<void, ConnectFailure>()
   // Never removed: an error after the end of the scope must not crash the process.
   stderr.on("error", () => {})

@@ -26,6 +26,8 @@ const MAX_WAITING_BYTES = 1_048_576
 export const isAvailable = (): boolean =>
   process.stdin.isTTY === true && process.stdout.isTTY === true && process.env["TERM"] !== "dumb"
 
+const graphemes = new Intl.Segmenter()
+
 /**
  * Controls the terminal until the scope closes. Ctrl-C quits; Ctrl-D quits once all input is sent.
  *
@@ -68,12 +70,15 @@ export const make = Effect.fnUntraced(function* (
     Readline.cursorTo(stdout, 0)
     Readline.clearScreenDown(stdout)
   }
+  /** Tells readline how many rows above the cursor it begins to redraw. */
+  const setPreviousRows = (rows: number) => {
+    ;(readline as Readline.Interface & { prevRows?: number }).prevRows = rows
+  }
   const above = (write: () => void) => {
     if (isClosed) return write()
     erase()
     write()
-    // Makes readline redraw on the current row instead of the row where the line began.
-    ;(readline as Readline.Interface & { prevRows?: number }).prevRows = 0
+    setPreviousRows(0)
     readline.prompt(true)
   }
 
@@ -93,6 +98,27 @@ export const make = Effect.fnUntraced(function* (
         stdin.destroy()
       })
   )
+  // A key acts on what a person sees as one character; readline knows code points, so it is told the key once for each.
+  const onKey = (_: string | undefined, { ctrl, meta, name }: Readline.Key) => {
+    if (ctrl || meta) return
+    const { cursor, line } = readline
+    const part =
+      name === "backspace" || name === "left"
+        ? Array.from(graphemes.segment(line.slice(0, cursor))).at(-1)
+        : name === "delete" || name === "right"
+          ? graphemes.segment(line.slice(cursor)).containing(0)
+          : undefined
+    const others = Array.from(part?.segment ?? "").length - 1
+    for (let i = 0; i < others; i++) readline.write(null, { name: name! })
+  }
+  stdin.prependListener("keypress", onKey)
+  yield* Effect.addFinalizer(() => Effect.sync(() => stdin.off("keypress", onKey)))
+  // The terminal has wrapped the line anew, and its first row is elsewhere.
+  const onResize = () => {
+    setPreviousRows(readline.getCursorPos().rows)
+  }
+  stdout.prependListener("resize", onResize)
+  yield* Effect.addFinalizer(() => Effect.sync(() => stdout.off("resize", onResize)))
   // The terminal is gone, as after its window is closed.
   const end = () => readline.close()
   readline.on("line", add).on("SIGINT", onInterrupt).on("close", onClose).on("error", end)
