@@ -1,11 +1,15 @@
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Readline from "node:readline"
-import { type Input, makeSignal } from "./Input.ts"
 
 /** An interactive terminal: the input line below, received lines above it. */
-export interface Terminal extends Input {
+export interface Terminal {
+  /** The lines entered. Ends when the user leaves with Ctrl-D. */
+  readonly lines: Stream.Stream<string>
   /** Runs a function that writes whole lines, above the input line. */
   readonly above: (write: () => void) => void
   /** Done when the user quits. */
@@ -22,6 +26,8 @@ const MAX_WAITING_BYTES = 1_048_576
 export const isAvailable = (): boolean =>
   process.stdin.isTTY === true && process.stdout.isTTY === true && process.env["TERM"] !== "dumb"
 
+const graphemes = new Intl.Segmenter()
+
 /**
  * Controls the terminal until the scope closes. Ctrl-C quits; Ctrl-D quits once all input is sent.
  *
@@ -32,7 +38,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Terminal, never, Scope.Scope> {
   const { stdin, stdout } = process
   const quit = yield* Deferred.make<void>()
-  const signal = makeSignal()
+  const hasNews = Latch.makeUnsafe(false)
   let waiting: Array<string> = []
   let waitingBytes = 0
   let droppedLines = 0
@@ -46,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
     } else {
       waiting.push(line)
       waitingBytes += bytes
-      signal.notify()
+      hasNews.openUnsafe()
     }
     readline.prompt()
   }
@@ -55,7 +61,7 @@ export const make = Effect.fnUntraced(function* (
     erase()
     isClosed = true
     if (waiting.length === 0 && !isConnected()) onInterrupt()
-    signal.notify()
+    hasNews.openUnsafe()
   }
   const erase = () => {
     // `getCursorPos` accounts for wide characters and wrapped lines.
@@ -64,12 +70,15 @@ export const make = Effect.fnUntraced(function* (
     Readline.cursorTo(stdout, 0)
     Readline.clearScreenDown(stdout)
   }
+  /** Tells readline how many rows above the cursor it begins to redraw. */
+  const setPreviousRows = (rows: number) => {
+    ;(readline as Readline.Interface & { prevRows?: number }).prevRows = rows
+  }
   const above = (write: () => void) => {
     if (isClosed) return write()
     erase()
     write()
-    // Makes readline redraw on the current row instead of the row where the line began.
-    ;(readline as Readline.Interface & { prevRows?: number }).prevRows = 0
+    setPreviousRows(0)
     readline.prompt(true)
   }
 
@@ -89,24 +98,51 @@ export const make = Effect.fnUntraced(function* (
         stdin.destroy()
       })
   )
+  // A key acts on what a person sees as one character; readline knows code points, so it is told the key once for each.
+  const onKey = (_: string | undefined, { ctrl, meta, name }: Readline.Key) => {
+    if (ctrl || meta) return
+    const { cursor, line } = readline
+    const part =
+      name === "backspace" || name === "left"
+        ? Array.from(graphemes.segment(line.slice(0, cursor))).at(-1)
+        : name === "delete" || name === "right"
+          ? graphemes.segment(line.slice(cursor)).containing(0)
+          : undefined
+    const others = Array.from(part?.segment ?? "").length - 1
+    for (let i = 0; i < others; i++) readline.write(null, { name: name! })
+  }
+  stdin.prependListener("keypress", onKey)
+  yield* Effect.addFinalizer(() => Effect.sync(() => stdin.off("keypress", onKey)))
+  // The terminal has wrapped the line anew, and its first row is elsewhere.
+  const onResize = () => {
+    setPreviousRows(readline.getCursorPos().rows)
+  }
+  stdout.prependListener("resize", onResize)
+  yield* Effect.addFinalizer(() => Effect.sync(() => stdout.off("resize", onResize)))
   // The terminal is gone, as after its window is closed.
   const end = () => readline.close()
   readline.on("line", add).on("SIGINT", onInterrupt).on("close", onClose).on("error", end)
   readline.prompt()
 
+  const pull = Effect.gen(function* () {
+    while (true) {
+      const [first, ...rest] = waiting
+      if (first !== undefined) {
+        waiting = []
+        waitingBytes = 0
+        if (droppedLines > 0) report(`lines are sent again; dropped: ${droppedLines}`)
+        droppedLines = 0
+        return [first, ...rest] as const
+      }
+      if (isClosed) return yield* Cause.done()
+      hasNews.closeUnsafe()
+      yield* hasNews.await
+    }
+  })
+
   return {
     above,
     quit: Deferred.await(quit),
-    ready: signal.wait,
-    takeUnsafe: () => {
-      if (waiting.length === 0) return undefined
-      const bytes = Buffer.from(`${waiting.join("\n")}\n`)
-      waiting = []
-      waitingBytes = 0
-      if (droppedLines > 0) report(`lines are sent again; dropped: ${droppedLines}`)
-      droppedLines = 0
-      return bytes
-    },
-    isEndedUnsafe: () => isClosed && waiting.length === 0
+    lines: Stream.fromPull(Effect.succeed(pull))
   }
 })

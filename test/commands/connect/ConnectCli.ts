@@ -2,9 +2,10 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import * as Cli from "../support/Cli.ts"
-import { PATIENCE } from "../support/patience.ts"
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
+import { readFileSync, readlinkSync } from "node:fs"
+import * as Cli from "../../support/Cli.ts"
+import { PATIENCE } from "../../support/patience.ts"
 import { Screen } from "./Screen.ts"
 
 const COLUMNS = 60
@@ -111,6 +112,14 @@ export const startOnTerminal = Effect.fnUntraced(function* (
     output: () => output,
     screen: () => screen.text(),
     shows: watched.matches,
+    /** Gives the terminal another width, as a person who drags its window. */
+    resize: (columns: number) =>
+      Effect.sync(() => {
+        const { pid } = running.process
+        const shell = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()
+        screen.resize(columns)
+        execFileSync("stty", ["-F", readlinkSync(`/proc/${shell}/fd/0`), "cols", String(columns)])
+      }),
     type: (text: string) => Effect.sync(() => void running.stdin.write(text))
   }
 })

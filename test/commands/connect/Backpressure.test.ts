@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import type { Writable } from "node:stream"
 import * as ConnectCli from "./ConnectCli.ts"
-import * as FakeServer from "./FakeServer.ts"
+import * as FakeServer from "../../support/FakeServer.ts"
 
 /** Writes lines without end, the next ones when the ones before are taken. */
 const pour = (stream: Writable) => {

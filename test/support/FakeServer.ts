@@ -2,7 +2,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Net from "node:net"
-import * as Ports from "../support/Ports.ts"
+import * as Ports from "./Ports.ts"
 
 /** A server that does what the test says, with the connections it gets. */
 export const fakeServer = Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as ConnectCli from "./ConnectCli.ts"
-import * as FakeServer from "./FakeServer.ts"
+import * as FakeServer from "../../support/FakeServer.ts"
 
 describe.skipIf(ConnectCli.noTerminal !== undefined)(
   `connect on a terminal${ConnectCli.noTerminal === undefined ? "" : ` (skipped: ${ConnectCli.noTerminal})`}`,
@@ -55,6 +55,37 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
         yield* FakeServer.gets(socket, "hello\n")
         yield* type("\u001b[A, world\r")
         yield* FakeServer.gets(socket, "hello, world\n")
+      })
+    )
+
+    it.live("takes what a person sees as one character for one, however many code points it has", () =>
+      Effect.gen(function* () {
+        const { socket, type } = yield* chatting()
+        const family = "👩‍👩‍👧"
+        yield* type(`a${family}\u007fb\r`)
+        yield* FakeServer.gets(socket, "ab\n")
+        // An accent that is a code point of its own; left of both, Delete takes the flag.
+        yield* type("e\u0301🇫🇷x\u001b[D\u001b[D\u001b[3~\u001b[D\u001b[C!\r")
+        yield* FakeServer.gets(socket, "e\u0301!x\n")
+      })
+    )
+
+    it.live("redraws a wrapped line that is being typed in its place when the terminal is resized", () =>
+      Effect.gen(function* () {
+        const { resize, screen, shows, socket, type } = yield* chatting()
+        const long = "0123456789".repeat(13)
+        yield* type(long)
+        yield* shows(/\n> [0-9]{58}\n[0-9]{60}\n[0-9]{12}$/)
+        yield* resize(30)
+        yield* type("x")
+        yield* shows(/9x$/)
+        assert.match(screen(), /^connected to \S+\n> [0-9]{28}\n(?:[0-9]{30}\n){3}[0-9]{12}x$/)
+        yield* resize(100)
+        yield* type("y")
+        yield* shows(/9xy$/)
+        assert.match(screen(), /^connected to \S+\n> [0-9]{98}\n[0-9]{32}xy$/)
+        yield* type("\r")
+        yield* FakeServer.gets(socket, `${long}xy\n`)
       })
     )
 

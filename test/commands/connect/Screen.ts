@@ -1,6 +1,6 @@
 /** What a person sees: a terminal that knows as much as line editing needs. It does not scroll but grows. */
 export class Screen {
-  readonly #columns: number
+  #columns: number
   #rows: Array<Array<string>> = [[]]
   #row = 0
   #column = 0
@@ -20,6 +20,32 @@ export class Screen {
       )
       .join("\n")
       .trimEnd()
+  }
+
+  /** Has another width from now on, and wraps what is there anew, as terminals do. Rows of the old width are taken for wrapped. */
+  resize(columns: number): void {
+    const old = this.#columns
+    const rows: Array<Array<string>> = []
+    let isGoingOn = false
+    let cursor: readonly [number, number] = [0, 0]
+    for (const [i, row] of this.#rows.entries()) {
+      if (!isGoingOn) rows.push([])
+      const line = rows.at(-1)!
+      const start = line.length
+      if (i === this.#row) {
+        const column = start + this.#column
+        cursor = [rows.length - 1 + Math.floor(column / columns), column % columns]
+      }
+      for (const character of row) {
+        if (rows.at(-1)!.length === columns) rows.push([])
+        rows.at(-1)!.push(character)
+      }
+      isGoingOn = row.length === old
+    }
+    this.#columns = columns
+    this.#rows = rows
+    ;[this.#row, this.#column] = cursor
+    while (this.#rows.length <= this.#row) this.#rows.push([])
   }
 
   write(output: string): void {

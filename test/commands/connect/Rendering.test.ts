@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Rendering from "../../src/client/Rendering.ts"
-import * as arbitraries from "../support/Arbitraries.ts"
+import { parse } from "../../../src/client/Incoming.ts"
+import * as Rendering from "../../../src/commands/connect/Rendering.ts"
+import * as arbitraries from "../../support/Arbitraries.ts"
 
 const PIPE = { isTerminal: false, hasColors: false }
 const TERMINAL = { isTerminal: true, hasColors: false }
 const COLORS = { isTerminal: true, hasColors: true }
 
-const rendered = (mode: Rendering.Mode, line: string, terminal = PIPE, isCut = false) =>
-  Buffer.from(Rendering.renderer(mode, terminal)({ bytes: Buffer.from(line), isCut })).toString()
+const rendered = (mode: Rendering.Mode, line: string, terminal: Partial<Rendering.Options> = PIPE, isCut = false) =>
+  Rendering.renderer({ mode, ...PIPE, ...terminal })(parse(line, isCut))
 
 const envelope = (content: string, remote_addr = "10.0.0.1:5000") => JSON.stringify({ remote_addr, content })
 
@@ -96,12 +97,49 @@ describe("what others send to connect", () => {
 })
 
 describe("a line shown raw by connect", () => {
-  it("is each byte received where no terminal shows it", () => {
-    const bytes = Buffer.from([0x1b, 0x80, 0xff, 0x00, 0x0d])
+  it("is what was received where no terminal shows it", () => {
+    const line = "\u001b[31m\u0000\u202e x"
+    assert.strictEqual(rendered("raw", line, PIPE), `${line}\n`)
+  })
+})
+
+describe("the sender of a line shown by connect", () => {
+  const names = new Map([
+    ["10.0.0.7:5000", "one"],
+    ["10.0.0.7", "others"],
+    ["::1", "six"]
+  ])
+
+  it("has the name that is given to its address, or to its IP address", () => {
+    const senders = ["10.0.0.7:5000", "10.0.0.7:5001", "[::1]:5", "10.0.0.8:5000", "a program"]
     assert.deepStrictEqual(
-      Rendering.renderer("raw", PIPE)({ bytes, isCut: false }),
-      Buffer.concat([bytes, Buffer.from("\n")])
+      senders.map((address) => rendered("text", envelope("x", address), { names })),
+      ["one  x\n", "others  x\n", "six  x\n", "10.0.0.8:5000  x\n", "a program  x\n"]
     )
+  })
+
+  it("has the name beside its address in JSON, and none that is not given", () => {
+    assert.deepStrictEqual(JSON.parse(rendered("json", envelope("x", "10.0.0.7:5000"), { names })), {
+      kind: "message",
+      remote_addr: "10.0.0.7:5000",
+      content: "x",
+      name: "one"
+    })
+    assert.notProperty(JSON.parse(rendered("json", envelope("x", "10.0.0.8:5000"), { names })), "name")
+  })
+})
+
+describe("the time of a line shown by connect", () => {
+  const date = new Date(2026, 0, 2, 3, 4, 5)
+  const now = () => date
+
+  it("is before the line, in the zone of the program", () => {
+    assert.strictEqual(rendered("text", envelope("x"), { now }), "03:04:05  10.0.0.1:5000  x\n")
+    assert.strictEqual(rendered("text", "Warning: x", { now }), "03:04:05  Warning: x\n")
+  })
+
+  it("is a field of the object in JSON, with its zone", () => {
+    assert.strictEqual(JSON.parse(rendered("json", "Warning: x", { now })).time, date.toISOString())
   })
 })
 
