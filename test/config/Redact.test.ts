@@ -351,7 +351,7 @@ const INVISIBLE = {
 const isShownRaw = /(?![ \n])[\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}]/u
 
 /** Formats may hold anything: escapes colour the log. */
-const isFormat = (path: string) => /_format$/.test(path)
+const isFormat = (path: string) => path.endsWith("_format")
 
 describe.each(settableKeys().map(({ path }) => path))("in %s", (path) => {
   const withEach = Effect.fnUntraced(function* (
