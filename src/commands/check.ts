@@ -10,7 +10,7 @@ import * as ConfigPath from "../config/ConfigPath.ts"
 import * as ConfigSources from "../config/ConfigSources.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
-import { escapeJson } from "../internal/escape.ts"
+import { escapeInvisible } from "../internal/escape.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { threadCount } from "../threads/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
@@ -74,7 +74,9 @@ const report = (effective: ConfigSources.Effective): string =>
     ...notesOn(effective).map(({ path, reason }) => `\nnote: ${path} has no effect: ${reason}`)
   ].join("\n")
 
-const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2).split("\n").map(escapeJson).join("\n"))
+const print = (text: string) => Console.log(text.split("\n").map(escapeInvisible).join("\n"))
+
+const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
 /** Prints the effective configuration, or its problems. */
 export const check = Command.make(
@@ -98,7 +100,7 @@ export const check = Command.make(
     )
     const complete = yield* json
       ? Effect.tapError(loaded, ({ issues, source, summary }) =>
-          print({ valid: false, source, summary, problems: issues })
+          printJson({ valid: false, source, summary, problems: issues })
         )
       : loaded
     const { remark } = yield* Effect.provideService(threadCount, ServerConfig.ServerConfig, complete.values)
@@ -107,9 +109,9 @@ export const check = Command.make(
       values: ServerConfig.withoutSecrets(complete.values),
       warnings: [...complete.warnings, ...exposed(complete), ...(remark === undefined ? [] : [remark])]
     }
-    if (!json) return yield* Console.log(report(effective))
+    if (!json) return yield* print(report(effective))
     const { file = null, origins, values, warnings } = effective
-    yield* print({
+    yield* printJson({
       valid: true,
       file,
       values,

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import { escapeText } from "../internal/escape.ts"
 import { readFile } from "../internal/readFile.ts"
 import { formatProblem, Problem } from "./ConfigError.ts"
+import { withoutCredentials } from "./redact.ts"
 
 /** A file that a key names cannot be used. */
 export class PemFileError extends Schema.TaggedError<PemFileError>()("PemFileError", {
@@ -49,7 +50,7 @@ export type Certificates = ReadonlyArray<X509Certificate>
 
 /** @param what the clause that begins with "which" */
 export const wrong = (code: PemFileError["code"], { expected, file, path }: Named, what: string, hint = "") =>
-  new PemFileError({ code, issue: { path, expected, found: `${file}, ${what}`, hint } })
+  new PemFileError({ code, issue: { path, expected, found: `${withoutCredentials(file)}, ${what}`, hint } })
 
 /** The problems of several files; `undefined` for a key that names none. */
 export const problemsOf = (

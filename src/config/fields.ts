@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type AST, isObjects, resolve } from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
+import { invisibleIn } from "../internal/escape.ts"
 
 /** Keys by their paths, with the values that they must all have for the condition to hold. An empty one always holds. */
 export type Condition = Readonly<Record<string, unknown>>
@@ -24,11 +25,25 @@ export interface Notes {
 
 export const notesOf = (ast: AST): Notes => resolve(ast) ?? {}
 
-export const text = Schema.String.annotate({ expected: "a string" })
+/** A text without invisible characters. */
+const visible = (schema: Schema.Codec<string>) =>
+  schema.check(
+    Schema.makeFilter((text) => invisibleIn(text) === undefined, {
+      toJsonSchema: () => ({}),
+      arbitraryConstraint: { patterns: [{ source: "^[!-~]{1,40}$", flags: "" }] }
+    })
+  )
 
-export const path = Schema.NonEmptyString.annotate({ expected: "a file name" })
+export const text = visible(Schema.String).annotate({ expected: "a string" })
 
-export const host = Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" })
+/** A text that may hold escapes of a terminal. */
+export const format = Schema.String.annotate({ expected: "a string" })
+
+export const path = visible(Schema.NonEmptyString).annotate({ expected: "a file name" })
+
+export const host = visible(Schema.NonEmptyString.check(Schema.isPattern(/^\S+$/))).annotate({
+  expected: "a host name or an IP address"
+})
 
 /**
  * A text of a certain form.
@@ -44,7 +59,7 @@ export const matching = (
   accepts: (text: string) => boolean = (text) => new RegExp(pattern).test(text)
 ) =>
   Schema.String.check(
-    Schema.makeFilter(accepts, {
+    Schema.makeFilter((text) => invisibleIn(text) === undefined && accepts(text), {
       toJsonSchema: () => ({ pattern }),
       arbitraryConstraint: { patterns: [{ source: sample, flags: "" }] }
     })
