@@ -35,9 +35,9 @@ export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
  * Decides which requests are served. Reading needs the token unless the server listens on a loopback address; actions always need it.
  *
  * @param rules a reload may change the token
+ * @param isLocal whether only this machine can reach the server
  */
-export const make = (rules: Rules) => {
-  const isLocal = isLoopback(rules.host)
+export const make = (rules: Rules, isLocal = isLoopback(rules.host)) => {
   return ({ authorization, host, method, path, site }: AccessRequest): Denial | undefined => {
     // DNS rebinding: a web page whose host name resolves to this machine could read everything.
     if (isLocal && !isLoopback(hostName(host))) {

@@ -4,6 +4,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -81,17 +82,31 @@ export const make = Effect.fnUntraced(function* ({ access, operations, trust }: 
       })
     )
   )
+  // Ends event streams on connections that are not the server's own.
+  const ended = yield* Deferred.make<void>()
+  yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
   const routes = Layer.mergeAll(
     probes(operations),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
-    events(EventStream.make(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS))),
+    events(
+      EventStream.make(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS)).pipe(
+        Stream.interruptWhen(Deferred.await(ended))
+      )
+    ),
     HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
       Layer.provide([observe(operations, stats), act(operations)])
     )
   )
   const served = yield* HttpRouter.toHttpEffect(Layer.provide(routes, NodeHttpServer.layerHttpServices))
   return { app: guard(served, access, trust, dashboard.contentSecurityPolicy) }
+})
+
+/** The admin API for the requests of another server, which may be reached from anywhere. */
+export const mounted = Effect.fnUntraced(function* (admin: Access.Rules, operations: Operations) {
+  const { app } = yield* make({ operations, access: Access.make(admin, false), trust: () => {} })
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  return { app, respond: yield* NodeHttpServer.makeHandler(app, { scope }) }
 })
 
 /**
@@ -325,7 +340,7 @@ const reportFailures = <E, R>(
         const problem = problemOf(found, method, path)
         if (problem !== undefined) return Effect.succeed(Problem.response(problem))
       }
-      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
       return Effect.as(Effect.logError(`admin: ${request} failed`, cause), Problem.response(Problem.INTERNAL))
     })
   )
