@@ -160,11 +160,11 @@ export const receptionOf = Effect.fnUntraced(function* ({
     if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const cut = setTimeout(() => socket.destroy(), refusalLingerMillis)
+    const deadline = setTimeout(() => socket.destroy(), refusalLingerMillis)
     socket
       .on("error", () => {})
       .on("close", () => {
-        clearTimeout(cut)
+        clearTimeout(deadline)
         refusing--
       })
     socket.resume().end(farewell)
