@@ -27,15 +27,15 @@ const COMPONENTS = [
   "test/threads/Threads.test.ts"
 ]
 
+/** Most tests wait for something most of the time. */
+const WORKERS = 4
+
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
  * longer than most tests.
- *
- * @param maxWorkers a few for two cores, as most tests wait for something most of the time; but starting another takes seconds of one
  */
 const project = (
   name: string,
-  maxWorkers: number,
   include: Array<string>,
   exclude: Array<string> = [],
   globalSetup: Array<string> = []
@@ -45,7 +45,7 @@ const project = (
     include,
     exclude,
     globalSetup,
-    maxWorkers,
+    maxWorkers: WORKERS,
     isolate: false,
     // Most processes that tests start load the same code.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/node", import.meta.url)) },
@@ -57,10 +57,10 @@ const project = (
 export default defineConfig({
   test: {
     projects: [
-      project("quick", 3, ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS]),
-      project("components", 4, COMPONENTS, BROWSER),
-      project("package", 1, PACKAGE, [], ["test/support/ProjectSetup.ts"]),
-      project("browser", 1, BROWSER, [], ["test/support/ChromiumServer.setup.ts"])
+      project("quick", ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS]),
+      project("components", COMPONENTS, BROWSER),
+      project("package", PACKAGE, [], ["test/support/ProjectSetup.ts"]),
+      project("browser", BROWSER, [], ["test/support/ChromiumServer.setup.ts"])
     ]
   }
 })
