@@ -16,6 +16,7 @@ import { connect } from "./commands/connect.ts"
 import { init } from "./commands/init.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
+import { top } from "./commands/top.ts"
 import { version } from "./version.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
@@ -43,7 +44,7 @@ const endOnSecondSignal = (signal: "SIGINT" | "SIGTERM", code: number) => {
 endOnSecondSignal("SIGINT", 130)
 endOnSecondSignal("SIGTERM", 143)
 
-const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
+const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect, top]))
 
 const program = Command.run(commands, { version }).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
