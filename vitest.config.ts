@@ -26,6 +26,7 @@ const COMPONENTS = [
   "test/bus/ThreadBus.test.ts",
   "test/client/Schemes.test.ts",
   "test/commands/Connect.test.ts",
+  "test/commands/Top.test.ts",
   "test/commands/connect/Backpressure.test.ts",
   "test/commands/connect/Reconnect.test.ts",
   "test/commands/connect/Streams.test.ts",

@@ -18,6 +18,7 @@ import { init } from "./commands/init.ts"
 import * as Output from "./commands/Output.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
+import { top } from "./commands/top.ts"
 import { version } from "./version.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
@@ -48,7 +49,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
-const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
+const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect, top]))
 
 const program = Output.flushed(Command.run(commands, { version })).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.

@@ -84,15 +84,17 @@ const hasScript = spawnSync("script", ["--version"], { encoding: "utf8" }).stdou
 /** Why the terminal cannot be tested here. */
 export const noTerminal = hasScript ? undefined : "there is no `script` of util-linux"
 
-/** Starts it on a terminal of 60 columns. `type` is what a person's keyboard sends. */
+/** Starts it, or the command `name`, on a terminal of 60 columns. `type` is what a person's keyboard sends. */
 export const startOnTerminal = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>,
-  options: { readonly env?: NodeJS.ProcessEnv } = {}
+  options: { readonly env?: NodeJS.ProcessEnv; readonly name?: string } = {}
 ) {
   const screen = new Screen(COLUMNS)
   let output = ""
   const watched = watching(() => screen.text())
-  const command = [process.execPath, Cli.PROGRAM, "connect", ...args].map((part) => `'${part}'`).join(" ")
+  const command = [process.execPath, Cli.PROGRAM, options.name ?? "connect", ...args]
+    .map((part) => `'${part}'`)
+    .join(" ")
   const running = yield* supervise(
     () => {
       const child = spawn("script", ["-qefc", `stty cols ${COLUMNS} rows 20; exec ${command}`, "/dev/null"], {

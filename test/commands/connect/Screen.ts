@@ -78,6 +78,10 @@ export class Screen {
     if (command === "B") this.#moveTo(this.#row + (count ?? 1))
     if (command === "C") this.#column = Math.min(this.#columns - 1, this.#column + (count ?? 1))
     if (command === "D") this.#column = Math.max(0, this.#column - (count ?? 1))
+    if (command === "H") {
+      this.#moveTo(0)
+      this.#column = 0
+    }
     if (command === "G") this.#column = (count ?? 1) - 1
     if (command === "K" || command === "J") this.#rows[this.#row]!.length = this.#column
     if (command === "J") this.#rows.length = this.#row + 1
