@@ -6,6 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 import { IdleTimeout } from "../../src/limits/IdleTimeout.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
+import * as LateClock from "../support/LateClock.ts"
 
 const TIMEOUT_SECS = 20
 const INTERVAL_SECS = 3
@@ -102,5 +103,23 @@ describe("IdleTimeout", () => {
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(client.idleAt, [])
     }).pipe(Effect.provide(IdleTimeout.layerDisabled))
+  )
+
+  it.effect("does not find a client whose line was waiting while the process was stopped", () =>
+    Effect.gen(function* () {
+      const { slept, stopped } = yield* LateClock.make(TIMEOUT_SECS * 1000)
+      yield* Effect.gen(function* () {
+        const client = yield* watch
+        for (let i = 1; i <= INTERVAL_SECS; i++) {
+          yield* TestClock.adjust("1 second")
+          // Read in the second after the gap.
+          yield* TestClock.adjust("500 millis")
+          client.lastLine = monotonicMillis(stopped)
+          yield* TestClock.adjust("500 millis")
+        }
+        assert.isAbove(slept.length, INTERVAL_SECS)
+        assert.deepStrictEqual(client.idleAt, [])
+      }).pipe(provided(), Effect.provideService(Clock.Clock, stopped))
+    })
   )
 })
