@@ -2,8 +2,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 
-/** The clock of a process that is stopped within each sleep, for so many milliseconds; `slept` has the ends of the sleeps, without them. */
-export const make = (millis: number) =>
+/**
+ * The clock of a process that is stopped for a while within one of its sleeps.
+ *
+ * @param sleep which one, counted from 1
+ * @returns `slept` has the ends of the sleeps, without the stop
+ */
+export const make = (millis: number, sleep = 1) =>
   Effect.map(Clock.Clock, (clock) => {
     let late = 0n
     const slept: Array<number> = []
@@ -12,8 +17,8 @@ export const make = (millis: number) =>
       sleep: (duration: Parameters<typeof clock.sleep>[0]) =>
         Effect.tap(clock.sleep(duration), () =>
           Effect.sync(() => {
-            late += BigInt(millis) * 1_000_000n
             slept.push(monotonicMillis(clock))
+            if (slept.length === sleep) late = BigInt(millis) * 1_000_000n
           })
         )
     })
