@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
+import * as LateClock from "../support/LateClock.ts"
 import { DISPLACED, PATIENCE_MILLIS, PendingConnections, TIMED_OUT } from "../../src/transport/PendingConnections.ts"
 
 const silent = (pending: PendingConnections) =>
@@ -50,6 +53,23 @@ describe("pending connections", () => {
       )
       assert.strictEqual(yield* Effect.flip(pending.within(Effect.fail("gone" as const))), "gone")
       assert.strictEqual(pending.size, 0)
+    })
+  )
+
+  it.effect("may say who they are after a time in which the process was stopped", () =>
+    Effect.gen(function* () {
+      const pending = new PendingConnections(10)
+      const { stopped } = yield* LateClock.make(60_000)
+      const said = yield* Deferred.make<string>()
+      const arrival = yield* Effect.forkChild(
+        Effect.provideService(pending.within(Deferred.await(said)), Clock.Clock, stopped),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust(PATIENCE_MILLIS)
+      // Its bytes have waited in the socket, and take some turns of the event loop.
+      yield* TestClock.adjust("500 millis")
+      yield* Deferred.succeed(said, "client")
+      assert.strictEqual(yield* Fiber.join(arrival), "client")
     })
   )
 })
