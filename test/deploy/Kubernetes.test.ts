@@ -213,7 +213,7 @@ describe("the Kubernetes manifests of a room with several relays", () => {
   })
 
   it("differ from those of one relay in nothing but the cluster", () => {
-    const { env, lifecycle, ...rest } = relayContainer
+    const { env, lifecycle: _lifecycle, ...rest } = relayContainer
     const { env: oneEnv, lifecycle: oneLifecycle, ...one } = container
     assert.deepStrictEqual(rest, one)
     assert.deepStrictEqual(
