@@ -653,6 +653,22 @@ describe("Session", () => {
       })
     )
 
+    it.effect("waits for a client that still sends: closing under its bytes would cost it the notice", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start()
+        const a = yield* connect({ closesOnEnd: false })
+        a.fiber.interruptUnsafe()
+        for (let millis = 0; millis < GRACE_MILLIS - 200; millis += 200) {
+          a.connection.send("not closed yet\n")
+          yield* TestClock.adjust(200)
+          assert.isFalse(a.connection.isClosed)
+        }
+        yield* TestClock.adjust(GRACE_MILLIS)
+        yield* Fiber.await(a.fiber)
+        assert.isTrue(a.connection.isDestroyed)
+      })
+    )
+
     const action = Arbitrary.all({ kind: arbitraries.int(0, 9), amount: arbitraries.int(1, 300) })
 
     it.effect.prop(
