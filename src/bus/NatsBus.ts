@@ -200,6 +200,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
       return Bus.of({
         self,
         publishUnsafe: (parts) => outbound.publish(parts),
+        keepsBytes: true,
         joinRoom: (room) => exchange.room.hold(room),
         tellUnsafe: (message, to) => exchange.tell(message, to),
         maxMessageBytesUnsafe: () =>

@@ -4,7 +4,6 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { isIP } from "node:net"
 import { hostname } from "node:os"
-import { formatProblem } from "../config/ConfigError.ts"
 import * as NatsUrl from "../config/NatsUrl.ts"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import { BusError } from "../room/Bus.ts"
@@ -72,10 +71,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
   const isTls = urls.some(({ isTls }) => isTls) || Object.values(tls).some((path) => path !== null)
   const servers: Array<Server> = urls.map(({ server }) => ({ server, tlsName: hostOf(server) }))
   const shown = urls.map(({ server }) => server).join(", ")
-  const readFiles = Effect.mapError(
-    NatsFiles.load(options),
-    (problems) => new BusError({ detail: problems.map(formatProblem).join("\n  ") })
-  )
+  const readFiles = Effect.mapError(NatsFiles.load(options), ({ message }) => new BusError({ detail: message }))
   /** Of the files with which the last attempt was made. */
   let { fingerprint } = yield* readFiles
 

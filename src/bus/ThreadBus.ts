@@ -260,6 +260,7 @@ export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never
             room.hold(joined),
             Effect.acquireRelease(join, () => leave)
           ),
+        keepsBytes: false,
         publishUnsafe: (parts) => {
           const { bytes, lines } = sizeOf(parts)
           counts.batchesOut++

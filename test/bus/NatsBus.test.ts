@@ -1,5 +1,6 @@
 /** The room over several processes with real servers of NATS. Here the processes are servers of one program; what differs is in `cli`. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Nats from "@nats-io/transport-node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -574,6 +575,39 @@ describe.skipIf(!NatsServer.isInstalled)(
         const c = yield* relay("c", nats.url, { subject: "two" })
         yield* acquainted([b, c])
         assert.deepStrictEqual(yield* a.server.cluster.peers, [])
+      })
+    )
+
+    it.live("does not bring its own lines back to its clients when another client of NATS publishes them again", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const [a, b] = [yield* relay("a", nats.url), yield* relay("b", nats.url)]
+        yield* acquainted([a, b])
+        const mirror = yield* Effect.acquireRelease(
+          Effect.promise(() => Nats.connect({ servers: nats.url, noEcho: true })),
+          (mirror) => Effect.promise(() => mirror.close())
+        )
+        mirror.subscribe("summoner.room", {
+          callback: (_, { data }) => {
+            if (Buffer.from(data).includes('"once"')) mirror.publish("summoner.room", data)
+          }
+        })
+        yield* Effect.promise(() => mirror.flush())
+        const [sender, reader] = [yield* TcpClient.connect(a.port), yield* TcpClient.connect(a.port)]
+        const far = yield* TcpClient.connect(b.port)
+        yield* TcpClient.settled(far, reader)
+        yield* TcpClient.settled(sender, reader)
+        sender.send("once\n")
+        yield* eventually(
+          () => b.stats().duplicates === 1,
+          () => JSON.stringify(b.stats())
+        )
+        // Comes to the first relay after what was published again.
+        far.send("after\n")
+        assert.deepStrictEqual(yield* reader.lines(2), [
+          TcpClient.envelope(sender, "once"),
+          TcpClient.envelope(far, "after")
+        ])
       })
     )
 

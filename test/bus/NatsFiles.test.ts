@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
-import { formatProblem } from "../../src/config/ConfigError.ts"
 import { load } from "../../src/bus/NatsFiles.ts"
 import { defaults } from "../../src/config/ServerConfig.ts"
 import * as Certificates from "../support/Certificates.ts"
@@ -28,7 +27,7 @@ describe("the files of cluster.nats", () => {
       const loaded = (name: string) => load({ ...nats, credentials: join(directory, name) })
       assert.strictEqual((yield* loaded("good.creds")).credentials, credentials)
       const said = (name: string) =>
-        Effect.map(Effect.flip(loaded(name)), ([problem]) => formatProblem(problem!).replace(`${directory}/`, ""))
+        Effect.map(Effect.flip(loaded(name)), ({ message }) => message.replace(`${directory}/`, ""))
       const expected = "cluster.nats.credentials: expected credentials of a NATS user (.creds), found"
       assert.strictEqual(
         yield* said("token.creds"),
@@ -49,14 +48,14 @@ describe("the files of cluster.nats", () => {
         assert.notStrictEqual((yield* load({ ...nats, tls: { ...tls, ca: tls.cert } })).fingerprint, fingerprint)
         const strange = yield* Effect.flip(load({ ...nats, tls: { ...tls, key: path("server-key.pem") } }))
         assert.deepStrictEqual(
-          strange.map(({ path }) => path),
+          strange.issues.map(({ path }) => path),
           ["cluster.nats.tls.key"]
         )
         const all = yield* Effect.flip(
           load({ ...nats, credentials: "none", tls: { ca: "none", cert: "none", key: "none" } })
         )
         assert.deepStrictEqual(
-          all.map(({ path }) => path),
+          all.issues.map(({ path }) => path),
           ["credentials", "tls.ca", "tls.cert", "tls.key"].map((key) => `cluster.nats.${key}`)
         )
       })

@@ -9,8 +9,11 @@ import * as Directory from "../support/Directory.ts"
 import { metrics } from "../support/Metrics.ts"
 import { manifest, ROOT } from "../support/Package.ts"
 import { PATIENCE } from "../support/patience.ts"
+import * as TcpClient from "../support/TcpClient.ts"
 import { run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
+
+const SHUTTING_DOWN = "Warning: Server is shutting down."
 
 /** What YAML says, whatever its shape: a path that is not there is `undefined`, and fails the assertion. */
 type Yaml = any
@@ -122,13 +125,23 @@ describe("the Kubernetes manifests", () => {
         })
       const { livenessProbe, readinessProbe } = container
       assert.strictEqual(yield* probe(readinessProbe.httpGet.path), "200 ready")
+      const [one, two] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
+      yield* TcpClient.settled(one, two)
       const env = { ...environment, SUMMONER_ADMIN_PORT: port }
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env }), { code: 0, stdout: "", stderr: "" })
       assert.strictEqual(yield* probe(readinessProbe.httpGet.path), "503 draining")
       assert.strictEqual(yield* probe(livenessProbe.httpGet.path), "200 ok")
+      // A newcomer is told; who is in the room stays, until the signal.
+      const late = yield* TcpClient.connect(server.port)
+      assert.deepStrictEqual(yield* late.rest, [SHUTTING_DOWN])
+      one.send("still here\n")
+      assert.strictEqual(yield* two.line, TcpClient.envelope(one, "still here"))
       // A server that does not answer must not fail the end of the pod.
       const gone = { ...env, SUMMONER_ADMIN_PORT: "1" }
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env: gone }), { code: 0, stdout: "", stderr: "" })
+      server.process.kill("SIGTERM")
+      for (const client of [one, two]) assert.deepStrictEqual(yield* client.rest, [SHUTTING_DOWN])
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
     })
   )
 
@@ -200,7 +213,7 @@ describe("the Kubernetes manifests of a room with several relays", () => {
   })
 
   it("differ from those of one relay in nothing but the cluster", () => {
-    const { env, lifecycle: _, ...rest } = relayContainer
+    const { env, lifecycle: _lifecycle, ...rest } = relayContainer
     const { env: oneEnv, lifecycle: oneLifecycle, ...one } = container
     assert.deepStrictEqual(rest, one)
     assert.deepStrictEqual(
