@@ -29,7 +29,7 @@ export type { Peer } from "./TcpConnection.ts"
 const REFUSALS_AT_ONCE = 64
 
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
-const LOBBY_PLACES = 1024
+const MAX_PENDING = 1024
 
 /** How long a refused client may take to close its side, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
@@ -160,11 +160,11 @@ export const receptionOf = Effect.fnUntraced(function* ({
     if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
     refusing++
     // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const cut = setTimeout(() => socket.destroy(), refusalLingerMillis)
+    const deadline = setTimeout(() => socket.destroy(), refusalLingerMillis)
     socket
       .on("error", () => {})
       .on("close", () => {
-        clearTimeout(cut)
+        clearTimeout(deadline)
         refusing--
       })
     socket.resume().end(farewell)
@@ -197,19 +197,19 @@ export const accept = Effect.fnUntraced(function* ({
   })
 
   const { places, refusalPlaces } = capacity(config, reservedDescriptors)
-  const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const lobbyPlaces = () =>
+  const pending = new PendingConnections(Math.min(MAX_PENDING, Math.max(1, Math.floor(places / 4))))
+  const pendingPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? pending.capacity
       : 0
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { gate, filter, pending, handshake: TlsHandshake.latest(tls.currentUnsafe) }
-  const reject = (socket: Net.Socket, ip: string, incident: Incident) => {
+  const refuseWithoutNotice = (socket: Net.Socket, ip: string, incident: Incident) => {
     gate.refusedUnsafe(ip, incident)
     closeRefused(socket, incident)
   }
   const wait = (socket: Net.Socket, ip: string, arrival: Effect.Effect<void>) => {
-    if (isFull() && !pending.displaceOldest()) return reject(socket, ip, FULL.incident)
+    if (isFull() && !pending.displaceOldest()) return refuseWithoutNotice(socket, ip, FULL.incident)
     fork(arrival)
   }
   const reception: Reception = {
@@ -219,7 +219,7 @@ export const accept = Effect.fnUntraced(function* ({
       wait(
         socket,
         ip,
-        Handshakes.inLobby(guards, socket, () => ip, handshake, proceed)
+        Handshakes.whilePending(guards, socket, () => ip, handshake, proceed)
       ),
     fork
   }
@@ -231,7 +231,7 @@ export const accept = Effect.fnUntraced(function* ({
     const peer: Peer = { ...address, transport }
     const standing = Handshakes.classify(guards, peer.ip)
     if (standing === "client") return receiveClient(socket, peer)
-    if (standing === "not allowed") return reject(socket, peer.ip, AddressFilter.NOT_ALLOWED)
+    if (standing === "not allowed") return refuseWithoutNotice(socket, peer.ip, AddressFilter.NOT_ALLOWED)
     wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, receiveClient))
   }
   const accepted = new AcceptQueue(onAccepted)
@@ -244,7 +244,7 @@ export const accept = Effect.fnUntraced(function* ({
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places - othersUnsafe())
+    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + pendingPlaces(), places - othersUnsafe())
   })
   server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", TOO_MANY))
   return yield* keep(server, at, key, config.hyper_parameters)
