@@ -21,6 +21,7 @@ import { pacing } from "./connect/Pacing.ts"
 import * as Rendering from "./connect/Rendering.ts"
 import * as StandardOutput from "./connect/StandardOutput.ts"
 import * as Terminal from "./connect/Terminal.ts"
+import { untilSignal } from "./exitProcess.ts"
 
 const flag = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
@@ -192,7 +193,9 @@ const run = Effect.fnUntraced(function* ({ server, ...flags }: Command.Command.C
 })
 
 /** A client for people and scripts: sends the lines of standard input and shows what the others send. */
-export const connect = Command.make("connect", parameters, (parameters) => Effect.scoped(run(parameters))).pipe(
+export const connect = Command.make("connect", parameters, (parameters) =>
+  untilSignal(Effect.scoped(run(parameters)))
+).pipe(
   Command.withDescription(`Connect to a server: send the lines of standard input, print what the other clients send.
 
 On a terminal lines can be edited and recalled; Ctrl-C and Ctrl-D leave. Without one, standard input is sent to its end, and what arrives until the server has closed the connection is printed.

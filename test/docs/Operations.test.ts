@@ -21,7 +21,7 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
     const source = readFileSync(join(ROOT, "src", path), "utf8")
     return [
       ...source.matchAll(
-        /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
+        /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|complain|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
       ),
       ...source.matchAll(/\bwarn\(\s*\w+,\s*(?:"([^"]*)"|`([^`]*)`)/g)
     ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))
