@@ -403,6 +403,18 @@ describe("Session", () => {
       })
     )
 
+    it.effect("says who else a ban of an IP address is about, and what lifts it", () =>
+      Effect.gen(function* () {
+        const { connect, warnings } = yield* start({ backpressure_policy: { disconnect_threshold: 1 } })
+        const [a] = [yield* connect(), yield* connect()]
+        a.connection.send("too many of you\n")
+        yield* Fiber.join(a.fiber)
+        const line = `WARNING ${a.connection.ip} cannot connect again for 300 s, clients still connected from there: `
+        assert.include(warnings().join("\n"), line)
+        assert.include(warnings().join("\n"), `DELETE /api/quarantine/${a.connection.ip} on the admin port lifts it`)
+      })
+    )
+
     it.effect("disconnects and quarantines the sender, and does not relay that line", () =>
       Effect.gen(function* () {
         const { broadcaster, connect, quarantine, warnings } = yield* start({
