@@ -135,9 +135,9 @@ describe("a relay mounted on an HTTP server", () => {
       )
       socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
       yield* Effect.callback<void>((resume) => void socket.resume().once("end", () => resume(Effect.void)))
-      const connections = Effect.callback<number>((resume) =>
+      const connections = Effect.callback<number>((resume) => {
         host.getConnections((_error, count) => resume(Effect.succeed(count)))
-      )
+      })
       while ((yield* connections) > 0) yield* Effect.sleep(10)
     })
   )
