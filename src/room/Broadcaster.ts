@@ -47,8 +47,10 @@ export interface MemberEvents {
 export class Broadcaster extends Context.Service<
   Broadcaster,
   {
+    /** Makes the member that a client is. It is not in the room before `joinUnsafe`. */
+    readonly memberUnsafe: (connection: Connection, events: MemberEvents) => Member
     /** Adds a client. It gets every line published from now on. */
-    readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member
+    readonly joinUnsafe: (member: Member) => void
     /** Removes a client. What it has published still reaches the others. */
     readonly leaveUnsafe: (member: Member) => void
     /** The number of clients in the room. */
@@ -59,9 +61,13 @@ export class Broadcaster extends Context.Service<
      * @returns `false` if the line's envelope would exceed `max_line_bytes`; the line is not relayed
      */
     readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean
-    /** As `publishUnsafe`, for some clients only. */
+    /**
+     * As `publishUnsafe`, for some clients only.
+     *
+     * @param recipients who do not change afterwards; lines for the same array cost no more than lines for all
+     */
     readonly publishToUnsafe: (
-      recipients: Iterable<Member>,
+      recipients: ReadonlyArray<Member>,
       sender: Sender,
       bytes: Uint8Array,
       start: number,
@@ -142,11 +148,13 @@ export class Broadcaster extends Context.Service<
       }
 
       return Broadcaster.of({
-        joinUnsafe: (connection, events) => {
+        memberUnsafe: (connection, events) => {
           let progress: Progress = { sinceMillis: 0, takenBytes: 0 }
           let isWithinStallGrace = false
           const member = new Member(connection, slow_consumer, {
             onSlow: () => {
+              // Outside the room it does not read notices, which are bounded: no sender waits for that.
+              if (!room.members.has(member)) return
               progress = { sinceMillis: monotonicMillis(clock), takenBytes: member.outbox.takenBytes }
               isWithinStallGrace = true
               waitFor(member, slow_consumer.stall_grace_ms, () => {
@@ -173,9 +181,9 @@ export class Broadcaster extends Context.Service<
             onOverflow: events.onOverflow,
             onDropped: events.onDropped
           })
-          room.join(member)
           return member
         },
+        joinUnsafe: (member) => room.join(member),
         leaveUnsafe: (member) => {
           room.leave(member)
           stopWaitingFor(member)

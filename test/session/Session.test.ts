@@ -747,8 +747,13 @@ describe("Session", () => {
     it.effect("shows the idle timeout when a client spoke last, and takes its verdict once", () => {
       const watched = new Set<Watched>()
       const replaced = Layer.succeed(IdleTimeout, {
-        watchUnsafe: (client) => watched.add(client),
-        unwatchUnsafe: (client) => watched.delete(client)
+        watch: (client, session) => {
+          watched.add(client)
+          return Effect.ensuring(
+            session,
+            Effect.sync(() => watched.delete(client))
+          )
+        }
       })
       return Effect.gen(function* () {
         const { connect } = yield* start({}, { replaced: replaced as Layer.Layer<Services> })

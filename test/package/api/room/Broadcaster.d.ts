@@ -14,11 +14,12 @@ export interface MemberEvents {
     readonly onCaughtUp: () => void;
 }
 declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-server/Broadcaster", {
-    readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member;
+    readonly memberUnsafe: (connection: Connection, events: MemberEvents) => Member;
+    readonly joinUnsafe: (member: Member) => void;
     readonly leaveUnsafe: (member: Member) => void;
     readonly sizeUnsafe: () => number;
     readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
-    readonly publishToUnsafe: (recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly publishToUnsafe: (recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
     readonly members: Iterable<Member>;
     readonly flushUnsafe: () => void;
     readonly isCongestedUnsafe: () => boolean;
