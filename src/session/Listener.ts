@@ -31,7 +31,8 @@ const REASONS: Record<string, string> = {
   EACCES: "not allowed; ports below 1024 need extra rights",
   ENOTFOUND: "there is no such host name",
   EAI_AGAIN: "the host name cannot be looked up now",
-  EMFILE: "too many open files"
+  EMFILE: "too many open files",
+  ERR_MODULE_NOT_FOUND: "the package @effect/platform-node is missing: npm install @effect/platform-node"
 }
 
 /** Where the server listens. */

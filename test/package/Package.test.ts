@@ -1,6 +1,17 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
 import { dirname, join, normalize } from "node:path"
 import { rolldown } from "rolldown"
 import { LIBRARY } from "../../src/admin/Dashboard.ts"
@@ -8,7 +19,7 @@ import { examples, snippets } from "../support/Documented.ts"
 import { entries, manifest, ROOT } from "../support/Package.ts"
 import * as Project from "../support/Project.ts"
 import { threadCounts } from "../support/threadCounts.ts"
-import type { Ended } from "../support/Tools.ts"
+import { type Ended, run } from "../support/Tools.ts"
 
 const KIB = 1024
 
@@ -49,6 +60,10 @@ describe("the package", () => {
     const expected = [
       "CHANGELOG.md",
       "LICENSE",
+      ...readdirSync(join(ROOT, "docs"), { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => `docs/${name}`),
+      ...readdirSync(join(ROOT, "docs/examples")).map((name) => `docs/examples/${name}`),
       "README.md",
       "SECURITY.md",
       "dist/THIRD-PARTY-LICENSES.txt",
@@ -67,8 +82,8 @@ describe("the package", () => {
   it("is small", () => {
     const { packed } = Project
     const program = packed.files.find(({ path }) => path === "dist/cli.js")!
-    assert.isAtMost(packed.size, 1060 * KIB, "packed")
-    assert.isAtMost(packed.unpackedSize, 3750 * KIB, "unpacked")
+    assert.isAtMost(packed.size, 1360 * KIB, "packed")
+    assert.isAtMost(packed.unpackedSize, 4400 * KIB, "unpacked")
     assert.isAtMost(program.size, 125 * KIB, "dist/cli.js")
   })
 
@@ -100,6 +115,40 @@ describe("the package", () => {
       assert.strictEqual(code, 0)
     })
   )
+})
+
+describe("the package without its optional peers", () => {
+  const alone = (...links: ReadonlyArray<string>) => {
+    const directory = realpathSync(mkdtempSync(join(tmpdir(), "summoner-alone-")))
+    cpSync(Project.inPackage(""), join(directory, "node_modules", manifest.name), { recursive: true })
+    for (const name of links) symlinkSync(join(ROOT, "node_modules", name), join(directory, "node_modules", name))
+    return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) }
+  }
+
+  it.live("has a command that needs nothing beside it", () => {
+    const { directory, remove } = alone()
+    return Effect.gen(function* () {
+      const command = join(directory, "node_modules", manifest.name, "dist/cli.js")
+
+      const { code, stderr } = yield* run(process.execPath, [command, "check"], { cwd: directory })
+      assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+    }).pipe(Effect.ensuring(Effect.sync(remove)))
+  })
+
+  it.live("has a server that says which package its admin server lacks", () => {
+    const { directory, remove } = alone("effect", "fastest-levenshtein", "jsonc-parser")
+    return Effect.gen(function* () {
+      writeFileSync(
+        join(directory, "admin.mjs"),
+        `import { SummonerServer } from "${manifest.name}/SummonerServer"
+         const server = new SummonerServer("relay")
+         await server.start({ port: 0, configDict: { admin: { port: 0 } } }).catch(({ message }) => console.log(message))`
+      )
+      const { code, stdout } = yield* run(process.execPath, ["admin.mjs"], { cwd: directory })
+      assert.include(stdout, "(admin.port): the package @effect/platform-node is missing: npm install")
+      assert.strictEqual(code, 0)
+    }).pipe(Effect.ensuring(Effect.sync(remove)))
+  })
 })
 
 describe.skipIf(!threadCounts.includes(2))("RelayServer of the package with two threads", () => {
