@@ -310,11 +310,11 @@ describe("each protection of a server", () => {
   /** Records what the server asks, and always answers the same. */
   const recording = (asked: Array<string>) => ({
     rateLimiter: Layer.succeed(RateLimiter, {
-      openUnsafe: (ip) => {
+      openUnsafe: ({ ip }) => {
         asked.push(`rate of ${ip}`)
         return { spendUnsafe: () => true }
       },
-      closeUnsafe: (ip) => void asked.push(`rate of ${ip} over`)
+      closeUnsafe: ({ ip }) => void asked.push(`rate of ${ip} over`)
     }),
     backpressure: Layer.succeed(Backpressure, {
       decideUnsafe: (fanOut) => {

@@ -13,6 +13,8 @@ import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
+export { Member, Sender } from "./Room.ts"
+
 /**
  * Senders wait for a client with a nearly full backlog as long as it takes this many bytes within `eviction_grace_ms`. A kernel with a
  * full buffer accepts bytes again once a third of it is free, more than a MiB at once: a client that reads takes more than this.

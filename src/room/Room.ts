@@ -56,6 +56,7 @@ export class Sender {
   /** Where this sender's lines are in the batch under construction: it does not get them back. */
   own: Array<Run> | undefined
 
+  /** @param address names the source in envelopes */
   constructor(address: string) {
     this.address = address
     this.prefix = Envelope.prefix(address)

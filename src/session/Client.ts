@@ -3,6 +3,7 @@ import type * as Fiber from "effect/Fiber"
 import type { Verdict } from "../limits/Backpressure.ts"
 import type { Watched } from "../limits/IdleTimeout.ts"
 import type { RateBudget } from "../limits/RateLimiter.ts"
+import * as Fields from "../logging/Fields.ts"
 import * as Envelope from "../protocol/Envelope.ts"
 import { LineFraming } from "../protocol/LineFraming.ts"
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
@@ -138,8 +139,14 @@ export class Client implements Watched {
 
   /** Logs the incidents since the last line about each kind; all of them, if `nowMillis` is `Infinity`. */
   report(nowMillis: number): Effect.Effect<void> {
-    const lines = this.incidents.report(nowMillis, this.span?.incident)
-    return lines.length === 0 ? Effect.void : Effect.logWarning(`${this.connection.address} ${lines.join(", ")}`)
+    const fields: Fields.Fields = {}
+    const lines = this.incidents.report(nowMillis, (incident, times) => {
+      this.span?.incident(incident, times)
+      fields[`summoner.incident.${incident.code}`] = times
+    })
+    if (lines.length === 0) return Effect.void
+    const log = Effect.logWarning(`${this.connection.address} ${lines.join(", ")}`)
+    return Effect.annotateLogs(log, { ...Fields.ofClient(this.connection), ...fields })
   }
 
   /** Ends the session from outside. The first reason counts. */

@@ -24,9 +24,14 @@ const groupsOf = new WeakMap<Sender, Set<Group> | undefined>()
  *   }
  */
 export class Group {
-  readonly #clients = new Set<Sender>()
+  readonly #clients: Set<Sender>
   #resolved: ReadonlyArray<unknown> = []
   #resolvedBy: ((client: Sender) => unknown) | undefined
+
+  /** A group without clients. */
+  constructor() {
+    this.#clients = new Set()
+  }
 
   /**
    * Adds a client. One that is held outside the room gets lines once it is admitted; one that has disconnected is not added.
@@ -50,14 +55,17 @@ export class Group {
     return this.#clients.delete(client)
   }
 
+  /** Whether a client is in the group. */
   has(client: Sender): boolean {
     return this.#clients.has(client)
   }
 
+  /** How many clients there are, those included that are held outside the room. */
   get size(): number {
     return this.#clients.size
   }
 
+  /** The clients, in the order in which they were added. */
   [Symbol.iterator](): IterableIterator<Sender> {
     return this.#clients.values()
   }

@@ -38,7 +38,10 @@ export class Lifecycle extends Context.Service<
           : Effect.logInfo(`listening on ${formatAddress(host, port)}, with parts of the program: ${parts.join(", ")}`),
         webSocketUrl === undefined ? Effect.void : Effect.logInfo(`listening on ${webSocketUrl}`)
       ),
-    stopping: (clients) => Effect.logInfo(`shutting down, clients connected: ${clients}`),
+    stopping: (clients) =>
+      Effect.annotateLogs(Effect.logInfo(`shutting down, clients connected: ${clients}`), {
+        "summoner.clients": clients
+      }),
     stopped: Effect.logInfo("shutdown complete")
   })
 }

@@ -17,6 +17,7 @@ import { Client } from "./Client.ts"
 import { ClientRegistry } from "./ClientRegistry.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
 import { type Incident, MESSAGES_DROPPED, SLOW } from "./Incidents.ts"
+import * as Fields from "../logging/Fields.ts"
 import * as LineFilter from "./LineFilter.ts"
 import * as LineRelay from "./LineRelay.ts"
 import * as Linger from "./Linger.ts"
@@ -98,7 +99,7 @@ const make = Effect.gen(function* () {
       const nowMillis = monotonicMillis(clock)
       const client = new Client({
         connection,
-        budget: rateLimiter.openUnsafe(connection.ip, nowMillis),
+        budget: rateLimiter.openUnsafe(connection, nowMillis),
         totals: registry.totals,
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
@@ -116,7 +117,9 @@ const make = Effect.gen(function* () {
       const { address, subject, transport } = connection
       const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])]
       const name = about.length === 0 ? address : `${address} (${about.join(", ")})`
-      return Effect.as(Effect.logInfo(`${name} connected (${count(broadcaster.sizeUnsafe())})`), client)
+      const clients = broadcaster.sizeUnsafe()
+      const fields = { ...Fields.ofClient(connection), "summoner.clients": clients }
+      return Effect.as(Effect.annotateLogs(Effect.logInfo(`${name} connected (${count(clients)})`), fields), client)
     })
 
   /** Lets a client into the room that was outside. */
@@ -125,7 +128,9 @@ const make = Effect.gen(function* () {
       broadcaster.joinUnsafe(client.member)
       registry.changeUnsafe(client, { isInRoom: true })
       if (client.sender !== undefined) Group.admitted(client.sender)
-      return Effect.logInfo(`${client.connection.address} admitted (${count(broadcaster.sizeUnsafe())})`)
+      const clients = broadcaster.sizeUnsafe()
+      const fields = { ...Fields.ofClient(client.connection), "summoner.clients": clients }
+      return Effect.annotateLogs(Effect.logInfo(`${client.connection.address} admitted (${count(clients)})`), fields)
     })
 
   /** Reports lines that were not relayed to the client and the log. */
@@ -219,7 +224,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const { connection, member } = client
       const disconnectReason = client.disconnectReason ?? DisconnectReason.ofExit(exit)
-      rateLimiter.closeUnsafe(connection.ip)
+      rateLimiter.closeUnsafe(connection)
       // Lines accepted so far are still delivered, from this client and to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
@@ -232,11 +237,23 @@ const make = Effect.gen(function* () {
       )
       yield* client.report(Infinity)
       const log = disconnectReason.severity === "Warn" ? Effect.logWarning : Effect.logInfo
-      yield* log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(broadcaster.sizeUnsafe())})`)
+      const clients = broadcaster.sizeUnsafe()
+      yield* Effect.annotateLogs(
+        log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(clients)})`),
+        {
+          ...Fields.ofClient(connection),
+          "summoner.clients": clients,
+          "summoner.disconnect.kind": disconnectReason.kind,
+          "summoner.disconnect.reason": disconnectReason.reason
+        }
+      )
       if (disconnectReason === DisconnectReason.SHUTDOWN) linger.hurryUnsafe()
       yield* linger.wait(connection, member.outbox, disconnectReason === DisconnectReason.LEFT)
       if (member.outbox.waitingBytes > 0 && !connection.isClosedUnsafe()) {
-        yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
+        yield* Effect.annotateLogs(
+          Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`),
+          { ...Fields.ofClient(connection), "summoner.bytes.unsent": member.outbox.waitingBytes }
+        )
       }
       member.outbox.close()
       registry.forgetUnsafe(client)
@@ -260,7 +277,10 @@ const make = Effect.gen(function* () {
         Effect.catchCause((cause) => {
           if (Cause.hasInterruptsOnly(cause)) return Effect.void
           connection.destroyUnsafe()
-          return Effect.logError(`${connection.address} session failed`, cause)
+          return Effect.annotateLogs(
+            Effect.logError(`${connection.address} session failed`, cause),
+            Fields.ofClient(connection)
+          )
         })
       ),
     flushUnsafe: broadcaster.flushUnsafe,

@@ -700,11 +700,11 @@ describe("Session", () => {
     it.effect("asks the rate limiter once for each client, and for each line", () => {
       const calls: Array<string> = []
       const replaced = Layer.succeed(RateLimiter, {
-        openUnsafe: (ip, nowMillis) => {
+        openUnsafe: ({ ip }, nowMillis) => {
           calls.push(`open ${ip} ${nowMillis}`)
           return { spendUnsafe: (now) => calls.push(`spend ${now}`) % 2 === 0 }
         },
-        closeUnsafe: (ip) => calls.push(`close ${ip}`)
+        closeUnsafe: ({ ip }) => calls.push(`close ${ip}`)
       })
       return Effect.gen(function* () {
         const { connect } = yield* start({}, { replaced: replaced as Layer.Layer<Services> })

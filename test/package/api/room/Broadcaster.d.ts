@@ -7,6 +7,7 @@ import type { Distribution } from "../internal/Histogram.ts";
 import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";
 import { Member, type Sender } from "./Room.ts";
+export { Member, Sender } from "./Room.ts";
 export interface MemberEvents {
     readonly onOverflow: () => void;
     readonly onDropped: (messages: number) => void;
@@ -33,4 +34,3 @@ declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-serv
 export declare class Broadcaster extends Broadcaster_base {
     static readonly layer: Layer.Layer<Broadcaster, never, ServerConfig>;
 }
-export {};

@@ -6,6 +6,7 @@ export interface Sender {
 }
 export declare class Group {
     #private;
+    constructor();
     add(client: Sender): this;
     delete(client: Sender): boolean;
     has(client: Sender): boolean;
