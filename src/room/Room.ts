@@ -56,7 +56,11 @@ export class Sender {
   /** Where this sender's lines are in the batch under construction: it does not get them back. */
   own: Array<Run> | undefined
 
-  /** @param address names the source in envelopes */
+  /**
+   * A source that has published nothing.
+   *
+   * @param address names it in envelopes
+   */
   constructor(address: string) {
     this.address = address
     this.prefix = Envelope.prefix(address)
