@@ -177,6 +177,9 @@ describe("a server that starts closed", () => {
       const relay = yield* Effect.provideContext(RelayServer, context)
       const a = yield* TcpClient.connect(relay.address.port)
       a.send("first\n")
+      // Clients that come later are served by a server that is open.
+      const { address } = yield* start()
+      yield* TcpClient.settled(yield* TcpClient.connect(address.port), yield* TcpClient.connect(address.port))
       assert.strictEqual(yield* relay.state, "starting")
       assert.deepStrictEqual(yield* relay.clients, [])
       const following = yield* relay.events.pipe(

@@ -1,16 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { readFile } from "node:fs/promises"
+import { ServerConfig } from "../../src/config/ServerConfig.ts"
+import { Listener } from "../../src/session/Listener.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { noDisconnects } from "../../src/room/DisconnectReason.ts"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import * as TestBackpressure from "../../src/testing/TestBackpressure.ts"
+import * as MemoryListener from "../../src/testing/MemoryListener.ts"
 import { MemoryNetwork } from "../../src/testing/MemoryListener.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as TestRelay from "../../src/testing/TestRelay.ts"
@@ -80,6 +84,31 @@ describe("MemoryNetwork", () => {
       yield* settled
       assert.strictEqual(b.lines.length, 2)
     }).pipe(Effect.provide(TestRelay.layer({}, { backpressure: TestBackpressure.layer(["throttle"]) })))
+  )
+})
+
+describe("the clients of a MemoryNetwork whose server starts closed", () => {
+  it.effect("wait for it to open, and are settled meanwhile", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(
+        Layer.provide(MemoryListener.layer, ServerConfig.layerTest()).pipe(Layer.provide(RelayLogger.layerSilent))
+      )
+      const { connect, settled } = Context.get(context, MemoryNetwork)
+      const listener = Layer.succeed(Listener, Context.get(context, Listener))
+      const relay = yield* Effect.map(
+        Layer.build(
+          RelayServer.layer({}, { listener, startsClosed: true }).pipe(Layer.provide(RelayLogger.layerSilent))
+        ),
+        Context.get(RelayServer)
+      )
+      const [a, b] = [yield* connect(), yield* connect()]
+      a.send("hello\n")
+      yield* settled
+      assert.deepStrictEqual([yield* relay.clients, b.lines], [[], []])
+      yield* relay.open
+      yield* settled
+      assert.strictEqual(b.lines.length, 1)
+    })
   )
 })
 
