@@ -52,6 +52,12 @@ export class Session extends Context.Service<
   )
 }
 
+/**
+ * Bytes that are read from a client before the others have their turn. Node.js reads up to 2 MiB of a socket before it turns to the next,
+ * for which senders of a busy room would wait in line.
+ */
+const TURN_BYTES = 256 * 1024
+
 const make = Effect.gen(function* () {
   const config = yield* ServerConfig
   const { max_line_bytes } = config.hyper_parameters
@@ -154,6 +160,7 @@ const make = Effect.gen(function* () {
     function* (client: Client) {
       const { connection, framing } = client
       let isOpen = true
+      let bytesInTurn = 0
       while (true) {
         if (isLongGone(client)) return DisconnectReason.LEFT
         const stop = relayLines(client)
@@ -165,12 +172,17 @@ const make = Effect.gen(function* () {
         switch (stop) {
           case "drained": {
             if (!isOpen) return DisconnectReason.LEFT
+            if (bytesInTurn >= TURN_BYTES) {
+              bytesInTurn = 0
+              yield* Effect.yieldNow
+            }
             const chunk = yield* connection.pull
             if (chunk === undefined) {
               isOpen = false
               framing.endOfStream()
             } else {
               client.bytesIn += chunk.length
+              bytesInTurn += chunk.length
               framing.push(chunk)
             }
             break
@@ -197,9 +209,10 @@ const make = Effect.gen(function* () {
         }
       }
     },
-    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<DisconnectReason.DisconnectReason> =>
-      Effect.succeed(DisconnectReason.lost(lost.code))
-    )
+    (relaying, { framing }) =>
+      Effect.catchTag(relaying, "ConnectionLost", ({ code }): Effect.Effect<DisconnectReason.DisconnectReason> =>
+        Effect.succeed(DisconnectReason.lost(code, framing.unfinishedBytes))
+      )
   )
 
   const relayFiltered =

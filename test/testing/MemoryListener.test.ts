@@ -101,7 +101,7 @@ describe("the clients of a MemoryNetwork whose server starts closed", () => {
         ),
         Context.get(RelayServer)
       )
-      const [a, b] = [yield* connect(), yield* connect()]
+      const [b, a] = [yield* connect(), yield* connect()]
       a.send("hello\n")
       yield* settled
       assert.deepStrictEqual([yield* relay.clients, b.lines], [[], []])
