@@ -105,7 +105,7 @@ const cells = (rounds: ReadonlyArray<Round>, server: string, columns: typeof LOA
   )
 
 const ratios = (rounds: ReadonlyArray<Round>, server: string, { compared }: Workload) =>
-  ["limit", "redis"].map((other) => {
+  ["limit", "nats", "redis"].map((other) => {
     const ratio = server === other ? undefined : ratioOf(rounds, server, other, compared)
     return ratio === undefined ? "" : `${ratio.toFixed(2)} × ${compared.short ?? compared.name}`
   })
@@ -128,7 +128,7 @@ const tableOf = async (
     }
   }
   if (rows.length > 0) {
-    print(table(["load", "server", ...columns.map(({ name }) => name), "to limit", "to Redis"], rows))
+    print(table(["load", "server", ...columns.map(({ name }) => name), "to limit", "to NATS", "to Redis"], rows))
   }
 }
 

@@ -84,8 +84,41 @@ const within = (metric: Metric, bound: number, unit: string): Goal => ({
 /** Redis has no way to leave a publisher out: there, senders are connections of their own that do not receive. */
 const everybodySends = ({ protocol }: Contestant, clients: number) =>
   protocol === "redis" ? `--receivers ${clients} --senders ${clients}` : `--receivers 0 --senders ${clients}`
-const eightToEight = ({ protocol }: Contestant) =>
-  `--receivers ${protocol === "redis" ? 16 : 8} --senders 8 --size 1024 --window 256 --warmup 1`
+/** Clients that all send and receive, and as many that only receive. */
+const eachWay = ({ protocol }: Contestant, clients: number, bytes: number) =>
+  `--receivers ${protocol === "redis" ? 2 * clients : clients} --senders ${clients} --size ${bytes} --window 256 --warmup 1`
+
+/** A room in which a line goes to few: what a line costs counts, not what a delivery does. */
+const smallRoom = (key: string, title: string, load: (contestant: Contestant) => string): Workload => ({
+  key,
+  title,
+  load: (contestant, seconds) => `${load(contestant)} --json --duration ${seconds}`,
+  compared: deliveries,
+  goals: [
+    atLeast(deliveries, 0.85, "limit"),
+    atLeast(deliveries, 1, "nats"),
+    atLeast(deliveries, 1, "redis"),
+    atMost(p99, 2, "limit")
+  ]
+})
+const oneToSome = (receivers: number, bytes: number) => () =>
+  `--receivers ${receivers} --senders 1 --size ${bytes} --window 256 --warmup 1`
+
+/** The typical rooms: agents that send each other JSON. */
+const SMALL_ROOMS: ReadonlyArray<Workload> = [
+  smallRoom("F", "1 → 8, agent JSON of 1 KiB", oneToSome(8, 1024)),
+  ...[256, 1024].flatMap((bytes) =>
+    [1, 2, 4].map((clients) =>
+      clients === 1
+        ? smallRoom(`1-${bytes}`, `1 → 1, agent JSON of ${bytes} B`, oneToSome(1, bytes))
+        : smallRoom(`${clients}-${bytes}`, `${clients} ↔ ${clients}, agent JSON of ${bytes} B`, (contestant) =>
+            eachWay(contestant, clients, bytes)
+          )
+    )
+  ),
+  smallRoom("1-8192", "1 → 1, agent JSON of 8 KiB", oneToSome(1, 8192)),
+  smallRoom("8-8192", "1 → 8, agent JSON of 8 KiB", oneToSome(8, 8192))
+]
 
 export const WORKLOADS: ReadonlyArray<Workload> = [
   {
@@ -106,14 +139,15 @@ export const WORKLOADS: ReadonlyArray<Workload> = [
   {
     key: "E",
     title: "8 ↔ 8, agent JSON of 1 KiB",
-    load: (contestant, seconds) => `${eightToEight(contestant)} --json --duration ${seconds}`,
+    load: (contestant, seconds) => `${eachWay(contestant, 8, 1024)} --json --duration ${seconds}`,
     compared: deliveries,
-    goals: [atLeast(deliveries, 0.85, "limit")]
+    goals: [atLeast(deliveries, 0.85, "limit"), atMost(p99, 2, "limit")]
   },
+  ...SMALL_ROOMS,
   {
     key: "P",
     title: "8 ↔ 8, plain text of 1 KiB",
-    load: (contestant, seconds) => `${eightToEight(contestant)} --duration ${seconds}`,
+    load: (contestant, seconds) => `${eachWay(contestant, 8, 1024)} --duration ${seconds}`,
     compared: deliveries,
     goals: []
   },

@@ -18,12 +18,24 @@ import { init } from "./commands/init.ts"
 import * as Output from "./commands/Output.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
+import { top } from "./commands/top.ts"
 import { version } from "./version.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
 const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 
 const formatter = CliOutput.defaultFormatter()
+
+/** A usage error is two lines on standard error: the help would hide it. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+          `error: ${event.errors.map(({ message }) => message.replace(/\s+/g, " ").trim()).join("; ")}\n` +
+            `${event.commandPath.join(" ")} --help explains the usage`
+        )
+      : CliOutput.defaultPresenter.present(event)
+})
 
 /** Without a subcommand the server runs, which the usage line must not hide. */
 const output = CliOutput.layer({
@@ -48,14 +60,14 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
-const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
+const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect, top]))
 
 const program = Output.flushed(Command.run(commands, { version })).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
   // Not for a person to put right; but they must know of it, and where it was.
   Effect.tapDefect((defect) => Console.error(`error: ${Cause.pretty(Cause.die(defect))}`)),
-  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output))
+  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output, presenter))
 )
 
 NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })

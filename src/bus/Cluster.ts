@@ -32,8 +32,8 @@ const MAX_TOLD = 10_000
  */
 const RENEWAL_MILLIS = 1000
 
-/** Clients or quarantined addresses in one message: 100 KB at most. */
-const PER_MESSAGE = 200
+/** The most bytes that a message takes beside the items of a list. */
+const LIST_BYTES = 150
 
 /** Questions under way at once. More have to wait. */
 const QUESTIONS_AT_ONCE = 8
@@ -111,6 +111,7 @@ export const layer = Layer.effect(
     let requests = 0
 
     const tell = tellBy(bus)
+    const split = <A>(items: ReadonlyArray<A>) => splitList(items, bus.maxMessageBytesUnsafe() - LIST_BYTES)
     const sign = () => ({ name, clients: registry.clientsUnsafe().length })
 
     const tellQuarantine = (to?: string) => {
@@ -118,17 +119,18 @@ export const layer = Layer.effect(
         .listUnsafe()
         .slice(-MAX_TOLD)
         .map(({ key, remainingMillis }) => [key, Math.ceil(remainingMillis)] as const)
-      for (const some of chunksOf(entries)) tell({ _tag: "Quarantined", entries: some }, to)
+      for (const some of split(entries).messages) tell({ _tag: "Quarantined", entries: some }, to)
     }
 
     const tellClients = (request: number, to: string) => {
       const all = registry.clientsUnsafe()
-      const chunks = chunksOf(all.slice(0, MAX_LISTED))
-      for (const chunk of chunks) {
-        const clients = Array.from(chunk, (client) => ({ ...client, connectedSince: client.connectedSince.getTime() }))
-        tell({ _tag: "Clients", request, clients }, to)
-      }
-      tell({ _tag: "Clients", request, clients: [], omitted: Math.max(0, all.length - MAX_LISTED) }, to)
+      const listed = Array.from(all.slice(0, MAX_LISTED), (client) => ({
+        ...client,
+        connectedSince: client.connectedSince.getTime()
+      }))
+      const { messages, omitted } = split(listed)
+      for (const clients of messages) tell({ _tag: "Clients", request, clients }, to)
+      tell({ _tag: "Clients", request, clients: [], omitted: omitted + all.length - listed.length }, to)
     }
 
     const heard = (id: string, { clients, name }: { readonly name: string; readonly clients: number }) => {
@@ -300,7 +302,23 @@ const shared = (quarantine: Quarantine["Service"], tell: (message: Message) => v
 
 const others = (count: number) => (count === 1 ? "1 other" : `${count} others`)
 
-const chunksOf = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
-  Array.from({ length: Math.ceil(items.length / PER_MESSAGE) }, (_, i) =>
-    items.slice(i * PER_MESSAGE, (i + 1) * PER_MESSAGE)
-  )
+/** Splits a list into messages of at most so many bytes of JSON. Items that are longer by themselves are left out and counted. */
+const splitList = <A>(items: ReadonlyArray<A>, maxBytes: number) => {
+  const messages: Array<Array<A>> = []
+  let bytesLeft = 0
+  let omitted = 0
+  for (const item of items) {
+    const bytes = Buffer.byteLength(JSON.stringify(item)) + 1
+    if (bytes > maxBytes) {
+      omitted++
+      continue
+    }
+    if (bytes > bytesLeft) {
+      messages.push([])
+      bytesLeft = maxBytes
+    }
+    messages.at(-1)!.push(item)
+    bytesLeft -= bytes
+  }
+  return { messages, omitted }
+}

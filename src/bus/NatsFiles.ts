@@ -15,15 +15,22 @@ export class NatsFilesError extends Schema.TaggedError<NatsFilesError>()("NatsFi
   }
 }
 
+/** Content of the files of a connection. */
+export interface Files {
+  readonly credentials: string | undefined
+  /** Differs if any of the files does. A secret, as they are. */
+  readonly fingerprint: string
+}
+
 /**
  * Reads the files that a connection to NATS needs. Whether certificates are valid now is for NATS to say.
  *
- * @returns the credentials, if any; fails with `NatsFilesError`
+ * @returns fails with `NatsFilesError`
  */
 export const load = Effect.fnUntraced(function* ({
   credentials,
   tls
-}: Values["cluster"]["nats"]): Effect.fn.Return<string | undefined, NatsFilesError> {
+}: Values["cluster"]["nats"]): Effect.fn.Return<Files, NatsFilesError> {
   const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, PemFile.PemFileError>) =>
     file === null ? Effect.undefined : Effect.result(load(file))
   const user = yield* read(credentials, credentialsIn)
@@ -34,7 +41,11 @@ export const load = Effect.fnUntraced(function* ({
   if (issues.length > 0) return yield* new NatsFilesError({ issues })
   const pair = cert && key && PemFile.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
   if (pair && Result.isFailure(pair)) return yield* new NatsFilesError({ issues: [pair.failure.issue] })
-  return user && Result.getOrThrow(user).text
+  const credentialsText = user && Result.getOrThrow(user).text
+  const pem = [ca, cert, key].map(
+    (file) => file && Result.getOrThrow<{ readonly text: string }, PemFile.PemFileError>(file).text
+  )
+  return { credentials: credentialsText, fingerprint: JSON.stringify([credentialsText, ...pem]) }
 })
 
 const credentialsIn = (file: string) =>

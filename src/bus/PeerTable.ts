@@ -33,11 +33,6 @@ export class PeerTable<A> {
     for (const [id, { known }] of this.#peers) yield [id, known]
   }
 
-  /** Those that were heard after a moment. */
-  heardAfter(momentMillis: number): ReadonlyArray<string> {
-    return Array.from(this.#peers).flatMap(([id, { atMillis }]) => (atMillis > momentMillis ? [id] : []))
-  }
-
   /** A process has given a sign of life, and this is what is known of it now. */
   heard(id: string, known: A, nowMillis: number): void {
     this.#peers.delete(id)

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
 import {
   type Condition,
+  defaultsOf,
   fixed,
   flag,
   format,
@@ -264,13 +265,19 @@ const Admin = Schema.Struct({
     ),
     null,
     "Bearer token for actions, and for everything but health where `host` is not a loopback address. `null`: no actions."
+  ),
+  token_for_reading: live(
+    flag,
+    false,
+    "Whether everything but health needs the token on a loopback address as well: for a proxy on the same machine."
   )
 }).check(
-  Schema.makeFilter(({ host, port, token }) =>
-    port === null || token !== null || isLoopback(host)
-      ? undefined
-      : { path: ["token"], issue: `a token, because admin.host (${JSON.stringify(host)}) is no loopback address` }
-  )
+  Schema.makeFilter(({ host, port, token, token_for_reading }) => {
+    if (token !== null) return undefined
+    if (token_for_reading) return { path: ["token"], issue: "a token, because admin.token_for_reading is true" }
+    if (port === null || isLoopback(host)) return undefined
+    return { path: ["token"], issue: `a token, because admin.host (${JSON.stringify(host)}) is no loopback address` }
+  })
 )
 
 const httpUrl = matching(
@@ -431,7 +438,7 @@ export const Values = Schema.Struct({
 export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 
 /** What an empty `server.json` means. */
-export const defaults: Values = Schema.decodeSync(Values)({})
+export const defaults: Values = defaultsOf(Values)
 
 /**
  * The profile that a `version` stands for (README.md, "Profiles").

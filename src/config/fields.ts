@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type AST, resolve } from "effect/SchemaAST"
+import { type AST, isObjects, resolve } from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import { invisibleIn } from "../internal/escape.ts"
 
@@ -120,12 +120,22 @@ const nullable = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, written: un
 export const nullableFixed = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) =>
   nullable(schema, defaultValue, defaultValue, { description, isReloadable: false })
 
+/**
+ * What an object means that leaves out all of its keys. Taken from their notes: decoding `{}` would compile the schema whenever this module is
+ * loaded, in each thread.
+ */
+export const defaultsOf = <T>({ ast }: Schema.Codec<T, unknown>): T =>
+  Object.fromEntries(
+    (isObjects(ast) ? ast.propertySignatures : [])
+      .map(({ name, type }) => [name, notesOf(type).default])
+      .filter(([, value]) => value !== undefined)
+  )
+
 /** A group of keys, which the file may leave out or set to `null`. */
 export const group = <T, E>(
   schema: Schema.Codec<T, E>,
   description: string,
   ...noEffectIf: ReadonlyArray<Condition>
 ) => {
-  const empty = Schema.decodeUnknownSync(schema)({})
-  return nullable(schema.annotate({ expected: "an object" }), empty, {}, { description, noEffectIf })
+  return nullable(schema.annotate({ expected: "an object" }), defaultsOf(schema), {}, { description, noEffectIf })
 }

@@ -42,11 +42,16 @@ export const encodedLength = (prefix: Uint8Array, bytes: Uint8Array, start: numb
   return length
 }
 
+/** Whether the envelope of `bytes[start, end)` has `limit` bytes at most, its line feed included. */
+export const fits = (limit: number, prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean =>
+  prefix.length + (end - start) * MAX_ESCAPE_BYTES + SUFFIX_BYTES <= limit ||
+  encodedLength(prefix, bytes, start, end) <= limit
+
 /**
  * Writes the envelope of the line `bytes[start, end)` into `target` at `offset`, and returns its end. `target` must have space for
  * `encodedLength` bytes.
  *
- * A byte loop is faster than strings and native copies at the sizes of real messages (docs/decisions.md).
+ * The room encodes with `EnvelopeBuffer`, which uses this byte loop where it cannot do better.
  */
 export const encode = (
   target: Uint8Array,
@@ -75,8 +80,13 @@ export const encode = (
       target[o++] = HEX_DIGITS[byte & 15]!
     }
   }
-  target[o++] = QUOTE
-  target[o++] = CLOSING_BRACE
-  target[o++] = LINE_FEED
-  return o
+  return encodeSuffix(target, o)
+}
+
+/** Writes what follows the content into `target` at `offset`, and returns its end. */
+export const encodeSuffix = (target: Uint8Array, offset: number): number => {
+  target[offset] = QUOTE
+  target[offset + 1] = CLOSING_BRACE
+  target[offset + 2] = LINE_FEED
+  return offset + SUFFIX_BYTES
 }

@@ -56,9 +56,16 @@ export class Broadcaster extends Context.Service<
     /**
      * Relays the line `bytes[start, end)` to all clients except `sender`. The bytes are copied.
      *
+     * @param isConstant `bytes` never change: further lines of the same object cost less
      * @returns `false` if the line's envelope would exceed `max_line_bytes`; the line is not relayed
      */
-    readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean
+    readonly publishUnsafe: (
+      sender: Sender,
+      bytes: Uint8Array,
+      start: number,
+      end: number,
+      isConstant?: boolean
+    ) => boolean
     /** As `publishUnsafe`, for some clients only. */
     readonly publishToUnsafe: (
       recipients: Iterable<Member>,
@@ -181,7 +188,7 @@ export class Broadcaster extends Context.Service<
           stopWaitingFor(member)
         },
         sizeUnsafe: () => room.members.size,
-        publishUnsafe: (sender, bytes, start, end) => room.publish(sender, bytes, start, end),
+        publishUnsafe: (sender, bytes, start, end, isConstant) => room.publish(sender, bytes, start, end, isConstant),
         publishToUnsafe: (recipients, sender, bytes, start, end) =>
           room.publishTo(recipients, sender, bytes, start, end),
         members: room.members,
@@ -205,7 +212,7 @@ export class Broadcaster extends Context.Service<
                 onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
                 onCaughtUp: stopWaitingFor
               }),
-              Effect.sync(() => room.connect(bus.publishUnsafe))
+              Effect.sync(() => room.connect(bus.publishUnsafe, bus.keepsBytes))
             ),
             () =>
               Effect.sync(() => {

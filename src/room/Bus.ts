@@ -42,6 +42,9 @@ export interface BusStats {
   readonly reconnects: number
 }
 
+/** The longest message of `tellUnsafe` on any bus, in bytes. */
+export const MAX_MESSAGE_BYTES = 65_536
+
 /** The counts of no bus. */
 export const NOTHING_EXCHANGED: BusStats = {
   state: "none",
@@ -140,18 +143,22 @@ export class Bus extends Context.Service<
     /**
      * Hands a batch to all other processes. Neither waits nor fails: what cannot be sent now is kept within bounds.
      *
-     * @param parts whole lines, which make one batch; their bytes must not change
+     * @param parts whole lines, which make one batch. If `keepsBytes`, their bytes do not change
      */
     readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void
+    /** Whether it keeps the bytes of batches after `publishUnsafe`. Otherwise the room uses their memory again. */
+    readonly keepsBytes: boolean
     /** Gives the room the batches of other processes, until the scope ends. */
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>
     /**
      * Sends a message to the other processes that can be reached now.
      *
-     * @param message at most 64 KiB
+     * @param message at most `maxMessageBytesUnsafe` long, in UTF-8
      * @param to the `id` of one of them; by default all
      */
     readonly tellUnsafe: (message: string, to?: string) => void
+    /** The longest message that `tellUnsafe` sends now, in bytes: 900 at least and 64 KiB at most. */
+    readonly maxMessageBytesUnsafe: () => number
     /** Receives the messages of other processes, until the scope ends. */
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>
     /** Its counts so far. */
@@ -162,8 +169,10 @@ export class Bus extends Context.Service<
   static readonly layerNone = Layer.succeed(Bus, {
     self: undefined,
     publishUnsafe: () => {},
+    keepsBytes: false,
     joinRoom: () => Effect.void,
     tellUnsafe: () => {},
+    maxMessageBytesUnsafe: () => MAX_MESSAGE_BYTES,
     listen: () => Effect.void,
     statsUnsafe: () => NOTHING_EXCHANGED
   })

@@ -34,7 +34,8 @@ export interface Connection {
   readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>
 
   /**
-   * Takes `bytes`, which must not change afterwards. `false`: they are taken, but the next ones have to wait for `onWritable`.
+   * Takes `bytes`, which do not change as long as `unsentBytes` is not 0: a connection that keeps them for longer has to copy them.
+   * `false`: they are taken, but the next ones have to wait for `onWritable`.
    *
    * @param bytes whole lines
    * @param batch what they are a slice of, if they are; other clients get other slices of it

@@ -1,5 +1,7 @@
 import { Histogram } from "../internal/Histogram.ts"
 import * as Envelope from "../protocol/Envelope.ts"
+import { EnvelopeBuffer } from "../protocol/EnvelopeBuffer.ts"
+import { BatchMemory } from "./BatchMemory.ts"
 import type { Connection } from "./Connection.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
@@ -8,15 +10,6 @@ import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outb
  * kernel copies it for the last recipient, and a turn that reads many senders must not accumulate bytes.
  */
 const BATCH_BYTES = 128 * 1024
-
-/**
- * Small batches are cut from slabs of this size, one behind the other: those that wait for a slow recipient are neighbours, which
- * its outbox merges.
- */
-const SLAB_BYTES = 128 * 1024
-
-/** The largest batch cut from a slab. The end of a slab that is too short for the next batch is wasted. */
-const SLAB_BATCH_BYTES = SLAB_BYTES / 8
 
 /**
  * Rooms of this size or more pause between flushes. A flush to so many members takes about a millisecond: without a pause, a line
@@ -87,11 +80,9 @@ export class Room {
   readonly latencyMicros = new Histogram(LATENCY_BOUNDS)
   readonly #maxLineBytes: number
   /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
-  readonly #batch: Uint8Array
+  readonly #batch: EnvelopeBuffer
   #batchBytes = 0
-  /** What small batches are cut from, and how much of it is used. */
-  #slab: Buffer = Buffer.alloc(0)
-  #slabBytes = 0
+  readonly #memory = new BatchMemory()
   #batchLines = 0
   #batchBeganMillis = 0
   #senders: Array<Sender> = []
@@ -100,13 +91,14 @@ export class Room {
   #pauseUntilMillis = 0
   /** Hands batches to the other processes. */
   #publishToOthers: ((parts: ReadonlyArray<Chunk>) => void) | undefined
+  #othersKeepBytes = false
   /** The other processes, as one sender: they do not get their lines back. */
   readonly #others = new Sender("")
 
   /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes
-    this.#batch = new Uint8Array(BATCH_BYTES + maxLineBytes)
+    this.#batch = new EnvelopeBuffer(BATCH_BYTES + maxLineBytes)
   }
 
   /** Adds a member. It gets every line published from now on, and none from before. */
@@ -124,12 +116,13 @@ export class Room {
    * Relays the line `bytes[start, end)` to all members except its sender, at the latest at the end of this turn of the event
    * loop, or, in a large room, of a pause. The bytes are copied.
    *
+   * @param isConstant `bytes` never change: further lines of the same object cost less
    * @returns `false` if the line's envelope would be too long: then it is not relayed
    */
-  publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#fits(sender, bytes, start, end)) return false
+  publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant = false): boolean {
     const from = this.#batchBytes
-    const to = Envelope.encode(this.#batch, from, sender.prefix, bytes, start, end)
+    const to = this.#batch.encode(from, this.#maxLineBytes, sender.prefix, bytes, start, end, isConstant)
+    if (to === -1) return false
     this.#batchBytes = to
     this.#added(sender, from, to, 1)
     return true
@@ -164,10 +157,12 @@ export class Room {
    * From now on batches go to other processes, too.
    *
    * @param publish gets the lines of a batch that did not come from there; `undefined` ends it
+   * @param keepsBytes whether it keeps their bytes
    */
-  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void {
+  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes = publish !== undefined): void {
     this.flush()
     this.#publishToOthers = publish
+    this.#othersKeepBytes = keepsBytes
   }
 
   /** Relays a batch of another process to all members, as `publish` does. The bus has checked it. */
@@ -179,22 +174,21 @@ export class Room {
       for (const member of this.members) member.outbox.send(batch)
       return
     }
-    if (bytes.length > this.#batch.length - this.#batchBytes) this.flush()
+    if (bytes.length > this.#batch.bytes.length - this.#batchBytes) this.flush()
     const from = this.#batchBytes
     // Throws if it does not fit, which `COPIED_BYTES` excludes.
-    this.#batch.set(bytes, from)
+    this.#batch.bytes.set(bytes, from)
     this.#batchBytes = from + bytes.length
     this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
   /** As `publish`, for some members only and at once, in order with what is published to all. */
   publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#fits(sender, bytes, start, end)) return false
     this.flush()
     const beganMillis = performance.now()
-    const envelope = new Uint8Array(Envelope.encodedLength(sender.prefix, bytes, start, end))
-    Envelope.encode(envelope, 0, sender.prefix, bytes, start, end)
-    const chunk: Chunk = { bytes: envelope, messages: 1 }
+    const length = this.#batch.encode(0, this.#maxLineBytes, sender.prefix, bytes, start, end, false)
+    if (length === -1) return false
+    const chunk: Chunk = { bytes: this.#batch.bytes.slice(0, length), messages: 1 }
     let fanOut = 0
     for (const recipient of recipients) {
       recipient.outbox.send(chunk)
@@ -205,19 +199,13 @@ export class Room {
     return true
   }
 
-  #fits({ prefix }: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    const longest = prefix.length + (end - start) * Envelope.MAX_ESCAPE_BYTES + Envelope.SUFFIX_BYTES
-    return longest <= this.#maxLineBytes || Envelope.encodedLength(prefix, bytes, start, end) <= this.#maxLineBytes
-  }
-
   /** Sends the batch to all members now. */
   flush(): void {
     const lines = this.#batchLines
     if (lines === 0) return
     const senders = this.#senders
     // A copy: a slow recipient may keep it for long, and the next batch needs the memory at once.
-    const bytes = this.#allocate(this.#batchBytes)
-    bytes.set(this.#batch.subarray(0, this.#batchBytes))
+    const bytes = this.#memory.copy(this.#batch.bytes.subarray(0, this.#batchBytes))
     const chunk: Chunk = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
@@ -228,10 +216,14 @@ export class Room {
       if (own === undefined) this.#publishToOthers([chunk])
       else if (senders.length > 1) this.#publishToOthers(linesOfOthers(bytes, lines, own))
     }
+    let isKept = this.#othersKeepBytes
     for (const member of this.members) {
-      if (member.own === undefined) member.outbox.send(chunk)
-      else if (senders.length > 1) member.outbox.sendAll(linesOfOthers(bytes, lines, member.own))
+      const { outbox, own } = member
+      if (own === undefined) outbox.send(chunk)
+      else if (senders.length > 1) outbox.sendAll(linesOfOthers(bytes, lines, own))
+      if (outbox.waitingBytes > 0) isKept = true
     }
+    if (!isKept) this.#memory.release(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.
@@ -243,19 +235,6 @@ export class Room {
       sender.own = undefined
     }
     if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
-  }
-
-  #allocate(length: number): Buffer {
-    if (length > SLAB_BATCH_BYTES) return Buffer.allocUnsafeSlow(length)
-    const from = this.#slabBytes
-    const to = from + length
-    if (to > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-      this.#slabBytes = length
-      return this.#slab.subarray(0, length)
-    }
-    this.#slabBytes = to
-    return this.#slab.subarray(from, to)
   }
 
   readonly #flushScheduledBatch = () => {

@@ -46,6 +46,12 @@ export class Session extends Context.Service<
   )
 }
 
+/**
+ * Bytes that are read from a client before the others have their turn. Node.js reads up to 2 MiB of a socket before it turns to the next,
+ * for which senders of a busy room would wait in line.
+ */
+const TURN_BYTES = 256 * 1024
+
 const make = Effect.gen(function* () {
   const config = yield* ServerConfig
   const { max_line_bytes } = config.hyper_parameters
@@ -140,6 +146,7 @@ const make = Effect.gen(function* () {
     function* (client: Client) {
       const { connection, framing } = client
       let isOpen = true
+      let bytesInTurn = 0
       while (true) {
         if (isLongGone(client)) return DisconnectReason.LEFT
         const stop = relayLines(client)
@@ -151,12 +158,17 @@ const make = Effect.gen(function* () {
         switch (stop) {
           case "drained": {
             if (!isOpen) return DisconnectReason.LEFT
+            if (bytesInTurn >= TURN_BYTES) {
+              bytesInTurn = 0
+              yield* Effect.yieldNow
+            }
             const chunk = yield* connection.pull
             if (chunk === undefined) {
               isOpen = false
               framing.endOfStream()
             } else {
               client.bytesIn += chunk.length
+              bytesInTurn += chunk.length
               framing.push(chunk)
             }
             break
@@ -182,9 +194,10 @@ const make = Effect.gen(function* () {
         }
       }
     },
-    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<DisconnectReason.DisconnectReason> =>
-      Effect.succeed(DisconnectReason.lost(lost.code))
-    )
+    (relaying, { framing }) =>
+      Effect.catchTag(relaying, "ConnectionLost", ({ code }): Effect.Effect<DisconnectReason.DisconnectReason> =>
+        Effect.succeed(DisconnectReason.lost(code, framing.unfinishedBytes))
+      )
   )
 
   const { open } = filter

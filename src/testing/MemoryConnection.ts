@@ -250,7 +250,8 @@ export class MemoryConnection implements Connection {
       const free = this.#isReading ? Infinity : this.#options.capacity - lengthOf(this.#held)
       if (free <= 0) break
       const chunk = this.#unsent.shift()!
-      this.#held.push(chunk.subarray(0, free))
+      // A copy: the room uses the memory of bytes that it knows to be sent.
+      this.#held.push(Buffer.from(chunk.subarray(0, free)))
       if (chunk.length > free) this.#unsent.unshift(chunk.subarray(free))
     }
     if (this.#isReading) this.#received.push(...this.#held.splice(0))

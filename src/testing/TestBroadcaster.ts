@@ -29,8 +29,8 @@ export const layer = Layer.effectContext(
     const text = (bytes: Uint8Array, start: number, end: number) => Buffer.from(bytes.subarray(start, end)).toString()
     const recording = Broadcaster.of({
       ...broadcaster,
-      publishUnsafe: (sender, bytes, start, end) => {
-        const isRelayed = broadcaster.publishUnsafe(sender, bytes, start, end)
+      publishUnsafe: (sender, bytes, start, end, isConstant) => {
+        const isRelayed = broadcaster.publishUnsafe(sender, bytes, start, end, isConstant)
         if (isRelayed) published.push({ from: sender.address, content: text(bytes, start, end), to: undefined })
         return isRelayed
       },

@@ -140,6 +140,39 @@ export interface Reception {
   readonly fork: (session: Effect.Effect<void>) => void
 }
 
+/** What a transport may have done for connections of any server: everything but `wait`. */
+export const receptionOf = Effect.fnUntraced(function* ({
+  config,
+  gate,
+  othersUnsafe = () => 0,
+  refusalLingerMillis = REFUSAL_LINGER_MILLIS,
+  reservedDescriptors
+}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors"> & {
+  /** Clients of other threads. */
+  readonly othersUnsafe?: () => number
+}) {
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const { clientPlaces } = capacity(config, reservedDescriptors)
+  const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
+  let refusing = 0
+  const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
+    gate.refusedUnsafe(ip, incident)
+    if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
+    refusing++
+    // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
+    const deadline = setTimeout(() => socket.destroy(), refusalLingerMillis)
+    socket
+      .on("error", () => {})
+      .on("close", () => {
+        clearTimeout(deadline)
+        refusing--
+      })
+    socket.resume().end(farewell)
+  }
+  const enter: Reception["enter"] = (client) => (isFull() ? FULL : gate.enterUnsafe(client))
+  return { enter, fork, isFull, refuse }
+})
+
 /** Listens for a transport over TCP, with all that such transports have in common. */
 export const accept = Effect.fnUntraced(function* ({
   at,
@@ -155,27 +188,16 @@ export const accept = Effect.fnUntraced(function* ({
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const sharing = yield* PortSharing
   const othersUnsafe = sharing?.othersUnsafe ?? (() => 0)
-  const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  let refusing = 0
+  const { enter, fork, isFull, refuse } = yield* receptionOf({
+    config,
+    gate,
+    othersUnsafe,
+    refusalLingerMillis,
+    reservedDescriptors
+  })
 
-  const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
-    gate.refusedUnsafe(ip, incident)
-    if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
-    refusing++
-    // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const deadline = setTimeout(() => socket.destroy(), refusalLingerMillis)
-    socket
-      .on("error", () => {})
-      .on("close", () => {
-        clearTimeout(deadline)
-        refusing--
-      })
-    socket.resume().end(farewell)
-  }
-
-  const { clientPlaces, places, refusalPlaces } = capacity(config, reservedDescriptors)
+  const { places, refusalPlaces } = capacity(config, reservedDescriptors)
   const pending = new PendingConnections(Math.min(MAX_PENDING, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   const pendingPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? pending.capacity
@@ -191,7 +213,7 @@ export const accept = Effect.fnUntraced(function* ({
     fork(arrival)
   }
   const reception: Reception = {
-    enter: (client) => (isFull() ? FULL : gate.enterUnsafe(client)),
+    enter,
     refuse,
     wait: (socket, ip, handshake, proceed) =>
       wait(
@@ -201,16 +223,16 @@ export const accept = Effect.fnUntraced(function* ({
       ),
     fork
   }
-  const enter = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
+  const receiveClient = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
   const onAccepted = (socket: Net.Socket) => {
     const address = Address.ofPeer(socket)
     // Gone already.
     if (address === undefined) return void socket.destroy()
     const peer: Peer = { ...address, transport }
     const standing = Handshakes.classify(guards, peer.ip)
-    if (standing === "client") return enter(socket, peer)
+    if (standing === "client") return receiveClient(socket, peer)
     if (standing === "not allowed") return refuseWithoutNotice(socket, peer.ip, AddressFilter.NOT_ALLOWED)
-    wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, enter))
+    wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, receiveClient))
   }
   const accepted = new AcceptQueue(onAccepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))

@@ -12,7 +12,7 @@ const { nats } = defaults.cluster
 describe("the files of cluster.nats", () => {
   it.effect("are not looked for where none are named", () =>
     Effect.gen(function* () {
-      assert.isUndefined(yield* load(nats))
+      assert.isUndefined((yield* load(nats)).credentials)
     })
   )
 
@@ -25,7 +25,7 @@ describe("the files of cluster.nats", () => {
         "bad.creds": "nonsense"
       })
       const loaded = (name: string) => load({ ...nats, credentials: join(directory, name) })
-      assert.strictEqual(yield* loaded("good.creds"), credentials)
+      assert.strictEqual((yield* loaded("good.creds")).credentials, credentials)
       const said = (name: string) =>
         Effect.map(Effect.flip(loaded(name)), ({ message }) => message.replace(`${directory}/`, ""))
       const expected = "cluster.nats.credentials: expected credentials of a NATS user (.creds), found"
@@ -43,7 +43,9 @@ describe("the files of cluster.nats", () => {
       Effect.gen(function* () {
         const { path } = yield* Certificates.make
         const tls = { ca: path("ca.pem"), cert: path("client.pem"), key: path("client-key.pem") }
-        assert.isUndefined(yield* load({ ...nats, tls }))
+        const { fingerprint } = yield* load({ ...nats, tls })
+        assert.strictEqual((yield* load({ ...nats, tls })).fingerprint, fingerprint)
+        assert.notStrictEqual((yield* load({ ...nats, tls: { ...tls, ca: tls.cert } })).fingerprint, fingerprint)
         const strange = yield* Effect.flip(load({ ...nats, tls: { ...tls, key: path("server-key.pem") } }))
         assert.deepStrictEqual(
           strange.issues.map(({ path }) => path),

@@ -6,6 +6,7 @@ import * as Envelope from "../../src/protocol/Envelope.ts"
 import { Member, Room, Sender } from "../../src/room/Room.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 const MAX_LINE_BYTES = 65_536
 /** What a turn may pile up before it is sent. */
@@ -89,7 +90,7 @@ describe("Room", () => {
         assert.isTrue(connection.received === "" || connection.received.endsWith("\n"))
       }
     },
-    { arbitrary: { runs: 100 } }
+    runs(40)
   )
 
   it("writes once to each recipient in a turn, however many lines and senders there were", async () => {
@@ -133,6 +134,51 @@ describe("Room", () => {
     room.flush()
     assert.strictEqual(written.length, 3)
     assert.isTrue(written.every((bytes) => bytes === written[0]))
+  })
+
+  describe.each([
+    ["a short line", "x"],
+    ["a long one", "x".repeat(40_000)]
+  ])("whose batches are %s", (_, line) => {
+    /** Where in memory the batches were that a client got. */
+    const places = (room: Room) => {
+      const { connection } = enter(room, 1)
+      const written: Array<string> = []
+      const buffers: Array<ArrayBufferLike> = []
+      const write = connection.writeUnsafe.bind(connection)
+      connection.writeUnsafe = (bytes) => {
+        if (!buffers.includes(bytes.buffer)) buffers.push(bytes.buffer)
+        written.push(`${buffers.indexOf(bytes.buffer)}+${bytes.byteOffset}`)
+        return write(bytes)
+      }
+      const sender = enter(room, 0)
+      for (let n = 0; n < 5; n++) {
+        sender.publish(line)
+        room.flush()
+      }
+      assert.lengthOf(connection.lines, 5)
+      return new Set(written)
+    }
+
+    it("uses the same memory again when everyone has taken everything", () => {
+      assert.strictEqual(places(new Room(MAX_LINE_BYTES)).size, 1)
+    })
+
+    it("uses other memory while a client has not taken everything", () => {
+      const room = new Room(MAX_LINE_BYTES)
+      const slow = enter(room, 3)
+      slow.connection.stopReading()
+      assert.strictEqual(places(room).size, 5)
+      slow.connection.resumeReading()
+      assert.strictEqual(slow.connection.received, `${envelope(0, line)}\n`.repeat(5))
+    })
+
+    it("uses other memory while another process may keep it", () => {
+      const room = new Room(MAX_LINE_BYTES)
+      room.connect(() => {}, true)
+      assert.strictEqual(places(room).size, 5)
+      room.connect(() => {}, false)
+    })
   })
 
   it("sends a large turn in parts, none much larger than a batch", () => {

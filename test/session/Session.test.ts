@@ -19,6 +19,7 @@ import { ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 type HyperParameters = NonNullable<NonNullable<Parameters<typeof ServerConfig.layerTest>[0]>["hyper_parameters"]>
 type Services = RateLimiter | Backpressure | IdleTimeout | Quarantine | Broadcaster
@@ -99,6 +100,19 @@ const burst = (from: number, count: number) =>
 
 describe("Session", () => {
   describe("relaying", () => {
+    it.live("gives others their turn while a client sends more and more", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start({ rate_limit_msgs_per_minute: 4294967295 })
+        const [busy, other, listener] = [yield* connect(), yield* connect(), yield* connect()]
+        const chunk = `${"x".repeat(1023)}\n`.repeat(64)
+        for (let n = 0; n < 20; n++) busy.connection.send(chunk)
+        other.connection.send("me, too\n")
+        const lines = yield* listener.connection.readLines(20 * 64 + 1)
+        // A turn is 256 KiB, and what has been read by then.
+        assert.include([4 * 64, 5 * 64], lines.indexOf(envelope(other, "me, too")))
+      })
+    )
+
     it.effect("brings every line to everybody else, as an envelope, and to the log", () =>
       Effect.gen(function* () {
         const { connect, log } = yield* start()
@@ -704,7 +718,7 @@ describe("Session", () => {
           assert.isFalse(broadcaster.isCongestedUnsafe())
           assert.isFalse(log.some((line) => line.startsWith("ERROR")))
         }),
-      { arbitrary: { runs: 150 } }
+      runs(50)
     )
   })
 

@@ -6,6 +6,7 @@ import * as FirstBytes from "../FirstBytes.ts"
 import { hasEnded } from "../hasEnded.ts"
 import { type ConnectionRefused, type PeerGone, refused } from "../Refusal.ts"
 import { HANDSHAKE_RECORD } from "./ClientHello.ts"
+import * as CloseNotify from "./CloseNotify.ts"
 import { type Identity, subjectOf } from "./TlsIdentity.ts"
 
 export const PLAIN_TEXT = Incidents.define("connection", "plain_on_tls_port", "plain text on the TLS port")
@@ -53,6 +54,7 @@ export class TlsHandshake {
       // Read only on demand, by the session.
       socket.pause()
       socket.allowHalfOpen = true
+      CloseNotify.watch(socket)
       const finish = this.#pending.get(endsOf(socket))
       // A connection that was reset has no remote address, and reports nothing while it is paused.
       if (finish === undefined) return void socket.destroy()

@@ -308,7 +308,7 @@ const framedOf = (batch: Uint8Array): Framed => {
 /**
  * Encodes each line, without its line end, as a text frame. Frames of a server have no mask, so all clients share them.
  *
- * @param lines whole lines, which do not change afterwards
+ * @param lines whole lines; bytes that have changed are another object
  * @param batch the batch of which `lines` is a slice, if any
  */
 export const ofLines = (lines: Uint8Array, batch?: Uint8Array): Uint8Array => {

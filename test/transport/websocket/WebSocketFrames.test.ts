@@ -8,6 +8,7 @@ import {
 } from "../../../src/transport/websocket/WebSocketFrames.ts"
 import { boolean, int, line } from "../../support/Arbitraries.ts"
 import { BINARY, CLOSE, frame, frames, PING, PONG, TEXT } from "../../support/WebSocketClient.ts"
+import { runs } from "../../support/runs.ts"
 
 const CONTINUATION = 0
 
@@ -61,7 +62,7 @@ describe("FrameDecoder", () => {
       assert.strictEqual(lines, messages.map(({ content }) => `${content}\n`).join(""))
       assert.deepStrictEqual(ending, { code: 1000 })
     },
-    { arbitrary: { runs: 300 } }
+    runs(100)
   )
 
   it("takes a line end in a message for what it is", () => {

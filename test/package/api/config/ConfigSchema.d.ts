@@ -272,18 +272,22 @@ export declare const Values: Schema.Struct<{
         readonly host: string;
         readonly port: number | null;
         readonly token: import("effect/Redacted").Redacted<string> | null;
+        readonly token_for_reading: boolean;
     }, {
         readonly host?: string;
         readonly port?: number | null;
         readonly token?: string | null;
+        readonly token_for_reading?: boolean;
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
         readonly host: string;
         readonly port: number | null;
         readonly token: import("effect/Redacted").Redacted<string> | null;
+        readonly token_for_reading: boolean;
     }, {
         readonly host?: string;
         readonly port?: number | null;
         readonly token?: string | null;
+        readonly token_for_reading?: boolean;
     }, never, never>>>, never, never>;
     readonly otlp: Schema.decodeTo<Schema.toType<Schema.Codec<{
         readonly endpoint: string | null;

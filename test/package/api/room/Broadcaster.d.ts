@@ -17,7 +17,7 @@ declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-serv
     readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member;
     readonly leaveUnsafe: (member: Member) => void;
     readonly sizeUnsafe: () => number;
-    readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean) => boolean;
     readonly publishToUnsafe: (recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
     readonly members: Iterable<Member>;
     readonly flushUnsafe: () => void;

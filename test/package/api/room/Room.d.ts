@@ -25,8 +25,8 @@ export declare class Room {
     constructor(maxLineBytes: number);
     join(member: Member): void;
     leave(member: Member): void;
-    publish(sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
-    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void;
+    publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
+    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes?: boolean): void;
     receive(batch: Chunk): void;
     publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;

@@ -1,0 +1,148 @@
+/**
+ * Writes envelopes sixteen bytes at a time, in WebAssembly SIMD (AssemblyScript). `src/protocol/EnvelopeBuffer.ts` says what is where in
+ * the memory, and `src/protocol/Envelope.ts` what an envelope is: its byte loop does the same.
+ *
+ * A store writes sixteen bytes, of which the next store overwrites what is too much: up to sixteen bytes behind an envelope change, and as
+ * many behind a line are read.
+ */
+
+const QUOTE: u8 = 0x22
+const BACKSLASH: u8 = 0x5c
+const SPACE: u8 = 0x20
+
+/** `"}\n` */
+const SUFFIX: u32 = 0x0a7d22
+const SUFFIX_BYTES: usize = 3
+
+/** `u00` */
+const UNICODE_ESCAPE: u32 = 0x303075
+const UNICODE_ESCAPE_BYTES: usize = 6
+
+/** The lane from which a backslash is taken: none of the eight bytes that a look-up expands. */
+const BACKSLASH_LANE: u8 = 8
+
+/**
+ * Fills the table at address 0. For each set of eight bytes that need a backslash, as a mask of eight bits, it has the lanes of the up to
+ * sixteen bytes that they become.
+ */
+export function fillTable(): void {
+  for (let mask = 0; mask < 256; mask++) {
+    let entry: usize = mask << 4
+    for (let lane = 0; lane < 8; lane++) {
+      if ((mask >> lane) & 1) store<u8>(entry++, BACKSLASH_LANE)
+      store<u8>(entry++, <u8>lane)
+    }
+  }
+}
+
+/**
+ * Writes the envelope of the line at `[source, source + length)` to `target`, and returns its end; 0 if it would be longer than `limit`.
+ */
+export function encode(
+  target: usize,
+  limit: usize,
+  prefix: usize,
+  prefixLength: usize,
+  source: usize,
+  length: usize
+): usize {
+  const around = prefixLength + SUFFIX_BYTES
+  if (around + length * UNICODE_ESCAPE_BYTES > limit && around + escapedLength(source, length) > limit) return 0
+  for (let i: usize = 0; i < prefixLength; i += 16) v128.store(target + i, v128.load(prefix + i))
+  const end = escape(target + prefixLength, source, length)
+  store<u32>(end, SUFFIX)
+  return end + SUFFIX_BYTES
+}
+
+/** Length of `[source, source + length)` within an envelope, in bytes. */
+export function escapedLength(source: usize, length: usize): usize {
+  const end = source + length
+  let escaped = length
+  for (let i = source; i < end; i += 16) {
+    const bytes = v128.load(i)
+    const inside = insideOf(end - i)
+    const controls = i8x16.bitmask(i8x16.lt_u(bytes, i8x16.splat(SPACE))) & inside
+    escaped += popcnt(i8x16.bitmask(quotesAndBackslashes(bytes)) & inside)
+    if (controls == 0) continue
+    for (let at = i, last = min(i + 16, end); at < last; at++) {
+      const byte = load<u8>(at)
+      if (byte < SPACE) escaped += shortEscapeOf(byte) == 0 ? UNICODE_ESCAPE_BYTES - 1 : 1
+    }
+  }
+  return escaped
+}
+
+/** Writes `[source, source + length)` to `target` as the inside of a JSON string, and returns its end. */
+export function escape(target: usize, source: usize, length: usize): usize {
+  const end = source + length
+  let o = target
+  for (let i = source; i < end; i += 16) {
+    const bytes = v128.load(i)
+    const left = min<usize>(end - i, 16)
+    const inside = insideOf(left)
+    if (i8x16.bitmask(i8x16.lt_u(bytes, i8x16.splat(SPACE))) & inside) {
+      for (let at = i, last = i + left; at < last; at++) o = escapeByte(o, load<u8>(at))
+      continue
+    }
+    const mask = i8x16.bitmask(quotesAndBackslashes(bytes)) & inside
+    if (mask == 0) {
+      v128.store(o, bytes)
+      o += left
+      continue
+    }
+    const low = mask & 0xff
+    const first = i8x16.replace_lane(bytes, BACKSLASH_LANE, BACKSLASH)
+    v128.store(o, i8x16.swizzle(first, v128.load(low << 4)))
+    o += min<usize>(left, 8) + popcnt(low)
+    if (left <= 8) break
+    const high = mask >>> 8
+    const second = i8x16.replace_lane(
+      i8x16.shuffle(bytes, bytes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0, 0, 0, 0, 0, 0, 0),
+      BACKSLASH_LANE,
+      BACKSLASH
+    )
+    v128.store(o, i8x16.swizzle(second, v128.load(high << 4)))
+    o += left - 8 + popcnt(high)
+  }
+  return o
+}
+
+/** Mask of the first `left` bytes of sixteen; of all, if there are more. */
+function insideOf(left: usize): i32 {
+  return left >= 16 ? 0xffff : (1 << (<i32>left)) - 1
+}
+
+function quotesAndBackslashes(bytes: v128): v128 {
+  return v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(BACKSLASH)))
+}
+
+/** The letter behind the backslash: 0 for a control character without one. */
+function shortEscapeOf(byte: u8): u8 {
+  if (byte == 0x08) return 0x62 // b
+  if (byte == 0x09) return 0x74 // t
+  if (byte == 0x0a) return 0x6e // n
+  if (byte == 0x0c) return 0x66 // f
+  if (byte == 0x0d) return 0x72 // r
+  return 0
+}
+
+function escapeByte(target: usize, byte: u8): usize {
+  if (byte >= SPACE && byte != QUOTE && byte != BACKSLASH) {
+    store<u8>(target, byte)
+    return target + 1
+  }
+  store<u8>(target, BACKSLASH)
+  const letter = byte < SPACE ? shortEscapeOf(byte) : byte
+  if (letter != 0) {
+    store<u8>(target + 1, letter)
+    return target + 2
+  }
+  store<u32>(target + 1, UNICODE_ESCAPE)
+  store<u8>(target + 4, hexDigit(byte >> 4))
+  store<u8>(target + 5, hexDigit(byte & 15))
+  return target + UNICODE_ESCAPE_BYTES
+}
+
+function hexDigit(value: u8): u8 {
+  return value < 10 ? 0x30 + value : 0x61 - 10 + value
+}

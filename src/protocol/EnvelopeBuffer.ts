@@ -1,0 +1,161 @@
+import * as Envelope from "./Envelope.ts"
+import { WASM } from "./envelopeWasm.ts"
+
+/** What `assembly/envelope.ts` exports. Addresses and lengths are in bytes. */
+interface Exports {
+  readonly fillTable: () => void
+  readonly encode: (
+    target: number,
+    limit: number,
+    prefix: number,
+    prefixLength: number,
+    source: number,
+    length: number
+  ) => number
+  readonly escapedLength: (source: number, length: number) => number
+  readonly escape: (target: number, source: number, length: number) => number
+}
+
+/** A store of sixteen bytes writes up to so many behind what is written; as many behind a line are read. */
+const SPARE_BYTES = 16
+
+/** What is where in the memory: the table of escapes, the prefix of the sender, lines as they arrived, and envelopes up to the end. */
+const PREFIX_AT = 4096
+const SOURCE_AT = 8192
+
+/** Bytes of lines that are in the memory at a time: as many as Node.js reads at once. A longer line is encoded in pieces. */
+const SOURCE_BYTES = 64 * 1024
+const ENVELOPES_AT = SOURCE_AT + SOURCE_BYTES + SPARE_BYTES
+
+const PAGE_BYTES = 64 * 1024
+const LONGEST_PREFIX = SOURCE_AT - PREFIX_AT - SPARE_BYTES
+
+const EMPTY = new Uint8Array(0)
+
+/** What is used of it: its types come with those of a browser only. Node.js can be run without it. */
+declare const WebAssembly:
+  | undefined
+  | {
+      readonly validate: (code: Uint8Array) => boolean
+      readonly Module: new (code: Uint8Array) => object
+      readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer }
+      readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
+    }
+
+let module: object | undefined
+
+/** An instance for memory of at least that size; `undefined` if this Node.js or this processor has no WebAssembly with SIMD. */
+const instantiate = (bytes: number): { readonly simd: Exports; readonly memory: ArrayBuffer } | undefined => {
+  if (typeof WebAssembly === "undefined") return undefined
+  if (module === undefined) {
+    const code = Buffer.from(WASM, "base64")
+    if (!WebAssembly.validate(code)) return undefined
+    module = new WebAssembly.Module(code)
+  }
+  const pages = Math.ceil(bytes / PAGE_BYTES)
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+  const simd = new WebAssembly.Instance(module, { env: { memory } }).exports as Exports
+  simd.fillTable()
+  return { simd, memory: memory.buffer }
+}
+
+/**
+ * Memory in which envelopes are built one behind the other. Lines are escaped sixteen bytes at a time where the processor can, else by the
+ * loop of `Envelope` (docs/decisions.md).
+ *
+ * The memory never grows, so `bytes` stays what it is. Whatever is to outlive the next envelopes has to be copied.
+ */
+export class EnvelopeBuffer {
+  /** The envelopes. */
+  readonly bytes: Uint8Array
+  readonly #simd: Exports | undefined
+  /** All of the memory. */
+  readonly #memory: Uint8Array
+  /** Whose prefix is in the memory. */
+  #prefix: Uint8Array = EMPTY
+  /** What is in the memory of lines: `#source[#sourceStart, #sourceEnd)`. */
+  #source: Uint8Array = EMPTY
+  #sourceStart = 0
+  #sourceEnd = 0
+
+  /** @param capacity bytes of envelopes that it has space for */
+  constructor(capacity: number) {
+    const instance = instantiate(ENVELOPES_AT + capacity + SPARE_BYTES)
+    this.#simd = instance?.simd
+    this.#memory = instance === undefined ? EMPTY : new Uint8Array(instance.memory)
+    this.bytes =
+      instance === undefined ? new Uint8Array(capacity) : new Uint8Array(instance.memory, ENVELOPES_AT, capacity)
+  }
+
+  /**
+   * Writes the envelope of the line `bytes[start, end)` at `offset`. There must be space for `limit` bytes.
+   *
+   * @param prefix of the sender, see `Envelope.prefix`
+   * @param limit the longest envelope allowed, in bytes with its line feed
+   * @param isConstant `bytes` never change: other lines of the same object are not copied again
+   * @returns the end of the envelope; -1 if it would be too long
+   */
+  encode(
+    offset: number,
+    limit: number,
+    prefix: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isConstant: boolean
+  ): number {
+    const simd = this.#simd
+    if (simd === undefined) {
+      return Envelope.fits(limit, prefix, bytes, start, end)
+        ? Envelope.encode(this.bytes, offset, prefix, bytes, start, end)
+        : -1
+    }
+    const length = end - start
+    if (length > SOURCE_BYTES || prefix.length > LONGEST_PREFIX) {
+      return this.#encodePieces(simd, offset, limit, prefix, bytes, start, end)
+    }
+    if (prefix !== this.#prefix) {
+      this.#memory.set(prefix, PREFIX_AT)
+      this.#prefix = prefix
+    }
+    if (bytes !== this.#source || start < this.#sourceStart || end > this.#sourceEnd || !isConstant) {
+      this.#load(bytes, start, isConstant ? Math.min(start + SOURCE_BYTES, bytes.length) : end)
+      this.#source = isConstant ? bytes : EMPTY
+    }
+    const source = SOURCE_AT + start - this.#sourceStart
+    const to = simd.encode(ENVELOPES_AT + offset, limit, PREFIX_AT, prefix.length, source, length)
+    return to === 0 ? -1 : to - ENVELOPES_AT
+  }
+
+  /** The same for what does not fit into the memory at once. */
+  #encodePieces(
+    simd: Exports,
+    offset: number,
+    limit: number,
+    prefix: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number
+  ): number {
+    this.#source = EMPTY
+    let length = prefix.length + Envelope.SUFFIX_BYTES
+    for (let from = start; from < end && length <= limit; from += SOURCE_BYTES) {
+      length += simd.escapedLength(SOURCE_AT, this.#load(bytes, from, Math.min(from + SOURCE_BYTES, end)))
+    }
+    if (length > limit) return -1
+    this.bytes.set(prefix, offset)
+    let to = ENVELOPES_AT + offset + prefix.length
+    for (let from = start; from < end; from += SOURCE_BYTES) {
+      to = simd.escape(to, SOURCE_AT, this.#load(bytes, from, Math.min(from + SOURCE_BYTES, end)))
+    }
+    return Envelope.encodeSuffix(this.bytes, to - ENVELOPES_AT)
+  }
+
+  /** Copies `bytes[start, end)` into the memory of lines, and returns its length. */
+  #load(bytes: Uint8Array, start: number, end: number): number {
+    this.#memory.set(bytes.subarray(start, end), SOURCE_AT)
+    this.#sourceStart = start
+    this.#sourceEnd = end
+    return end - start
+  }
+}
