@@ -61,8 +61,8 @@ export default {
   excludePrivate: true,
   treatWarningsAsErrors: true,
   validation: { notExported: true, notDocumented: true, invalidLink: true },
-  // What the room knows of a client and of a sender: nobody outside makes one or reads it.
-  intentionallyNotExported: ["Member", "Sender"],
+  // What the room knows of a client and of a sender, and how a client connects: nobody outside makes one or reads it.
+  intentionallyNotExported: ["Member", "Sender", "Open"],
   requiredToBeDocumented: ["Class", "Interface", "Function", "Variable", "TypeAlias"],
   hideBreadcrumbs: true,
   hidePageHeader: true

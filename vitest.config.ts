@@ -4,10 +4,19 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 /** No test decides by time: only one that hangs meets the limit, on the slowest machine too. */
 const TIMEOUT_MILLIS = 180_000
 
-const BROWSER = ["test/admin/DashboardInBrowser.test.ts", "test/e2e/Browser.test.ts"]
+const BROWSER = [
+  "test/admin/DashboardInBrowser.test.ts",
+  "test/client/ClientInBrowser.test.ts",
+  "test/e2e/Browser.test.ts"
+]
 
 /** The package as it is installed, and what its documentation shows. */
-const PACKAGE = ["test/package/Package.test.ts", "test/docs/Snippets.test.ts", "test/docs/Examples.test.ts"]
+const PACKAGE = [
+  "test/package/Package.test.ts",
+  "test/docs/Snippets.test.ts",
+  "test/docs/Examples.test.ts",
+  "test/docs/Clients.test.ts"
+]
 
 /** Built programs, threads, real components beside them, and the faults that clients and systems commit. */
 const COMPONENTS = [
@@ -15,10 +24,13 @@ const COMPONENTS = [
   "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
   "test/bus/ThreadBus.test.ts",
-  "test/client/Backpressure.test.ts",
-  "test/client/Reconnect.test.ts",
-  "test/client/Terminal.test.ts",
+  "test/client/Schemes.test.ts",
   "test/commands/Connect.test.ts",
+  "test/commands/Top.test.ts",
+  "test/commands/connect/Backpressure.test.ts",
+  "test/commands/connect/Reconnect.test.ts",
+  "test/commands/connect/Streams.test.ts",
+  "test/commands/connect/Terminal.test.ts",
   "test/deploy/**/*.test.ts",
   "test/e2e/**/*.test.ts",
   "test/faults/**/*.test.ts",

@@ -37,20 +37,29 @@ const flood = (port: number, reads: boolean) =>
     { eval: true, workerData: { port, reads } }
   )
 
-/** The age that 99 of 100 messages to a bystander of a flood do not exceed, in milliseconds. */
-const bystander = async (reads: boolean) => {
-  const server = await start({ RATE_LIMIT_MSGS_PER_MINUTE: 6000 })
-  const [sender, reader] = [await connect(server.port), await connect(server.port)]
+/** A client that sends lines which end with when they were sent, and one that keeps how old each is at its arrival, in milliseconds. */
+const pair = async (port: number) => {
+  const [sender, reader] = [await connect(port), await connect(port)]
   const ages: Array<number> = []
   let rest = ""
   reader.setEncoding("latin1").on("data", (text: string) => {
     const lines = (rest + text).split("\n")
     rest = lines.pop()!
     for (const line of lines) {
-      const [, sentAt] = /"content":"([\d.]+)"\}$/.exec(line) ?? []
+      const [, sentAt] = /[" ]([\d.]+)"\}$/.exec(line) ?? []
       if (sentAt !== undefined) ages.push(performance.now() - Number(sentAt))
     }
   })
+  return { sender, reader, ages }
+}
+
+/** The age that 99 of 100 messages do not exceed; Infinity if none has arrived. */
+const p99 = (ages: ReadonlyArray<number>) => ages.toSorted((a, b) => a - b)[Math.floor(ages.length * 0.99)] ?? Infinity
+
+/** The age that 99 of 100 messages to a bystander of a flood do not exceed, in milliseconds. */
+const bystander = async (reads: boolean) => {
+  const server = await start({ RATE_LIMIT_MSGS_PER_MINUTE: 6000 })
+  const { ages, reader, sender } = await pair(server.port)
   const flooder = flood(server.port, reads)
   const talking = setInterval(() => sender.write(`${performance.now()}\n`), EVERY_MILLIS)
   await sleep(SECONDS * 1000)
@@ -58,7 +67,7 @@ const bystander = async (reads: boolean) => {
   await flooder.terminate()
   for (const socket of [sender, reader]) socket.destroy()
   await server.stop()
-  return ages.toSorted((a, b) => a - b)[Math.floor(ages.length * 0.99)] ?? Infinity
+  return p99(ages)
 }
 
 /** From SIGTERM to the exit of a server in full load, one of whose clients never reads, in milliseconds. */
@@ -82,11 +91,41 @@ const end = async () => {
   return millis
 }
 
+/** Clients of a room that stop reading. */
+const STALLED = 20
+
+/** Between two clients that stop reading, in milliseconds: all have stopped in the first half of a measurement. */
+const EVERY_STOP_MILLIS = (SECONDS * 1000) / 2 / STALLED
+
+/**
+ * The age that 99 of 100 messages to a reader do not exceed, in milliseconds, beside clients that never read, or that stop reading one after
+ * another, under a steady load of 10 MB/s.
+ */
+const besideStalled = async (oneAfterAnother: boolean) => {
+  const server = await start({ RATE_LIMIT_MSGS_PER_MINUTE: 1_000_000 })
+  const { ages, reader, sender } = await pair(server.port)
+  const stalled: Array<Net.Socket> = []
+  for (let i = 0; i < STALLED; i++) stalled.push((await connect(server.port)).on("error", () => {}).resume())
+  const filling = "x".repeat(1000)
+  const talking = setInterval(() => sender.write(`${filling} ${performance.now()}\n`.repeat(100)), EVERY_MILLIS)
+  for (const socket of stalled) {
+    socket.pause()
+    if (oneAfterAnother) await sleep(EVERY_STOP_MILLIS)
+  }
+  await sleep(oneAfterAnother ? (SECONDS * 1000) / 2 : SECONDS * 1000)
+  clearInterval(talking)
+  for (const socket of [sender, reader, ...stalled]) socket.destroy()
+  await server.stop()
+  return p99(ages)
+}
+
 /** What clients notice of the faults of others. `test/faults` has what must hold however long it takes. */
 export const printFaults = async () => {
   const rows: Array<readonly [name: string, bound: number, millis: number]> = [
     ["p99 to a bystander of a flood over the rate limit", 50, await bystander(true)],
     ["the same, and the flooder reads no warnings", 50, await bystander(false)],
+    [`p99 to a reader beside ${STALLED} clients that never read`, 250, await besideStalled(false)],
+    ["the same, and they stop one after another", 250, await besideStalled(true)],
     [`SIGTERM to the exit in full load, grace ${GRACE_MILLIS} ms`, GRACE_MILLIS + 1000, await end()]
   ]
   const cells = rows.map(([name, bound, millis]) => [

@@ -26,7 +26,9 @@ const MICROS = {
   /** To take one line of another process. */
   take: 0.5,
   /** To give a batch to the engine, or to take one from it. */
-  exchange: 35
+  exchange: 35,
+  /** For the engine to hand out one batch: 6 to 18 measured for a lone one; many that come together cost it less. */
+  handOut: 12
 }
 
 /** As in `Room`: from so many members on, a flush is followed by a pause as long as itself, up to so many milliseconds. */
@@ -69,7 +71,9 @@ const model = ({ bytes, clients, lines, processes }: Room) => {
     /** Bytes a second from the engine. */
     ingress: (lines - own) * (bytes + 60),
     /** Messages a second that the engine hands out. */
-    handedOut: processes * (processes - 1) * batches
+    handedOut: processes * (processes - 1) * batches,
+    /** Cores of all servers of the engine together. */
+    engineCores: (processes * (processes - 1) * batches * MICROS.handOut) / 1e6
   }
 }
 
@@ -82,9 +86,16 @@ const number = (value: number): string =>
         ? `${Math.round(value / 1e3)} k`
         : String(value >= 100 ? Math.round(value) : Number(value.toPrecision(2)))
 
+/** What three servers of the engine with eight cores each have. */
+const ENGINE_CORES = 24
+
 /** Of a processor a process must keep something for the rest, and no network card here carries more than 10 Gbit/s. */
-const limitOf = ({ cores, egress }: ReturnType<typeof model>): string =>
-  [...(cores > 0.8 ? ["processor"] : []), ...(egress > 1.25e9 ? ["network"] : [])].join(", ") || "none"
+const limitOf = ({ cores, egress, engineCores }: ReturnType<typeof model>): string =>
+  [
+    ...(cores > 0.8 ? ["processor"] : []),
+    ...(egress > 1.25e9 ? ["network"] : []),
+    ...(engineCores > ENGINE_CORES ? ["NATS"] : [])
+  ].join(", ") || "none"
 
 const predict = (rooms: ReadonlyArray<Room>) =>
   table(
@@ -97,6 +108,7 @@ const predict = (rooms: ReadonlyArray<Room>) =>
       "bytes/s to clients, each",
       "bus: bytes/s in, each",
       "bus: messages/s",
+      "NATS, cores",
       "limit"
     ],
     rooms.map((room) => {
@@ -110,6 +122,7 @@ const predict = (rooms: ReadonlyArray<Room>) =>
         number(told.egress),
         number(told.ingress),
         number(told.handedOut),
+        told.engineCores.toFixed(1),
         limitOf(told)
       ]
     })

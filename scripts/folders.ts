@@ -9,7 +9,7 @@ import { dirname, join, normalize } from "node:path"
 const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal", "version.ts"],
   ["net"],
-  ["protocol"],
+  ["protocol", "client"],
   ["config"],
   ["logging"],
   ["limits"],
@@ -21,16 +21,10 @@ const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
   ["relay"],
   ["threads"],
   ["RelayServer.ts"],
-  ["testing", "client"],
+  ["testing"],
   ["SummonerServer.ts", "commands"],
   ["cli.ts", "index.ts"]
 ]
-
-/** Folders that see less than stands below them. */
-const NARROW: Readonly<Record<string, ReadonlyArray<string>>> = {
-  client: ["internal", "net", "protocol", "transport/TcpConnection.ts"]
-}
-
 const SRC = join(import.meta.dirname, "../src")
 const floorOf = (folder: string) => FLOORS.findIndex((folders) => folders.includes(folder))
 const folderOf = (path: string) => path.split("/", 1)[0]!
@@ -44,10 +38,6 @@ export const problemsOf = (path: string, source: string): ReadonlyArray<string> 
     const target = normalize(join(dirname(path), specifier!))
     const into = folderOf(target)
     if (into === folder) return []
-    const narrow = NARROW[folder]
-    if (narrow !== undefined && !narrow.includes(into) && !narrow.includes(target)) {
-      return [`src/${path} imports src/${target}: ${folder} may import from ${narrow.join(", ")} only`]
-    }
     const below = floorOf(into)
     if (below < floor) return []
     const where = below === floor ? "beside" : "above"

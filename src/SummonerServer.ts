@@ -258,8 +258,8 @@ export class SummonerServer implements AsyncDisposable {
           Layer.effectDiscard(Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true }))
         ),
         Layer.provide(Telemetry.layer({ name: this.name, endpoint: values.otlp.endpoint })),
-        Layer.provide(ServerConfig.ServerConfig.layer(values)),
-        Layer.provide(RelayLogger.RelayLogger.layer({ name: this.name, ...values.logger }))
+        Layer.provide(RelayLogger.layerConfig(this.name)),
+        Layer.provide(ServerConfig.ServerConfig.layer(values))
       )
     )
     const exit = await runtime.runPromiseExit(RelayServer)

@@ -13,9 +13,12 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import { check } from "./commands/check.ts"
 import { connect } from "./commands/connect.ts"
+import { codeOfSignal, exitProcess } from "./commands/exitProcess.ts"
 import { init } from "./commands/init.ts"
+import * as Output from "./commands/Output.ts"
 import { schema } from "./commands/schema.ts"
 import { serve } from "./commands/serve.ts"
+import { top } from "./commands/top.ts"
 import { version } from "./version.ts"
 
 /** `--log-level` is the server's own, with the level names of `server.json`. */
@@ -29,23 +32,26 @@ const output = CliOutput.layer({
   formatHelpDoc: (doc) => formatter.formatHelpDoc({ ...doc, usage: doc.usage.replace("<subcommand>", "[subcommand]") })
 })
 
-/** A shutdown by signal is a success. */
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))
+let lastSignal: "SIGINT" | "SIGTERM" | undefined
 
-/** The first signal shuts the server down; whoever sends a second one does not want to wait. */
-let signals = 0
-const endOnSecondSignal = (signal: "SIGINT" | "SIGTERM", code: number) => {
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Runtime.defaultTeardown(exit, (code) => {
+    // Without a signal or a failure the process ends when nothing is left to do.
+    if (code === 0) return onExit(0)
+    exitProcess(code === 130 ? codeOfSignal(lastSignal) : code, lastSignal ?? "SIGKILL")
+  })
+
+/** The first signal shuts the server down, a second one ends the process at once. */
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    if (++signals === 2) process.exit(code)
+    if (lastSignal !== undefined) exitProcess(signal === "SIGINT" ? 130 : 143, signal, 0)
+    lastSignal = signal
   })
 }
-endOnSecondSignal("SIGINT", 130)
-endOnSecondSignal("SIGTERM", 143)
 
-const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect]))
+const commands = serve.pipe(Command.withSubcommands([init, check, schema, connect, top]))
 
-const program = Command.run(commands, { version }).pipe(
+const program = Output.flushed(Command.run(commands, { version })).pipe(
   // Usage errors are printed with the help; the others say in their message all that a person needs.
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
   // Not for a person to put right; but they must know of it, and where it was.

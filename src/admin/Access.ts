@@ -11,6 +11,15 @@ export interface AccessRequest {
   readonly host: string | undefined
   /** The `Authorization` header. */
   readonly authorization: string | undefined
+  /** The `Sec-Fetch-Site` header: which page of a browser has sent the request. */
+  readonly site: string | undefined
+}
+
+/** The parts of the `admin` group that decide. */
+export interface Rules {
+  readonly host: string
+  readonly token: Redacted.Redacted | null
+  readonly token_for_reading: boolean
 }
 
 /** Why a request is not served. */
@@ -25,26 +34,33 @@ export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
 /**
  * Decides which requests are served. Reading needs the token unless the server listens on a loopback address; actions always need it.
  *
- * @param admin the `admin` group of the configuration; a reload may change the token
+ * @param rules a reload may change the token
+ * @param isLocal whether only this machine can reach the server
  */
-export const make = (admin: { readonly host: string; readonly token: Redacted.Redacted | null }) => {
-  const isLocal = isLoopback(admin.host)
-  return ({ authorization, host, method, path }: AccessRequest): Denial | undefined => {
+export const make = (rules: Rules, isLocal = isLoopback(rules.host)) => {
+  return ({ authorization, host, method, path, site }: AccessRequest): Denial | undefined => {
     // DNS rebinding: a web page whose host name resolves to this machine could read everything.
     if (isLocal && !isLoopback(hostName(host))) {
       return { status: 403, error: `unknown host ${JSON.stringify(host ?? "")}; expected localhost or its address` }
     }
-    const isReading = method === "GET" || method === "HEAD"
-    if (isReading && (isLocal || OPEN.has(path))) return undefined
-    if (admin.token === null) {
-      return { status: 403, error: "actions are off: they need admin.token in the configuration" }
+    if (OPEN.has(path) && isReading(method)) return undefined
+    // A page cannot read the response to such a request, but its event streams would take all places.
+    if (site === "cross-site" || site === "same-site") {
+      return { status: 403, error: "pages of other sites may not ask (Sec-Fetch-Site)" }
+    }
+    if (isReading(method) && isLocal && !rules.token_for_reading) return undefined
+    if (rules.token === null) {
+      const what = isReading(method) ? "reading is off: it needs" : "actions are off: they need"
+      return { status: 403, error: `${what} admin.token in the configuration` }
     }
     const given = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1]
-    return given !== undefined && isSame(given, Redacted.value(admin.token))
+    return given !== undefined && isSame(given, Redacted.value(rules.token))
       ? undefined
       : { status: 401, error: "the bearer token is missing or wrong" }
   }
 }
+
+const isReading = (method: string): boolean => method === "GET" || method === "HEAD"
 
 /** The host in a `Host` header, without the port and the brackets of an IPv6 address. */
 const hostName = (host = ""): string => host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1")

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http"
 import type * as Net from "node:net"
+import type { Duplex } from "node:stream"
 
 /** Connections to the admin server at once. */
 export const ADMIN_CONNECTIONS = 128
@@ -52,6 +53,12 @@ export class AdminConnections {
     }
     connection.response = response
     return true
+  }
+
+  /** Whether a response is under way. */
+  isBusy(socket: Duplex): boolean {
+    const connection = this.#connections.get(socket as Net.Socket)
+    return connection !== undefined && isBusy(connection)
   }
 
   /** Marks a connection as authorized for more than health. */

@@ -4,6 +4,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -16,11 +17,13 @@ import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { createServer, type RequestListener } from "node:http"
+import * as Scope from "effect/Scope"
+import { createServer, type ServerResponse } from "node:http"
 import type * as Net from "node:net"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../net/IpAddress.ts"
+import { isLoopback } from "../net/IpNetwork.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
@@ -32,6 +35,7 @@ import { AdminConnections } from "./AdminConnections.ts"
 import * as ApiViews from "./ApiViews.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
+import * as Problem from "./Problem.ts"
 
 /** Concurrent event streams. The next one gets a 503. */
 export const MAX_EVENT_STREAMS = 16
@@ -45,24 +49,20 @@ const INACTIVITY_MILLIS = 60_000
 /** Time for which event streams share the same statistics, in milliseconds: with many clients they are costly to compute. */
 const STATS_TTL_MILLIS = 500
 
-/** The largest body of a request. */
-const MAX_BODY = ByteSize.kibibytes(64)
+/** Time to read the answer to a request that cannot be served, in milliseconds. */
+const REFUSAL_LINGER_MILLIS = 250
 
-/**
- * Listens and serves until the scope ends, which closes open connections at once.
- *
- * @returns the bound address; fails with `ListenError`
- */
-export const serve = Effect.fnUntraced(function* ({
-  admin,
-  operations,
-  port
-}: {
-  readonly admin: ServerConfig["Service"]["admin"]
-  readonly port: number
+/** How a program that serves the admin API over HTTP asks for it. */
+export interface Options {
   readonly operations: Operations
-}) {
-  const { host } = admin
+  /** Which requests are served. */
+  readonly access: ReturnType<typeof Access.make>
+  /** Called for a request that was authorized for more than health. */
+  readonly trust: (request: HttpServerRequest.HttpServerRequest) => void
+}
+
+/** The admin API and the dashboard as an HTTP application. */
+export const make = Effect.fnUntraced(function* ({ access, operations, trust }: Options) {
   const logger = yield* Effect.serviceOption(RelayLogger)
   const lag = yield* EventLoopLag.make
   yield* ProcessMetrics.register(lag.latestUnsafe)
@@ -82,52 +82,90 @@ export const serve = Effect.fnUntraced(function* ({
       })
     )
   )
+  // Ends event streams on connections that are not the server's own.
+  const ended = yield* Deferred.make<void>()
+  yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
+  const routes = Layer.mergeAll(
+    probes(operations),
+    PrometheusMetrics.layerHttp(),
+    HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
+    events(
+      EventStream.make(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS)).pipe(
+        Stream.interruptWhen(Deferred.await(ended))
+      )
+    ),
+    HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
+      Layer.provide([observe(operations, stats), act(operations)])
+    )
+  )
+  const served = yield* HttpRouter.toHttpEffect(Layer.provide(routes, NodeHttpServer.layerHttpServices))
+  return { app: guard(served, access, trust, dashboard.contentSecurityPolicy) }
+})
 
-  const server = createServer({
-    requestTimeout: REQUEST_TIMEOUT_MILLIS,
-    headersTimeout: REQUEST_TIMEOUT_MILLIS,
-    connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2
-  })
-  server.timeout = INACTIVITY_MILLIS
+/** The admin API for the requests of another server, which may be reached from anywhere. */
+export const mounted = Effect.fnUntraced(function* (admin: Access.Rules, operations: Operations) {
+  const { app } = yield* make({ operations, access: Access.make(admin, false), trust: () => {} })
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  return { app, respond: yield* NodeHttpServer.makeHandler(app, { scope }) }
+})
+
+/**
+ * Listens and serves until the scope ends, which closes open connections at once.
+ *
+ * @returns the bound address; fails with `ListenError`
+ */
+export const serve = Effect.fnUntraced(function* ({
+  admin,
+  operations,
+  port
+}: {
+  readonly admin: ServerConfig["Service"]["admin"]
+  readonly port: number
+  readonly operations: Operations
+}) {
+  const { host } = admin
   const connections = new AdminConnections()
-  server.on("connection", (socket) => connections.add(socket))
   const { counter } = yield* MetricRegistration.make
   for (const reason of ["displaced", "pipelined"] as const) {
     const description = "Connections to the admin server that the server closed, by reason."
     counter("summoner_admin_callers_cut_total", description, () => connections.closedUnsafe(reason), { reason })
   }
-  const routes = Layer.mergeAll(
-    probes(operations),
-    PrometheusMetrics.layerHttp(),
-    HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
-    events(EventStream.make(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS))),
-    HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
-      Layer.provide([observe(operations, stats), act(operations)])
-    ),
-    guard(Access.make(admin), connections, dashboard.contentSecurityPolicy)
-  )
-  yield* Layer.build(
-    HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provide(
-        NodeHttpServer.layer(() => server, { host, port, exclusive: true, disablePreemptiveShutdown: true })
-      ),
-      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, MAX_BODY))
-    )
-  ).pipe(
-    Effect.catchTag("ServeError", ({ cause }) => {
-      const { code, message } = cause as NodeJS.ErrnoException
-      return Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" }))
-    })
-  )
-  // An upgraded socket escapes every timeout and `closeAllConnections`. Without a listener Node serves the request as an ordinary one.
-  server.removeAllListeners("upgrade")
-  for (const event of ["request", "checkContinue"]) {
-    const [serveRequest] = server.listeners(event) as [RequestListener]
-    server.removeAllListeners(event)
-    server.on(event, ((request, response) => {
-      if (connections.begin(request.socket, response)) serveRequest(request, response)
-    }) satisfies RequestListener)
-  }
+  const { app } = yield* make({
+    operations,
+    access: Access.make(admin),
+    trust: (request) => connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
+  })
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const respond = yield* NodeHttpServer.makeHandler(Effect.andThen(warnOfProxies(admin), app), { scope })
+
+  const server = createServer({
+    requestTimeout: REQUEST_TIMEOUT_MILLIS,
+    headersTimeout: REQUEST_TIMEOUT_MILLIS,
+    connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2,
+    maxHeaderSize: Problem.MAX_HEADER_KIB * 1024,
+    requireHostHeader: false
+  })
+  server.timeout = INACTIVITY_MILLIS
+  server.on("connection", (socket) => connections.add(socket))
+  // Without a listener for `upgrade` Node serves the request as an ordinary one. An upgraded socket would escape every timeout.
+  server.on("request", (request, response) => {
+    if (!connections.begin(request.socket, response)) return
+    const hosts = request.headersDistinct["host"]?.length ?? 0
+    if (hosts > 1 || (hosts === 0 && request.httpVersion !== "1.0")) return refuse(response, Problem.NO_HOST)
+    respond(request, response)
+  })
+  server.on("checkExpectation", (request, response) => {
+    if (connections.begin(request.socket, response)) refuse(response, Problem.EXPECTATION)
+  })
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // Gone, or answered already.
+    if (!socket.writable) return
+    if (connections.isBusy(socket)) return void socket.destroy()
+    // What still arrives is not for the parser.
+    socket.removeAllListeners("data").on("data", () => {})
+    socket.end(Problem.bytes(Problem.ofCode(error.code)))
+    setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
+  })
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       // In this order: a connection accepted in between would be waited for.
@@ -135,10 +173,42 @@ export const serve = Effect.fnUntraced(function* ({
       server.closeAllConnections()
     })
   )
-  const bound = server.address() as Net.AddressInfo
-  yield* Effect.logInfo(`admin on http://${formatAddress(bound.address, bound.port)}`)
-  return { host: bound.address, port: bound.port } satisfies BoundAddress
+  const bound = yield* Effect.callback<BoundAddress, ListenError>((resume) => {
+    const onError = ({ code, message }: NodeJS.ErrnoException) =>
+      resume(Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" })))
+    server.once("error", onError)
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off("error", onError)
+      const { address, port } = server.address() as Net.AddressInfo
+      resume(Effect.succeed({ host: address, port }))
+    })
+  })
+  yield* Effect.logInfo(`admin on http://${formatAddress(bound.host, bound.port)}`)
+  return bound
 })
+
+/** Headers that reverse proxies add. */
+const FORWARDED = ["forwarded", "via", "x-forwarded-for", "x-real-ip"]
+
+/** A proxy on this machine makes a loopback port readable for all that it serves. Warns of the first request that tells. */
+const warnOfProxies = (admin: Access.Rules) => {
+  let hasWarned = false
+  return Effect.gen(function* () {
+    if (hasWarned || admin.token_for_reading || !isLoopback(admin.host)) return
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    if (!FORWARDED.some((name) => headers[name] !== undefined)) return
+    hasWarned = true
+    yield* Effect.logWarning(
+      "admin: a proxy passes requests on, so all that it lets in may read: set admin.token_for_reading"
+    )
+  })
+}
+
+/** The connection is closed, because the request may have a body that nobody reads. */
+const refuse = (response: ServerResponse, { error, status }: Problem.Problem) => {
+  response.writeHead(status, { "content-type": "application/json", connection: "close" })
+  response.end(JSON.stringify({ error }))
+}
 
 const probes = (operations: Operations) =>
   Layer.merge(
@@ -154,19 +224,27 @@ const probes = (operations: Operations) =>
     )
   )
 
+/** Has proxies pass each event on at once: nginx would collect them, and a compressor keep them. */
+const UNBUFFERED = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" }
+
 const events = (stream: Stream.Stream<string>) => {
   let open = 0
   return HttpRouter.add(
     "GET",
     "/api/events",
     Effect.gen(function* () {
-      if (open >= MAX_EVENT_STREAMS) return problem(503, `too many event streams: ${MAX_EVENT_STREAMS} at once`)
+      if (open >= MAX_EVENT_STREAMS) {
+        return Problem.response({ status: 503, error: `too many event streams: ${MAX_EVENT_STREAMS} at once` })
+      }
       // The scope of a request ends when its response has ended.
       yield* Effect.acquireRelease(
         Effect.sync(() => open++),
         () => Effect.sync(() => open--)
       )
-      return HttpServerResponse.stream(Stream.encodeText(stream), { contentType: "text/event-stream" })
+      return HttpServerResponse.stream(Stream.encodeText(stream), {
+        contentType: "text/event-stream",
+        headers: UNBUFFERED
+      })
     })
   )
 }
@@ -223,47 +301,62 @@ const audit = (action: string) =>
     return { done: true }
   })
 
-const problem = (status: number, error: string) => HttpServerResponse.jsonUnsafe({ error }, { status })
-
 /** Checks access, turns every failure into a JSON response, and sets the security headers. */
-const guard = (decide: ReturnType<typeof Access.make>, connections: AdminConnections, contentSecurityPolicy: string) =>
-  HttpRouter.middleware(
-    (served) =>
-      Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const { headers, method, url } = request
-        const path = url.replace(/[?#].*$/s, "")
-        const denial = decide({ method, path, host: headers["host"], authorization: headers["authorization"] })
-        if (denial === undefined && !Access.OPEN.has(path)) {
-          connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
-        }
-        const response =
-          denial === undefined
-            ? yield* reportFailures(served, `${method} ${path}`)
-            : problem(denial.status, denial.error)
-        return HttpServerResponse.setHeaders(response, {
-          "cache-control": "no-store",
-          "content-security-policy": contentSecurityPolicy,
-          "referrer-policy": "no-referrer",
-          "x-content-type-options": "nosniff",
-          ...(denial?.status === 401 ? { "www-authenticate": "Bearer" } : {})
-        })
-      }),
-    { global: true }
-  )
+const guard = <E, R>(
+  served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  decide: ReturnType<typeof Access.make>,
+  trust: Options["trust"],
+  contentSecurityPolicy: string
+) =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { headers, method, url } = request
+    const path = url.replace(/[?#].*$/s, "")
+    const { authorization, host, "content-length": length, "sec-fetch-site": site } = headers
+    const denial = decide({ method, path, host, authorization, site })
+    if (denial === undefined && !Access.OPEN.has(path)) trust(request)
+    const problem = denial ?? (Number(length) > Problem.MAX_BODY_KIB * 1024 ? Problem.TOO_LARGE : undefined)
+    const response = problem === undefined ? yield* reportFailures(served, method, path) : Problem.response(problem)
+    return HttpServerResponse.setHeaders(response, {
+      "cache-control": response.headers["cache-control"] ?? "no-store",
+      "content-security-policy": contentSecurityPolicy,
+      "referrer-policy": "no-referrer",
+      "x-content-type-options": "nosniff",
+      ...(response.status === 401 ? { "www-authenticate": "Bearer" } : {})
+    })
+  }).pipe(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(Problem.MAX_BODY_KIB)))
 
-const reportFailures = <E, R>(served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, request: string) =>
-  Effect.catchCause(served, (cause) => {
-    for (const reason of cause.reasons) {
-      const found = Cause.isDieReason(reason) ? reason.defect : Cause.isFailReason(reason) ? reason.error : undefined
-      if (HttpApiError.HttpApiSchemaError.is(found)) return Effect.succeed(problem(400, found.cause.message))
-      switch (found instanceof HttpServerError.HttpServerError ? found.reason._tag : undefined) {
-        case "RouteNotFound":
-          return Effect.succeed(problem(404, `there is no ${request}`))
-        case "RequestParseError":
-          return Effect.succeed(problem(400, "the body cannot be read; expected JSON of at most 64 KiB"))
+const reportFailures = <E, R>(
+  served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  method: string,
+  path: string
+) => {
+  const request = `${method} ${path}`
+  return served.pipe(
+    Effect.map((response) => (response.status === 415 ? Problem.response(Problem.NOT_JSON) : response)),
+    Effect.catchCause((cause) => {
+      for (const reason of cause.reasons) {
+        const found = Cause.isDieReason(reason) ? reason.defect : Cause.isFailReason(reason) ? reason.error : undefined
+        const problem = problemOf(found, method, path)
+        if (problem !== undefined) return Effect.succeed(Problem.response(problem))
       }
-    }
-    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-    return Effect.as(Effect.logError(`admin: ${request} failed`, cause), problem(500, "internal error"))
-  })
+      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+      return Effect.as(Effect.logError(`admin: ${request} failed`, cause), Problem.response(Problem.INTERNAL))
+    })
+  )
+}
+
+const problemOf = (found: unknown, method: string, path: string): Problem.Problem | undefined => {
+  if (HttpApiError.HttpApiSchemaError.is(found)) {
+    return found.kind === "Body" || found.kind === "ResponseHeaders" ? undefined : Problem.ofSchema(found)
+  }
+  if (!(found instanceof HttpServerError.HttpServerError)) return undefined
+  switch (found.reason._tag) {
+    case "RouteNotFound":
+      return Problem.notRouted(method, path)
+    case "RequestParseError":
+      return found.reason.reason === "BodyTooLarge" ? Problem.TOO_LARGE : Problem.UNREADABLE
+    default:
+      return undefined
+  }
+}

@@ -1,10 +1,13 @@
 import type { Batch } from "./Frame.ts"
 
+/** The memory of a batch beside its bytes. */
+export const BATCH_OVERHEAD_BYTES = 256
+
 /**
- * The batches of this process that the engine has not confirmed, in order: first those that were sent, then those that wait. What
- * was sent and not confirmed when a connection is lost is sent again; whoever has it already recognises its number.
+ * The batches of this process that NATS has not confirmed, in order: first those that were sent, then those that wait. Batches that were sent
+ * and not confirmed when a connection is lost are sent again; receivers recognise their numbers.
  *
- * Bounded in bytes: above the limit the oldest that waits is dropped, because those who are behind by so much want to know about now.
+ * Bounded in bytes: above the limit the oldest batch that waits is dropped, because clients that are so far behind need the newest lines.
  */
 export class Backlog {
   readonly #limitBytes: number
@@ -13,7 +16,9 @@ export class Backlog {
   #sentBytes = 0
   #waitingBytes = 0
 
-  /** @param limitBytes what all of them may have together; what was sent already, and a single batch, may have more */
+  /**
+   * @param limitBytes bytes of all batches with what they take beside; batches that were sent, and a single batch, may have more
+   */
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
   }
@@ -39,8 +44,10 @@ export class Backlog {
    */
   push(batch: Batch): number {
     let dropped = 0
-    while (this.bytes + batch.bytes > this.#limitBytes && this.#waiting.length > 0) {
-      this.#waitingBytes -= this.#waiting.shift()!.bytes
+    while (this.#costWith(batch) > this.#limitBytes && this.#waiting.length > 0) {
+      const oldest = this.#waiting.shift()!
+      this.#waitingBytes -= oldest.bytes
+      ;(this.#waiting.first ?? batch).dropped += oldest.dropped + 1
       dropped++
     }
     this.#waiting.push(batch)
@@ -58,9 +65,27 @@ export class Backlog {
     return batch
   }
 
-  /** Everything that was sent up to this number has arrived. */
-  confirm(sequence: number): void {
-    while (this.#sent.length > 0 && this.#sent.first!.sequence <= sequence) this.#sentBytes -= this.#sent.shift()!.bytes
+  /** Batches up to this number have arrived: they are handed to `onConfirmed` in order, and not kept any more. */
+  confirm(sequence: number, onConfirmed: (batch: Batch) => void): void {
+    while (this.#sent.length > 0 && this.#sent.first!.sequence <= sequence) {
+      const batch = this.#sent.shift()!
+      this.#sentBytes -= batch.bytes
+      onConfirmed(batch)
+    }
+  }
+
+  /** The first batch with this number or a higher one that was sent. */
+  sentFrom(sequence: number): Batch | undefined {
+    return this.#sent.find((batch) => batch.sequence >= sequence)
+  }
+
+  /** The number of the first batch that was sent or waits and has this number or a higher one. */
+  numberFrom(sequence: number): number | undefined {
+    return (this.sentFrom(sequence) ?? this.#waiting.find((batch) => batch.sequence >= sequence))?.sequence
+  }
+
+  #costWith(batch: Batch): number {
+    return this.bytes + batch.bytes + (this.length + 1) * BATCH_OVERHEAD_BYTES
   }
 
   /** Nothing counts as sent any more. */
@@ -72,7 +97,7 @@ export class Backlog {
   }
 }
 
-/** An array of which the front is given back once it is half of it: that bounds both the array and the cost of a shift. */
+/** An array that gives its front back once that is half of it, which bounds both the array and the cost of a shift. */
 class Fifo<A> {
   #items: Array<A | undefined>
   #head = 0
@@ -97,6 +122,11 @@ class Fifo<A> {
     this.#items.push(item)
   }
 
+  /** The first item with a property that all items after it have, too. */
+  find(has: (item: A) => boolean): A | undefined {
+    return this.#items[lowerBound(this.#items as ReadonlyArray<A>, this.#head, has)]
+  }
+
   shift(): A | undefined {
     const item = this.#items[this.#head]
     if (item === undefined) return undefined
@@ -107,4 +137,16 @@ class Fifo<A> {
     }
     return item
   }
+}
+
+/** The index of the first item, from `start` on, with a property that all items after it have, too; the length if none has it. */
+export const lowerBound = <A>(items: ReadonlyArray<A>, start: number, has: (item: A) => boolean): number => {
+  let low = start
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (has(items[middle]!)) high = middle
+    else low = middle + 1
+  }
+  return low
 }

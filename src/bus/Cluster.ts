@@ -17,13 +17,13 @@ import { Cluster } from "../room/Cluster.ts"
 import { ClientRegistry } from "../session/ClientRegistry.ts"
 import { PeerTable } from "./PeerTable.ts"
 
-/** How long `clients` waits for the answers of the others, in milliseconds. */
+/** Time for the other processes to list their clients, in milliseconds. */
 const ANSWER_MILLIS = 1000
 
 /** The most clients that a process lists for another, by whatever way. */
 export const MAX_LISTED = 10_000
 
-/** The most quarantined addresses that a process tells another that has just come, the newest of them. */
+/** The most quarantined addresses that a process tells a new one: the newest. */
 const MAX_TOLD = 10_000
 
 /**
@@ -32,15 +32,15 @@ const MAX_TOLD = 10_000
  */
 const RENEWAL_MILLIS = 1000
 
-/** Clients or quarantined addresses in one message: 100 KB at most. */
-const PER_MESSAGE = 200
+/** The most bytes that a message takes beside the items of a list. */
+const LIST_BYTES = 150
 
 /** Questions under way at once. More have to wait. */
 const QUESTIONS_AT_ONCE = 8
 
-/** What others say is checked as far as something here depends on it. */
+/** Messages of others are checked as far as something here depends on them. */
 const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
-/** It stands in the log. */
+/** Shown in the log. */
 const Name = Schema.String.check(Schema.isPattern(/^[^\p{Cc}\u2028\u2029]{0,255}$/u))
 /** The last time that a date can be, in milliseconds. */
 const LAST_DATE = 8.64e15
@@ -59,7 +59,7 @@ const Listed = Schema.Struct({
   state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"])
 })
 
-/** What processes tell each other. */
+/** Messages between processes. */
 const Message = Schema.Union([
   /** It has come, or has come back, and asks what it should know. */
   Schema.TaggedStruct("Hello", { name: Name, clients: Count }),
@@ -81,7 +81,7 @@ type Message = typeof Message.Type
 
 const decode = Schema.decodeUnknownResult(Message)
 
-/** Who is there, asked of the others and not yet answered by all. */
+/** A request for the clients of the others, not yet answered by all. */
 interface Question {
   /** Those that have not answered, each with the number of clients that it has listed so far. */
   readonly silent: Map<string, number>
@@ -91,8 +91,8 @@ interface Question {
 }
 
 /**
- * Joins the room to those of other processes, and makes known what they know of each other: which are there, which clients are
- * quarantined, which are connected. None of it is on the way of a line.
+ * Joins the room to those of other processes, and exchanges with them which processes are alive, which clients are quarantined, and which are
+ * connected. None of it is on the way of a line.
  */
 export const layer = Layer.effect(
   Cluster,
@@ -111,6 +111,7 @@ export const layer = Layer.effect(
     let requests = 0
 
     const tell = tellBy(bus)
+    const split = <A>(items: ReadonlyArray<A>) => splitList(items, bus.maxMessageBytesUnsafe() - LIST_BYTES)
     const sign = () => ({ name, clients: registry.clientsUnsafe().length })
 
     const tellQuarantine = (to?: string) => {
@@ -118,17 +119,18 @@ export const layer = Layer.effect(
         .listUnsafe()
         .slice(-MAX_TOLD)
         .map(({ key, remainingMillis }) => [key, Math.ceil(remainingMillis)] as const)
-      for (const some of chunksOf(entries)) tell({ _tag: "Quarantined", entries: some }, to)
+      for (const some of split(entries).messages) tell({ _tag: "Quarantined", entries: some }, to)
     }
 
     const tellClients = (request: number, to: string) => {
       const all = registry.clientsUnsafe()
-      const chunks = chunksOf(all.slice(0, MAX_LISTED))
-      for (const chunk of chunks) {
-        const clients = Array.from(chunk, (client) => ({ ...client, connectedSince: client.connectedSince.getTime() }))
-        tell({ _tag: "Clients", request, clients }, to)
-      }
-      tell({ _tag: "Clients", request, clients: [], omitted: Math.max(0, all.length - MAX_LISTED) }, to)
+      const listed = Array.from(all.slice(0, MAX_LISTED), (client) => ({
+        ...client,
+        connectedSince: client.connectedSince.getTime()
+      }))
+      const { messages, omitted } = split(listed)
+      for (const clients of messages) tell({ _tag: "Clients", request, clients }, to)
+      tell({ _tag: "Clients", request, clients: [], omitted: omitted + all.length - listed.length }, to)
     }
 
     const heard = (id: string, { clients, name }: { readonly name: string; readonly clients: number }) => {
@@ -204,7 +206,7 @@ export const layer = Layer.effect(
         (value) => decode(value)
       )
       if (Result.isSuccess(decoded)) return decoded.success
-      // One of another version, maybe a newer one. It says nothing that this one could do.
+      // Of another version, which may be newer.
       runFork(Effect.logDebug(`a message of another relay was not understood: ${text.slice(0, 100)}`))
       return undefined
     }
@@ -219,7 +221,7 @@ export const layer = Layer.effect(
         onMessage,
         onUp: () => {
           tell({ _tag: "Hello", ...sign() })
-          // What the others have missed while they could not be reached.
+          // The others have missed these while they could not be reached.
           tellQuarantine()
         }
       })
@@ -259,7 +261,7 @@ export const layer = Layer.effect(
   })
 )
 
-/** Has other processes keep out, and let in again, the same clients as the `Quarantine` that it requires. */
+/** Shares the `Quarantine` that it requires with the other processes. */
 export const layerQuarantine = Layer.effect(
   Quarantine,
   Effect.gen(function* () {
@@ -271,7 +273,7 @@ export const layerQuarantine = Layer.effect(
 
 const tellBy = (bus: Bus["Service"]) => (message: Message, to?: string) => bus.tellUnsafe(JSON.stringify(message), to)
 
-/** A quarantine that tells the others whom it keeps out, and whom it lets in again. */
+/** A quarantine that tells the others of clients that it adds and lifts. */
 const shared = (quarantine: Quarantine["Service"], tell: (message: Message) => void): Quarantine["Service"] => {
   const { addKeyUnsafe, addUnsafe, liftUnsafe, scope } = quarantine
   if (scope === undefined) return quarantine
@@ -300,7 +302,23 @@ const shared = (quarantine: Quarantine["Service"], tell: (message: Message) => v
 
 const others = (count: number) => (count === 1 ? "1 other" : `${count} others`)
 
-const chunksOf = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
-  Array.from({ length: Math.ceil(items.length / PER_MESSAGE) }, (_, i) =>
-    items.slice(i * PER_MESSAGE, (i + 1) * PER_MESSAGE)
-  )
+/** Splits a list into messages of at most so many bytes of JSON. Items that are longer by themselves are left out and counted. */
+const splitList = <A>(items: ReadonlyArray<A>, maxBytes: number) => {
+  const messages: Array<Array<A>> = []
+  let bytesLeft = 0
+  let omitted = 0
+  for (const item of items) {
+    const bytes = Buffer.byteLength(JSON.stringify(item)) + 1
+    if (bytes > maxBytes) {
+      omitted++
+      continue
+    }
+    if (bytes > bytesLeft) {
+      messages.push([])
+      bytesLeft = maxBytes
+    }
+    messages.at(-1)!.push(item)
+    bytesLeft -= bytes
+  }
+  return { messages, omitted }
+}

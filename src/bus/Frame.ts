@@ -1,6 +1,6 @@
 /**
- * How a batch looks on its way to another process: a header, and the envelopes as clients get them. One message of the engine has
- * one frame, which is a batch or, where the engine takes no message so large, a piece of one.
+ * The form of a batch between processes: a header, and the envelopes as clients get them. One message of NATS is one frame: a batch, or, where
+ * NATS takes no message so large, a piece of one.
  *
  * | bytes | meaning                                                                       |
  * | ----- | ----------------------------------------------------------------------------- |
@@ -11,13 +11,14 @@
  * | 12–17 | number of the batch among those of that process                               |
  * | 18–21 | lines in the batch                                                            |
  * | 22–27 | bytes that the process has published so far, up to the end of the batch       |
+ * | 28–31 | batches right before it that the process has dropped                          |
  *
  * Numbers are unsigned, the most significant byte first.
  */
 import type { Chunk } from "../room/Outbox.ts"
 
-export const VERSION = 1
-export const HEADER_BYTES = 28
+export const VERSION = 2
+export const HEADER_BYTES = 32
 export const ORIGIN_BYTES = 8
 
 const PIECE_AT = 2
@@ -27,6 +28,8 @@ const SEQUENCE_BYTES = 6
 const LINES_AT = SEQUENCE_AT + SEQUENCE_BYTES
 const END_AT = LINES_AT + 4
 const END_BYTES = 6
+const DROPPED_AT = END_AT + END_BYTES
+const MAX_DROPPED = 2 ** 32 - 1
 
 /** A batch as its process has numbered it. */
 export interface Batch {
@@ -38,9 +41,11 @@ export interface Batch {
   readonly lines: number
   /** Bytes that the process has published, up to the end of this batch. */
   readonly end: number
+  /** Batches right before it that were dropped. Grows while it waits. */
+  dropped: number
 }
 
-/** How much a batch is. */
+/** The size of a batch. */
 export const sizeOf = (parts: ReadonlyArray<Chunk>): { readonly bytes: number; readonly lines: number } => {
   let bytes = 0
   let lines = 0
@@ -62,6 +67,7 @@ export interface Frame {
   readonly lines: number
   /** As in `Batch`. */
   readonly end: number
+  readonly dropped: number
   /** Shares its memory with the frame. */
   readonly content: Uint8Array
 }
@@ -88,6 +94,7 @@ export const encode = (origin: Uint8Array, batch: Batch, maxBytes: number): Read
     frame.writeUIntBE(batch.sequence, SEQUENCE_AT, SEQUENCE_BYTES)
     frame.writeUInt32BE(batch.lines, LINES_AT)
     frame.writeUIntBE(batch.end, END_AT, END_BYTES)
+    frame.writeUInt32BE(Math.min(batch.dropped, MAX_DROPPED), DROPPED_AT)
     let at = HEADER_BYTES
     while (at < frame.length) {
       const { bytes } = batch.parts[part]!
@@ -106,7 +113,7 @@ export const encode = (origin: Uint8Array, batch: Batch, maxBytes: number): Read
   return frames
 }
 
-/** @returns `undefined` for bytes that are no frame of this version, or of which no process makes one */
+/** @returns `undefined` for bytes that are no frame of this version, or that no process sends */
 export const decode = (bytes: Uint8Array): Frame | undefined => {
   if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return undefined
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -117,9 +124,10 @@ export const decode = (bytes: Uint8Array): Frame | undefined => {
     isLast: frame[1] === 1,
     lines: frame.readUInt32BE(LINES_AT),
     end: frame.readUIntBE(END_AT, END_BYTES),
+    dropped: frame.readUInt32BE(DROPPED_AT),
     content: frame.subarray(HEADER_BYTES)
   }
-  const { content, end, lines, sequence } = decoded
-  const isPossible = frame[1]! <= 1 && sequence > 0 && lines > 0 && content.length > 0 && end >= content.length
+  const { content, dropped, end, lines, sequence } = decoded
+  const isPossible = frame[1]! <= 1 && sequence > dropped && lines > 0 && content.length > 0 && end >= content.length
   return isPossible ? decoded : undefined
 }

@@ -1,5 +1,7 @@
+import { randomInt } from "node:crypto"
 import { wholeLines } from "../protocol/wholeLines.ts"
 import type { Chunk } from "../room/Outbox.ts"
+import type { Request } from "./ControlMessage.ts"
 import type { Frame } from "./Frame.ts"
 
 /** The most processes whose numbers are remembered; of more, the one heard longest ago is forgotten. */
@@ -11,79 +13,70 @@ const MAX_BATCH_BYTES = 17 * 1024 * 1024
 /** The most bytes of all such batches. Of more, the one that began first is given up. */
 export const MAX_UNFINISHED_BYTES = 2 * MAX_BATCH_BYTES
 
-/** How long the rest of such a batch is waited for, in milliseconds. The pieces of one are published one right after the other. */
+/** Time until an unfinished batch is given up, in milliseconds. The pieces of one are published right after each other. */
 export const UNFINISHED_MILLIS = 10_000
 
-/** What a piece takes beside its bytes. */
+/** The memory of a piece beside its bytes. */
 const PIECE_BYTES = 128
 
-/**
- * Batches that may be missing before one, and that may come again after one. A number beyond does not belong to the row: whoever sends it
- * is not the process that it names, or has not been heard for long.
- */
-const MAX_MISSING = 64
-const MAX_REPEATED = 32_768
+/** Time between two requests for missing batches of a process, and without one of these batches before another request, in milliseconds. */
+export const REQUEST_MILLIS = 1000
 
-/** Rows of one process that are told apart. */
-const MAX_ROWS = 4
+/** Requests without an answer before the missing batches are given up. */
+export const MAX_UNANSWERED = 3
 
-/** More than these cannot have been missed: a number so far on is made up, or another beginning. */
+/** The most batches that one gap counts as lost: a larger one is made up. */
 const MAX_LOST = 2 ** 24
 
-/** Consecutive batches of one process. There are more rows than one only after a long gap, or if somebody else uses its name. */
-interface Row {
-  /** The last batch that is done with, whether it arrived or not. */
-  sequence: number
-  /** Batches that have arrived. */
-  arrived: number
-  /** Batches between the last row and this one: lost, if this one is the process's own, which its second batch shows. */
-  readonly gap: number
+/** What is known of the batches of one process. */
+interface Origin {
+  readonly id: string
+  /** The batch that comes next: all before have arrived, or will not. */
+  next: number
   /** The pieces of the batch under way, and the bytes in them. */
   pieces: Array<Uint8Array>
   bytes: number
   sinceMillis: number
+  /** The last request; `undefined` once a frame has arrived in step, or the request is answered. */
+  request: Request | undefined
+  /** When batches were last requested, or a requested one has arrived; -Infinity while frames arrive in step. */
+  requestedMillis: number
+  /** Requests without an answer. */
+  unanswered: number
 }
 
-const newRow = (sequence: number, gap: number): Row => ({
-  sequence,
-  arrived: 0,
-  gap,
-  pieces: [],
-  bytes: 0,
-  sinceMillis: 0
-})
+/** The bytes that the pieces of an origin occupy. */
+const heldBytes = ({ bytes, pieces }: Origin): number => bytes + pieces.length * PIECE_BYTES
 
-/** What the pieces of a row take. */
-const heldBytes = ({ bytes, pieces }: Row): number => bytes + pieces.length * PIECE_BYTES
-
-/** What becomes of a frame. */
+/** The outcome of a frame. */
 export interface Arrival {
   /** A batch that is complete now. */
-  readonly batch: Chunk | undefined
+  readonly batch?: Chunk
   /** Batches before it that will not come any more. */
   readonly lost: number
-  /** It was there before. */
-  readonly isDuplicate: boolean
-  /** It is not what it says: dropped. */
+  /** It arrived before. */
+  readonly isDuplicate?: boolean
+  /** Its content is not what it says: dropped. */
   readonly isMalformed?: boolean
-  /** Its number is far from those before it. */
-  readonly isLeap?: boolean
+  /** To be sent to its process: batches before this frame are missing. */
+  readonly request?: Request
 }
 
-const MALFORMED: Arrival = { batch: undefined, lost: 0, isDuplicate: false, isMalformed: true }
-
 /**
- * Makes batches of the frames of other processes: each batch once, those of one process in order, and it is known how many are missing.
+ * Makes batches of the frames of other processes: each batch once, those of one process in order.
  *
- * Whoever may publish can send any frame by any name. What is not whole lines goes no further, unfinished batches are bounded in all and in
- * time, and a number that is made up does not keep the process itself from being heard.
+ * A frame is taken only if it comes next. After a gap frames are dropped, and their process is asked to send its batches again from the gap
+ * on, to this process alone; so a gap costs no memory here. If the process does not answer, it goes on without the missing batches.
+ *
+ * Anyone who may publish can send any frame in any name. So only whole lines go further, unfinished batches are bounded in all and in time, and a
+ * made-up number mutes its process until its next sign of life at most: only a process itself, in answer to a request, can say where its batches go on.
  */
 export class Inbound {
   readonly #maxLineBytes: number
-  /** By process; of its rows the one that was heard last comes first. */
-  readonly #origins = new Map<string, Array<Row>>()
-  /** Rows with pieces, in the order in which these began. */
-  readonly #unfinished = new Set<Row>()
+  /** The one that was heard last comes last. */
+  readonly #origins = new Map<string, Origin>()
+  /** Origins with pieces, in the order in which these began. */
+  readonly #unfinished = new Set<Origin>()
   #unfinishedBytes = 0
 
   /** @param maxLineBytes the longest envelope, in bytes with its line feed */
@@ -91,109 +84,176 @@ export class Inbound {
     this.#maxLineBytes = maxLineBytes
   }
 
-  /** Bytes of all unfinished batches, and what they take beside. */
+  /** The bytes that all unfinished batches occupy. */
   get unfinishedBytes(): number {
     return this.#unfinishedBytes
   }
 
   /**
-   * Whoever is heard for the first time may have said something before: that is not lost, but came too early for this process.
+   * The batches that a process published before its first frame, or sign of life, are not missing: they came too early for this process.
    *
    * @param nowMillis of a clock that never goes back
+   * @param isRepair whether the frame was sent to this process alone, because of a request
    */
-  take(frame: Frame, nowMillis: number): Arrival {
-    const { origin, sequence } = frame
-    const isWhole = frame.isLast && frame.piece === 0
-    if (isWhole && !this.#isTrue(frame.content, frame.lines)) return MALFORMED
-    const rows = this.#origins.get(origin) ?? [newRow(sequence - 1, 0)]
-    // Who was heard last comes last.
-    this.#origins.delete(origin)
-    this.#origins.set(origin, rows)
-    if (this.#origins.size > MAX_ORIGINS) this.#forgetOldest()
-
-    if (rows.length > 1) {
-      const continued = rows.findIndex((row) => sequence === row.sequence + 1)
-      if (continued > 0) rows.unshift(...rows.splice(continued, 1))
+  take(frame: Frame, nowMillis: number, isRepair = false): Arrival {
+    const origin = this.#origin(frame.origin, frame.piece === 0 ? frame.sequence : frame.sequence + 1)
+    if (frame.sequence < origin.next) return { lost: 0, isDuplicate: frame.piece === 0 }
+    if (frame.sequence - frame.dropped <= origin.next) return this.#takeNext(origin, frame, nowMillis, isRepair)
+    if (origin.unanswered < MAX_UNANSWERED || !this.#isRequestDue(origin, nowMillis)) {
+      return { lost: 0, ...this.#requestMissing(origin, nowMillis) }
     }
-    const distance = sequence - rows[0]!.sequence
-    if (distance <= MAX_MISSING + 1 && distance >= -MAX_REPEATED) return this.#takeInRow(rows[0]!, frame, nowMillis)
-    rows.unshift(newRow(sequence - 1, distance > 0 && distance < MAX_LOST ? distance - 1 : 0))
-    if (rows.length > MAX_ROWS) this.#drop(rows.pop()!)
-    return { ...this.#takeInRow(rows[0]!, frame, nowMillis), isLeap: true }
+    // Nobody answers.
+    const lost = this.#advance(origin, frame.sequence)
+    const arrival = this.#takeNext(origin, frame, nowMillis, isRepair)
+    return { ...arrival, lost: lost + arrival.lost }
   }
 
   /**
-   * Gives up what has been unfinished for too long.
+   * A sign of life of a process.
    *
-   * @returns how many batches that were
+   * @param sent number of the last batch that it has sent
+   * @returns a request to be sent to it, if batches are missing, or if it has sent fewer than have arrived in its name
+   */
+  sent(id: string, sent: number, nowMillis: number): Request | undefined {
+    const origin = this.#origin(id, sent + 1)
+    return sent + 1 === origin.next ? undefined : this.#requestMissing(origin, nowMillis).request
+  }
+
+  /** Requests to be sent on a new connection, by process: some of its batches may have been missed. */
+  requestAll(nowMillis: number): ReadonlyArray<readonly [id: string, request: Request]> {
+    return Array.from(this.#origins.values(), (origin) => [origin.id, this.#request(origin, nowMillis)] as const)
+  }
+
+  /**
+   * A process has answered a request.
+   *
+   * @returns the batches that are lost, and whether the process has published fewer batches than have arrived in its name
+   */
+  answered(id: string, { next, token }: Request): { readonly lost: number; readonly isBehind: boolean } {
+    const origin = this.#origins.get(id)
+    if (origin?.request?.token !== token) return { lost: 0, isBehind: false }
+    const isBehind = next < origin.request.next
+    origin.request = undefined
+    origin.unanswered = 0
+    // Batches that have arrived since the request do not come again.
+    return { lost: isBehind || next > origin.next ? this.#advance(origin, next) : 0, isBehind }
+  }
+
+  /**
+   * Gives up batches that have been unfinished for too long.
+   *
+   * @returns their number
    */
   expire(nowMillis: number): number {
     let expired = 0
-    for (const row of this.#unfinished) {
-      if (nowMillis - row.sinceMillis < UNFINISHED_MILLIS) break
-      this.#advance(row, row.sequence + 1)
-      expired++
+    for (const origin of this.#unfinished) {
+      if (nowMillis - origin.sinceMillis < UNFINISHED_MILLIS) break
+      expired += this.#advance(origin, origin.next + 1)
     }
     return expired
   }
 
-  #takeInRow(row: Row, { content, isLast, lines, piece, sequence }: Frame, nowMillis: number): Arrival {
-    // The rest of a batch that was given up is no news, either.
-    if (sequence <= row.sequence) return { batch: undefined, lost: 0, isDuplicate: piece === 0 }
-    let lost = sequence - row.sequence - 1
-    if (lost > 0) this.#advance(row, sequence - 1)
-    if (piece === 0) this.#drop(row)
-    if (piece !== row.pieces.length || row.bytes + content.length > MAX_BATCH_BYTES) {
-      // A piece is missing, so the rest is of no use.
-      this.#advance(row, sequence)
-      return { batch: undefined, lost: lost + 1, isDuplicate: false }
+  #takeNext(origin: Origin, frame: Frame, nowMillis: number, isRepair: boolean): Arrival {
+    const { content, isLast, lines, piece, sequence } = frame
+    const isWhole = isLast && piece === 0
+    if (isWhole && wholeLines(content, this.#maxLineBytes) !== lines) return this.#malformed(origin, sequence, isRepair)
+    let lost = sequence - origin.next
+    if (lost > 0) lost = this.#advance(origin, sequence)
+    if (piece === 0) this.#drop(origin)
+    if (piece !== origin.pieces.length) {
+      this.#drop(origin)
+      return { lost, ...this.#requestMissing(origin, nowMillis) }
+    }
+    // More than any batch has.
+    if (origin.bytes + content.length > MAX_BATCH_BYTES) return { lost: lost + this.#advance(origin, sequence + 1) }
+    if (isRepair) origin.requestedMillis = nowMillis
+    else {
+      origin.request = undefined
+      origin.requestedMillis = -Infinity
+      origin.unanswered = 0
     }
     if (isLast) {
-      const bytes = piece === 0 ? content : Buffer.concat([...row.pieces, content])
-      this.#advance(row, sequence)
-      if (piece > 0 && !this.#isTrue(bytes, lines)) return { ...MALFORMED, lost }
-      if (++row.arrived === 2) lost += row.gap
-      return { batch: { bytes, messages: lines }, lost, isDuplicate: false }
+      const bytes = isWhole ? content : Buffer.concat([...origin.pieces, content])
+      this.#drop(origin)
+      if (!isWhole && wholeLines(bytes, this.#maxLineBytes) !== lines) {
+        return { ...this.#malformed(origin, sequence, isRepair), lost }
+      }
+      origin.next = sequence + 1
+      return { batch: { bytes, messages: lines }, lost }
     }
     if (piece === 0) {
-      row.sinceMillis = nowMillis
-      this.#unfinished.add(row)
+      origin.sinceMillis = nowMillis
+      this.#unfinished.add(origin)
     }
     // A copy: a piece may be few of many bytes that have arrived together.
-    row.pieces.push(Uint8Array.from(content))
-    row.bytes += content.length
+    origin.pieces.push(Uint8Array.from(content))
+    origin.bytes += content.length
     this.#unfinishedBytes += content.length + PIECE_BYTES
     for (const oldest of this.#unfinished) {
       if (this.#unfinishedBytes <= MAX_UNFINISHED_BYTES) break
-      this.#advance(oldest, oldest.sequence + 1)
-      lost++
+      lost += this.#advance(oldest, oldest.next + 1)
     }
-    return { batch: undefined, lost, isDuplicate: false }
+    return { lost }
   }
 
-  /** Whether these are whole lines, and as many as somebody says. */
-  #isTrue(bytes: Uint8Array, lines: number): boolean {
-    return wholeLines(bytes, this.#maxLineBytes) === lines
+  /** A batch that its process sends again as it is will not get better; one that a stranger has sent takes no number away. */
+  #malformed(origin: Origin, sequence: number, isRepair: boolean): Arrival {
+    if (isRepair) this.#advance(origin, sequence + 1)
+    return { lost: 0, isMalformed: true }
   }
 
-  #advance(row: Row, sequence: number): void {
-    row.sequence = sequence
-    this.#drop(row)
+  #isRequestDue(origin: Origin, nowMillis: number): boolean {
+    return nowMillis - origin.requestedMillis >= REQUEST_MILLIS
+  }
+
+  #requestMissing(origin: Origin, nowMillis: number): { readonly request?: Request } {
+    return this.#isRequestDue(origin, nowMillis) ? { request: this.#request(origin, nowMillis) } : {}
+  }
+
+  #request(origin: Origin, nowMillis: number): Request {
+    origin.request = { token: randomInt(2 ** 32), next: origin.next }
+    origin.unanswered++
+    origin.requestedMillis = nowMillis
+    return origin.request
+  }
+
+  /** @returns how many batches are given up by that */
+  #advance(origin: Origin, next: number): number {
+    const lost = next - origin.next
+    origin.next = next
+    this.#drop(origin)
+    return lost > 0 && lost <= MAX_LOST ? lost : 0
   }
 
   /** Keeps nothing of the batch under way. */
-  #drop(row: Row): void {
-    if (!this.#unfinished.delete(row)) return
-    this.#unfinishedBytes -= heldBytes(row)
-    row.pieces = []
-    row.bytes = 0
+  #drop(origin: Origin): void {
+    if (!this.#unfinished.delete(origin)) return
+    this.#unfinishedBytes -= heldBytes(origin)
+    origin.pieces = []
+    origin.bytes = 0
   }
 
-  #forgetOldest(): void {
-    for (const [oldest, rows] of this.#origins) {
-      this.#origins.delete(oldest)
-      for (const row of rows) this.#drop(row)
-      return
+  #origin(id: string, next: number): Origin {
+    const known = this.#origins.get(id)
+    const origin: Origin = known ?? {
+      id,
+      next,
+      pieces: [],
+      bytes: 0,
+      sinceMillis: 0,
+      request: undefined,
+      requestedMillis: -Infinity,
+      unanswered: 0
     }
+    this.#origins.delete(id)
+    this.#origins.set(id, origin)
+    if (this.#origins.size > MAX_ORIGINS) {
+      for (const [oldest, forgotten] of this.#origins) {
+        this.#origins.delete(oldest)
+        this.#drop(forgotten)
+        break
+      }
+    }
+    return origin
   }
 }

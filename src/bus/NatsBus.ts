@@ -1,68 +1,42 @@
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { randomBytes } from "node:crypto"
-import { setImmediate as endOfTurn } from "node:timers/promises"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { ReloadHooks } from "../config/ReloadHooks.ts"
 import { background } from "../internal/background.ts"
-import { Slot } from "../internal/Slot.ts"
-import { Bus, BusError, type BusControl, type BusRoom, type BusStats } from "../room/Bus.ts"
+import { Bus, type BusStats, MAX_MESSAGE_BYTES } from "../room/Bus.ts"
 import * as ControlMessage from "./ControlMessage.ts"
+import { Exchange } from "./Exchange.ts"
 import * as Frame from "./Frame.ts"
-import { Inbound } from "./Inbound.ts"
+import * as LossReport from "./LossReport.ts"
 import * as Nats from "./NatsConnection.ts"
+import * as NatsSession from "./NatsSession.ts"
 import { Outbound } from "./Outbound.ts"
-import { PeerTable } from "./PeerTable.ts"
 
-/** Whoever was heard so shortly before a connection was lost is probably still there, in milliseconds. */
-const RECENT_MILLIS = 3000
-
-/** A process is told what has been handled of its bytes after so many. */
-const ACKNOWLEDGED_BYTES = 128 * 1024
-
-/** How long a start waits for a server that does not answer at all, in milliseconds. */
+/** How long a start waits for a server that does not answer, in milliseconds. */
 const START_MILLIS = 2000
 
 /** How long a connection may take to close, in milliseconds. */
 const CLOSE_MILLIS = 500
 
-/** Time between two log lines about what was lost or dropped, in milliseconds. */
+/** Time between two log lines about lost or dropped batches, in milliseconds. */
 const REPORT_MILLIS = 5000
 
-/** The most of what the server complains about that is told while one connection lasts. */
-const MAX_COMPLAINTS = 32
-
-/** What is published to see whether that is allowed. Nobody makes anything of it. */
-const PROBE = new Uint8Array()
-
-/** Another process. */
-interface Peer {
-  /** Of its bytes: how many have arrived here, and of how many it knows that. */
-  arrived: number
-  acknowledged: number
-}
-
-/** A connection on which everything is allowed that a relay does. */
-interface Followed {
-  /** Done when it is closed. */
-  readonly ended: () => Promise<void>
-}
+/** The most warnings of a server that are logged during one connection. */
+const MAX_WARNINGS = 32
 
 /**
  * The processes of a room, connected by NATS (docs/cluster.md).
  *
- * Batches are messages on `cluster.nats.subject`, what processes tell each other is on `<subject>.control`. NATS delivers at most once; so
- * that a lost connection costs as little as possible, batches are numbered, kept until the server has confirmed them, and sent again on the
- * next connection, and every receiver drops what it has and counts what is missing.
- *
- * A connection counts only if its server lets this process publish and subscribe to all of these; else it is closed and made anew, as one
- * that is lost. NATS says no only to whoever tries, and never that it would say yes by now.
+ * Batches are messages on `cluster.nats.subject`; processes exchange control messages on `<subject>.control`. NATS delivers at most once.
+ * So batches are numbered, kept until the server has confirmed them, and sent again on the next connection; every receiver drops the
+ * batches that it has and counts those that are missing.
  *
  * @param options `pingMillis`: time between two pings of the server, in milliseconds
- * @returns fails with `BusError`: a file cannot be read, the client library is missing, or, with `connect: "fail"`, no server answers, or it does
- * not allow what a relay does.
+ * @returns fails with `BusError`: a file cannot be read, the client library is missing, or, with `connect: "fail"`, no server answers, or NATS
+ * denies something that a relay does.
  */
 export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
   Layer.effect(
@@ -76,299 +50,131 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
 
       const origin = randomBytes(Frame.ORIGIN_BYTES)
       const self = { id: origin.toString("hex"), name: nats.name }
-      const room = new Slot<BusRoom>()
-      const control = new Slot<BusControl>()
       const outbound = new Outbound(origin, max_pending_bytes, {
-        onSlow: (what) => room.current?.onSlow(what),
-        onCaughtUp: (what) => room.current?.onCaughtUp(what)
+        onSlow: (what) => exchange.room.current?.onSlow(what),
+        onCaughtUp: (what) => exchange.room.current?.onCaughtUp(what)
       })
-      const inbound = new Inbound(config.hyper_parameters.max_line_bytes)
-      const peers = new PeerTable<Peer>()
-      /** Others are told what has been handled once clients here are no longer slow. */
-      let isAcknowledging = false
-      const counts = { batchesIn: 0, bytesIn: 0, lost: 0, duplicates: 0, malformed: 0, reconnects: 0 }
-      const subjects = [subject, `${subject}.control`, `${subject}.control.${self.id}`]
-      /** Numbers far from those before them. */
-      let leaps = 0
-      let isConnected = false
-      /** The connection, also while it is trying to come back. */
-      let connection: Nats.NatsConnection | undefined
+      const exchange = new Exchange(origin, config.hyper_parameters.max_line_bytes, outbound)
+      const controlSubject = (id?: string) => (id === undefined ? `${subject}.control` : `${subject}.control.${id}`)
+      const report = LossReport.make(subject)
+      let reconnects = 0
+      /** The session in use. */
+      let session: NatsSession.NatsSession | undefined
       let lostMillis: number | undefined
       let isClosing = false
-      /** What the log has said since there was a connection. */
-      const complaints = new Set<string>()
-      /** Open once it is known whether there is a server. */
+      const warned = new Set<string>()
+      /** Open once the start need not wait any longer for a server. */
       const mayStart = yield* Latch.make(false)
 
-      const noteHeard = (from: string): Peer => {
-        const now = performance.now()
-        const peer = peers.get(from) ?? { arrived: 0, acknowledged: 0 }
-        peers.heard(from, peer, now)
-        for (const id of peers.gone(now)) {
-          peers.leave(id)
-          outbound.forget(id)
-        }
-        outbound.heard(from)
-        return peer
-      }
-
-      /** Logs it unless it was said, or too much else was: an attempt a second must not fill a log. */
-      const complain = (about: string, warning: Effect.Effect<void>) => {
-        if (complaints.has(about) || complaints.size === MAX_COMPLAINTS) return
-        complaints.add(about)
+      /** Logs each warning once while a connection lasts, and no more than `MAX_WARNINGS`. */
+      const warnOnce = (about: string, warning: Effect.Effect<void>) => {
+        if (warned.has(about) || warned.size === MAX_WARNINGS) return
+        warned.add(about)
         log(warning)
       }
-      const complainOfNoConnection = (cause: unknown) => {
-        const reason = Nats.reasonOf(cause)
-        complain(
-          reason,
-          Effect.logWarning(`bus: ${reason}; lines reach the clients of this process only, trying again`)
-        )
-      }
 
-      const receive = (bytes: Uint8Array) => {
-        if (bytes.length === PROBE.length) return
-        const frame = Frame.decode(bytes)
-        if (frame === undefined) return void counts.malformed++
-        if (frame.origin === self.id) return
-        const { batch, isDuplicate, isLeap, isMalformed, lost } = inbound.take(frame, performance.now())
-        counts.lost += lost
-        if (isLeap === true) leaps++
-        if (isMalformed === true) return void counts.malformed++
-        const peer = noteHeard(frame.origin)
-        if (isDuplicate) counts.duplicates++
-        if (batch === undefined) return
-        counts.batchesIn++
-        counts.bytesIn += batch.bytes.length
-        room.current?.onBatch(batch)
-        // The first batch of this relay, or another publisher has used its name.
-        if (peer.arrived === 0 || frame.end < peer.acknowledged) peer.acknowledged = frame.end - batch.bytes.length
-        peer.arrived = frame.end
-        if (peer.arrived - peer.acknowledged >= ACKNOWLEDGED_BYTES && !isAcknowledging) acknowledge()
-      }
-
-      /** Tells the others how far their batches have been handled, which is not before clients here are ready for more. */
-      const acknowledge = () => {
-        isAcknowledging = room.current?.hasSlowClients() === true
-        if (isAcknowledging) return room.current!.onceClientsCaughtUp(acknowledge)
-        if (connection === undefined || !isConnected) return
-        for (const [id, peer] of peers.entries()) {
-          if (peer.arrived - peer.acknowledged < ACKNOWLEDGED_BYTES) continue
-          peer.acknowledged = peer.arrived
-          const message = ControlMessage.encodeAcknowledgement(origin, peer.arrived)
-          publish(connection, `${subject}.control.${id}`, message)
-        }
-      }
-
-      const receiveControl = (bytes: Uint8Array) => {
-        if (bytes.length === PROBE.length) return
-        const message = ControlMessage.decode(bytes)
-        if (message === undefined) return void counts.malformed++
-        if (message.from === self.id) return
-        noteHeard(message.from)
-        if (message._tag === "Text") control.current?.onMessage(message.text, message.from)
-        else outbound.acknowledged(message.from, message.end)
-      }
-
-      const publish = (to: Nats.NatsConnection, name: string, bytes: Uint8Array) => {
-        try {
-          to.publish(name, bytes)
-        } catch (defect) {
-          // Once it is closed, which is told otherwise, it takes nothing.
-          if (!to.isClosed()) log(Effect.logError("bus: a message for the other relays was refused", defect))
-        }
-      }
-
-      const subscribe = (to: Nats.NatsConnection, name: string, take: (bytes: Uint8Array) => void) =>
-        to.subscribe(name, {
-          callback: (error, message) => {
-            // Refused, of which there is a status, too.
-            if (error !== null) return
-            try {
-              take(message.data)
-            } catch (defect) {
-              // Thrown into the client library, it would end the connection's reader, and nobody would know.
-              log(Effect.logError("bus: a message of another relay could not be handled", defect))
-            }
-          }
-        })
-
-      const up = (by: Nats.NatsConnection) => {
-        isConnected = true
-        complaints.clear()
-        const where = `NATS at ${by.getServer()}`
-        if (lostMillis === undefined) {
+      const onUp = (opened: NatsSession.NatsSession) => {
+        const replaced = session
+        session = opened
+        warned.clear()
+        const where = `NATS at ${opened.server}`
+        if (replaced === undefined && lostMillis === undefined) {
           log(Effect.logInfo(`bus: connected to ${where}, subject ${subject}, as ${self.name}`))
         } else {
-          counts.reconnects++
-          const seconds = ((performance.now() - lostMillis) / 1000).toFixed(1)
+          reconnects++
+          const downMillis = replaced === undefined ? performance.now() - lostMillis! : 0
+          const seconds = (downMillis / 1000).toFixed(1)
           log(
             Effect.logInfo(
               `bus: connected again after ${seconds} s, to ${where}; batches that wait: ${outbound.waiting}`
             )
           )
         }
-        control.current?.onUp()
-        const link = {
-          maxMessageBytes: by.info!.max_payload,
-          send: (message: Uint8Array) => publish(by, subject, message),
-          confirmed: () => by.flush()
-        }
-        outbound.up(link, lostMillis === undefined ? [] : peers.heardAfter(lostMillis - RECENT_MILLIS))
+        exchange.connect((message, to) => opened.publish(controlSubject(to), message))
+        outbound.up({
+          maxMessageBytes: opened.maxMessageBytes,
+          send: (frame, to) => opened.publish(to === undefined ? subject : controlSubject(to), frame),
+          confirmed: opened.flush
+        })
         mayStart.openUnsafe()
       }
 
-      const down = (why: string) => {
-        if (!isConnected) return
-        isConnected = false
+      const onLost = (why: string) => {
+        session = undefined
         lostMillis = performance.now()
-        nats.lostUnsafe()
+        exchange.connect(undefined)
         outbound.down()
         if (isClosing) return
         log(Effect.logWarning(`bus: ${why}; lines reach the clients of this process only, trying to connect again`))
       }
 
-      /** Listens on a connection, and follows it to its end. Fails if it is not `up` at first; after that it is whenever it has come back. */
-      const follow = async (followed: Nats.NatsConnection): Promise<Followed> => {
-        /** What the server does not allow. */
-        const denied = new Set<string>()
-        const refusal = () => `NATS at ${followed.getServer()} does not let this relay ${[...denied].join(", ")}`
-        let losses = 0
-        const lose = (why: string) => {
-          losses++
-          down(why)
-        }
-
-        /** It is `up`, unless it is lost meanwhile, or the server does not allow what a relay does. */
-        const examine = async () => {
-          const lossesBefore = losses
-          for (const name of subjects) followed.publish(name, PROBE)
-          await followed.flush()
-          // What the server has said before its answer is among the statuses, which are told later in this turn.
-          await endOfTurn()
-          if (losses !== lossesBefore) throw new BusError({ detail: "connection to NATS lost" })
-          if (denied.size > 0) {
-            void followed.close()
-            throw new BusError({ detail: refusal() })
-          }
-          connection = followed
-          up(followed)
-        }
-
-        const ended = (async () => {
-          for await (const status of followed.status()) {
-            switch (status.type) {
-              case "disconnect":
-                lose(`connection to NATS at ${status.server} lost`)
-                break
-              case "reconnect":
-                // Lost again, it comes back again; of no use, it is closed.
-                void examine().catch(complainOfNoConnection)
-                break
-              case "staleConnection":
-                lose("NATS does not answer any more")
-                // Left to itself, the client library waits until the dead connection has taken what was written to it.
-                void followed.close()
-                break
-              case "error": {
-                const denial = Nats.denialOf(status.error)
-                if (denial === undefined) {
-                  const reason = Nats.reasonOf(status.error)
-                  complain(reason, Effect.logWarning(`bus: NATS says: ${reason}`))
-                  break
-                }
-                denied.add(denial)
-                // A permission was taken away: another connection will tell when it is back.
-                if (isConnected) {
-                  lose(refusal())
-                  void followed.close()
-                }
-                break
-              }
-            }
-          }
-          lose("connection to NATS closed")
-        })()
-
-        const [batches, ...controls] = subjects
-        subscribe(followed, batches!, receive)
-        for (const name of controls) subscribe(followed, name, receiveControl)
-        await examine()
-        return { ended: () => ended }
+      const subscriptions = {
+        [subject]: exchange.receiveFrame,
+        [controlSubject()]: exchange.receiveControl,
+        [controlSubject(self.id)]: exchange.receiveOwn
       }
 
-      /** One attempt at a connection. Fails with the reason if there is none, or none of use. */
-      const attempt = Effect.flatMap(nats.attempt, (made) =>
-        Effect.tryPromise({
-          try: () => follow(made),
-          catch: (cause) => new BusError({ detail: Nats.reasonOf(cause) })
-        }).pipe(
-          Effect.timeoutOrElse({
-            duration: Nats.CONNECT_MILLIS,
-            orElse: () => Effect.fail(new BusError({ detail: `NATS at ${made.getServer()} does not answer` }))
-          }),
-          Effect.onExit((exit) => (Exit.isFailure(exit) ? Effect.sync(() => void made.close()) : Effect.void))
-        )
-      )
+      /** Makes one attempt at every server. Fails with the reason of the last. */
+      const attempt = Effect.fnUntraced(function* () {
+        // Not the one that is to be left, which may still be there.
+        const connection = yield* nats.attempt(session?.server)
+        const opened: NatsSession.NatsSession = yield* NatsSession.open(connection, subscriptions, {
+          onLost: (why) => {
+            if (session === opened) onLost(why)
+          },
+          onWarning: (reason) => warnOnce(reason, Effect.logWarning(`bus: NATS says: ${reason}`)),
+          onServers: nats.learn,
+          report: (message, defect) => log(Effect.logError(message, defect))
+        })
+        onUp(opened)
+        return opened
+      })
 
-      /** Tries until there is a connection. The log says why there is none, each reason once. */
+      /** Makes attempts until one succeeds, and logs each reason of a failure once. */
       const connect = Effect.fnUntraced(function* () {
         const since = performance.now()
         while (true) {
-          const tried = yield* Effect.result(attempt)
+          const tried = yield* Effect.result(attempt())
           if (Result.isSuccess(tried)) return tried.success
-          complainOfNoConnection(tried.failure)
+          const { detail } = tried.failure
+          const warning =
+            session === undefined
+              ? Effect.logWarning(`bus: ${detail}; lines reach the clients of this process only, trying again`)
+              : Effect.logWarning(`bus: ${detail}; the connection stays as it was, trying again`)
+          warnOnce(detail, warning)
           mayStart.openUnsafe()
           yield* Effect.sleep(Nats.pauseMillis(performance.now() - since))
         }
       })
 
-      const established = startsWithout === "fail" ? yield* attempt : undefined
+      yield* (yield* ReloadHooks).onReload(
+        Effect.gen(function* () {
+          if (yield* nats.haveFilesChanged) session?.leave()
+        })
+      )
+
+      const established = startsWithout === "fail" ? yield* attempt() : undefined
       const run = Effect.gen(function* () {
-        let followed = established ?? (yield* connect())
+        let current = established ?? (yield* connect())
         while (true) {
-          yield* Effect.promise(followed.ended)
+          yield* current.over
           if (isClosing) return
-          followed = yield* connect()
+          const next = yield* connect()
+          // Only now, so that no line is missed if the server was left.
+          yield* Effect.promise(current.close)
+          current = next
         }
       })
-
-      const told = { dropped: 0, lost: 0, malformed: 0, leaps: 0 }
-      /** Logs what has gone wrong since it was last told. */
-      const report = Effect.gen(function* () {
-        counts.lost += inbound.expire(performance.now())
-        const { lost, malformed } = counts
-        const { dropped } = outbound
-        const news = {
-          dropped: dropped - told.dropped,
-          lost: lost - told.lost,
-          malformed: malformed - told.malformed,
-          leaps: leaps - told.leaps
-        }
-        Object.assign(told, { dropped, lost, malformed, leaps })
-        if (news.dropped > 0) {
-          yield* Effect.logWarning(
-            `bus: ${news.dropped} batches for the other relays were dropped: more than max_pending_bytes waited`
-          )
-        }
-        if (news.lost > 0) yield* Effect.logWarning(`bus: ${news.lost} batches of other relays were lost`)
-        if (news.malformed > 0) {
-          yield* Effect.logWarning(
-            `bus: ${news.malformed} messages were not understood: who else uses ${subject}, or a relay of which version?`
-          )
-        }
-        if (news.leaps > 0) {
-          yield* Effect.logWarning(
-            `bus: ${news.leaps} batches out of sequence: a long gap, or another publisher uses the name of a relay`
-          )
-        }
+      const losses = () => ({ ...exchange.counts, dropped: outbound.dropped })
+      const expireAndReport = Effect.suspend(() => {
+        exchange.expire()
+        return report(losses())
       })
-
-      for (const task of [run, Effect.forever(Effect.delay(report, REPORT_MILLIS))]) {
+      for (const task of [run, Effect.forever(Effect.delay(expireAndReport, REPORT_MILLIS))]) {
         yield* background("bus: it has ended; lines reach the clients of this process only", task)
       }
 
-      /** Sends what waits, for as long as a shutdown may take, and ends the connection. */
+      /** Sends the batches that wait, within the shutdown grace, and closes the connection. */
       const close = Effect.gen(function* () {
         isClosing = true
         const drained = Effect.callback<void>((resume) => outbound.drain(() => resume(Effect.void)))
@@ -376,12 +182,12 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         if (outbound.waiting > 0) {
           yield* Effect.logWarning(`bus: ${outbound.waiting} batches may not have reached the other relays`)
         }
-        yield* report
+        yield* expireAndReport
         outbound.close()
-        const last = connection
+        const last = session
         if (last === undefined) return
-        // The flush is for a goodbye; without a connection it would wait for one.
-        const flushed = isConnected ? last.flush().catch(() => {}) : Promise.resolve()
+        // For the goodbye.
+        const flushed = last.flush().catch(() => {})
         yield* Effect.timeoutOption(
           Effect.promise(() => flushed),
           CLOSE_MILLIS
@@ -395,27 +201,29 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         self,
         publishUnsafe: (parts) => outbound.publish(parts),
         keepsBytes: true,
-        joinRoom: (joined) => room.hold(joined),
-        tellUnsafe: (message, to) => {
-          if (!isConnected || connection === undefined) return
-          const bytes = ControlMessage.encodeText(origin, message)
-          publish(connection, to === undefined ? `${subject}.control` : `${subject}.control.${to}`, bytes)
-        },
-        listen: (listener) =>
+        joinRoom: (room) => exchange.room.hold(room),
+        tellUnsafe: (message, to) => exchange.tell(message, to),
+        maxMessageBytesUnsafe: () =>
+          Math.min(MAX_MESSAGE_BYTES, (session?.maxMessageBytes ?? Infinity) - ControlMessage.TEXT_OVERHEAD_BYTES),
+        listen: (control) =>
           Effect.andThen(
-            control.hold(listener),
+            exchange.control.hold(control),
             Effect.sync(() => {
-              if (isConnected) listener.onUp()
+              if (session !== undefined) control.onUp()
             })
           ),
-        statsUnsafe: (): BusStats => ({
-          state: isConnected ? "up" : "down",
-          batchesOut: outbound.batches,
-          bytesOut: outbound.bytes,
-          bytesWaiting: outbound.waitingBytes,
-          dropped: outbound.dropped,
-          ...counts
-        })
+        statsUnsafe: (): BusStats => {
+          const { leaps: _, ...counts } = exchange.counts
+          return {
+            state: session === undefined ? "down" : "up",
+            batchesOut: outbound.batches,
+            bytesOut: outbound.bytes,
+            bytesWaiting: outbound.waitingBytes,
+            dropped: outbound.dropped,
+            reconnects,
+            ...counts
+          }
+        }
       })
     })
   )

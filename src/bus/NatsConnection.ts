@@ -1,11 +1,13 @@
 import type { ConnectionOptions, NatsConnection, PermissionViolationError } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { isIP } from "node:net"
 import { hostname } from "node:os"
-import { formatProblem } from "../config/ConfigError.ts"
 import * as NatsUrl from "../config/NatsUrl.ts"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import { BusError } from "../room/Bus.ts"
+import * as NatsGreeting from "./NatsGreeting.ts"
 import * as NatsFiles from "./NatsFiles.ts"
 
 export type { NatsConnection } from "@nats-io/transport-node"
@@ -13,24 +15,30 @@ export type { NatsConnection } from "@nats-io/transport-node"
 /** `cluster.nats` */
 export type Options = ServerConfig["Service"]["cluster"]["nats"]
 
-/** How long a server may take to accept a connection, and then to say what it allows, in milliseconds. */
+/** Time for a server to accept a connection, and as much to answer the check of permissions, in milliseconds. */
 export const CONNECT_MILLIS = 2000
 
 /** Time between two pings of the server, in milliseconds. */
 export const PING_MILLIS = 2000
 
-/** How many pings may be unanswered. */
+/** Pings without an answer before a connection counts as lost. */
 const UNANSWERED_PINGS = 3
 
 /** The first and the longest pause between two attempts at a server, in milliseconds. */
 const SHORTEST_PAUSE_MILLIS = 100
 const LONGEST_PAUSE_MILLIS = 2000
 
-/** How long to wait before the next attempt, in milliseconds, after so many of trying: longer and longer, and not all at once. */
+/** The most servers that are known: those configured, and those of their cluster that they name. */
+const MAX_SERVERS = 64
+
+/**
+ * The pause before the next attempt, in milliseconds: it grows with the time spent trying, and is random, so that relays do not all come at
+ * once.
+ */
 export const pauseMillis = (tryingMillis: number): number =>
   Math.min(LONGEST_PAUSE_MILLIS, SHORTEST_PAUSE_MILLIS + tryingMillis / 4) * (0.5 + Math.random() / 2)
 
-/** The client library, which nobody without a cluster loads, or has to have. */
+/** The client library: loaded, and needed, only with a cluster. */
 const library = Effect.tryPromise({
   try: () => import("@nats-io/transport-node"),
   catch: (cause) =>
@@ -42,92 +50,152 @@ const library = Effect.tryPromise({
     })
 })
 
+/** A server of NATS, as `host:port`, and the name that its certificate is checked against: a host name or an IP address. */
+interface Server {
+  readonly server: string
+  readonly tlsName: string
+}
+
+const hostOf = (server: string): string => server.slice(0, server.lastIndexOf(":")).replace(/^\[|\]$/g, "")
+
 /**
- * How to connect to the configured servers. Fails if a file that it needs cannot be read, or the client library is missing.
+ * Prepares connections to the configured servers. Fails if a file cannot be used, or the client library is missing.
  *
  * @param pingMillis time between two pings of the server, in milliseconds
- * @returns an effect that makes one attempt at every server. It fails with the reason of the last; once connected, the connection makes
- *   itself anew for ever
  */
 export const make = Effect.fnUntraced(function* (options: Options, pingMillis: number) {
   const { connect, credsAuthenticator } = yield* library
   const { tls } = options
   const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
-  const creds = yield* Effect.mapError(
-    NatsFiles.load(options),
-    (problems) => new BusError({ detail: problems.map(formatProblem).join("\n  ") })
-  )
   const account = urls.find(({ user }) => user !== undefined)
-  let lostMillis = performance.now()
+  const isTls = urls.some(({ isTls }) => isTls) || Object.values(tls).some((path) => path !== null)
+  const servers: Array<Server> = urls.map(({ server }) => ({ server, tlsName: hostOf(server) }))
+  const shown = urls.map(({ server }) => server).join(", ")
+  const readFiles = Effect.mapError(NatsFiles.load(options), ({ message }) => new BusError({ detail: message }))
+  /** Of the files with which the last attempt was made. */
+  let { fingerprint } = yield* readFiles
 
   const connectionOptions: ConnectionOptions = {
-    servers: urls.map(({ server }) => server),
     name: nameOf(options),
     noEcho: true,
     timeout: CONNECT_MILLIS,
     pingInterval: pingMillis,
     maxPingOut: UNANSWERED_PINGS,
-    reconnect: true,
-    maxReconnectAttempts: -1,
-    reconnectDelayHandler: () => pauseMillis(performance.now() - lostMillis),
-    // Whoever has changed a password does not restart every relay for it.
-    ignoreAuthErrorAbort: true,
-    ...(creds === undefined ? {} : { authenticator: credsAuthenticator(Buffer.from(creds)) }),
+    // A lost connection is closed, and another one made: see `NatsBus`.
+    reconnect: false,
     ...(account === undefined
       ? {}
       : account.password === undefined
         ? { token: Redacted.value(account.user!) }
-        : { user: Redacted.value(account.user!), pass: Redacted.value(account.password) }),
-    ...(urls.some(({ isTls }) => isTls) || Object.values(tls).some((path) => path !== null)
-      ? {
-          tls: {
-            ...(tls.ca === null ? {} : { caFile: tls.ca }),
-            ...(tls.cert === null ? {} : { certFile: tls.cert }),
-            ...(tls.key === null ? {} : { keyFile: tls.key })
-          }
-        }
-      : {})
+        : { user: Redacted.value(account.user!), pass: Redacted.value(account.password) })
+  }
+  const tlsOptions = {
+    ...(tls.ca === null ? {} : { caFile: tls.ca }),
+    ...(tls.cert === null ? {} : { certFile: tls.cert }),
+    ...(tls.key === null ? {} : { keyFile: tls.key })
   }
 
-  const shown = urls.map(({ server }) => server).join(", ")
-  const attempt = Effect.callback<NatsConnection, BusError>((resume) => {
-    let isWanted = true
-    connect({ ...connectionOptions }).then(
-      // An attempt cannot be called off.
-      (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
-      (cause: unknown) =>
-        resume(Effect.fail(new BusError({ detail: `cannot connect to NATS at ${shown}: ${reasonOf(cause)}` })))
-    )
-    return Effect.sync(() => {
-      isWanted = false
+  const connectTo = ({ server, tlsName }: Server, credentials: string | undefined) =>
+    Effect.callback<NatsConnection, unknown>((resume) => {
+      let isWanted = true
+      connect({
+        ...connectionOptions,
+        servers: server,
+        ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(Buffer.from(credentials)) }),
+        // Without a host name the library leaves Node.js to check certificates against "localhost".
+        ...(isTls ? { tls: { ...tlsOptions, ...(isIP(tlsName) === 0 ? {} : { host: tlsName }) } } : {})
+      }).then(
+        // An attempt cannot be called off.
+        (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
+        (cause: unknown) => resume(Effect.fail(cause))
+      )
+      return Effect.sync(() => {
+        isWanted = false
+      })
     })
-  })
+
+  const connectAndExplain = (server: Server, credentials: string | undefined) =>
+    connectTo(server, credentials).pipe(
+      Effect.catch(
+        Effect.fnUntraced(function* (cause) {
+          const reason = reasonOf(cause)
+          const detail = (why: string) => new BusError({ detail: `cannot connect to NATS at ${shown}: ${why}` })
+          if (reason === "connection refused" || (cause instanceof Error && isAuthorizationError(cause))) {
+            return yield* detail(reason)
+          }
+          const port = Number(server.server.slice(server.server.lastIndexOf(":") + 1))
+          // A server that misses a certificate sends a TLS alert, which the library may not report.
+          const mayMissCertificate = tls.cert === null && (isTimeout(cause) || reason.includes("alert"))
+          const refusal = yield* NatsGreeting.refusalOf(hostOf(server.server), port, mayMissCertificate)
+          return yield* detail(refusal ?? (isTimeout(cause) ? "no answer" : reason))
+        })
+      )
+    )
 
   return {
-    attempt,
-    /** To be called when a connection is lost: pauses between attempts begin anew. */
-    lostUnsafe: () => {
-      lostMillis = performance.now()
+    /**
+     * Tries each server once, in random order, with the credentials that the file has now. Fails with the last reason.
+     *
+     * @param except a server to leave out if there are others
+     */
+    attempt: Effect.fnUntraced(function* (except?: string) {
+      const files = yield* readFiles
+      fingerprint = files.fingerprint
+      const others = servers.filter(({ server }) => server !== except)
+      const candidates = others.length === 0 ? servers : others
+      const shuffled = candidates
+        .map((server) => ({ server, place: Math.random() }))
+        .toSorted((a, b) => a.place - b.place)
+      let failure: BusError | undefined
+      for (const { server } of shuffled) {
+        const tried = yield* Effect.result(connectAndExplain(server, files.credentials))
+        if (Result.isSuccess(tried)) return tried.success
+        failure = tried.failure
+      }
+      return yield* failure!
+    }),
+    /** Whether files have other content than at the last attempt, or cannot be used any more. */
+    haveFilesChanged: Effect.match(readFiles, {
+      onFailure: () => true,
+      onSuccess: (files) => files.fingerprint !== fingerprint
+    }),
+    /** Adds servers of its cluster that a server has named, as `host:port`. */
+    learn: (from: string, named: ReadonlyArray<string>) => {
+      for (const server of named) {
+        if (servers.length === MAX_SERVERS) return
+        if (servers.some((known) => known.server === server)) continue
+        const { tlsName } = servers.find((known) => known.server === from) ?? { tlsName: hostOf(server) }
+        servers.push({ server, tlsName: isIP(tlsName) === 0 ? tlsName : hostOf(server) })
+      }
     },
-    /** What others call this process. */
+    /** The name of this process on the bus. */
     name: nameOf(options)
   }
 })
 
+/** The shortest `max_payload` that a relay can use, in bytes. */
+export const MIN_PAYLOAD_BYTES = 1024
+
 const nameOf = ({ name }: Options): string => name ?? `${hostname()}:${process.pid}`
 
-/** Why there is no connection, in a few words. */
+/** The reason in an error of the client library. */
 export const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "connection closed"
   const { code } = cause as NodeJS.ErrnoException
   return cause.message !== "" ? cause.message : (code ?? cause.name)
 }
 
-/** What the server does not let this process do, if that is what it says. */
+/** The operation that the server denies, or `undefined` if the error is not a denial. */
 export const denialOf = (error: Error): string | undefined => {
-  // Of a class of the client library, which is not loaded where this is.
+  // By name: the class belongs to the client library, which is loaded on demand.
   if (error.name !== "PermissionViolationError") return undefined
   const { operation, subject } = error as PermissionViolationError
-  // Permissions cannot name the subject of one process, which is another one with every start.
+  // The id of a process changes with every start, so permissions cannot name its subject.
   return `${operation === "publish" ? "publish" : "subscribe"} to ${subject.replace(/\.[0-9a-f]{16}$/, ".*")}`
 }
+
+const isTimeout = (cause: unknown): boolean => cause instanceof Error && cause.name === "TimeoutError"
+
+/** Whether the server no longer accepts this process's user. */
+export const isAuthorizationError = (error: Error): boolean =>
+  error.name === "AuthorizationError" || error.name === "UserAuthenticationExpiredError"

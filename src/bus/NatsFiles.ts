@@ -1,29 +1,51 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { Problem } from "../config/ConfigError.ts"
+import * as Schema from "effect/Schema"
+import { formatProblem, Problem } from "../config/ConfigError.ts"
 import * as PemFile from "../config/PemFile.ts"
 import type { Values } from "../config/ServerConfig.ts"
+
+/** The files of the `cluster.nats` keys cannot be used. */
+export class NatsFilesError extends Schema.TaggedError<NatsFilesError>()("NatsFilesError", {
+  /** One entry per unusable file. */
+  issues: Schema.Array(Problem)
+}) {
+  override get message() {
+    return this.issues.map(formatProblem).join("\n  ")
+  }
+}
+
+/** Content of the files of a connection. */
+export interface Files {
+  readonly credentials: string | undefined
+  /** Differs if any of the files does. A secret, as they are. */
+  readonly fingerprint: string
+}
 
 /**
  * Reads the files that a connection to NATS needs. Whether certificates are valid now is for NATS to say.
  *
- * @returns the credentials, if any; fails with one problem a file that is of no use
+ * @returns fails with `NatsFilesError`
  */
 export const load = Effect.fnUntraced(function* ({
   credentials,
   tls
-}: Values["cluster"]["nats"]): Effect.fn.Return<string | undefined, ReadonlyArray<Problem>> {
-  const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, Problem>) =>
+}: Values["cluster"]["nats"]): Effect.fn.Return<Files, NatsFilesError> {
+  const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, PemFile.PemFileError>) =>
     file === null ? Effect.undefined : Effect.result(load(file))
   const user = yield* read(credentials, credentialsIn)
   const ca = yield* read(tls.ca, (file) => PemFile.authorities("cluster.nats.tls.ca", file))
   const cert = yield* read(tls.cert, (file) => PemFile.certificates("cluster.nats.tls.cert", file))
   const key = yield* read(tls.key, (file) => PemFile.privateKey("cluster.nats.tls.key", file))
-  const problems = PemFile.problemsOf(user, ca, cert, key)
-  if (problems.length > 0) return yield* Effect.fail(problems)
+  const issues = PemFile.problemsOf(user, ca, cert, key)
+  if (issues.length > 0) return yield* new NatsFilesError({ issues })
   const pair = cert && key && PemFile.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
-  if (pair && Result.isFailure(pair)) return yield* Effect.fail([pair.failure])
-  return user && Result.getOrThrow(user).text
+  if (pair && Result.isFailure(pair)) return yield* new NatsFilesError({ issues: [pair.failure.issue] })
+  const credentialsText = user && Result.getOrThrow(user).text
+  const pem = [ca, cert, key].map(
+    (file) => file && Result.getOrThrow<{ readonly text: string }, PemFile.PemFileError>(file).text
+  )
+  return { credentials: credentialsText, fingerprint: JSON.stringify([credentialsText, ...pem]) }
 })
 
 const credentialsIn = (file: string) =>
@@ -32,5 +54,5 @@ const credentialsIn = (file: string) =>
     (named, text) =>
       /-----BEGIN NATS USER JWT-----[^]+-----BEGIN USER NKEY SEED-----/.test(text)
         ? Result.succeed(text)
-        : Result.fail(PemFile.wrong(named, "which lacks the token, or the seed of the key"))
+        : Result.fail(PemFile.wrong("no_content", named, "which lacks the token, or the seed of the key"))
   )

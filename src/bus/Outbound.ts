@@ -1,57 +1,85 @@
 import type { Chunk } from "../room/Outbox.ts"
 import { Backlog } from "./Backlog.ts"
+import type { Request } from "./ControlMessage.ts"
 import * as Frame from "./Frame.ts"
+import { SentBatches } from "./SentBatches.ts"
 
 /**
- * What may be on its way to the engine without its confirmation. More waits here, where it can be counted and dropped. It is the limit of
- * the bytes in one round trip, and what a slow line has to carry before the engine counts as gone.
+ * The most bytes under way to NATS without a confirmation; more wait here, where they can be counted and dropped. It limits the bytes in one round
+ * trip, and what a slow line has to carry before NATS counts as gone.
  */
 const WINDOW_BYTES = 1024 * 1024
 
 /**
- * What another process may be behind before senders wait for it. All processes together must not be able to send a client more than
- * lies between its soft and its hard limit before it can make them wait.
+ * How far another process may be behind before senders wait for it, or before it gets more of what it has missed. All processes together must not
+ * be able to send a client more than lies between its soft and its hard limit before it can make them wait.
  */
-const PEER_WINDOW_BYTES = 1024 * 1024
+const RECEIVER_WINDOW_BYTES = 1024 * 1024
 
-/** The engine is asked for a confirmation after so many bytes, or milliseconds. */
+/** The most bytes a second, for all processes together, that are sent again to those that have missed them. */
+const REPAIR_BYTES_PER_SECOND = 16 * 1024 * 1024
+
+/** The most processes that get missed batches at the same time. More have to ask again. */
+const MAX_REPAIRS = 256
+
+/** Time between two sends of missed batches while their rate is at its limit, in milliseconds. */
+const REPAIR_PAUSE_MILLIS = 100
+
+/**
+ * Senders go on waiting for NATS while it sends, or confirms, this many bytes within the stall grace: less than the relay reads in one turn, so
+ * that a relay which was stopped finds progress before senders go on.
+ */
+const PROGRESS_BYTES = 32 * 1024
+
+/** NATS is asked for a confirmation after so many bytes, or milliseconds. */
 const CONFIRM_BYTES = 256 * 1024
 const CONFIRM_MILLIS = 50
 
-/** How long what waits is held back for processes that have yet to come back, in milliseconds. */
-const HOLD_MILLIS = 3000
-
-/** A connection to the engine. */
-export interface Link {
+/** A connection to NATS. */
+export interface EngineConnection {
   readonly maxMessageBytes: number
-  readonly send: (message: Uint8Array) => void
-  /** Done once the engine has everything that was sent so far. Never done, or rejected, when the connection is lost before. */
+  /**
+   * @param to one process; by default all
+   */
+  readonly send: (frame: Uint8Array, to?: string) => void
+  /** Done once NATS has everything that was sent so far. Never done, or rejected, when the connection is lost before. */
   readonly confirmed: () => Promise<void>
 }
 
-/** What the room wants to know. */
+/** Events for the room. */
 export interface OutboundEvents {
-  /** So much waits for the engine, or another process is so far behind, that senders should wait. Never while there is no connection. */
+  /**
+   * NATS or another process is so far behind that senders should wait, for a grace from now on. Called again while NATS makes progress. Never
+   * while there is no connection.
+   */
   readonly onSlow: (what: string) => void
   readonly onCaughtUp: (what: string) => void
 }
 
-/** The engine, among what may be slow; the others are processes. */
+/** The name of NATS in `OutboundEvents`; other names are those of processes. */
 const ENGINE = "engine"
 
 /** Another process. */
-interface Peer {
-  /** How much of what was published it has handled, in bytes. */
+interface Receiver {
+  /** Bytes of this process that it has handled. */
   end: number
   isSlow: boolean
 }
 
+/** A process that gets batches again. */
+interface Repair {
+  /** The number of the next one. */
+  next: number
+  /** Bytes that it has handled, counted as in `Receiver`. */
+  end: number
+}
+
 /**
- * The way of this process's batches to the engine: numbered, confirmed, and sent again over the next connection if one is lost before
- * that. Bounded in bytes, whatever the engine does.
+ * The batches of this process on their way to NATS: numbered, confirmed, sent again on the next connection if one is lost before, and to processes
+ * that have missed them. Bounded in bytes, whatever NATS does.
  *
- * The client library takes whatever it is given, connected or not, and tells nothing of what becomes of it; so it is given no more than the
- * window, and asked.
+ * The client library accepts any amount of bytes, connected or not, and does not report their delivery. So it gets no more than a window, and is
+ * asked for confirmations.
  */
 export class Outbound {
   batches = 0
@@ -63,15 +91,23 @@ export class Outbound {
   readonly #limitBytes: number
   readonly #events: OutboundEvents
   readonly #backlog: Backlog
+  readonly #confirmed: SentBatches
   #sequence = 0
-  #link: Link | undefined
-  /** Processes that are to be heard before what waits is sent. */
-  readonly #awaited = new Set<string>()
-  #holdTimer: NodeJS.Timeout | undefined
+  #engine: EngineConnection | undefined
   #isSlow = false
-  readonly #peers = new Map<string, Peer>()
-  /** The last batch sent, and the bytes sent since a confirmation was asked for. */
+  /** Bytes that NATS has sent or confirmed since senders last began to wait for it. */
+  #progressBytes = 0
+  readonly #receivers = new Map<string, Receiver>()
+  readonly #repairs = new Map<string, Repair>()
+  #repairTimer: NodeJS.Timeout | undefined
+  /** Bytes sent again, and not confirmed. */
+  #repairedBytes = 0
+  /** Bytes that may be sent again now, as of a moment. */
+  #allowedBytes = REPAIR_BYTES_PER_SECOND
+  #allowedMillis = performance.now()
+  /** The last batches sent on this connection, and confirmed, and the bytes sent since a confirmation was asked for. */
   #sentSequence = 0
+  #confirmedSequence = 0
   #unaskedBytes = 0
   #isConfirming = false
   #confirmTimer: NodeJS.Timeout | undefined
@@ -79,13 +115,14 @@ export class Outbound {
 
   /**
    * @param origin `Frame.ORIGIN_BYTES` that tell this process
-   * @param limitBytes what may wait; senders wait from half of it on
+   * @param limitBytes what may wait; senders wait from half of it on. As much is kept of batches that are confirmed
    */
   constructor(origin: Uint8Array, limitBytes: number, events: OutboundEvents) {
     this.#origin = origin
     this.#limitBytes = limitBytes
     this.#events = events
     this.#backlog = new Backlog(limitBytes)
+    this.#confirmed = new SentBatches(limitBytes)
   }
 
   /** Bytes that wait to be sent, or to be confirmed. */
@@ -93,9 +130,14 @@ export class Outbound {
     return this.#backlog.bytes
   }
 
-  /** Batches that do. */
+  /** Batches that wait to be sent, or to be confirmed. */
   get waiting(): number {
     return this.#backlog.length
+  }
+
+  /** The number of the last batch that has been sent on this connection. */
+  get sent(): number {
+    return this.#sentSequence
   }
 
   /** @param parts whole lines, which are one batch */
@@ -103,133 +145,202 @@ export class Outbound {
     const { bytes, lines } = Frame.sizeOf(parts)
     this.batches++
     this.bytes += bytes
-    this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines, end: this.bytes })
+    this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines, end: this.bytes, dropped: 0 })
     this.#send()
     this.#checkSlow()
-    for (const [id, peer] of this.#peers) this.#checkPeer(id, peer)
+    for (const [id, receiver] of this.#receivers) this.#checkReceiver(id, receiver)
   }
 
-  /**
-   * There is a connection.
-   *
-   * @param awaited processes without which what waits is not sent yet: they were there before, and have to connect again themselves
-   */
-  up(link: Link, awaited: Iterable<string>): void {
-    this.#link = link
-    for (const id of awaited) this.#awaited.add(id)
-    if (this.#awaited.size > 0) this.#holdTimer = setTimeout(() => this.release(), HOLD_MILLIS)
+  /** There is a connection: a first one, one after another was lost, or one that takes the place of another. */
+  up(engine: EngineConnection): void {
+    if (this.#engine !== undefined) this.down()
+    this.#engine = engine
     this.#send()
     this.#checkSlow()
   }
 
   /** The connection is lost. */
   down(): void {
-    this.#link = undefined
-    this.#awaited.clear()
+    this.#engine = undefined
     this.#clearTimers()
     this.#isConfirming = false
+    this.#sentSequence = this.#confirmedSequence
     this.#backlog.rewind()
     this.#checkSlow()
-    for (const id of this.#peers.keys()) this.forget(id)
+    this.#repairs.clear()
+    this.#repairedBytes = 0
+    for (const id of this.#receivers.keys()) this.forget(id)
   }
 
-  /** Another process has given a sign of life. What it has to handle begins with what is published from now on. */
+  /** Another process has given a sign of life. It has to handle the batches that are published from now on. */
   heard(id: string): void {
-    if (this.#link !== undefined && !this.#peers.has(id)) this.#peers.set(id, { end: this.bytes, isSlow: false })
-    if (this.#awaited.delete(id) && this.#awaited.size === 0) this.release()
+    if (this.#engine !== undefined && !this.#receivers.has(id)) {
+      this.#receivers.set(id, { end: this.bytes, isSlow: false })
+    }
   }
 
   /** Another process has handled everything up to `end`, which counts only if so much was published. */
   acknowledged(id: string, end: number): void {
-    const peer = this.#peers.get(id)
-    if (peer === undefined || end <= peer.end || end > this.bytes) return
-    peer.end = end
-    this.#checkPeer(id, peer)
+    if (end > this.bytes) return
+    const repair = this.#repairs.get(id)
+    if (repair !== undefined && end > repair.end) {
+      repair.end = end
+      this.repair()
+    }
+    const receiver = this.#receivers.get(id)
+    if (receiver === undefined || end <= receiver.end) return
+    receiver.end = end
+    this.#checkReceiver(id, receiver)
   }
 
-  /** Another process is not there any more. */
+  /** Another process is gone. */
   forget(id: string): void {
-    const isSlow = this.#peers.get(id)?.isSlow === true
-    this.#peers.delete(id)
+    const isSlow = this.#receivers.get(id)?.isSlow === true
+    this.#receivers.delete(id)
+    this.#repairs.delete(id)
     if (isSlow) this.#events.onCaughtUp(id)
   }
 
-  /** Waits for nobody any more. */
-  release(): void {
-    this.#awaited.clear()
-    clearTimeout(this.#holdTimer)
-    this.#send()
-    this.#checkSlow()
+  /** NATS has sent so many bytes: what it confirms comes after them. */
+  received(bytes: number): void {
+    if (this.#isSlow) this.#progress(bytes)
+  }
+
+  /**
+   * Another process expects batch `next`: `repair` sends it again, with those after it, as far as they are kept.
+   *
+   * @returns the number with which the batches go on
+   */
+  requested(id: string, { next }: Request): number {
+    if (this.#engine === undefined) return next
+    const sent = this.#sentFrom(next)
+    if (sent === undefined) {
+      this.#repairs.delete(id)
+      return this.#backlog.numberFrom(next) ?? this.#sequence + 1
+    }
+    if (this.#repairs.size === MAX_REPAIRS && !this.#repairs.has(id)) return next
+    this.#repairs.set(id, { next: sent.sequence, end: sent.end - sent.bytes })
+    return sent.sequence
+  }
+
+  /** Sends missed batches again, each process within its window and all within the rate. */
+  repair(): void {
+    const engine = this.#engine
+    if (engine === undefined) return
+    const now = performance.now()
+    const earned = ((now - this.#allowedMillis) * REPAIR_BYTES_PER_SECOND) / 1000
+    this.#allowedBytes = Math.min(REPAIR_BYTES_PER_SECOND, this.#allowedBytes + earned)
+    this.#allowedMillis = now
+    for (const [id, repair] of this.#repairs) {
+      while (this.#allowedBytes > 0 && this.#repairedBytes < WINDOW_BYTES) {
+        const batch = this.#sentFrom(repair.next)
+        if (batch === undefined) {
+          this.#repairs.delete(id)
+          break
+        }
+        if (batch.end - repair.end > RECEIVER_WINDOW_BYTES) break
+        for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame, id)
+        repair.next = batch.sequence + 1
+        this.#allowedBytes -= batch.bytes
+        this.#repairedBytes += batch.bytes
+      }
+    }
+    if (this.#repairedBytes > 0 && !this.#isConfirming) this.#confirm(engine)
+    if (this.#allowedBytes > 0 || this.#repairTimer !== undefined) return
+    this.#repairTimer = setTimeout(() => {
+      this.#repairTimer = undefined
+      this.repair()
+    }, REPAIR_PAUSE_MILLIS)
   }
 
   /** Calls `onEmpty` once nothing waits, if the connection lasts so long; at once, if there is none. */
   drain(onEmpty: () => void): void {
-    this.release()
-    if (this.#link === undefined || this.waiting === 0) return onEmpty()
+    if (this.#engine === undefined || this.waiting === 0) return onEmpty()
     this.#onEmpty = onEmpty
-    if (!this.#isConfirming) this.#confirm(this.#link)
+    if (!this.#isConfirming) this.#confirm(this.#engine)
   }
 
-  /** Ends it. What still waits is not sent. */
+  /** Ends it. Batches that wait are not sent. */
   close(): void {
-    this.#link = undefined
+    this.#engine = undefined
     this.#clearTimers()
+    this.#repairs.clear()
   }
 
   #clearTimers(): void {
-    clearTimeout(this.#holdTimer)
     clearTimeout(this.#confirmTimer)
+    clearTimeout(this.#repairTimer)
     this.#confirmTimer = undefined
+    this.#repairTimer = undefined
   }
 
-  /** Sends what waits, as far as the window allows. */
+  /** Sends batches that wait, as far as the window allows. */
   #send(): void {
-    const link = this.#link
-    if (link === undefined || this.#awaited.size > 0) return
+    const engine = this.#engine
+    if (engine === undefined) return
     while (this.#backlog.sentBytes < WINDOW_BYTES) {
       const batch = this.#backlog.take()
       if (batch === undefined) break
-      for (const frame of Frame.encode(this.#origin, batch, link.maxMessageBytes)) link.send(frame)
+      for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame)
       this.#sentSequence = batch.sequence
       this.#unaskedBytes += batch.bytes
     }
     if (this.#isConfirming || this.#backlog.sentBytes === 0) return
-    if (this.#unaskedBytes >= CONFIRM_BYTES || this.#onEmpty !== undefined) this.#confirm(link)
-    else this.#confirmTimer ??= setTimeout(() => this.#confirm(link), CONFIRM_MILLIS)
+    if (this.#unaskedBytes >= CONFIRM_BYTES || this.#onEmpty !== undefined) this.#confirm(engine)
+    else this.#confirmTimer ??= setTimeout(() => this.#confirm(engine), CONFIRM_MILLIS)
   }
 
-  #confirm(link: Link): void {
+  #confirm(engine: EngineConnection): void {
     clearTimeout(this.#confirmTimer)
     this.#confirmTimer = undefined
     this.#isConfirming = true
     this.#unaskedBytes = 0
     const upTo = this.#sentSequence
+    const repairedBytes = this.#repairedBytes
     const onConfirmed = () => {
-      if (link !== this.#link) return
+      if (engine !== this.#engine) return
       this.#isConfirming = false
-      this.#backlog.confirm(upTo)
+      this.#confirmedSequence = Math.max(this.#confirmedSequence, upTo)
+      const before = this.#backlog.sentBytes
+      this.#backlog.confirm(upTo, (batch) => this.#confirmed.add(batch))
+      const confirmedBytes = before - this.#backlog.sentBytes
+      this.#repairedBytes -= repairedBytes
       this.#send()
+      this.repair()
       this.#checkSlow()
+      if (this.#isSlow) this.#progress(confirmedBytes)
       if (this.waiting === 0) this.#onEmpty?.()
     }
-    // If the connection is lost before, `down` tells.
-    link.confirmed().then(onConfirmed, () => {})
+    // If the connection is lost before, `down` is called.
+    engine.confirmed().then(onConfirmed, () => {})
+  }
+
+  /** The first batch with this number or a higher one that was sent on this connection, or confirmed on any. */
+  #sentFrom(sequence: number): Frame.Batch | undefined {
+    return this.#confirmed.from(sequence) ?? this.#backlog.sentFrom(sequence)
+  }
+
+  #progress(bytes: number): void {
+    this.#progressBytes += bytes
+    if (this.#progressBytes < PROGRESS_BYTES) return
+    this.#progressBytes = 0
+    this.#events.onSlow(ENGINE)
   }
 
   #checkSlow(): void {
-    // While nothing can be sent, nobody has to wait for it.
-    const canSend = this.#link !== undefined && this.#awaited.size === 0
-    const isSlow = canSend && this.waitingBytes > this.#limitBytes / (this.#isSlow ? 4 : 2)
+    // Without a connection senders do not wait.
+    const isSlow = this.#engine !== undefined && this.waitingBytes > this.#limitBytes / (this.#isSlow ? 4 : 2)
     if (isSlow === this.#isSlow) return
     this.#isSlow = isSlow
+    this.#progressBytes = 0
     if (isSlow) this.#events.onSlow(ENGINE)
     else this.#events.onCaughtUp(ENGINE)
   }
 
-  #checkPeer(id: string, peer: Peer): void {
-    const isSlow = this.bytes - peer.end > PEER_WINDOW_BYTES
-    if (isSlow === peer.isSlow) return
-    peer.isSlow = isSlow
+  #checkReceiver(id: string, receiver: Receiver): void {
+    const isSlow = this.bytes - receiver.end > RECEIVER_WINDOW_BYTES
+    if (isSlow === receiver.isSlow) return
+    receiver.isSlow = isSlow
     if (isSlow) this.#events.onSlow(id)
     else this.#events.onCaughtUp(id)
   }

@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 import { Slot } from "../internal/Slot.ts"
-import { Bus, type BusRoom, type BusStats } from "../room/Bus.ts"
+import { Bus, type BusRoom, type BusStats, MAX_MESSAGE_BYTES } from "../room/Bus.ts"
 import { sizeOf } from "./Frame.ts"
 import * as SharedRing from "./SharedRing.ts"
 import * as Signals from "./ThreadSignals.ts"
@@ -253,6 +253,7 @@ export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never
         // In one process nothing has to be told: the main thread asks the others, and limits are in shared memory.
         self: undefined,
         tellUnsafe: () => {},
+        maxMessageBytesUnsafe: () => MAX_MESSAGE_BYTES,
         listen: () => Effect.void,
         joinRoom: (joined) =>
           Effect.andThen(

@@ -1,8 +1,7 @@
+import { MAX_LINE_BYTES } from "./Incoming.ts"
+
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
-
-/** The longest line shown whole, in bytes, far above the limit of a relay. */
-export const MAX_LINE_BYTES = 1_048_576
 
 /** A line received from the server. */
 export interface Line {

@@ -2,6 +2,8 @@ import * as Arr from "effect/Array"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as ConfigSources from "../config/ConfigSources.ts"
+import { invisibleIn } from "../internal/escape.ts"
+import { show } from "../config/redact.ts"
 import { levels } from "../config/ServerConfig.ts"
 
 /** The flags of every command that needs the configuration. */
@@ -28,6 +30,10 @@ export const configFlags = {
   ),
   name: Flag.String("name").pipe(
     Flag.withDescription("Name of the server in logs and of its log file (default: MyServer)"),
+    Flag.filter(
+      (name) => name !== "" && !/[/\\]/.test(name) && invisibleIn(name) === undefined,
+      (name) => `a name without slashes and invisible characters, found ${show(name)}`
+    ),
     Flag.withDefault("MyServer")
   ),
   logLevel: Flag.Literals("log-level", levels).pipe(

@@ -10,7 +10,7 @@ import * as ConfigPath from "../config/ConfigPath.ts"
 import * as ConfigSources from "../config/ConfigSources.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
-import { escapeJson } from "../internal/escape.ts"
+import { escapeInvisible } from "../internal/escape.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { threadCount } from "../threads/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
@@ -74,7 +74,9 @@ const report = (effective: ConfigSources.Effective): string =>
     ...notesOn(effective).map(({ path, reason }) => `\nnote: ${path} has no effect: ${reason}`)
   ].join("\n")
 
-const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2).split("\n").map(escapeJson).join("\n"))
+const print = (text: string) => Console.log(text.split("\n").map(escapeInvisible).join("\n"))
+
+const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
 /** Prints the effective configuration, or its problems. */
 export const check = Command.make(
@@ -89,21 +91,16 @@ export const check = Command.make(
   Effect.fnUntraced(function* ({ json, ...flags }) {
     const loaded = loadConfig(flags).pipe(
       // The server reads its files before it listens, and so does this.
-      Effect.tap(({ description, values }) =>
-        Effect.catchTag(TlsIdentity.load(values.tls), "TlsError", ({ issues }) =>
-          Effect.fail(ConfigErrors.invalid(description, issues))
-        )
-      ),
-      Effect.tap(({ description, values: { cluster } }) =>
-        NatsFiles.load(cluster.nats).pipe(
-          Effect.mapError((problems) => ConfigErrors.invalid(description, problems)),
-          Effect.when(Effect.sync(() => cluster.nats.servers !== null))
+      Effect.tap(({ description, values: { cluster, tls } }) =>
+        TlsIdentity.load(tls).pipe(
+          Effect.andThen(cluster.nats.servers === null ? Effect.undefined : NatsFiles.load(cluster.nats)),
+          Effect.mapError(({ issues }) => ConfigErrors.invalid(description, issues))
         )
       )
     )
     const complete = yield* json
       ? Effect.tapError(loaded, ({ issues, source, summary }) =>
-          print({ valid: false, source, summary, problems: issues })
+          printJson({ valid: false, source, summary, problems: issues })
         )
       : loaded
     const { remark } = yield* Effect.provideService(threadCount, ServerConfig.ServerConfig, complete.values)
@@ -112,9 +109,9 @@ export const check = Command.make(
       values: ServerConfig.withoutSecrets(complete.values),
       warnings: [...complete.warnings, ...exposed(complete), ...(remark === undefined ? [] : [remark])]
     }
-    if (!json) return yield* Console.log(report(effective))
+    if (!json) return yield* print(report(effective))
     const { file = null, origins, values, warnings } = effective
-    yield* print({
+    yield* printJson({
       valid: true,
       file,
       values,

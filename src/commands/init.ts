@@ -14,10 +14,16 @@ import { jsonSchemaText } from "./schema.ts"
 
 /** Why no configuration was written. */
 export class InitError extends Schema.TaggedError<InitError>()("InitError", {
+  code: Schema.Literals(["unreadable", "unwritable", "exists", "declined"]),
+  /** The files that it is about. */
+  paths: Schema.String,
   reason: Schema.String
 }) {
   override get message(): string {
-    return this.reason
+    const { code, paths, reason } = this
+    if (code === "declined") return "nothing was written"
+    if (code === "exists") return `${paths} already exists; --force overwrites it`
+    return `cannot ${code === "unreadable" ? "read" : "write"} ${paths}: ${reason}`
   }
 }
 
@@ -48,24 +54,24 @@ interface File {
   readonly text: string
 }
 
-const cannot = (what: string, path: string) => (cause: unknown) =>
-  new InitError({ reason: `cannot ${what} ${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
+const failure = (code: InitError["code"], paths: string) => (cause: unknown) =>
+  new InitError({ code, paths, reason: cause instanceof Error ? cause.message : String(cause) })
 
 /** Whether writing the file would lose its content. */
 const wouldLose = ({ path, text }: File) =>
   Effect.tryPromise({
     try: async () => existsSync(path) && (await readFile(path, "utf8")) !== text,
-    catch: cannot("read", path)
+    catch: failure("unreadable", path)
   })
 
 const confirmOverwriting = Effect.fnUntraced(function* (paths: string) {
   if (!process.stdin.isTTY) {
-    return yield* new InitError({ reason: `${paths} already exists; --force overwrites it` })
+    return yield* new InitError({ code: "exists", paths, reason: "" })
   }
   const confirmed = yield* Prompt.run(Prompt.Confirm({ message: `${paths} already exists. Overwrite?` })).pipe(
     Effect.catchTag("QuitError", () => Effect.succeed(false))
   )
-  if (!confirmed) return yield* new InitError({ reason: "nothing was written" })
+  if (!confirmed) return yield* new InitError({ code: "declined", paths, reason: "" })
 })
 
 /** Writes a starter configuration, and its schema beside it. */
@@ -97,7 +103,7 @@ export const init = Command.make(
           await mkdir(dirname(path), { recursive: true })
           await writeFile(path, text)
         },
-        catch: cannot("write", path)
+        catch: failure("unwritable", path)
       })
     }
     yield* Console.log(`Wrote ${file}, and ${files[0]!.path} for editors.`)

@@ -7,6 +7,7 @@ import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
+import { untilSignal } from "./exitProcess.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 
 /** Runs the relay until a signal ends it. */
@@ -29,8 +30,15 @@ export const serve = Command.make(
       Layer.provide(announce),
       Layer.provide(Telemetry.layer({ name: flags.name, endpoint: values.otlp.endpoint })),
       Layer.provide(ConfigReload.layer(values)),
-      Layer.provide(RelayLogger.RelayLogger.layer({ name: flags.name, ...values.logger })),
-      Layer.launch
+      Layer.provide(
+        RelayLogger.RelayLogger.layer({
+          name: flags.name,
+          ...values.logger,
+          flushMillis: values.hyper_parameters.shutdown_grace_ms
+        })
+      ),
+      Layer.launch,
+      untilSignal
     )
   }, Effect.scoped)
 ).pipe(

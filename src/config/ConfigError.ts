@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import { distance } from "fastest-levenshtein"
+import { escapeInvisible, invisibleIn } from "../internal/escape.ts"
 import * as ConfigPath from "./ConfigPath.ts"
 import { HIDDEN, showShort } from "./redact.ts"
 
@@ -26,13 +27,13 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   issues: Schema.Array(Problem)
 }) {
   override get message(): string {
-    return [`${this.source}: ${this.summary}`, ...this.issues.map(formatProblem)].join("\n  ")
+    return [escapeInvisible(`${this.source}: ${this.summary}`), ...this.issues.map(formatProblem)].join("\n  ")
   }
 }
 
 /** A problem in one line. */
 export const formatProblem = ({ path, expected, found, hint }: Problem): string =>
-  `${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`
+  escapeInvisible(`${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`)
 
 /** What reports need to know of a key or a group. */
 export interface KnownKey {
@@ -157,6 +158,8 @@ export const problems = (options: {
     const message = leaf._tag === "InvalidValue" ? leaf.annotations?.["message"] : undefined
     const expected = typeof message === "string" ? message : undefined
     const key = formatPath(path)
+    const value = ConfigPath.valueAt(options.input, path)
+    const character = typeof value === "string" ? invisibleIn(value) : undefined
     found.set(key, {
       key,
       comparesKeys: expected !== undefined,
@@ -170,8 +173,8 @@ export const problems = (options: {
             }
           : {
               expected: expected ?? expectedAt(path, knownKeys),
-              found: showFound(ConfigPath.valueAt(options.input, path), path, knownKeys),
-              hint: ""
+              found: showFound(value, path, knownKeys),
+              hint: character === undefined ? "" : `it has an invisible character, ${character}`
             })
       }
     })

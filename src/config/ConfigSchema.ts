@@ -6,8 +6,10 @@ import * as Schema from "effect/Schema"
 import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
 import {
   type Condition,
+  defaultsOf,
   fixed,
   flag,
+  format,
   group,
   host,
   listOf,
@@ -45,7 +47,7 @@ const Logger = Schema.Struct({
   log_level: live(oneOf(levels), "DEBUG", "Least severe level that is logged."),
   enable_console_log: fixed(flag, true, "Log to standard output."),
   console_log_format: fixed(
-    text,
+    format,
     "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
     "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only.",
     NO_CONSOLE
@@ -58,11 +60,11 @@ const Logger = Schema.Struct({
     NO_FILE
   ),
   enable_json_log: fixed(flag, false, "Write each line of the log file as a JSON object."),
-  log_format: fixed(text, "%(asctime)s - %(name)s - %(levelname)s - %(message)s", "Line of the log file.", NO_FILE, {
+  log_format: fixed(format, "%(asctime)s - %(name)s - %(levelname)s - %(message)s", "Line of the log file.", NO_FILE, {
     "logger.enable_json_log": true
   }),
   date_format: fixed(
-    text,
+    format,
     "%Y-%m-%d %H:%M:%S.%3f",
     "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction."
   ),
@@ -263,13 +265,19 @@ const Admin = Schema.Struct({
     ),
     null,
     "Bearer token for actions, and for everything but health where `host` is not a loopback address. `null`: no actions."
+  ),
+  token_for_reading: live(
+    flag,
+    false,
+    "Whether everything but health needs the token on a loopback address as well: for a proxy on the same machine."
   )
 }).check(
-  Schema.makeFilter(({ host, port, token }) =>
-    port === null || token !== null || isLoopback(host)
-      ? undefined
-      : { path: ["token"], issue: `a token, because admin.host (${JSON.stringify(host)}) is no loopback address` }
-  )
+  Schema.makeFilter(({ host, port, token, token_for_reading }) => {
+    if (token !== null) return undefined
+    if (token_for_reading) return { path: ["token"], issue: "a token, because admin.token_for_reading is true" }
+    if (port === null || isLoopback(host)) return undefined
+    return { path: ["token"], issue: `a token, because admin.host (${JSON.stringify(host)}) is no loopback address` }
+  })
 )
 
 const httpUrl = matching(
@@ -395,7 +403,7 @@ export const Values = Schema.Struct({
   host: nullableFixed(host, "127.0.0.1", "Address to listen on."),
   port: nullableFixed(port, 8888, "TCP port to listen on. 0 takes a free one, which the log names."),
   version: fixed(
-    Schema.Union([Schema.Literals(["rust", "python"]), Schema.TemplateLiteral(["rust_v", Schema.String])]).annotate({
+    Schema.Union([Schema.Literals(["rust", "python"]), Schema.TemplateLiteral(["rust_v", text])]).annotate({
       expected: '"rust", "python" or a name that begins with "rust_v"'
     }),
     "rust",
@@ -430,7 +438,7 @@ export const Values = Schema.Struct({
 export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 
 /** What an empty `server.json` means. */
-export const defaults: Values = Schema.decodeSync(Values)({})
+export const defaults: Values = defaultsOf(Values)
 
 /**
  * The profile that a `version` stands for (README.md, "Profiles").

@@ -8,6 +8,7 @@ import { existsSync } from "node:fs"
 import { isJsonObject } from "../internal/JsonObject.ts"
 import * as ConfigErrors from "./ConfigError.ts"
 import * as ConfigPath from "./ConfigPath.ts"
+import { showName } from "./redact.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 
 /** The file that is read by default, if it exists. */
@@ -71,7 +72,7 @@ const unknownVariable = (name: string): ConfigErrors.Problem => {
     ServerConfig.settableKeys()
   )
   return {
-    path: name,
+    path: showName(name),
     expected: "a known variable",
     found: "an unknown one",
     hint: ConfigErrors.didYouMean(meant === undefined ? undefined : variableOf(meant))

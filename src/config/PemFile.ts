@@ -2,9 +2,34 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
-import { readFile, stat } from "node:fs/promises"
+import { stat } from "node:fs/promises"
+import * as Schema from "effect/Schema"
 import { escapeText } from "../internal/escape.ts"
-import type { Problem } from "./ConfigError.ts"
+import { readFile } from "../internal/readFile.ts"
+import { formatProblem, Problem } from "./ConfigError.ts"
+import { withoutCredentials } from "./redact.ts"
+
+/** A file that a key names cannot be used. */
+export class PemFileError extends Schema.TaggedError<PemFileError>()("PemFileError", {
+  code: Schema.Literals([
+    "missing",
+    "unreadable",
+    "irregular",
+    "too_large",
+    "not_pem",
+    "no_content",
+    "damaged",
+    "encrypted",
+    "not_a_pair",
+    "untimely",
+    "rejected"
+  ]),
+  issue: Problem
+}) {
+  override get message(): string {
+    return formatProblem(this.issue)
+  }
+}
 
 /** A file, the key that names it, and what it has to contain. */
 export interface Named {
@@ -24,17 +49,14 @@ export interface PemFile<A> extends Named {
 export type Certificates = ReadonlyArray<X509Certificate>
 
 /** @param what the clause that begins with "which" */
-export const wrong = ({ expected, file, path }: Named, what: string, hint = ""): Problem => ({
-  path,
-  expected,
-  found: `${file}, ${what}`,
-  hint
-})
+export const wrong = (code: PemFileError["code"], { expected, file, path }: Named, what: string, hint = "") =>
+  new PemFileError({ code, issue: { path, expected, found: `${withoutCredentials(file)}, ${what}`, hint } })
 
 /** The problems of several files; `undefined` for a key that names none. */
 export const problemsOf = (
-  ...files: ReadonlyArray<Result.Result<unknown, Problem> | undefined>
-): ReadonlyArray<Problem> => files.flatMap((file) => (file !== undefined && Result.isFailure(file) ? file.failure : []))
+  ...files: ReadonlyArray<Result.Result<unknown, PemFileError> | undefined>
+): ReadonlyArray<Problem> =>
+  files.flatMap((file) => (file !== undefined && Result.isFailure(file) ? file.failure.issue : []))
 
 /** A certificate, and those between it and its authority. */
 export const certificates = (path: string, file: string) =>
@@ -50,24 +72,21 @@ export const privateKey = (path: string, file: string) =>
 export const checkPair = (
   key: PemFile<KeyObject>,
   { content, file }: PemFile<Certificates>
-): Result.Result<void, Problem> =>
-  content[0]!.checkPrivateKey(key.content)
-    ? Result.void
-    : Result.fail({
-        path: key.path,
-        expected: `the private key of the first certificate in ${file}`,
-        found: `${key.file}, which belongs to another`,
-        hint: content.some((certificate) => certificate.checkPrivateKey(key.content))
-          ? `it belongs to a later one in ${file}: put that first`
-          : ""
-      })
+): Result.Result<void, PemFileError> => {
+  if (content[0]!.checkPrivateKey(key.content)) return Result.void
+  const expected = `the private key of the first certificate in ${file}`
+  const isOfLater = content.some((certificate) => certificate.checkPrivateKey(key.content))
+  const hint = isOfLater ? `it belongs to a later one in ${file}: put that first` : ""
+  return Result.fail(wrong("not_a_pair", { ...key, expected }, "which belongs to another", hint))
+}
 
 /** The message of a library, on one line that is safe to print. */
 export const reasonOf = (cause: unknown): string => escapeText(cause instanceof Error ? cause.message : String(cause))
 
-const REASONS: Record<string, string> = {
-  ENOENT: "which does not exist",
-  EACCES: "which this user may not read"
+const unreadable = (named: Named, { code = "unknown error" }: NodeJS.ErrnoException): PemFileError => {
+  if (code === "ENOENT") return wrong("missing", named, "which does not exist (ENOENT)")
+  const what = code === "EACCES" ? "which this user may not read" : "which cannot be read"
+  return wrong("unreadable", named, `${what} (${code})`)
 }
 
 /** A public list of all authorities takes a quarter of it. */
@@ -79,52 +98,51 @@ const MAX_FILE_BYTES = 1_048_576
  */
 export const read = Effect.fnUntraced(function* <A>(
   named: Named,
-  contentOf: (named: Named, text: string) => Result.Result<A, Problem>,
+  contentOf: (named: Named, text: string) => Result.Result<A, PemFileError>,
   tool?: string
-): Effect.fn.Return<PemFile<A>, Problem> {
+): Effect.fn.Return<PemFile<A>, PemFileError> {
   const { file } = named
   const attempt = <B>(read: () => Promise<B>) =>
-    Effect.tryPromise({
-      try: read,
-      catch: (cause) => {
-        const { code = "unknown error" } = cause as NodeJS.ErrnoException
-        return wrong(named, `${REASONS[code] ?? "which cannot be read"} (${code})`)
-      }
-    })
+    Effect.tryPromise({ try: read, catch: (cause) => unreadable(named, cause as NodeJS.ErrnoException) })
   const kind = yield* attempt(() => stat(file))
   // Reading a pipe may never end.
-  if (!kind.isFile()) return yield* Effect.fail(wrong(named, "which is no regular file"))
-  if (kind.size > MAX_FILE_BYTES) return yield* Effect.fail(wrong(named, "which has more than 1 MiB"))
+  if (!kind.isFile()) return yield* wrong("irregular", named, "which is no regular file")
+  if (kind.size > MAX_FILE_BYTES) return yield* wrong("too_large", named, "which has more than 1 MiB")
   const bytes = yield* attempt(() => readFile(file))
   const text = bytes.toString("latin1")
   if (!text.includes("-----BEGIN ")) {
     // DER begins with an ASN.1 sequence.
     const hint = tool !== undefined && bytes[0] === 0x30 ? `it may be DER: openssl ${tool} -inform der` : ""
-    return yield* Effect.fail(wrong(named, "which is not PEM", hint))
+    return yield* wrong("not_pem", named, "which is not PEM", hint)
   }
   return { ...named, text, content: yield* Effect.fromResult(contentOf(named, text)) }
 })
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-const certificatesIn = (named: Named, text: string): Result.Result<Certificates, Problem> => {
+const certificatesIn = (named: Named, text: string): Result.Result<Certificates, PemFileError> => {
   const blocks = text.match(CERTIFICATE)
-  if (blocks === null) return Result.fail(wrong(named, "which has none"))
+  if (blocks === null) return Result.fail(wrong("no_content", named, "which has none"))
   return Result.try({
     try: () => blocks.map((block) => new X509Certificate(block)),
-    catch: (cause) => wrong(named, `which is damaged (${reasonOf(cause)})`)
+    catch: (cause) => wrong("damaged", named, `which is damaged (${reasonOf(cause)})`)
   })
 }
 
-const privateKeyIn = (named: Named, text: string): Result.Result<KeyObject, Problem> => {
-  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return Result.fail(wrong(named, "which has none"))
+const privateKeyIn = (named: Named, text: string): Result.Result<KeyObject, PemFileError> => {
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return Result.fail(wrong("no_content", named, "which has none"))
   return Result.try({
     try: () => createPrivateKey(text),
     catch: (cause) => {
       const isEncrypted = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(text)
       return isEncrypted
-        ? wrong(named, "which is encrypted", `openssl pkey -in ${named.file} -out <file> removes the passphrase`)
-        : wrong(named, `which is damaged (${reasonOf(cause)})`)
+        ? wrong(
+            "encrypted",
+            named,
+            "which is encrypted",
+            `openssl pkey -in ${named.file} -out <file> removes the passphrase`
+          )
+        : wrong("damaged", named, `which is damaged (${reasonOf(cause)})`)
     }
   })
 }

@@ -2,8 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type AST, resolve } from "effect/SchemaAST"
+import { type AST, isObjects, resolve } from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
+import { invisibleIn } from "../internal/escape.ts"
 
 /** Keys by their paths, with the values that they must all have for the condition to hold. An empty one always holds. */
 export type Condition = Readonly<Record<string, unknown>>
@@ -24,11 +25,25 @@ export interface Notes {
 
 export const notesOf = (ast: AST): Notes => resolve(ast) ?? {}
 
-export const text = Schema.String.annotate({ expected: "a string" })
+/** A text without invisible characters. */
+const visible = (schema: Schema.Codec<string>) =>
+  schema.check(
+    Schema.makeFilter((text) => invisibleIn(text) === undefined, {
+      toJsonSchema: () => ({}),
+      arbitraryConstraint: { patterns: [{ source: "^[!-~]{1,40}$", flags: "" }] }
+    })
+  )
 
-export const path = Schema.NonEmptyString.annotate({ expected: "a file name" })
+export const text = visible(Schema.String).annotate({ expected: "a string" })
 
-export const host = Schema.NonEmptyString.annotate({ expected: "a host name or an IP address" })
+/** A text that may hold escapes of a terminal. */
+export const format = Schema.String.annotate({ expected: "a string" })
+
+export const path = visible(Schema.NonEmptyString).annotate({ expected: "a file name" })
+
+export const host = visible(Schema.NonEmptyString.check(Schema.isPattern(/^\S+$/))).annotate({
+  expected: "a host name or an IP address"
+})
 
 /**
  * A text of a certain form.
@@ -44,7 +59,7 @@ export const matching = (
   accepts: (text: string) => boolean = (text) => new RegExp(pattern).test(text)
 ) =>
   Schema.String.check(
-    Schema.makeFilter(accepts, {
+    Schema.makeFilter((text) => invisibleIn(text) === undefined && accepts(text), {
       toJsonSchema: () => ({ pattern }),
       arbitraryConstraint: { patterns: [{ source: sample, flags: "" }] }
     })
@@ -105,12 +120,22 @@ const nullable = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, written: un
 export const nullableFixed = <T, E>(schema: Schema.Codec<T, E>, defaultValue: T, description: string) =>
   nullable(schema, defaultValue, defaultValue, { description, isReloadable: false })
 
+/**
+ * What an object means that leaves out all of its keys. Taken from their notes: decoding `{}` would compile the schema whenever this module is
+ * loaded, in each thread.
+ */
+export const defaultsOf = <T>({ ast }: Schema.Codec<T, unknown>): T =>
+  Object.fromEntries(
+    (isObjects(ast) ? ast.propertySignatures : [])
+      .map(({ name, type }) => [name, notesOf(type).default])
+      .filter(([, value]) => value !== undefined)
+  )
+
 /** A group of keys, which the file may leave out or set to `null`. */
 export const group = <T, E>(
   schema: Schema.Codec<T, E>,
   description: string,
   ...noEffectIf: ReadonlyArray<Condition>
 ) => {
-  const empty = Schema.decodeUnknownSync(schema)({})
-  return nullable(schema.annotate({ expected: "an object" }), empty, {}, { description, noEffectIf })
+  return nullable(schema.annotate({ expected: "an object" }), defaultsOf(schema), {}, { description, noEffectIf })
 }

@@ -1,11 +1,13 @@
 /** Shows values without the secrets in them. */
-import { escapeJson } from "../internal/escape.ts"
+import { isJsonObject } from "../internal/JsonObject.ts"
+import { escapeInvisible } from "../internal/escape.ts"
 
 /** What is shown of a secret. */
 export const HIDDEN = "(hidden)"
 
-/** A text without possible passwords: everything before the `@` of a URL or of `user:password@host`, and the query of a URL. */
+/** A text without possible secrets: PEM, everything before the `@` of a URL or of `user:password@host`, and the query of a URL. */
 export const withoutCredentials = (text: string): string => {
+  if (text.includes("-----BEGIN")) return HIDDEN
   const scheme = text.indexOf("://")
   if (scheme !== -1) return text.slice(0, scheme + 3) + withoutQuery(fromLastAt(text.slice(scheme + 3)))
   const [user] = text.split("@", 1)
@@ -22,8 +24,11 @@ const withoutQuery = (text: string): string => {
   return query === -1 ? text : `${text.slice(0, query + 1)}${HIDDEN}`
 }
 
-/** A value as JSON without credentials, safe to print on a terminal. */
-export const show = (value: unknown): string => escapeJson(stringify(value))
+/** A value as JSON without credentials and with its invisible characters escaped. */
+export const show = (value: unknown): string => escapeInvisible(stringify(value))
+
+/** A name that is not quoted, without credentials and with its invisible characters escaped. */
+export const showName = (name: string): string => escapeInvisible(withoutCredentials(name))
 
 const MAX_FOUND_LENGTH = 60
 
@@ -32,6 +37,8 @@ const shorten = (text: string): string =>
 
 const stringify = (value: unknown): string => {
   if (typeof value === "number") return String(value)
+  // Its names may be secrets, too.
+  if (isJsonObject(value)) return Object.keys(value).length === 0 ? "{}" : "an object"
   try {
     return (
       JSON.stringify(value, (_, inner) => (typeof inner === "string" ? withoutCredentials(inner) : inner)) ??

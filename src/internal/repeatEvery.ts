@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { sleepAwake } from "./sleepAwake.ts"
 
 /**
  * Runs `action` every `interval()` seconds, forever. The interval is read every second, so that a shorter one takes effect at once.
@@ -8,7 +9,7 @@ import * as Effect from "effect/Effect"
 export const repeatEvery = Effect.fnUntraced(function* (interval: () => number, action: Effect.Effect<void>) {
   let waited = 0
   while (true) {
-    yield* Effect.sleep("1 second")
+    yield* sleepAwake(1000)
     waited++
     if (waited < interval()) continue
     waited = 0

@@ -4,6 +4,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
+import { isStream, writeAll } from "../internal/descriptors.ts"
 
 /** Standard output has no reader any more. */
 export class ConsoleClosed extends Schema.TaggedError<ConsoleClosed>()("ConsoleClosed", { reason: Schema.String }) {
@@ -14,40 +15,18 @@ export class ConsoleClosed extends Schema.TaggedError<ConsoleClosed>()("ConsoleC
 
 /** Creates a function that writes lines to standard output. Its effect waits while the reader is slow, without blocking the process. */
 export const make: Effect.Effect<(lines: Buffer) => Effect.Effect<void, ConsoleClosed>, never, Scope.Scope> =
-  Effect.gen(function* () {
-    const fd = regularFile(process.stdout)
-    return fd === undefined ? yield* makeStream(process.stdout) : (lines: Buffer) => writeFile(fd, lines)
-  })
+  Effect.suspend(() =>
+    isStream(STDOUT)
+      ? makeStream(process.stdout)
+      : Effect.succeed((lines: Buffer) =>
+          writeAll(STDOUT, lines).pipe(Effect.retry(Schedule.spaced("1 second")), Effect.orDie)
+        )
+  )
+
+const STDOUT = 1
 
 type Stdout = NodeJS.WriteStream & {
-  readonly fd?: number
   readonly _handle?: { readonly setBlocking?: (blocking: boolean) => void }
-}
-
-const regularFile = ({ fd }: Stdout): number | undefined => {
-  try {
-    return fd !== undefined && Fs.fstatSync(fd).isFile() ? fd : undefined
-  } catch {
-    return undefined
-  }
-}
-
-// Node writes a redirected standard output synchronously and gives up on a full disk.
-const writeFile = (fd: number, lines: Buffer): Effect.Effect<void> => {
-  let rest = lines
-  return Effect.callback<number, NodeJS.ErrnoException>((resume) => {
-    Fs.write(fd, rest, (error, written) => resume(error === null ? Effect.succeed(written) : Effect.fail(error)))
-  }).pipe(
-    Effect.retry(Schedule.spaced("1 second")),
-    Effect.tap((written) =>
-      Effect.sync(() => {
-        rest = rest.subarray(written)
-      })
-    ),
-    Effect.repeat({ while: () => rest.length > 0 }),
-    Effect.orDie,
-    Effect.asVoid
-  )
 }
 
 const ignore = () => {}

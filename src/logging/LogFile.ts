@@ -3,11 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { constants, type Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 
 /** The log file, or its directory, cannot be created or written. */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
+  /** Of the operating system: `EACCES`. */
+  code: Schema.String,
   path: Schema.String,
   reason: Schema.String
 }) {
@@ -18,7 +21,7 @@ export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileErr
 
 /** A log file that is open. */
 export interface LogFile {
-  /** Appends whole lines, and tries again every second while that fails. No line is written twice or in two pieces. */
+  /** Appends whole lines, and tries again every second while that fails. No line is written twice, or to two files. */
   readonly append: (lines: Buffer) => Effect.Effect<void>
 }
 
@@ -54,7 +57,10 @@ export const open: (options: {
   const attempt = (run: (signal: AbortSignal) => Promise<void>) =>
     Effect.tryPromise({
       try: run,
-      catch: (error) => new LogFileError({ path, reason: error instanceof Error ? error.message : String(error) })
+      catch: (cause) => {
+        const { code = "unknown", message } = cause as NodeJS.ErrnoException
+        return new LogFileError({ code, path, reason: code === FULL ? `nothing reads this pipe (${FULL})` : message })
+      }
     })
 
   const file = new AppendedFile(path)
@@ -74,13 +80,15 @@ export const open: (options: {
         const length = fitting(rest, limit - size, size === 0)
         if (length === 0) {
           await file.close()
-          await rotate(path, options.backups)
+          // The file that a link leads to, not the link.
+          await rotate(await Fs.realpath(path), options.backups)
         } else {
-          await file.write(rest.subarray(0, length), size)
-          rest = rest.subarray(length)
+          const written = await file.write(rest.subarray(0, length), size)
+          rest = rest.subarray(written)
         }
       }
     }).pipe(
+      Effect.retry({ while: ({ code }) => code === FULL, schedule: Schedule.spaced("10 millis"), times: 100 }),
       Effect.tapError((error) =>
         Effect.sync(() => {
           if (!failing) options.onOutage(error)
@@ -93,6 +101,9 @@ export const open: (options: {
   }
   return { append }
 })
+
+/** The code of a pipe or terminal that takes no more at present. */
+const FULL = "EAGAIN"
 
 /** How many bytes of `lines` fit into `room` bytes: whole lines, and at least one if the file is empty. */
 const fitting = (lines: Buffer, room: number, empty: boolean): number => {
@@ -123,11 +134,14 @@ const statIfPresent = (path: string) =>
 const FILE_MODE = 0o640
 const DIRECTORY_MODE = 0o750
 
+// A pipe that is full fails, where it would block a thread of libuv and with it the end of the process.
+const FLAGS = constants.O_APPEND | constants.O_CREAT | constants.O_RDWR | (constants.O_NONBLOCK ?? 0)
+
 const openCreating = (path: string): Promise<Fs.FileHandle> =>
-  Fs.open(path, "a+", FILE_MODE).catch(async (error: NodeJS.ErrnoException) => {
+  Fs.open(path, FLAGS, FILE_MODE).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error
     await createDirectory(Path.dirname(path))
-    return Fs.open(path, "a+", FILE_MODE)
+    return Fs.open(path, FLAGS, FILE_MODE)
   })
 
 // Node's recursive mkdir never ends where the parent exists but takes no directory, as in /proc.
@@ -143,39 +157,50 @@ const createDirectory = async (path: string): Promise<void> => {
 class AppendedFile {
   readonly #path: string
   #handle: Fs.FileHandle | undefined
-  #inode = 0
+  #isRegular = true
+  #identity = ""
 
   constructor(path: string) {
     this.#path = path
   }
 
-  /** Opens the file at the path unless it is open already, and returns its size in bytes. */
+  /** Opens the file at the path unless it is open already, and returns its size in bytes; 0 for a pipe or a device. */
   async size(): Promise<number> {
     const current = await statIfPresent(this.#path)
-    if (this.#handle !== undefined && current?.ino === this.#inode) return current.size
+    if (this.#handle !== undefined && current !== undefined && identityOf(current) === this.#identity) {
+      return this.#isRegular ? current.size : 0
+    }
     await this.close()
     const handle = await openCreating(this.#path)
     this.#handle = handle
-    const { ino, size } = await handle.stat()
-    this.#inode = ino
-    if (size === 0) return 0
-    const last = await handle.read(Buffer.alloc(1), 0, 1, size - 1)
-    if (last.bytesRead === 0 || last.buffer[0] === NEWLINE) return size
+    const stats = await handle.stat()
+    this.#identity = identityOf(stats)
+    this.#isRegular = stats.isFile()
+    if (!this.#isRegular || stats.size === 0) return 0
+    const last = await handle.read(Buffer.alloc(1), 0, 1, stats.size - 1)
+    if (last.bytesRead === 0 || last.buffer[0] === NEWLINE) return stats.size
     // A process that was killed while writing leaves half a line.
     await handle.appendFile("\n")
-    return size + 1
+    return stats.size + 1
   }
 
-  /** Appends all of the bytes; on failure truncates the file to `size` again. */
-  async write(bytes: Buffer, size: number): Promise<void> {
+  /**
+   * Appends the bytes, or as many as a pipe takes now.
+   *
+   * @returns how many were appended. A file for which it fails is truncated to `size` again
+   */
+  async write(bytes: Buffer, size: number): Promise<number> {
     const handle = this.#handle!
     let written = 0
     try {
       while (written < bytes.length) written += (await handle.write(bytes, written)).bytesWritten
     } catch (error) {
-      if (written > 0) await handle.truncate(size).catch(() => {})
+      if (written === 0) throw error
+      if (!this.#isRegular) return written
+      await handle.truncate(size).catch(() => {})
       throw error
     }
+    return written
   }
 
   async close(): Promise<void> {
@@ -184,3 +209,5 @@ class AppendedFile {
     await handle?.close()
   }
 }
+
+const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`

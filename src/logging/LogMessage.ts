@@ -4,47 +4,71 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
-import { isJsonObject, type JsonObject } from "../internal/JsonObject.ts"
+import { isJsonObject } from "../internal/JsonObject.ts"
 
 /** The content of a relayed message as it may be logged. */
 export interface LoggedContent {
   /** The content, or what `log_keys` leaves of it. */
   readonly text: string
-  /** Whether `text` is a JSON object, so that a JSON line can hold it as one. */
-  readonly isObject: boolean
+  /** Whether `text` is JSON, so that a JSON line can hold it as it is. */
+  readonly isJson: boolean
 }
 
+/** Deeper JSON is logged as a string, because other parsers fail on the whole line. */
+const MAX_DEPTH = 100
+
 /**
- * Applies `log_keys` (docs/configuration.md): keeps, of a JSON object, `_version` and the listed keys of the objects `_payload` and `_type`. Other
- * content is kept whole, also an object within a JSON string, as in the original.
+ * Applies `log_keys` (docs/configuration.md): keeps, of a JSON object and of those in a JSON array, `_version` and the listed keys of the
+ * objects `_payload` and `_type`. Other content is kept whole, also an object within a JSON string, as in the original.
  *
  * @param content the line as the client sent it
  * @param keys `log_keys`; `null` leaves every content whole
  */
 export const readContent = (content: string, keys: ReadonlySet<string> | null): LoggedContent => {
-  const parsed = parseObject(content)
-  if (parsed === undefined) return { text: content, isObject: false }
+  const parsed = parse(content)
+  if (parsed === undefined) return { text: content, isJson: false }
+  const isDeep = depthOf(content) > MAX_DEPTH
   // As the client wrote it: JavaScript would change long numbers.
-  if (keys === null) return { text: content, isObject: true }
-  try {
-    return { text: JSON.stringify(prune(parsed, keys)), isObject: true }
-  } catch {
-    return { text: "[content nested too deeply to be logged]", isObject: false }
-  }
+  if (keys === null || typeof parsed !== "object") return { text: content, isJson: !isDeep }
+  if (isDeep) return { text: "[content nested too deeply to be logged]", isJson: false }
+  return { text: JSON.stringify(prune(parsed, keys)), isJson: true }
 }
 
-const parseObject = (content: string): JsonObject | undefined => {
-  // Parsing is dear, and the first character rules out most content.
-  if (!/^[ \t\r\n]*\{/.test(content)) return undefined
+/** Parsing is dear, and rules out most content by its first character. */
+const MAYBE_JSON = /^[ \t\r\n]*(?:[[{"]|(?:-?\d[\d.eE+-]*|true|false|null)[ \t\r\n]*$)/
+
+/** The value of JSON; `undefined` for other texts. */
+const parse = (content: string): unknown => {
+  if (!MAYBE_JSON.test(content)) return undefined
   try {
-    const parsed: unknown = JSON.parse(content)
-    return isJsonObject(parsed) ? parsed : undefined
+    return JSON.parse(content)
   } catch {
     return undefined
   }
 }
 
-const prune = (content: JsonObject, keys: ReadonlySet<string>): JsonObject => {
+/** How many arrays and objects of a JSON text are in each other at most. */
+const depthOf = (json: string): number => {
+  let depth = 0
+  let deepest = 0
+  let isInString = false
+  for (let i = 0; i < json.length; i++) {
+    const character = json.charCodeAt(i)
+    if (isInString) {
+      if (character === BACKSLASH) i++
+      else if (character === QUOTE) isInString = false
+    } else if (character === QUOTE) isInString = true
+    else if (character === BRACKET || character === BRACE) deepest = Math.max(deepest, ++depth)
+    else if (character === CLOSING_BRACKET || character === CLOSING_BRACE) depth--
+  }
+  return deepest
+}
+
+const [QUOTE, BACKSLASH, BRACKET, CLOSING_BRACKET, BRACE, CLOSING_BRACE] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]
+
+const prune = (content: unknown, keys: ReadonlySet<string>): unknown => {
+  if (Array.isArray(content)) return content.map((item) => prune(item, keys))
+  if (!isJsonObject(content)) return content
   const kept: Record<string, unknown> = {}
   if ("_version" in content) kept["_version"] = content["_version"]
   for (const group of ["_payload", "_type"]) {
@@ -57,11 +81,11 @@ const prune = (content: JsonObject, keys: ReadonlySet<string>): JsonObject => {
 /** A relayed message on a text line, not yet escaped. */
 export const relayedText = (address: string, content: LoggedContent): string => `From ${address}: ${content.text}`
 
-/** A relayed message as JSON text: its envelope, with the content as an object where it is one. */
+/** A relayed message as JSON text: its envelope, with JSON content as it is. */
 export const relayedJson = (address: string, content: LoggedContent): string =>
   `{"remote_addr":${JSON.stringify(address)},"content":${
     // Between the tokens of valid JSON a control character is white space.
-    content.isObject ? content.text.replace(/[\t\r\n]/g, " ") : JSON.stringify(content.text)
+    content.isJson ? content.text.replace(/[\t\r\n]/g, " ") : JSON.stringify(content.text)
   }}`
 
 /**

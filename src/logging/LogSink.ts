@@ -16,6 +16,8 @@ export interface LogSink {
   readonly pushUnsafe: (line: string) => void
   /** How many lines were dropped so far. */
   readonly droppedUnsafe: () => number
+  /** How many lines are taken and not yet written. */
+  readonly waitingUnsafe: () => number
   /** Waits until everything taken so far is written, or the sink has given up. */
   readonly flush: Effect.Effect<void>
 }
@@ -57,6 +59,7 @@ export const make: (options: {
   // Dropped lines not yet reported. Meanwhile no line is taken, so that the report stands in their place.
   let missing = 0
 
+  let waiting = 0
   let text = ""
   let batches: Array<Buffer> = []
   // Bytes in `batches` and in the write that is under way.
@@ -74,6 +77,7 @@ export const make: (options: {
   const push = (line: string) => {
     if (!on) return
     text += line + "\n"
+    waiting++
     idle.closeUnsafe()
     if (text.length >= BATCH_LENGTH) {
       encode()
@@ -92,9 +96,11 @@ export const make: (options: {
   const writeHeld = Effect.suspend(() => {
     encode()
     const batch = batches.length === 1 ? batches[0]! : Buffer.concat(batches)
+    const lines = waiting
     batches = []
     return Effect.map(options.write(batch), () => {
       heldBytes -= batch.length
+      waiting -= lines
     })
   })
 
@@ -114,7 +120,12 @@ export const make: (options: {
       }
     }
   }).pipe(
-    Effect.catchCause((cause) => Effect.sync(() => options.onFailure(cause))),
+    Effect.catchCause((cause) =>
+      Effect.sync(() => {
+        waiting = 0
+        options.onFailure(cause)
+      })
+    ),
     Effect.ensuring(
       Effect.sync(() => {
         on = false
@@ -136,6 +147,7 @@ export const make: (options: {
     },
     pushUnsafe: push,
     droppedUnsafe: () => dropped,
+    waitingUnsafe: () => waiting,
     flush: Effect.suspend(() => {
       flushing++
       if (idle.isOpen()) return Effect.void

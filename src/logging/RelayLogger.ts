@@ -24,6 +24,8 @@ export { LogFileError } from "./LogFile.ts"
 export interface Options extends LoggerValues {
   /** A field of the formats, and the name of the file. */
   readonly name: string
+  /** How long the end waits for lines that are not yet written, in milliseconds; 2000 by default. */
+  readonly flushMillis?: number | undefined
 }
 
 type LoggerValues = Values["logger"]
@@ -75,7 +77,7 @@ export class RelayLogger extends Context.Service<
   }
 >()("summoner-server/RelayLogger") {
   /**
-   * Logs as configured. When its scope closes, the rest is written within two seconds or given up. Fails with `LogFileError` when the log file
+   * Logs as configured. When its scope closes, lines that are not written within `flushMillis` are counted on standard error. Fails with `LogFileError` when the log file
    * cannot be opened. While it cannot be written later, a warning is on the console and lines that exceed the buffer are dropped.
    */
   static readonly layer = (options: Options): Layer.Layer<RelayLogger, LogFile.LogFileError> =>
@@ -114,9 +116,9 @@ export class RelayLogger extends Context.Service<
                   `${lines(count)} dropped here: a relay thread logs faster than the log is written`
                 )
             })
-            const output = { ...format, sink }
+            const output = { ...format, destination: "the thread that writes the log", sink }
             yield* Effect.addFinalizer(() =>
-              flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"))
+              flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption(FLUSH_MILLIS))
             )
             const context = yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
             return isMessageLogged ? context : Context.add(context, MessageLog, { enabled: false, relayed: () => {} })
@@ -145,7 +147,7 @@ export class RelayLogger extends Context.Service<
         const configured = { name: "MyServer", ...defaults.logger, log_format: "%(levelname)s %(message)s", ...options }
         return makeContext(configured, {
           path: undefined,
-          sinks: [{ ...fileOutput(configured), sink: arraySink(lines) }]
+          sinks: [{ ...fileOutput(configured), destination: "an array", sink: arraySink(lines) }]
         })
       })
     )
@@ -189,16 +191,22 @@ export const wireReceiver: Effect.Effect<(lines: Uint8Array) => void> = Effect.g
  * @param name the server's name
  */
 export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogFileError, ServerConfig> =>
-  Layer.unwrap(Effect.map(ServerConfig, ({ logger }) => RelayLogger.layer({ name, ...logger })))
+  Layer.unwrap(
+    Effect.map(ServerConfig, ({ hyper_parameters, logger }) =>
+      RelayLogger.layer({ name, ...logger, flushMillis: hyper_parameters.shutdown_grace_ms })
+    )
+  )
 
 interface Format {
-  /** Whether a content is shown differently when it is a JSON object. */
+  /** Whether a content is shown differently when it is JSON. */
   readonly json: boolean
   readonly event: (timeMillis: number, level: Level, message: string) => string
   readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
 }
 
 interface Output extends Format {
+  /** What it writes to. */
+  readonly destination: string
   readonly sink: LogSink.LogSink
 }
 
@@ -236,6 +244,7 @@ const arraySink = (lines: Array<string>): LogSink.LogSink => ({
     lines.push(line)
   },
   droppedUnsafe: () => 0,
+  waitingUnsafe: () => 0,
   flush: Effect.void
 })
 
@@ -258,7 +267,7 @@ const makeOutputs = Effect.fnUntraced(function* (
       onFailure: () => {},
       droppedLine: (count) => warn(format, `${lines(count)} dropped here: the console was not read fast enough`)
     })
-    console = { ...format, sink }
+    console = { ...format, destination: "standard output", sink }
     sinks.push(console)
   }
   const report = (message: string) => {
@@ -281,12 +290,25 @@ const makeOutputs = Effect.fnUntraced(function* (
       droppedLine: (count) =>
         warn(format, `${lines(count)} dropped here: the log file could not be written fast enough`)
     })
-    sinks.push({ ...format, sink })
+    sinks.push({ ...format, destination: path, sink })
   }
 
-  yield* Effect.addFinalizer(() => flushAll(sinks).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds")))
+  yield* Effect.addFinalizer(() =>
+    flushAll(sinks).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(options.flushMillis ?? FLUSH_MILLIS),
+      Effect.andThen(Effect.sync(() => sinks.forEach(complainOfWaiting)))
+    )
+  )
   return { path, sinks }
 })
+
+const FLUSH_MILLIS = 2000
+
+const complainOfWaiting = ({ destination, sink }: Output): void => {
+  const waiting = sink.waitingUnsafe()
+  if (waiting > 0) LogConsole.complain(`${lines(waiting)} not written to ${destination}`)
+}
 
 const lines = (count: number): string => (count === 1 ? "1 line was" : `${count} lines were`)
 
@@ -337,7 +359,7 @@ const makeContext = Effect.fnUntraced(function* (
         let read: LogMessage.LoggedContent | undefined
         for (const { relayed, sink } of sinks) {
           if (!sink.admitUnsafe()) continue
-          read ??= parse ? LogMessage.readContent(content, keys) : { text: content, isObject: false }
+          read ??= parse ? LogMessage.readContent(content, keys) : { text: content, isJson: false }
           sink.pushUnsafe(relayed(timeMillis, address, read))
         }
       } catch {

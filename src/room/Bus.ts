@@ -42,6 +42,9 @@ export interface BusStats {
   readonly reconnects: number
 }
 
+/** The longest message of `tellUnsafe` on any bus, in bytes. */
+export const MAX_MESSAGE_BYTES = 65_536
+
 /** The counts of no bus. */
 export const NOTHING_EXCHANGED: BusStats = {
   state: "none",
@@ -150,10 +153,12 @@ export class Bus extends Context.Service<
     /**
      * Sends a message to the other processes that can be reached now.
      *
-     * @param message at most 64 KiB
+     * @param message at most `maxMessageBytesUnsafe` long, in UTF-8
      * @param to the `id` of one of them; by default all
      */
     readonly tellUnsafe: (message: string, to?: string) => void
+    /** The longest message that `tellUnsafe` sends now, in bytes: 900 at least and 64 KiB at most. */
+    readonly maxMessageBytesUnsafe: () => number
     /** Receives the messages of other processes, until the scope ends. */
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>
     /** Its counts so far. */
@@ -167,6 +172,7 @@ export class Bus extends Context.Service<
     keepsBytes: false,
     joinRoom: () => Effect.void,
     tellUnsafe: () => {},
+    maxMessageBytesUnsafe: () => MAX_MESSAGE_BYTES,
     listen: () => Effect.void,
     statsUnsafe: () => NOTHING_EXCHANGED
   })

@@ -84,10 +84,11 @@ export const backpressure = (quarantine: boolean): DisconnectReason => ({
  * The peer vanished.
  *
  * @param code the system's error code
+ * @param unfinishedBytes of a line without its end, which does not count
  */
-export const lost = (code: string): DisconnectReason => ({
+export const lost = (code: string, unfinishedBytes: number): DisconnectReason => ({
   kind: "lost",
-  reason: code,
+  reason: unfinishedBytes === 0 ? code : `${code}; ${unfinishedBytes} bytes of an unfinished line were discarded`,
   notice: undefined,
   severity: "Info"
 })

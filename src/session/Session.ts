@@ -184,9 +184,10 @@ const make = Effect.gen(function* () {
         }
       }
     },
-    Effect.catchTag("ConnectionLost", (lost): Effect.Effect<DisconnectReason.DisconnectReason> =>
-      Effect.succeed(DisconnectReason.lost(lost.code))
-    )
+    (relaying, { framing }) =>
+      Effect.catchTag(relaying, "ConnectionLost", ({ code }): Effect.Effect<DisconnectReason.DisconnectReason> =>
+        Effect.succeed(DisconnectReason.lost(code, framing.unfinishedBytes))
+      )
   )
 
   const { open } = filter

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Slot } from "../internal/Slot.ts"
-import { Bus, type BusControl, type BusRoom, NOTHING_EXCHANGED } from "../room/Bus.ts"
+import { Bus, type BusControl, type BusRoom, MAX_MESSAGE_BYTES, NOTHING_EXCHANGED } from "../room/Bus.ts"
 
 /** Delivers a message to another process. */
 type Delivery = () => void
@@ -18,6 +18,8 @@ interface Process {
 export interface Options {
   /** Whether the test delivers messages with `deliver`; otherwise they arrive in the next turn of the event loop. */
   readonly byHand?: boolean
+  /** The longest message beside lines, in bytes; 64 KiB by default. */
+  readonly maxMessageBytes?: number
 }
 
 /**
@@ -27,13 +29,15 @@ export interface Options {
  */
 export class TestBus {
   readonly #byHand: boolean
+  readonly #maxMessageBytes: number
   readonly #processes = new Set<Process>()
   /** Undelivered messages by sender and receiver; ordered only between these two. */
   readonly #channels = new Map<string, Array<Delivery>>()
 
   /** A bus without processes. */
-  constructor({ byHand = false }: Options = {}) {
+  constructor({ byHand = false, maxMessageBytes = MAX_MESSAGE_BYTES }: Options = {}) {
     this.#byHand = byHand
+    this.#maxMessageBytes = maxMessageBytes
   }
 
   /** Number of channels, each from one process to another, with undelivered messages. */
@@ -114,6 +118,7 @@ export class TestBus {
           },
           tellUnsafe: (message, to) =>
             this.#send(process, to, ({ control }) => control.current?.onMessage(message, name)),
+          maxMessageBytesUnsafe: () => this.#maxMessageBytes,
           joinRoom: (room) =>
             process.room.hold({
               ...room,

@@ -15,7 +15,7 @@ import { wireOf, wireReceiver } from "../logging/RelayLogger.ts"
 import type { BusStats } from "../room/Bus.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
-import { probe } from "../transport/NetServer.ts"
+import { claim, probe } from "../transport/NetServer.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import { busOf, pastBusOf, pastOf, statsOf } from "./aggregateStats.ts"
 import type { Ports, StartError, Where } from "./Messages.ts"
@@ -220,9 +220,10 @@ export const make = Effect.fnUntraced(function* (count: number) {
     const listening = Effect.gen(function* () {
       const threads = Array.from(live.values())
       yield* Effect.forEach(threads, ({ loaded }) => Deferred.await(loaded), { concurrency: "unbounded" })
+      yield* claimPorts(config)
       Deferred.doneUnsafe(ports, Exit.succeed(yield* findPorts(config)))
       return yield* Effect.forEach(threads, ({ listening }) => Deferred.await(listening), { concurrency: "unbounded" })
-    })
+    }).pipe(Effect.scoped)
     const [where] = yield* Effect.raceFirst(listening, Deferred.await(failed))
     yield* onReload(
       Effect.suspend(() => {
@@ -284,6 +285,12 @@ export const make = Effect.fnUntraced(function* (count: number) {
 })
 
 export type Supervisor = Effect.Success<ReturnType<typeof make>>
+
+/** Of two servers that start at once, one has the ports. */
+const claimPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {
+  yield* claim({ host, port }, "port")
+  if (websocket.port !== null) yield* claim({ host: websocket.host ?? host, port: websocket.port }, "websocket.port")
+})
 
 /** Ports that no other server has; those that were free where the configuration leaves the choice. */
 const findPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {

@@ -47,7 +47,9 @@ export class Thread {
     this.#worker = new Worker(entry, {
       workerData: data,
       name: this.name,
-      resourceLimits: { maxOldGenerationSizeMb: heapMebibytes }
+      resourceLimits: { maxOldGenerationSizeMb: heapMebibytes },
+      // A thread would take over what says that the program is a text, and then refuse a file.
+      ...(process.execArgv.some((option) => option.startsWith("--input-type")) && { execArgv: [] })
     })
     this.#worker
       .on("message", (message: FromThread) => {

@@ -1,5 +1,6 @@
 /** A server of several threads: what `RelayServer` is where `worker_threads` is above 1. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
@@ -31,8 +32,10 @@ export const layer = (count: number) =>
       const status = yield* ServerStatus
       const supervisor = yield* Supervisor.make(count)
       const operations = yield* ThreadOperations.make(supervisor)
+      // Threads load their code while this one loads that of the admin server.
+      const starting = yield* Effect.forkScoped(supervisor.start, { startImmediately: true })
       const adminAddress = yield* observe(supervisor, operations)
-      const { address, webSocketUrl } = yield* supervisor.start
+      const { address, webSocketUrl } = yield* Fiber.join(starting)
       const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
       yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients)
       status.state = "ready"

@@ -62,7 +62,7 @@ export const arrive = (
     client = { ...client, subject: secured.subject }
     return secured.socket
   })
-  return inLobby(
+  return whilePending(
     { gate, pending },
     socket,
     () => client.ip,
@@ -80,7 +80,7 @@ const ignore = () => {}
  * @param ip whose connection it is
  * @param proceed gets what `arrival` has brought
  */
-export const inLobby = <A>(
+export const whilePending = <A>(
   { gate, pending }: Pick<Guards, "gate" | "pending">,
   socket: Net.Socket,
   ip: () => string,

@@ -137,6 +137,28 @@ export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress
   )
 }
 
+/**
+ * Keeps a port from other servers that start now, until the scope ends: until it is listened on, which `probe` finds. By a socket that has a
+ * name and no file, which the system takes back from a process that ends. Without effect where there is no such thing: outside of Linux, or
+ * where a sandbox forbids it.
+ *
+ * @returns fails with `ListenError` if another server has claimed the same address
+ */
+export const claim = (at: BoundAddress, key: string): Effect.Effect<void, ListenError, Scope.Scope> => {
+  if (process.platform !== "linux" || at.port === 0) return Effect.void
+  const server = Net.createServer((socket) => socket.destroy())
+  return Effect.acquireRelease(
+    Effect.callback<void, ListenError>((resume) => {
+      server.once("error", ({ code }: NodeJS.ErrnoException) =>
+        resume(code === "EADDRINUSE" ? Effect.fail(listenError(at, key, code)) : Effect.void)
+      )
+      const path = `\0summoner-server ${formatAddress(at.host, at.port)}`
+      server.listen({ path, exclusive: true }, () => resume(Effect.void))
+    }),
+    () => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+  )
+}
+
 /** Where a server that listens everywhere is reached. */
 const LOOPBACK: { readonly [host: string]: string } = { "0.0.0.0": "127.0.0.1", "::": "::1" }
 

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { sleepAwake } from "../internal/sleepAwake.ts"
 import * as Incidents from "../session/Incidents.ts"
 import { type ConnectionRefused, refused } from "./Refusal.ts"
 
@@ -54,10 +55,7 @@ export class PendingConnections {
       if (this.#waiting.size >= this.capacity) this.displaceOldest()
       return arrival.pipe(
         Effect.raceFirst(this.#displaced),
-        Effect.timeoutOrElse({
-          duration: PATIENCE_MILLIS,
-          orElse: () => refused(TIMED_OUT)
-        })
+        Effect.raceFirst(Effect.andThen(sleepAwake(PATIENCE_MILLIS), refused(TIMED_OUT)))
       )
     })
   }

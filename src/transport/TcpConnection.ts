@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import { isClientHello } from "./tls/ClientHello.ts"
+import { CUT_OFF, isCutOff } from "./tls/CloseNotify.ts"
 
 type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
 
@@ -57,7 +58,7 @@ export class TcpConnection implements Connection {
     })
     socket.on("end", () => {
       if (this.#state !== "closed") this.#state = "half-closed"
-      this.#wake(END_OF_STREAM)
+      this.#wake(this.#endOfPull())
     })
     socket.on("error", (error) => {
       this.#lost = codeOf(error)
@@ -100,6 +101,10 @@ export class TcpConnection implements Connection {
     this.#socket.uncork()
   }
 
+  receivedBytes(): number {
+    return this.#socket.bytesRead
+  }
+
   unsentBytes(): number {
     return this.#socket.writableLength
   }
@@ -137,6 +142,7 @@ export class TcpConnection implements Connection {
   }
 
   #endOfPull(): Bytes {
+    if (isCutOff(this.#socket)) this.#lost ??= CUT_OFF
     return this.#lost === undefined ? END_OF_STREAM : Effect.fail(new ConnectionLost({ code: this.#lost }))
   }
 

@@ -29,7 +29,7 @@ export type { Peer } from "./TcpConnection.ts"
 const REFUSALS_AT_ONCE = 64
 
 /** Connections that may be about to say whose they are, or to shake hands; of few descriptors, a quarter of them. */
-const LOBBY_PLACES = 1024
+const MAX_PENDING = 1024
 
 /** How long a refused client may take to close its side, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
@@ -140,6 +140,39 @@ export interface Reception {
   readonly fork: (session: Effect.Effect<void>) => void
 }
 
+/** What a transport may have done for connections of any server: everything but `wait`. */
+export const receptionOf = Effect.fnUntraced(function* ({
+  config,
+  gate,
+  othersUnsafe = () => 0,
+  refusalLingerMillis = REFUSAL_LINGER_MILLIS,
+  reservedDescriptors
+}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors"> & {
+  /** Clients of other threads. */
+  readonly othersUnsafe?: () => number
+}) {
+  const fork = yield* FiberSet.makeRuntime<never, void, never>()
+  const { clientPlaces } = capacity(config, reservedDescriptors)
+  const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
+  let refusing = 0
+  const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
+    gate.refusedUnsafe(ip, incident)
+    if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
+    refusing++
+    // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
+    const deadline = setTimeout(() => socket.destroy(), refusalLingerMillis)
+    socket
+      .on("error", () => {})
+      .on("close", () => {
+        clearTimeout(deadline)
+        refusing--
+      })
+    socket.resume().end(farewell)
+  }
+  const enter: Reception["enter"] = (client) => (isFull() ? FULL : gate.enterUnsafe(client))
+  return { enter, fork, isFull, refuse }
+})
+
 /** Listens for a transport over TCP, with all that such transports have in common. */
 export const accept = Effect.fnUntraced(function* ({
   at,
@@ -155,62 +188,51 @@ export const accept = Effect.fnUntraced(function* ({
 }: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const sharing = yield* PortSharing
   const othersUnsafe = sharing?.othersUnsafe ?? (() => 0)
-  const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  let refusing = 0
+  const { enter, fork, isFull, refuse } = yield* receptionOf({
+    config,
+    gate,
+    othersUnsafe,
+    refusalLingerMillis,
+    reservedDescriptors
+  })
 
-  const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
-    gate.refusedUnsafe(ip, incident)
-    if (refusing >= REFUSALS_AT_ONCE) return closeRefused(socket, incident)
-    refusing++
-    // Read, and given a moment: closing under bytes that it has sent already would cost the client its notice.
-    const cut = setTimeout(() => socket.destroy(), refusalLingerMillis)
-    socket
-      .on("error", () => {})
-      .on("close", () => {
-        clearTimeout(cut)
-        refusing--
-      })
-    socket.resume().end(farewell)
-  }
-
-  const { clientPlaces, places, refusalPlaces } = capacity(config, reservedDescriptors)
-  const pending = new PendingConnections(Math.min(LOBBY_PLACES, Math.max(1, Math.floor(places / 4))))
-  const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
-  const lobbyPlaces = () =>
+  const { places, refusalPlaces } = capacity(config, reservedDescriptors)
+  const pending = new PendingConnections(Math.min(MAX_PENDING, Math.max(1, Math.floor(places / 4))))
+  const pendingPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? pending.capacity
       : 0
   const filter = AddressFilter.make(() => config.hyper_parameters)
   const guards = { gate, filter, pending, handshake: TlsHandshake.latest(tls.currentUnsafe) }
-  const reject = (socket: Net.Socket, ip: string, incident: Incident) => {
+  const refuseWithoutNotice = (socket: Net.Socket, ip: string, incident: Incident) => {
     gate.refusedUnsafe(ip, incident)
     closeRefused(socket, incident)
   }
   const wait = (socket: Net.Socket, ip: string, arrival: Effect.Effect<void>) => {
-    if (isFull() && !pending.displaceOldest()) return reject(socket, ip, FULL.incident)
+    if (isFull() && !pending.displaceOldest()) return refuseWithoutNotice(socket, ip, FULL.incident)
     fork(arrival)
   }
   const reception: Reception = {
-    enter: (client) => (isFull() ? FULL : gate.enterUnsafe(client)),
+    enter,
     refuse,
     wait: (socket, ip, handshake, proceed) =>
       wait(
         socket,
         ip,
-        Handshakes.inLobby(guards, socket, () => ip, handshake, proceed)
+        Handshakes.whilePending(guards, socket, () => ip, handshake, proceed)
       ),
     fork
   }
-  const enter = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
+  const receiveClient = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
   const onAccepted = (socket: Net.Socket) => {
     const address = Address.ofPeer(socket)
     // Gone already.
     if (address === undefined) return void socket.destroy()
     const peer: Peer = { ...address, transport }
     const standing = Handshakes.classify(guards, peer.ip)
-    if (standing === "client") return enter(socket, peer)
-    if (standing === "not allowed") return reject(socket, peer.ip, AddressFilter.NOT_ALLOWED)
-    wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, enter))
+    if (standing === "client") return receiveClient(socket, peer)
+    if (standing === "not allowed") return refuseWithoutNotice(socket, peer.ip, AddressFilter.NOT_ALLOWED)
+    wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, receiveClient))
   }
   const accepted = new AcceptQueue(onAccepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
@@ -222,7 +244,7 @@ export const accept = Effect.fnUntraced(function* ({
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
   Object.defineProperty(server, "maxConnections", {
-    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + lobbyPlaces(), places - othersUnsafe())
+    get: () => Math.min(gate.maxClientsUnsafe() + refusalPlaces + pendingPlaces(), places - othersUnsafe())
   })
   server.on("drop", (connection) => gate.refusedUnsafe(connection?.remoteAddress ?? "?", TOO_MANY))
   return yield* keep(server, at, key, config.hyper_parameters)

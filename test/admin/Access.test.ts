@@ -7,11 +7,12 @@ const asked = (given: Partial<Access.AccessRequest> = {}): Access.AccessRequest 
   path: "/api/stats",
   host: "127.0.0.1:9090",
   authorization: undefined,
+  site: undefined,
   ...given
 })
 
 describe("an admin port on a loopback address", () => {
-  const decide = Access.make({ host: "127.0.0.1", token: Redacted.make("secret") })
+  const decide = Access.make({ host: "127.0.0.1", token: Redacted.make("secret"), token_for_reading: false })
 
   it("lets everybody read", () => {
     for (const path of ["/", "/metrics", "/api/clients"]) assert.isUndefined(decide(asked({ path })))
@@ -50,7 +51,7 @@ describe("an admin port on a loopback address", () => {
 
 describe("an admin port without a token", () => {
   it("has no actions", () => {
-    const decide = Access.make({ host: "localhost", token: null })
+    const decide = Access.make({ host: "localhost", token: null, token_for_reading: false })
     assert.isUndefined(decide(asked()))
     assert.deepStrictEqual(decide(asked({ method: "POST", authorization: "Bearer null" })), {
       status: 403,
@@ -60,7 +61,7 @@ describe("an admin port without a token", () => {
 })
 
 describe("an admin port on any other address", () => {
-  const admin = { host: "0.0.0.0", token: Redacted.make("secret") }
+  const admin = { host: "0.0.0.0", token: Redacted.make("secret"), token_for_reading: false }
   const decide = Access.make(admin)
 
   it("needs the token for everything but probes and the empty page, whatever the host is called", () => {

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs"
 import * as Net from "node:net"
 import { ListenError, RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
+import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const TOKEN = "s3cret"
@@ -74,30 +75,6 @@ describe("the admin server", () => {
     })
   )
 
-  it.live("says that a path does not exist, and what is wrong with a request", () =>
-    Effect.gen(function* () {
-      const { act, ask } = yield* start()
-      const missing = yield* ask("/nope?x=1")
-      assert.deepStrictEqual([missing.status, missing.json()], [404, { error: "there is no GET /nope" }])
-      const limit = yield* ask("/api/clients?limit=1001")
-      assert.strictEqual(limit.status, 400)
-      assert.match(limit.json().error, /1000[\s\S]*"limit"/)
-      assert.strictEqual((yield* ask("/api/clients?sort=nonsense")).status, 400)
-      const address = yield* act("/api/disconnect", { address: 5 })
-      assert.strictEqual(address.status, 400)
-      assert.match(address.json().error, /string[\s\S]*"address"/)
-      for (const body of ["{", "x".repeat(100_000)]) {
-        const unreadable = yield* ask("/api/disconnect", {
-          method: "POST",
-          headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
-          body
-        })
-        assert.strictEqual(unreadable.status, 400)
-        assert.match(unreadable.json().error, /JSON/)
-      }
-    })
-  )
-
   it.live("allows no action without the token, and no page of another site to read", () =>
     Effect.gen(function* () {
       const { act, ask } = yield* start()
@@ -115,6 +92,51 @@ describe("the admin server", () => {
           })
       )
       assert.match(foreign, /^HTTP\/1\.1 403/)
+    })
+  )
+
+  it.live("lets no page of another site take its event streams, and has a link to the dashboard work", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* start()
+      for (const site of ["cross-site", "same-site"]) {
+        const headers = { "sec-fetch-site": site }
+        for (const path of ["/api/events", "/api/stats", "/metrics"]) {
+          const { json, status } = yield* ask(path, { headers })
+          assert.deepStrictEqual(
+            [status, json()],
+            [403, { error: "pages of other sites may not ask (Sec-Fetch-Site)" }]
+          )
+        }
+        assert.strictEqual((yield* ask("/", { headers })).status, 200)
+      }
+      assert.strictEqual((yield* ask("/api/stats", { headers: { "sec-fetch-site": "same-origin" } })).status, 200)
+      assert.strictEqual((yield* ask("/api/stats", { headers: { "sec-fetch-site": "none" } })).status, 200)
+    })
+  )
+
+  it.live("asks for the token on a loopback address as well, if it is told to", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* start({ admin: { token_for_reading: true } })
+      for (const path of ["/metrics", "/api/stats", "/api/events"]) assert.strictEqual((yield* ask(path)).status, 401)
+      for (const path of ["/", "/healthz", "/readyz"]) assert.strictEqual((yield* ask(path)).status, 200)
+      const headers = { authorization: `Bearer ${TOKEN}` }
+      assert.strictEqual((yield* ask("/api/stats", { headers })).status, 200)
+    })
+  )
+
+  it.live("warns once of a proxy that makes its loopback address readable for others", () =>
+    Effect.gen(function* () {
+      const proxied = { "x-forwarded-for": "203.0.113.7" }
+      const warned = Effect.fnUntraced(function* (admin: object) {
+        const { lines, relay } = yield* Server.start({ admin: { port: 0, token: TOKEN, ...admin } })
+        const url = `http://127.0.0.1:${relay.adminAddress!.port}/api/stats`
+        for (const headers of [{}, proxied, proxied]) yield* Effect.promise(() => fetch(url, { headers }))
+        return Server.noise(lines)
+      })
+      assert.deepStrictEqual(yield* warned({}), [
+        "WARNING admin: a proxy passes requests on, so all that it lets in may read: set admin.token_for_reading"
+      ])
+      assert.deepStrictEqual(yield* warned({ token_for_reading: true }), [])
     })
   )
 

@@ -1,37 +1,46 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import { Backlog } from "../../src/bus/Backlog.ts"
+import { BATCH_OVERHEAD_BYTES, Backlog } from "../../src/bus/Backlog.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 
-const LIMIT = 100
+const LIMIT = 4 * BATCH_OVERHEAD_BYTES + 100
 
-const batch = (sequence: number, bytes: number) => ({ sequence, parts: [], bytes, lines: 1, end: 0 })
+const batch = (sequence: number, bytes: number) => ({ sequence, parts: [], bytes, lines: 1, end: 0, dropped: 0 })
 
 describe("Backlog", () => {
   const step = Arbitrary.all({ kind: arbitraries.int(0, 9), n: arbitraries.int(1, 60) })
 
   it.prop(
-    "gives batches in order, those that are not confirmed again after a rewind, and forgets only what it says",
+    "gives batches in order with the number of those dropped before each, and again after a rewind if they are not confirmed",
     { steps: arbitraries.array(step, { maxLength: 200 }) },
     ({ steps }) => {
       const backlog = new Backlog(LIMIT)
       let sent: Array<{ sequence: number; bytes: number }> = []
       let waiting: Array<{ sequence: number; bytes: number }> = []
+      const confirmed: Array<number> = []
       const bytesOf = (batches: typeof sent) => batches.reduce((sum, { bytes }) => sum + bytes, 0)
+      const costOf = (batches: typeof sent) => bytesOf(batches) + batches.length * BATCH_OVERHEAD_BYTES
       let sequence = 0
       for (const { kind, n } of steps) {
         if (kind <= 4) {
           const dropped = backlog.push(batch(++sequence, n))
           waiting = [...waiting.slice(dropped), { sequence, bytes: n }]
           // No more than it had to.
-          if (dropped > 0) assert.isAbove(bytesOf([...sent, ...waiting]) + n, LIMIT - 60)
+          if (dropped > 0) assert.isAbove(costOf([...sent, ...waiting]) + BATCH_OVERHEAD_BYTES + 60, LIMIT)
         } else if (kind <= 7) {
           const taken = backlog.take()
           assert.strictEqual(taken?.sequence, waiting[0]?.sequence)
-          if (taken !== undefined) sent.push(waiting.shift()!)
+          if (taken !== undefined) {
+            const before = sent.at(-1)?.sequence ?? confirmed.at(-1) ?? 0
+            assert.isAtLeast(before, taken.sequence - taken.dropped - 1)
+            sent.push(waiting.shift()!)
+          }
         } else if (kind === 8) {
           const upTo = (sent[0]?.sequence ?? 1) + (n % 4) - 1
-          backlog.confirm(upTo)
+          const expected = sent.filter((batch) => batch.sequence <= upTo).map((batch) => batch.sequence)
+          const before = confirmed.length
+          backlog.confirm(upTo, (batch) => confirmed.push(batch.sequence))
+          assert.deepStrictEqual(confirmed.slice(before), expected)
           sent = sent.filter((batch) => batch.sequence > upTo)
         } else {
           backlog.rewind()
@@ -42,34 +51,37 @@ describe("Backlog", () => {
         assert.strictEqual(backlog.sentBytes, bytesOf(sent))
         assert.strictEqual(backlog.length, sent.length + waiting.length)
         // What was sent cannot be taken back, and the newest is always taken.
-        if (kind <= 4 && waiting.length > 1) assert.isAtMost(bytesOf([...sent, ...waiting]), LIMIT)
+        if (kind <= 4 && waiting.length > 1) assert.isAtMost(costOf([...sent, ...waiting]), LIMIT)
+        const reaches = (batch: { readonly sequence: number }) => batch.sequence >= n
+        assert.strictEqual(backlog.sentFrom(n)?.sequence, sent.find(reaches)?.sequence)
+        assert.strictEqual(backlog.numberFrom(n), [...sent, ...waiting].find(reaches)?.sequence)
       }
     }
   )
 
   it("drops the oldest that waits, and never what was sent", () => {
-    const backlog = new Backlog(LIMIT)
+    const backlog = new Backlog(2 * BATCH_OVERHEAD_BYTES + 100)
     backlog.push(batch(1, 40))
     backlog.take()
     backlog.push(batch(2, 40))
     assert.strictEqual(backlog.push(batch(3, 40)), 1)
     assert.strictEqual(backlog.push(batch(4, 90)), 1)
     assert.strictEqual(backlog.bytes, 130)
-    assert.strictEqual(backlog.take()?.sequence, 4)
+    assert.deepInclude(backlog.take(), { sequence: 4, dropped: 2 })
     backlog.rewind()
     assert.strictEqual(backlog.take()?.sequence, 1)
   })
 
   it("fills the limit to the last byte", () => {
-    const backlog = new Backlog(LIMIT)
-    backlog.push(batch(1, LIMIT - 40))
+    const backlog = new Backlog(2 * BATCH_OVERHEAD_BYTES + 100)
+    backlog.push(batch(1, 60))
     assert.strictEqual(backlog.push(batch(2, 40)), 0)
     assert.strictEqual(backlog.push(batch(3, 1)), 1)
   })
 
   it("takes a single batch that is larger than the limit", () => {
     const backlog = new Backlog(LIMIT)
-    assert.strictEqual(backlog.push(batch(1, 500)), 0)
+    assert.strictEqual(backlog.push(batch(1, 5000)), 0)
     assert.strictEqual(backlog.take()?.sequence, 1)
   })
 })

@@ -151,6 +151,8 @@ export const laws = (start: Effect.Effect<Subject, never, Scope.Scope>, isBounde
       }
       yield* until(() => {
         a!.publish(1)
+        // It gives signs of life: a process that is silent counts as gone.
+        b!.publish(1)
         return a!.awaited.size === 1
       })
       // What it says comes behind an acknowledgement of all that it has, if there were one.

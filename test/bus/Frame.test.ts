@@ -18,16 +18,24 @@ describe("Frame", () => {
     ({ maxContent, sequence, parts: sizes }) => {
       const parts = sizes.map((bytes) => part(bytes, 1))
       const content = Buffer.concat(parts.map(({ bytes }) => bytes))
-      const batch = { sequence, parts, bytes: content.length, lines: parts.length, end: content.length + sequence }
+      const batch = {
+        sequence,
+        parts,
+        bytes: content.length,
+        lines: parts.length,
+        end: content.length + sequence,
+        dropped: sequence - 1
+      }
       const frames = Frame.encode(ORIGIN, batch, Frame.HEADER_BYTES + maxContent)
       assert.isTrue(frames.every((frame) => frame.length <= Frame.HEADER_BYTES + maxContent))
       const decoded = frames.map((frame) => Frame.decode(frame)!)
       assert.deepStrictEqual(Buffer.concat(decoded.map((frame) => frame.content)), content)
       assert.strictEqual(frames.length, Math.ceil(content.length / maxContent))
-      for (const [i, { end, isLast, lines, origin, piece, sequence: numbered }] of decoded.entries()) {
+      for (const [i, { dropped, end, isLast, lines, origin, piece, sequence: numbered }] of decoded.entries()) {
         assert.deepStrictEqual(
-          { end, isLast, lines, numbered, origin, piece },
+          { dropped, end, isLast, lines, numbered, origin, piece },
           {
+            dropped: Math.min(sequence - 1, 2 ** 32 - 1),
             end: content.length + sequence,
             isLast: i === frames.length - 1,
             lines: parts.length,
@@ -41,7 +49,11 @@ describe("Frame", () => {
   )
 
   it("does not take what is too short, or of another version", () => {
-    const [frame] = Frame.encode(ORIGIN, { sequence: 1, parts: [part(1, 1)], bytes: 1, lines: 1, end: 1 }, 100)
+    const [frame] = Frame.encode(
+      ORIGIN,
+      { sequence: 1, parts: [part(1, 1)], bytes: 1, lines: 1, end: 1, dropped: 0 },
+      100
+    )
     assert.isUndefined(Frame.decode(frame!.subarray(0, Frame.HEADER_BYTES - 1)))
     assert.isUndefined(Frame.decode(Buffer.from("hello, I am a line of text")))
     assert.isUndefined(Frame.decode(Buffer.alloc(0)))

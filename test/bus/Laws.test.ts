@@ -16,6 +16,7 @@ import * as TestRelay from "../../src/testing/TestRelay.ts"
 import { Bus } from "../../src/room/Bus.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import * as BusLaws from "./BusLaws.ts"
+import { runs } from "../support/runs.ts"
 
 const UNPROTECTED: Options = { version: "python" }
 
@@ -81,7 +82,7 @@ describe("a room over several processes", () => {
           }
         }
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 50 } }
+    runs(20)
   )
 
   it.effect("hands lines of other processes to a client with one write a turn, together with those of its own", () =>

@@ -1,5 +1,6 @@
 /** The room over several processes with real servers of NATS. Here the processes are servers of one program; what differs is in `cli`. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Nats from "@nats-io/transport-node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,16 +24,19 @@ import { SOAK } from "../faults/form.ts"
 import { measured } from "../faults/Relay.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import * as Forwarder from "../support/Forwarder.ts"
 import * as Loopback from "../support/Loopback.ts"
 import { until as eventually } from "../support/Server.ts"
+import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import * as BusLaws from "./BusLaws.ts"
 import * as FakeNats from "./FakeNats.ts"
 import * as NatsCredentials from "./NatsCredentials.ts"
 import * as NatsServer from "./NatsServer.ts"
 
-/** A server that a test has stopped is still there, for as long as the test wants. */
-const PATIENT = NatsBus.layerWith({ pingMillis: 600_000 })
+/** Time between pings with which a server that a test has stopped is still there, for as long as the test wants. */
+const PATIENT_MILLIS = 600_000
+const PATIENT = NatsBus.layerWith({ pingMillis: PATIENT_MILLIS })
 
 type NatsOptions = Partial<ServerConfig["Service"]["cluster"]["nats"]>
 
@@ -49,7 +53,7 @@ const relay = Effect.fnUntraced(function* (
   name: string,
   servers: NatsOptions["servers"],
   nats: NatsOptions = {},
-  slow_consumer = UNLIMITED.slow_consumer
+  { pingMillis = PATIENT_MILLIS, slow_consumer = UNLIMITED.slow_consumer } = {}
 ) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
@@ -59,7 +63,7 @@ const relay = Effect.fnUntraced(function* (
   const context = yield* Scope.provide(
     Layer.build(
       RelayServer.layerNoDeps.pipe(
-        Layer.provide(Layer.provide(PATIENT, config)),
+        Layer.provide(Layer.provide(NatsBus.layerWith({ pingMillis }), config)),
         Layer.provide(RelayServer.layerServices),
         Layer.provide(ServerConfig.layerTest(own)),
         Layer.provide(RelayLogger.layerTest(log, { log_level: "WARNING" })),
@@ -95,6 +99,14 @@ const acquainted = (relays: ReadonlyArray<Relay>, others = relays.length - 1) =>
       () => Effect.runSync(server.cluster.peers).length === others,
       () => `${name} knows ${others} others:\n${log.join("\n")}`
     )
+  )
+
+/** Waits until something that an Effect finds out is so. */
+const until = <E, R>(isSo: Effect.Effect<boolean, E, R>) =>
+  isSo.pipe(
+    Effect.tap(() => Effect.sleep("5 millis")),
+    Effect.repeat({ until: (is) => is }),
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error("waited too long")) })
   )
 
 const LINE_BYTES = 100
@@ -168,6 +180,33 @@ const assertOnlyCountedLosses = ({ clients, pairs }: Crowd) => {
 
 const LINES = SOAK ? 60_000 : 3000
 
+/** A way to a server on which its bytes come slowly, and those to it at once. */
+const slowWay = ({ host, port }: NatsServer.NatsServer, bytesPerMilli: number) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const sockets = new Set<Net.Socket>()
+      const listener = Net.createServer((client) => {
+        const server = Net.connect(port, host)
+        for (const socket of [client, server]) sockets.add(socket.on("error", () => {}))
+        client.pipe(server).on("close", () => client.destroy())
+        server.on("data", (chunk) => {
+          client.write(chunk)
+          server.pause()
+          setTimeout(() => server.resume(), chunk.length / bytesPerMilli)
+        })
+      })
+      const close = () => {
+        listener.close()
+        for (const socket of sockets) socket.destroy()
+      }
+      listener.listen(0, "127.0.0.1", () => {
+        const { port } = listener.address() as Net.AddressInfo
+        resume(Effect.succeed({ url: `nats://127.0.0.1:${port}`, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
 describe.skipIf(!NatsServer.isInstalled)(
   `NatsBus${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
   () => {
@@ -203,6 +242,23 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    it.live("splits lists of clients and of quarantined addresses for a server that takes no long messages", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_payload: 8192" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const a = yield* relay("a", nats.url)
+        const keys = Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
+        for (const key of keys) yield* a.server.quarantine.add(key)
+        const b = yield* relay("b", nats.url)
+        yield* acquainted([a, b])
+        yield* until(Effect.map(b.server.quarantine.list, ({ length }) => length === keys.length))
+        yield* LoadClient.connectMany(b.port, 150, { lineBytes: LINE_BYTES })
+        yield* until(Effect.map(b.server.clients, ({ length }) => length === 150))
+        const { clients, omitted, silent } = yield* a.server.cluster.clients
+        assert.deepStrictEqual([clients.length, omitted, silent], [150, 0, []])
+      })
+    )
+
     it.live(
       "outlives the NATS server: clients of one process notice nothing, and between processes no line comes twice or out of order",
       () =>
@@ -226,6 +282,61 @@ describe.skipIf(!NatsServer.isInstalled)(
           yield* measured("nats-server killed and restarted under load", assertOnlyCountedLosses(room))
           assert.isTrue(relays.every(({ stats }) => stats().reconnects >= 1))
         })
+    )
+
+    it.live("loses no line while NATS is silent, whichever relay is first to connect again", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const way = yield* Forwarder.make
+        way.target(nats.port, nats.host)
+        // A silence is noticed after three pings: later than relays count each other as gone.
+        const options = { pingMillis: 1500 }
+        const urls = [nats.url, nats.url, `nats://127.0.0.1:${way.port}`]
+        const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!, {}, options))
+        yield* acquainted(relays)
+        const room = yield* crowd(relays)
+        const talking = yield* Effect.forkChild(talk(room))
+        yield* goesOn(room)
+        yield* nats.freeze
+        yield* eventually(() => relays.every(({ stats }) => stats().state === "down"))
+        way.target(undefined)
+        yield* nats.thaw
+        yield* isUp(relays.slice(0, 2))
+        // These have sent their lines before the third is back.
+        yield* goesOn({ ...room, pairs: room.pairs.slice(0, 2) })
+        way.target(nats.port, nats.host)
+        yield* isUp(relays)
+        yield* goesOn(room)
+        yield* Fiber.interrupt(talking)
+        yield* settled(room)
+        const losses = assertOnlyCountedLosses(room)
+        yield* measured("nats-server silent for some seconds under load", losses)
+        assert.deepInclude(losses, { "lines missed": 0, dropped: 0 })
+      })
+    )
+
+    it.live("gives a relay that was cut off the lines that it has missed", () =>
+      Effect.gen(function* () {
+        const [near, far] = yield* NatsServer.cluster(2)
+        const urls = [near!.url, near!.url, far!.url]
+        const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!))
+        yield* acquainted(relays)
+        const room = yield* crowd(relays)
+        const talking = yield* Effect.forkChild(talk(room))
+        yield* goesOn(room)
+        // Its relay has to find the other server, while the others talk.
+        yield* far!.kill
+        yield* eventually(
+          () => relays[2]!.stats().reconnects === 1,
+          () => relays[2]!.log.join("\n")
+        )
+        yield* goesOn(room)
+        yield* Fiber.interrupt(talking)
+        yield* settled(room)
+        const losses = assertOnlyCountedLosses(room)
+        yield* measured("the server of one relay killed under load", losses)
+        assert.deepInclude(losses, { "lines missed": 0, dropped: 0 })
+      })
     )
 
     it.live("goes on with the other servers of a NATS cluster when one is killed", () =>
@@ -260,7 +371,7 @@ describe.skipIf(!NatsServer.isInstalled)(
     const frozen = Effect.fnUntraced(function* (graceMillis: number) {
       const nats = yield* NatsServer.started()
       const [a, b] = yield* Effect.forEach(["a", "b"], (name) =>
-        relay(name, nats.url, { max_pending_bytes: 1_000_000 }, { stall_grace_ms: graceMillis })
+        relay(name, nats.url, { max_pending_bytes: 1_000_000 }, { slow_consumer: { stall_grace_ms: graceMillis } })
       )
       yield* acquainted([a!, b!])
       const [sender, near] = yield* LoadClient.connectMany(a!.port, 2, { lineBytes: 1000 })
@@ -291,6 +402,32 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    it.live(
+      "makes senders wait for a confirmation for as long as lines of other relays come before it, and loses nothing",
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const way = yield* slowWay(nats, 3000)
+          const a = yield* relay("a", nats.url, {}, { slow_consumer: { stall_grace_ms: 10 } })
+          const limits = { max_pending_bytes: 1024 * 1024 }
+          const b = yield* relay("b", way.url, limits, { slow_consumer: { stall_grace_ms: 1000 } })
+          yield* acquainted([a, b])
+          const [early, far] = yield* LoadClient.connectMany(a.port, 2, { lineBytes: 1000 })
+          const [sender, near] = yield* LoadClient.connectMany(b.port, 2, { lineBytes: 1000 })
+          yield* LoadClient.gathered([early!, sender!], near!)
+          yield* LoadClient.gathered([early!, sender!], far!)
+          // Several times the grace on this way.
+          yield* early!.sendFast(12_000)
+          yield* far!.until((self) => self.from(early!).lines === 12_000, "everything at its own relay")
+          yield* Effect.forkChild(sender!.sendFast(FROZEN_LINES))
+          for (const reader of [near!, far!]) {
+            yield* reader.until((self) => self.from(sender!).next === FROZEN_LINES, "everything")
+            assert.strictEqual(reader.from(sender!).missing, 0)
+          }
+          assert.strictEqual(b.stats().dropped, 0)
+        })
+    )
+
     it.live("goes on without a NATS server that does not read for longer, and drops the oldest batches", () =>
       Effect.gen(function* () {
         const { a, far, nats, near, sender } = yield* frozen(100)
@@ -311,7 +448,9 @@ describe.skipIf(!NatsServer.isInstalled)(
     it.live("sends the last lines of its clients before it ends, also to a NATS server that is slow", () =>
       Effect.gen(function* () {
         const nats = yield* NatsServer.started()
-        const [a, b] = yield* Effect.forEach(["a", "b"], (name) => relay(name, nats.url, {}, { stall_grace_ms: 10 }))
+        const [a, b] = yield* Effect.forEach(["a", "b"], (name) =>
+          relay(name, nats.url, {}, { slow_consumer: { stall_grace_ms: 10 } })
+        )
         const [sender, near] = yield* LoadClient.connectMany(a!.port, 2, { lineBytes: 1000 })
         const far = yield* LoadClient.connect(b!.port, { lineBytes: 1000 })
         yield* LoadClient.gathered([sender!, near!], far)
@@ -328,6 +467,106 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    it.live("leaves a NATS server that is going to stop for another one, and is connected all the time", () =>
+      Effect.gen(function* () {
+        const [near, far] = yield* NatsServer.cluster(2)
+        const urls = [near!.url, near!.url, far!.url]
+        const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!))
+        yield* acquainted(relays)
+        const room = yield* crowd(relays)
+        const talking = yield* Effect.forkChild(talk(room))
+        yield* goesOn(room)
+        yield* near!.retire
+        yield* eventually(
+          () => relays.every(({ stats }, i) => stats().reconnects === (i < 2 ? 1 : 0)),
+          () => relays.map(({ log }) => log.join("\n")).join("\n")
+        )
+        yield* near!.kill
+        yield* goesOn(room)
+        yield* Fiber.interrupt(talking)
+        yield* settled(room)
+        assert.deepInclude(assertOnlyCountedLosses(room), { "lines missed": 0, "batches lost": 0 })
+        for (const { log } of relays) assert.deepStrictEqual(log, [])
+      })
+    )
+
+    it.live("says what a NATS server that has too many connections says", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_connections: 1" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        yield* isUp([yield* relay("a", nats.url)])
+        const b = yield* relay("b", nats.url)
+        yield* eventually(
+          () =>
+            b.log.some((line) =>
+              line.includes(`cannot connect to NATS at ${nats.server}: maximum connections exceeded`)
+            ),
+          () => b.log.join("\n")
+        )
+      })
+    )
+
+    it.live("says that NATS does not accept its user any more", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": permitted(ALL, ALL) })
+        const file = join(directory, "nats.conf")
+        const nats = yield* NatsServer.started(["-c", file])
+        const some = yield* relay("some", nats.url.replace("//", "//some:pw@"))
+        yield* isUp([some])
+        writeFileSync(file, permitted(ALL, ALL).replace("user: some", "user: other"))
+        yield* nats.reload
+        yield* eventually(
+          () =>
+            some.log.some((line) =>
+              /WARNING bus: cannot connect to NATS at \S+: .*authorization violation/i.test(line)
+            ),
+          () => some.log.join("\n")
+        )
+        const fake = yield* FakeNats.make
+        const expired = yield* relay("expired", `127.0.0.1:${fake.port}`)
+        yield* isUp([expired])
+        fake.complain("User Authentication Expired")
+        yield* eventually(() => expired.log.length > 0)
+        assert.match(expired.log[0]!, /WARNING bus: NATS at \S+: .*authentication expired.*; lines reach/i)
+      })
+    )
+
+    it.live("is not connected to a NATS server that takes less than a KiB, and says so", () =>
+      Effect.gen(function* () {
+        const directory = yield* Directory.make({ "nats.conf": "max_payload: 1000" })
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const a = yield* relay("a", nats.url)
+        assert.strictEqual(a.stats().state, "down")
+        assert.include(
+          a.log.join("\n"),
+          `bus: max_payload of NATS at ${nats.server} is 1000; a relay needs 1024; lines reach`
+        )
+      })
+    )
+
+    it.live("reports no loss if the subject of one room is that of another's control messages", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const room = (name: string, subject: string) => relay(name, nats.url, { subject })
+        const relays = [yield* room("a", "room.a"), yield* room("b", "room.a")]
+        const others = [yield* room("c", "room.a.control"), yield* room("d", "room.a.control")]
+        yield* acquainted(relays)
+        yield* acquainted(others)
+        for (const [one, two] of [relays, others]) {
+          const [sender, reader] = [yield* TcpClient.connect(one!.port), yield* TcpClient.connect(two!.port)]
+          yield* TcpClient.settled(sender, reader)
+          sender.send("hello\n")
+          assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "hello"))
+        }
+        const all = [...relays, ...others]
+        yield* eventually(() => all.every(({ stats }) => stats().malformed > 0))
+        assert.deepStrictEqual(
+          all.map(({ stats }) => stats().lost),
+          [0, 0, 0, 0]
+        )
+      })
+    )
+
     it.live("has one room for each subject", () =>
       Effect.gen(function* () {
         const nats = yield* NatsServer.started()
@@ -336,6 +575,39 @@ describe.skipIf(!NatsServer.isInstalled)(
         const c = yield* relay("c", nats.url, { subject: "two" })
         yield* acquainted([b, c])
         assert.deepStrictEqual(yield* a.server.cluster.peers, [])
+      })
+    )
+
+    it.live("does not bring its own lines back to its clients when another client of NATS publishes them again", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const [a, b] = [yield* relay("a", nats.url), yield* relay("b", nats.url)]
+        yield* acquainted([a, b])
+        const mirror = yield* Effect.acquireRelease(
+          Effect.promise(() => Nats.connect({ servers: nats.url, noEcho: true })),
+          (mirror) => Effect.promise(() => mirror.close())
+        )
+        mirror.subscribe("summoner.room", {
+          callback: (_, { data }) => {
+            if (Buffer.from(data).includes('"once"')) mirror.publish("summoner.room", data)
+          }
+        })
+        yield* Effect.promise(() => mirror.flush())
+        const [sender, reader] = [yield* TcpClient.connect(a.port), yield* TcpClient.connect(a.port)]
+        const far = yield* TcpClient.connect(b.port)
+        yield* TcpClient.settled(far, reader)
+        yield* TcpClient.settled(sender, reader)
+        sender.send("once\n")
+        yield* eventually(
+          () => b.stats().duplicates === 1,
+          () => JSON.stringify(b.stats())
+        )
+        // Comes to the first relay after what was published again.
+        far.send("after\n")
+        assert.deepStrictEqual(yield* reader.lines(2), [
+          TcpClient.envelope(sender, "once"),
+          TcpClient.envelope(far, "after")
+        ])
       })
     )
 
@@ -352,7 +624,8 @@ describe.skipIf(!NatsServer.isInstalled)(
           parts: [{ bytes: Buffer.from("no line"), messages: 1 }],
           bytes: 7,
           lines: 1,
-          end: 7
+          end: 7,
+          dropped: 0
         }
         const [frame] = Frame.encode(Buffer.alloc(Frame.ORIGIN_BYTES, 2), batch, 100_000)
         client.send(
@@ -453,7 +726,8 @@ describe.skipIf(!NatsServer.isInstalled)(
         })
         const file = (name: string) => join(directory, name)
         const address = Loopback.address()
-        const subject = ["-subj", "/CN=localhost", "-addext", `subjectAltName=IP:${address.host}`]
+        // No name but the address.
+        const subject = ["-subj", "/CN=nats", "-addext", `subjectAltName=IP:${address.host}`]
         const keys = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem"]
         execFileSync("openssl", ["req", "-x509", ...keys, "-out", "cert.pem", "-days", "2", ...subject], {
           cwd: directory,
@@ -471,11 +745,16 @@ describe.skipIf(!NatsServer.isInstalled)(
         yield* isUp(good)
         const bad = [
           yield* relay("wrong", `nats://me:guess@${user!.server}`),
-          yield* relay("untrusted", `tls://${tls!.server}`)
+          yield* relay("untrusted", `tls://${tls!.server}`),
+          yield* relay("anonymous", `tls://${tls!.server}`, { tls: { ca: pem.ca, cert: null, key: null } })
         ]
         assert.deepStrictEqual(
           bad.map(({ stats }) => stats().state),
-          ["down", "down"]
+          ["down", "down", "down"]
+        )
+        yield* eventually(
+          () => /asks for a client certificate \(cluster\.nats\.tls\.cert\)/.test(bad[2]!.log.join("\n")),
+          () => bad[2]!.log.join("\n")
         )
         assert.match(bad[0]!.log.join("\n"), /WARNING bus: cannot connect to NATS at \S+: .*Authorization/i)
         assert.match(bad[1]!.log.join("\n"), /WARNING bus: cannot connect to NATS at \S+: .*certificate/i)
@@ -501,9 +780,13 @@ describe.skipIf(!NatsServer.isInstalled)(
         const one = yield* TcpClient.connect(a!.port)
         const two = yield* TcpClient.connect(b!.port)
         yield* TcpClient.settled(one, two)
-        const unknown = yield* relay("unknown", nats.url, { credentials: join(directory, "stranger.creds") })
+        const file = join(directory, "stranger.creds")
+        const unknown = yield* relay("unknown", nats.url, { credentials: file })
         assert.strictEqual(unknown.stats().state, "down")
         assert.match(unknown.log.join("\n"), /WARNING bus: cannot connect to NATS at \S+: .*Authorization/i)
+        // Read again for each attempt.
+        writeFileSync(file, credentials)
+        yield* isUp([unknown])
       })
     )
   }
@@ -545,7 +828,8 @@ describe.skipIf(!canDivide || !SOAK)(
     it.live("leaves each side a room, and makes one of them again", () =>
       Effect.gen(function* () {
         const [near, far] = yield* island
-        const relays = [yield* relay("a", near!.url), yield* relay("b", far!.url), yield* relay("c", near!.url)]
+        const cut = yield* relay("b", far!.url, {}, { pingMillis: 1500 })
+        const relays = [yield* relay("a", near!.url), cut, yield* relay("c", near!.url)]
         yield* acquainted(relays)
         const room = yield* crowd(relays)
         const talking = yield* Effect.forkChild(talk(room))
@@ -608,6 +892,27 @@ describe.concurrent("cluster.nats.connect", () => {
     })
   )
 
+  it.live.skipIf(!NatsServer.isInstalled)(
+    "a reload (SIGHUP) connects anew if a file of the connection has changed, and only then",
+    () =>
+      Effect.gen(function* () {
+        const { config, credentials } = NatsCredentials.make()
+        const directory = yield* Directory.make({ "nats.conf": config, "relay.creds": credentials })
+        const file = join(directory, "relay.creds")
+        const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
+        const program = yield* start({ servers: nats.url, credentials: file })
+        yield* program.printed(/listening on/)
+        yield* program.printed(/bus: connected to NATS/)
+        program.process.kill("SIGHUP")
+        yield* program.printed(/no key has changed/)
+        writeFileSync(file, `${credentials}\n`)
+        program.process.kill("SIGHUP")
+        yield* program.printed(/bus: connected again after 0\.0 s/)
+        assert.strictEqual(program.output().split("connected again").length, 2)
+        assert.notInclude(program.output(), "this process only")
+      })
+  )
+
   it.live('"wait" says once that no server is there, however often it tries', () =>
     Effect.gen(function* () {
       const { host, port } = Loopback.address()
@@ -665,7 +970,7 @@ describe.concurrent("cluster.nats.connect", () => {
 
   it.live.each([
     { how: "says nothing any more", onQuestion: "silence", why: "does not answer" },
-    { how: "ends it", onQuestion: "end", why: "connection disconnected" }
+    { how: "ends it", onQuestion: "end", why: "lost" }
   ] as const)("is not connected to a server that takes a connection and then $how", ({ onQuestion, why }) =>
     Effect.gen(function* () {
       const nats = yield* FakeNats.make

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
-import { formatProblem } from "../../src/config/ConfigError.ts"
 import { load } from "../../src/bus/NatsFiles.ts"
 import { defaults } from "../../src/config/ServerConfig.ts"
 import * as Certificates from "../support/Certificates.ts"
@@ -13,7 +12,7 @@ const { nats } = defaults.cluster
 describe("the files of cluster.nats", () => {
   it.effect("are not looked for where none are named", () =>
     Effect.gen(function* () {
-      assert.isUndefined(yield* load(nats))
+      assert.isUndefined((yield* load(nats)).credentials)
     })
   )
 
@@ -26,9 +25,9 @@ describe("the files of cluster.nats", () => {
         "bad.creds": "nonsense"
       })
       const loaded = (name: string) => load({ ...nats, credentials: join(directory, name) })
-      assert.strictEqual(yield* loaded("good.creds"), credentials)
+      assert.strictEqual((yield* loaded("good.creds")).credentials, credentials)
       const said = (name: string) =>
-        Effect.map(Effect.flip(loaded(name)), ([problem]) => formatProblem(problem!).replace(`${directory}/`, ""))
+        Effect.map(Effect.flip(loaded(name)), ({ message }) => message.replace(`${directory}/`, ""))
       const expected = "cluster.nats.credentials: expected credentials of a NATS user (.creds), found"
       assert.strictEqual(
         yield* said("token.creds"),
@@ -44,17 +43,19 @@ describe("the files of cluster.nats", () => {
       Effect.gen(function* () {
         const { path } = yield* Certificates.make
         const tls = { ca: path("ca.pem"), cert: path("client.pem"), key: path("client-key.pem") }
-        assert.isUndefined(yield* load({ ...nats, tls }))
+        const { fingerprint } = yield* load({ ...nats, tls })
+        assert.strictEqual((yield* load({ ...nats, tls })).fingerprint, fingerprint)
+        assert.notStrictEqual((yield* load({ ...nats, tls: { ...tls, ca: tls.cert } })).fingerprint, fingerprint)
         const strange = yield* Effect.flip(load({ ...nats, tls: { ...tls, key: path("server-key.pem") } }))
         assert.deepStrictEqual(
-          strange.map(({ path }) => path),
+          strange.issues.map(({ path }) => path),
           ["cluster.nats.tls.key"]
         )
         const all = yield* Effect.flip(
           load({ ...nats, credentials: "none", tls: { ca: "none", cert: "none", key: "none" } })
         )
         assert.deepStrictEqual(
-          all.map(({ path }) => path),
+          all.issues.map(({ path }) => path),
           ["credentials", "tls.ca", "tls.cert", "tls.key"].map((key) => `cluster.nats.${key}`)
         )
       })

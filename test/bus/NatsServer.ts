@@ -20,6 +20,8 @@ export interface NatsServer extends Loopback.Address {
   /** Stops it where it is: its connections stay, and nothing moves on them. */
   readonly freeze: Effect.Effect<void>
   readonly thaw: Effect.Effect<void>
+  /** Asks its clients to leave, before it stops. */
+  readonly retire: Effect.Effect<void>
   /** Makes it read its configuration again. */
   readonly reload: Effect.Effect<void>
 }
@@ -78,6 +80,7 @@ export const make = Effect.fnUntraced(function* (
     start,
     freeze: signal("SIGSTOP"),
     thaw: signal("SIGCONT"),
+    retire: signal("SIGUSR2"),
     reload: signal("SIGHUP")
   }
 })

@@ -12,13 +12,19 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] 
 afterEach(() => void vi.useRealTimers())
 
 /** A connection that records what is sent, and confirms when the test says so. */
-class TestLink {
+class TestEngine {
   readonly maxMessageBytes = 2 * KIB * KIB
   readonly sent: Array<number> = []
   asked = 0
   #resolve: Array<() => void> = []
 
-  readonly send = (message: Uint8Array) => void this.sent.push(Frame.decode(message)!.sequence)
+  readonly sentAgain: Record<string, Array<number>> = {}
+
+  readonly send = (message: Uint8Array, to?: string) => {
+    const { sequence } = Frame.decode(message)!
+    if (to === undefined) this.sent.push(sequence)
+    else (this.sentAgain[to] ??= []).push(sequence)
+  }
 
   readonly confirmed = () => {
     this.asked++
@@ -26,7 +32,7 @@ class TestLink {
   }
 
   async confirm() {
-    this.#resolve.shift()!()
+    this.#resolve.shift()?.()
     await Promise.resolve()
   }
 }
@@ -44,61 +50,68 @@ const make = (limit = LIMIT) => {
   }
 }
 
+/** As `Exchange` does it. */
+const request = (outbound: Outbound, id: string, next: number) => {
+  const position = outbound.requested(id, { token: 1, next })
+  outbound.repair()
+  return position
+}
+
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 describe("Outbound", () => {
   it("sends at once while there is a connection, and asks for a confirmation after a while", async () => {
     const { outbound, publish } = make()
-    const link = new TestLink()
-    outbound.up(link, [])
+    const engine = new TestEngine()
+    outbound.up(engine)
     publish(100)
     publish(100)
-    assert.deepStrictEqual(link.sent, [1, 2])
+    assert.deepStrictEqual(engine.sent, [1, 2])
     assert.deepInclude(outbound, { batches: 2, bytes: 200 })
-    assert.strictEqual(link.asked, 0)
+    assert.strictEqual(engine.asked, 0)
     vi.advanceTimersByTime(50)
-    assert.strictEqual(link.asked, 1)
+    assert.strictEqual(engine.asked, 1)
     publish(100)
     vi.advanceTimersByTime(1000)
-    assert.strictEqual(link.asked, 1)
-    await link.confirm()
+    assert.strictEqual(engine.asked, 1)
+    await engine.confirm()
     // The third was sent after the question.
     assert.strictEqual(outbound.waitingBytes, 100)
     vi.advanceTimersByTime(50)
-    await link.confirm()
+    await engine.confirm()
     assert.strictEqual(outbound.waiting, 0)
     vi.advanceTimersByTime(1000)
-    assert.strictEqual(link.asked, 2)
+    assert.strictEqual(engine.asked, 2)
   })
 
   it("asks once for all that was sent meanwhile", () => {
     const { outbound, publish } = make()
-    const link = new TestLink()
-    outbound.up(link, [])
+    const engine = new TestEngine()
+    outbound.up(engine)
     for (let i = 0; i < 5; i++) publish(100)
     vi.advanceTimersByTime(1000)
-    assert.strictEqual(link.asked, 1)
+    assert.strictEqual(engine.asked, 1)
   })
 
   it("asks at once after 256 KiB, and has no more than the window under way", async () => {
     const { outbound, publish } = make()
-    const link = new TestLink()
-    outbound.up(link, [])
+    const engine = new TestEngine()
+    outbound.up(engine)
     for (let i = 0; i < 6; i++) publish(256 * KIB)
-    assert.deepStrictEqual(link.sent, upTo(WINDOW / 256 / KIB))
-    assert.strictEqual(link.asked, 1)
-    await link.confirm()
+    assert.deepStrictEqual(engine.sent, upTo(WINDOW / 256 / KIB))
+    assert.strictEqual(engine.asked, 1)
+    await engine.confirm()
     // Only the first was sent when it was asked.
-    assert.strictEqual(link.sent.length, 5)
-    assert.strictEqual(link.asked, 2)
-    await link.confirm()
-    assert.strictEqual(link.sent.length, 6)
+    assert.strictEqual(engine.sent.length, 5)
+    assert.strictEqual(engine.asked, 2)
+    await engine.confirm()
+    assert.strictEqual(engine.sent.length, 6)
   })
 
   it("sends again what was not confirmed when the connection was lost, then the rest, in order", async () => {
     const { outbound, publish } = make()
-    const first = new TestLink()
-    outbound.up(first, [])
+    const first = new TestEngine()
+    outbound.up(first)
     publish(300 * KIB)
     publish(1)
     await first.confirm()
@@ -106,20 +119,20 @@ describe("Outbound", () => {
     outbound.down()
     publish(3)
     assert.deepStrictEqual(first.sent, [1, 2, 3])
-    const second = new TestLink()
-    outbound.up(second, [])
+    const second = new TestEngine()
+    outbound.up(second)
     publish(4)
     assert.deepStrictEqual(second.sent, [2, 3, 4, 5])
   })
 
   it("does not believe a confirmation of a connection that was lost", async () => {
     const { outbound, publish } = make()
-    const first = new TestLink()
-    outbound.up(first, [])
+    const first = new TestEngine()
+    outbound.up(first)
     publish(300 * KIB)
     outbound.down()
-    const second = new TestLink()
-    outbound.up(second, [])
+    const second = new TestEngine()
+    outbound.up(second)
     await first.confirm()
     assert.strictEqual(outbound.waiting, 1)
     assert.strictEqual(second.asked, 1)
@@ -130,56 +143,114 @@ describe("Outbound", () => {
   it("keeps the newest while there is no connection, and counts what it drops", () => {
     const { events, outbound, publish } = make()
     for (let i = 0; i < 20; i++) publish(KIB * KIB)
-    assert.strictEqual(outbound.dropped, 12)
-    assert.strictEqual(outbound.waitingBytes, LIMIT)
+    // Each takes a bit more than its bytes.
+    assert.strictEqual(outbound.dropped, 13)
+    assert.strictEqual(outbound.waitingBytes, LIMIT - KIB * KIB)
     assert.deepStrictEqual(events, [])
-    const link = new TestLink()
-    outbound.up(link, [])
-    assert.deepStrictEqual(link.sent, [13])
+    const engine = new TestEngine()
+    outbound.up(engine)
+    assert.deepStrictEqual(engine.sent, [14])
   })
 
   it("makes senders wait while more than half of the limit waits, and there is a connection", async () => {
     const { events, outbound, publish } = make()
-    const link = new TestLink()
-    outbound.up(link, [])
+    const engine = new TestEngine()
+    outbound.up(engine)
     for (let i = 0; i < 4; i++) publish(KIB * KIB)
     assert.deepStrictEqual(events, [])
     publish(1)
     assert.deepStrictEqual(events, ["engine slow"])
-    await link.confirm()
-    await link.confirm()
-    assert.deepStrictEqual(events, ["engine slow"])
-    await link.confirm()
-    assert.deepStrictEqual(events, ["engine slow", "engine caught up"])
+    await engine.confirm()
+    await engine.confirm()
+    // Again with each confirmation.
+    assert.deepStrictEqual(events.splice(0), ["engine slow", "engine slow", "engine slow"])
+    await engine.confirm()
+    assert.deepStrictEqual(events.splice(0), ["engine caught up"])
     for (let i = 0; i < 5; i++) publish(KIB * KIB)
     outbound.down()
-    assert.deepStrictEqual(events, ["engine slow", "engine caught up", "engine slow", "engine caught up"])
+    assert.deepStrictEqual(events, ["engine slow", "engine caught up"])
   })
 
-  it("waits after a reconnect for those who were there, but not for ever", () => {
-    const { outbound, publish } = make()
-    publish(1)
-    const link = new TestLink()
-    outbound.up(link, ["a", "b"])
-    publish(1)
-    outbound.heard("a")
-    assert.deepStrictEqual(link.sent, [])
-    outbound.heard("b")
-    assert.deepStrictEqual(link.sent, [1, 2])
-
+  it("makes senders wait again for NATS whenever it has sent or confirmed 32 KiB, while more than half of the limit waits", async () => {
+    const { events, outbound, publish } = make()
+    const engine = new TestEngine()
+    outbound.up(engine)
+    outbound.received(10 * KIB * KIB)
+    for (let i = 0; i < 7; i++) publish(KIB * KIB)
+    assert.deepStrictEqual(events, ["engine slow"])
+    outbound.received(31 * KIB)
+    assert.strictEqual(events.length, 1)
+    outbound.received(KIB)
+    assert.deepStrictEqual(events, ["engine slow", "engine slow"])
+    await engine.confirm()
+    assert.deepStrictEqual(events, ["engine slow", "engine slow", "engine slow"])
     outbound.down()
-    const second = new TestLink()
-    outbound.up(second, ["a"])
-    vi.advanceTimersByTime(2999)
-    assert.deepStrictEqual(second.sent, [])
-    vi.advanceTimersByTime(1)
-    assert.deepStrictEqual(second.sent, [1, 2])
+    outbound.received(KIB * KIB)
+    assert.deepStrictEqual(events.slice(3), ["engine caught up"])
+  })
+
+  it("sends batches again, confirmed or not, to a process that has missed them, as far as they are kept", async () => {
+    const { outbound, publish } = make()
+    const engine = new TestEngine()
+    outbound.up(engine)
+    for (let i = 0; i < 3; i++) publish(100)
+    vi.advanceTimersByTime(50)
+    await engine.confirm()
+    publish(100)
+    assert.strictEqual(request(outbound, "a", 2), 2)
+    assert.deepStrictEqual(engine.sentAgain, { a: [2, 3, 4] })
+    // Nothing is missing, and nobody is ahead of this process.
+    assert.strictEqual(request(outbound, "a", 5), 5)
+    assert.strictEqual(request(outbound, "a", 1000), 5)
+    assert.deepStrictEqual(engine.sentAgain, { a: [2, 3, 4] })
+    assert.deepStrictEqual(engine.sent, [1, 2, 3, 4])
+  })
+
+  it("names the oldest batch that it keeps to a process that has missed older ones", async () => {
+    const { outbound, publish } = make(KIB * KIB)
+    const engine = new TestEngine()
+    outbound.up(engine)
+    for (let i = 0; i < 20; i++) {
+      publish(100 * KIB)
+      vi.advanceTimersByTime(50)
+      await engine.confirm()
+    }
+    const oldest = request(outbound, "a", 1)
+    assert.isAtLeast(oldest, 10)
+    assert.isAtMost(oldest, 16)
+    assert.strictEqual(engine.sentAgain["a"]![0], oldest)
+  })
+
+  it("sends a process no more than a mebibyte of missed batches that it has not handled, and all together no more than 16 MiB a second", async () => {
+    const { outbound, publish } = make(32 * KIB * KIB)
+    const engine = new TestEngine()
+    outbound.up(engine)
+    for (let i = 0; i < 100; i++) {
+      publish(256 * KIB)
+      await engine.confirm()
+    }
+    request(outbound, "a", 1)
+    assert.deepStrictEqual(engine.sentAgain["a"], [1, 2, 3, 4])
+    await engine.confirm()
+    assert.deepStrictEqual(engine.sentAgain["a"], [1, 2, 3, 4])
+    outbound.acknowledged("a", 512 * KIB)
+    assert.deepStrictEqual(engine.sentAgain["a"], [1, 2, 3, 4, 5, 6])
+    // A stranger asks in many names.
+    for (let i = 0; i < 200; i++) {
+      request(outbound, `${i}`, 1)
+      await engine.confirm()
+    }
+    const again = Object.values(engine.sentAgain).reduce((sum, { length }) => sum + length, 0)
+    // What was allowed at first, and in the time that this took.
+    assert.isAtMost(again, 64 + 64 * 5)
+    assert.isAtLeast(again, 64)
+    outbound.close()
   })
 
   it("makes senders wait for a process that is more than a mebibyte behind, until it says that it is not", () => {
     const { events, outbound, publish } = make()
     publish(500)
-    outbound.up(new TestLink(), [])
+    outbound.up(new TestEngine())
     // What was published before it was there is none of its business.
     outbound.heard("a")
     outbound.heard("b")
@@ -201,19 +272,19 @@ describe("Outbound", () => {
     assert.strictEqual(events.length, 6)
   })
 
-  it("is drained once everything is confirmed, without waiting for anybody else", async () => {
+  it("is drained once everything is confirmed, ", async () => {
     const { outbound, publish } = make()
     let drained = 0
     publish(1)
-    const link = new TestLink()
-    outbound.up(link, ["a"])
+    const engine = new TestEngine()
+    outbound.up(engine)
     outbound.drain(() => drained++)
-    assert.deepStrictEqual(link.sent, [1])
-    assert.strictEqual(link.asked, 1)
+    assert.deepStrictEqual(engine.sent, [1])
+    assert.strictEqual(engine.asked, 1)
     publish(1)
-    await link.confirm()
+    await engine.confirm()
     assert.strictEqual(drained, 0)
-    await link.confirm()
+    await engine.confirm()
     assert.strictEqual(drained, 1)
   })
 

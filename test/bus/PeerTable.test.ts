@@ -15,13 +15,6 @@ describe("Presence", () => {
     ])
   })
 
-  it("tells who was heard after a moment", () => {
-    const peers = new PeerTable<undefined>()
-    for (const [at, id] of ["a", "b", "c"].entries()) peers.heard(id, undefined, at)
-    peers.heard("a", undefined, 3)
-    assert.deepStrictEqual(peers.heardAfter(1), ["c", "a"])
-  })
-
   it("counts as gone who has been silent for too long, and nobody else", () => {
     const peers = new PeerTable<undefined>()
     peers.heard("a", undefined, 0)

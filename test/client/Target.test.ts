@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Option from "effect/Option"
 import * as Target from "../../src/client/Target.ts"
 
-describe("the address that connect is given", () => {
+describe("the address of a server", () => {
   it.each([
     ["example.org:9000", "example.org:9000"],
     ["localhost", "localhost:8888"],
@@ -16,7 +15,8 @@ describe("the address that connect is given", () => {
     ["fe80::1%eth0", "[fe80::1%eth0]:8888"],
     ["relay_1.bücher.example:65535", "relay_1.bücher.example:65535"]
   ])("%s is understood as %s", (text, expected) => {
-    assert.strictEqual(Option.getOrThrow(Option.map(Target.parse(text), Target.format)), expected)
+    assert.strictEqual(Target.format(Target.parse(text)!), expected)
+    assert.strictEqual(Target.format(Target.parseUrl(`tls://${text}/`)!), expected)
   })
 
   it.each([
@@ -38,6 +38,7 @@ describe("the address that connect is given", () => {
     "host name",
     "host\u001b[31m"
   ])("%j is refused", (text) => {
-    assert.isTrue(Option.isNone(Target.parse(text)))
+    assert.isUndefined(Target.parse(text))
+    assert.isUndefined(Target.parseUrl(`tcp://${text}`))
   })
 })

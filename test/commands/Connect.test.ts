@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Notice from "../../src/protocol/Notice.ts"
-import * as ConnectCli from "../client/ConnectCli.ts"
-import * as FakeServer from "../client/FakeServer.ts"
+import * as ConnectCli from "./connect/ConnectCli.ts"
+import * as FakeServer from "../support/FakeServer.ts"
+import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
@@ -199,6 +200,122 @@ describe.concurrent("the exit code of connect", () => {
       const flags = yield* ConnectCli.start(["--raw", "--json"])
       assert.strictEqual(yield* flags.exit, 1)
       assert.match(flags.err(), /--raw and --json exclude each other/)
+    })
+  )
+})
+
+describe.concurrent("lines that connect has lost", () => {
+  it.live("are counted and said, with exit code 4", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening([], {
+        env: { SUMMONER_HYPER_PARAMETERS_RATE_LIMIT_MSGS_PER_MINUTE: "3" }
+      })
+      const client = yield* ConnectCli.start([`:${server.port}`])
+      client.stdin.end("1\n2\n3\n4\n5\n")
+      assert.strictEqual(yield* client.exit, 4)
+      assert.strictEqual(
+        client.err(),
+        "error: the server did not relay 2 lines sent too quickly (--rate spaces lines)\n"
+      )
+      assert.strictEqual(client.out(), Notice.RATE_LIMITED.repeat(2))
+    })
+  )
+
+  it.live("are also those too long to be sent, those refused for what they are, and those read too slowly", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      const client = yield* ConnectCli.start([server.port])
+      client.stdin.end(`${"x".repeat(1_048_577)}\nshort\n`)
+      const socket = yield* server.accepted
+      assert.strictEqual(yield* FakeServer.received(socket), "short\n")
+      socket.end(Notice.oversized(65_536) + Notice.NOT_UTF8 + Notice.messagesDropped(1) + Notice.messagesDropped(41))
+      assert.strictEqual(yield* client.exit, 4)
+      assert.strictEqual(
+        client.err(),
+        "error: the server did not relay 2 lines; 1 line of more than 1048576 bytes not sent; 42 lines of others not received: the output was read too slowly\n"
+      )
+    })
+  )
+})
+
+describe("the flags of connect", () => {
+  it.live("show times and names, and keep quiet about the connection", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      const client = yield* ConnectCli.start([
+        "-l",
+        "--time",
+        "--name",
+        "10.0.0.1=Ada",
+        "--name",
+        "[::1]:5=Zoë",
+        "-q",
+        server.port
+      ])
+      const socket = yield* server.accepted
+      socket.end(
+        `${['{"remote_addr":"10.0.0.1:5","content":"a"}', '{"remote_addr":"[::1]:5","content":"b"}'].join("\n")}\n${Notice.SHUTTING_DOWN}`
+      )
+      assert.strictEqual(yield* client.exit, 0)
+      assert.match(
+        client.out(),
+        /^(\d\d:){2}\d\d {2}Ada {2}a\n(\d\d:){2}\d\d {2}Zoë {2}b\n(\d\d:){2}\d\d {2}Warning: Server is shutting down\.\n$/
+      )
+      assert.strictEqual(client.err(), "")
+    })
+  )
+
+  it.live("space lines with --rate, and lose none", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      const client = yield* ConnectCli.start(["--rate", "6000", server.port])
+      client.stdin.end("1\n2\n3\n")
+      const socket = yield* server.accepted
+      const chunks: Array<string> = []
+      socket.setEncoding("utf8").on("data", (text: string) => chunks.push(text))
+      yield* FakeServer.ended(socket)
+      assert.strictEqual(chunks.join(""), "1\n2\n3\n")
+      socket.end()
+      assert.strictEqual(yield* client.exit, 0)
+    })
+  )
+
+  it.live("are refused where they have no effect", () =>
+    Effect.gen(function* () {
+      for (const args of [
+        ["--ca", "ca.pem"],
+        ["--raw", "--time"],
+        ["--rate", "0"],
+        ["--tls", "--ca", "absent.pem"]
+      ]) {
+        assert.strictEqual(yield* (yield* ConnectCli.start([...args, ":1"])).exit, 1, args.join(" "))
+      }
+    })
+  )
+})
+
+describe.skipIf(!Certificates.hasOpenssl)(`connect by TLS and WebSocket${Certificates.withOpenssl}`, () => {
+  it.live("sends and receives as it does by TCP", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      certificates.write(
+        "server.json",
+        JSON.stringify({ port: 0, websocket: { port: 0 }, tls: { cert: "server.pem", key: "server-key.pem" } })
+      )
+      const server = yield* Cli.listening([], { cwd: certificates.directory })
+      const [url] = yield* server.printed(/wss:\/\/\S+/)
+      const ca = certificates.path("ca.pem")
+      const listener = yield* ConnectCli.start(["-l", "--raw", "--tls", "--ca", ca, `:${server.port}`])
+      yield* joined(server, 1)
+      for (const [i, args] of [["--tls", "--ca", ca, `:${server.port}`], [url]].entries()) {
+        const client = yield* ConnectCli.start(args, { env: { NODE_EXTRA_CA_CERTS: ca } })
+        client.stdin.end(`hello ${i}\n`)
+        yield* listener.printed(new RegExp(`hello ${i}`))
+        assert.strictEqual(yield* client.exit, 0, client.err())
+      }
+      const stranger = yield* ConnectCli.start(["--tls", `:${server.port}`])
+      assert.strictEqual(yield* stranger.exit, 2)
+      assert.include(stranger.err(), "no trusted authority has signed the certificate of the server")
     })
   )
 })

@@ -9,6 +9,7 @@ import { jsonSchema, schema } from "../../src/commands/schema.ts"
 import { defaults, examine, keys, Values } from "../../src/config/ServerConfig.ts"
 import { configuration } from "../support/Configurations.ts"
 import * as Commands from "../support/Commands.ts"
+import { runs } from "../support/runs.ts"
 
 const shipped = readFileSync(new URL("../../server.schema.json", import.meta.url), "utf8")
 
@@ -135,9 +136,13 @@ describe("the published schema", () => {
     }
   })
 
-  it.effect.prop("accepts every configuration", { config: configuration }, ({ config }) =>
-    Effect.map(Schema.encodeEffect(Values)(config), (written) =>
-      assert.isTrue(accepts(JSON.parse(JSON.stringify(written))))
-    )
+  it.effect.prop(
+    "accepts every configuration",
+    { config: configuration },
+    ({ config }) =>
+      Effect.map(Schema.encodeEffect(Values)(config), (written) =>
+        assert.isTrue(accepts(JSON.parse(JSON.stringify(written))))
+      ),
+    runs(40)
   )
 })

@@ -11,6 +11,7 @@ import * as ServerConfig from "../../src/config/ServerConfig.ts"
 import { configuration } from "../support/Configurations.ts"
 import * as Directory from "../support/Directory.ts"
 import { boolean } from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const leaves = ServerConfig.keys().filter(({ isGroup, path }) => !isGroup && path !== "$schema")
 
@@ -130,7 +131,9 @@ describe("an environment variable", () => {
         for (const [path] of inEnvironment) {
           assert.strictEqual(Result.getOrThrow(actual).origins.get(path), ConfigSources.variableOf(path))
         }
-      })
+      }),
+    // A key is moved in a quarter of the runs.
+    runs(30)
   )
 
   it.effect("that is empty counts as not set, even if it is unknown", () =>

@@ -12,7 +12,7 @@ import * as ConfigSources from "../../src/config/ConfigSources.ts"
 import { jsonSyntaxError } from "../../src/config/JsonSyntaxError.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../../src/config/redact.ts"
-import { decode, defaults, keys, merge, withoutSecrets } from "../../src/config/ServerConfig.ts"
+import { decode, defaults, keys, merge, settableKeys, withoutSecrets } from "../../src/config/ServerConfig.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
@@ -324,4 +324,62 @@ it("a configuration laid over another changes nothing but it", () => {
   assert.notProperty({}, "port")
   assert.notProperty({}, "x")
   assert.isUndefined((merged as { readonly port?: unknown }).port)
+})
+
+/** Texts that somebody puts in the wrong place. */
+const MISPLACED: Readonly<Record<string, string>> = {
+  "a URL with a password": `https://user:${SECRET}@host/`,
+  "a URL with a token in its query": `https://host/?api_key=${SECRET}`,
+  "an account before a host": `user:${SECRET}@host`,
+  "a private key": `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----`,
+  "a private key on one line": `-----BEGIN PRIVATE KEY-----${SECRET}-----END PRIVATE KEY-----`
+}
+
+/** Texts with characters that nobody sees, or that a terminal obeys. */
+const INVISIBLE = {
+  "an escape of a terminal": "a\u001b[31mb",
+  "a line break": "a\nerror: b",
+  "a bidirectional override": "a\u202eb",
+  "a zero-width space": "127.0.0.1\u200b",
+  "a no-break space": "\u00a0127.0.0.1",
+  "a byte order mark": "\ufeff8888",
+  "a tag": "a\u{e0041}b",
+  "a filler that looks like a space": "a\u3164b",
+  "half a character": "a\ud800b"
+}
+
+const isShownRaw = /(?![ \n])[\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}]/u
+
+/** Formats may hold anything: escapes colour the log. */
+const isFormat = (path: string) => path.endsWith("_format")
+
+describe.each(settableKeys().map(({ path }) => path))("in %s", (path) => {
+  const withEach = Effect.fnUntraced(function* (
+    texts: Readonly<Record<string, string>>,
+    judge: (said: string, what: string, text: string) => void
+  ) {
+    const directory = yield* Directory.make()
+    const file = join(directory, "server.json")
+    for (const [what, text] of Object.entries(texts)) {
+      for (const value of [text, [text], { [text]: text }]) {
+        writeFileSync(file, JSON.stringify(only(path, value)))
+        judge(yield* saidOf({ file }), what, text)
+      }
+      const environment = { [ConfigSources.variableOf(path)]: text, [`${ConfigSources.variableOf(path)}${text}`]: "1" }
+      judge(yield* saidOf({ environment }), what, text)
+      judge(yield* saidOf({ flags: [{ name: "--flag", path, value: text }] }), what, text)
+    }
+  })
+
+  it.effect("no secret is shown that belongs elsewhere", () =>
+    withEach(MISPLACED, (said, what) => assert.notInclude(said, SECRET, what))
+  )
+
+  it.effect("an invisible character is refused, and shown as an escape, in a file, a variable and a flag", () =>
+    withEach(INVISIBLE, (said, what, text) => {
+      if (isFormat(path)) return
+      assert.notMatch(said, isShownRaw, what)
+      assert.match(said, /: expected .*found /, `${what}: ${text}`)
+    })
+  )
 })

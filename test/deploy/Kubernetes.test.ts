@@ -6,10 +6,14 @@ import { join } from "node:path"
 import { parseAllDocuments } from "yaml"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import { metrics } from "../support/Metrics.ts"
 import { manifest, ROOT } from "../support/Package.ts"
 import { PATIENCE } from "../support/patience.ts"
+import * as TcpClient from "../support/TcpClient.ts"
 import { run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
+
+const SHUTTING_DOWN = "Warning: Server is shutting down."
 
 /** What YAML says, whatever its shape: a path that is not there is `undefined`, and fails the assertion. */
 type Yaml = any
@@ -21,6 +25,7 @@ const documents = (file: string): ReadonlyArray<Yaml> =>
   })
 
 const [config, deployment, service, admin, policy] = documents("kubernetes.yaml")
+const [clusterConfig, statefulSet, budget, autoscaler] = documents("kubernetes-cluster.yaml")
 const [monitor] = documents("servicemonitor.yaml")
 const pod = deployment.spec.template.spec
 const [container] = pod.containers
@@ -120,13 +125,23 @@ describe("the Kubernetes manifests", () => {
         })
       const { livenessProbe, readinessProbe } = container
       assert.strictEqual(yield* probe(readinessProbe.httpGet.path), "200 ready")
+      const [one, two] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
+      yield* TcpClient.settled(one, two)
       const env = { ...environment, SUMMONER_ADMIN_PORT: port }
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env }), { code: 0, stdout: "", stderr: "" })
       assert.strictEqual(yield* probe(readinessProbe.httpGet.path), "503 draining")
       assert.strictEqual(yield* probe(livenessProbe.httpGet.path), "200 ok")
+      // A newcomer is told; who is in the room stays, until the signal.
+      const late = yield* TcpClient.connect(server.port)
+      assert.deepStrictEqual(yield* late.rest, [SHUTTING_DOWN])
+      one.send("still here\n")
+      assert.strictEqual(yield* two.line, TcpClient.envelope(one, "still here"))
       // A server that does not answer must not fail the end of the pod.
       const gone = { ...env, SUMMONER_ADMIN_PORT: "1" }
       assert.deepStrictEqual(yield* run(process.execPath, quickly, { env: gone }), { code: 0, stdout: "", stderr: "" })
+      server.process.kill("SIGTERM")
+      for (const client of [one, two]) assert.deepStrictEqual(yield* client.rest, [SHUTTING_DOWN])
+      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
     })
   )
 
@@ -167,4 +182,64 @@ describe("the Kubernetes manifests", () => {
     // Its variables would be unknown keys of the configuration.
     assert.isFalse(pod.enableServiceLinks)
   })
+})
+
+describe("the Kubernetes manifests of a room with several relays", () => {
+  const relay = statefulSet.spec.template.spec
+  const [relayContainer] = relay.containers
+  const preStop: string = relayContainer.lifecycle.preStop.exec.command.at(-1)
+
+  it("are what they should be, by kind, and find each other and the Services", () => {
+    assert.deepStrictEqual(
+      documents("kubernetes-cluster.yaml").map(({ apiVersion, kind }) => `${apiVersion} ${kind}`),
+      ["v1 ConfigMap", "apps/v1 StatefulSet", "policy/v1 PodDisruptionBudget", "autoscaling/v2 HorizontalPodAutoscaler"]
+    )
+    const { labels } = statefulSet.spec.template.metadata
+    for (const selector of [
+      statefulSet.spec.selector.matchLabels,
+      budget.spec.selector.matchLabels,
+      service.spec.selector,
+      policy.spec.podSelector.matchLabels
+    ]) {
+      assert.include(labels, selector)
+    }
+    const { kind, name } = autoscaler.spec.scaleTargetRef
+    assert.deepStrictEqual([kind, name], [statefulSet.kind, statefulSet.metadata.name])
+    assert.strictEqual(statefulSet.spec.serviceName, admin.metadata.name)
+    // The autoscaler says how many.
+    assert.isUndefined(statefulSet.spec.replicas)
+    assert.isAtLeast(autoscaler.spec.minReplicas, 2)
+    assert.strictEqual(budget.spec.maxUnavailable, 1)
+  })
+
+  it("differ from those of one relay in nothing but the cluster", () => {
+    const { env, lifecycle: _lifecycle, ...rest } = relayContainer
+    const { env: oneEnv, lifecycle: oneLifecycle, ...one } = container
+    assert.deepStrictEqual(rest, one)
+    assert.deepStrictEqual(
+      env.filter(({ name }: Yaml) => name !== "SUMMONER_CLUSTER_NATS_NAME"),
+      oneEnv
+    )
+    const withoutTime = (script: string) => script.replace(/, \d+\)\s*$/, "")
+    assert.strictEqual(withoutTime(preStop), withoutTime(oneLifecycle.preStop.exec.command.at(-1)))
+    assert.deepStrictEqual(relay.securityContext, pod.securityContext)
+  })
+
+  it.live("start with a configuration that the server accepts, and end within their time", () =>
+    Effect.gen(function* () {
+      const directory = yield* Directory.make({ "server.json": clusterConfig.data["server.json"] })
+      const check = yield* Cli.start(["check", "--json", "--config", join(directory, "server.json")], {
+        env: { ...environment, SUMMONER_HOST: "0.0.0.0", SUMMONER_CLUSTER_NATS_NAME: "summoner-0" }
+      })
+      assert.strictEqual((yield* check.exit).code, 0, check.output())
+      const { notes, values, warnings } = JSON.parse(check.stdout())
+      assert.deepStrictEqual([notes, warnings], [[], []])
+      const { max_clients, shutdown_grace_ms } = values.hyper_parameters
+      const preStopMillis = Number(/setTimeout\(.*, (\d+)\)/.exec(preStop)?.[1])
+      assert.isAtLeast(relay.terminationGracePeriodSeconds * 1000, preStopMillis + shutdown_grace_ms + 5000)
+      const [{ pods }] = autoscaler.spec.metrics
+      assert.isTrue(metrics.some(({ name }) => name === pods.metric.name))
+      assert.isBelow(Number(pods.target.averageValue), max_clients / 2)
+    })
+  )
 })

@@ -246,6 +246,7 @@ const ILL: Readonly<Record<string, Series>> = {
   SummonerEventLoopLag: { 'summoner_event_loop_lag_seconds{stat="p99"}': "0.2x45" },
   SummonerProcessor: { process_cpu_seconds_total: "0+58x45" },
   SummonerBusDown: { summoner_bus_up: "0x45" },
+  SummonerBusPeers: { summoner_bus_peers: "1x45" },
   SummonerBusLosses: { 'summoner_bus_batches_missed_total{reason="lost"}': "0+60x45" },
   SummonerCertificateEnds: { summoner_tls_certificate_expiry_time_seconds: "1000000x45" },
   SummonerMemory: { process_resident_memory_bytes: "450000000x45" },
@@ -264,8 +265,14 @@ const ofInstance = (instance: string, series: string) =>
     ? series.replace("{", `{job="summoner", instance="${instance}", `)
     : `${series}{job="summoner", instance="${instance}"}`
 
+/** All servers here are relays of one room. */
+const RELAYS = 1 + Object.keys(ILL).length + Object.keys(ILL_WORKER).length
+
 const seriesOf = (instance: string, ill: Series) =>
-  Object.entries({ ...HEALTHY, ...ill }).map(([series, values]) => ({ series: ofInstance(instance, series), values }))
+  Object.entries({ ...HEALTHY, summoner_bus_peers: `${RELAYS - 1}x45`, ...ill }).map(([series, values]) => ({
+    series: ofInstance(instance, series),
+    values
+  }))
 
 const hasPromtool = canRun("promtool", "--version")
 

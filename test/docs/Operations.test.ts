@@ -12,7 +12,7 @@ import { ROOT } from "../support/Package.ts"
 const METRICS = "docs/metrics.md"
 
 /** What these print is for whoever called them. */
-const NOT_THE_SERVER = /^(client|testing|commands\/(check|connect|init|schema)\.ts)/
+const NOT_THE_SERVER = /^(client|testing|commands\/(check|init|schema)\.ts|commands\/(connect|top))/
 
 /** Every literal that the server logs, `<>` for what differs. */
 const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
@@ -21,7 +21,7 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
     const source = readFileSync(join(ROOT, "src", path), "utf8")
     return [
       ...source.matchAll(
-        /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
+        /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|complain|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
       ),
       ...source.matchAll(/\bwarn\(\s*\w+,\s*(?:"([^"]*)"|`([^`]*)`)/g)
     ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Cli from "../support/Cli.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 
 const adminPort = (server: Cli.Running) =>
   Effect.map(server.printed(/admin on http:\/\/127\.0\.0\.1:(\d+)/), ([, port]) => Number(port))
@@ -38,31 +39,35 @@ describe("the admin port", () => {
     })
   )
 
-  it.live("does not hold up the end of the server: open streams, and a client that does not read", () =>
-    Effect.gen(function* () {
-      const server = yield* Cli.listening([], { env: ADMIN })
-      const port = yield* adminPort(server)
-      const endings = yield* Effect.promise(() =>
-        Promise.all(
-          Array.from({ length: 3 }, async () => {
-            const response = await fetch(`http://127.0.0.1:${port}/api/events`)
-            const reader = response.body!.getReader()
-            await reader.read()
-            return async () => {
-              while (!(await reader.read()).done) continue
-            }
-          })
+  it.live.each(threadCounts)(
+    "does not hold up the end of a server of %i thread(s): open streams, and a client that does not read",
+    (threads) =>
+      Effect.gen(function* () {
+        const server = yield* Cli.listening([], {
+          env: { ...ADMIN, SUMMONER_HYPER_PARAMETERS_WORKER_THREADS: String(threads) }
+        })
+        const port = yield* adminPort(server)
+        const endings = yield* Effect.promise(() =>
+          Promise.all(
+            Array.from({ length: 3 }, async () => {
+              const response = await fetch(`http://127.0.0.1:${port}/api/events`)
+              const reader = response.body!.getReader()
+              await reader.read()
+              return async () => {
+                while (!(await reader.read()).done) continue
+              }
+            })
+          )
         )
-      )
-      const deaf = TcpClient.raw(port)
-      deaf.on("error", () => {}).pause()
-      deaf.write("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-      const closed = endings.map((ended) => ended().catch(() => {}))
-      server.process.kill("SIGTERM")
-      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-      yield* Effect.promise(() => Promise.all(closed))
-      assert.match(server.output(), /shutdown complete/)
-      deaf.destroy()
-    })
+        const deaf = TcpClient.raw(port)
+        deaf.on("error", () => {}).pause()
+        deaf.write("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        const closed = endings.map((ended) => ended().catch(() => {}))
+        server.process.kill("SIGTERM")
+        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        yield* Effect.promise(() => Promise.all(closed))
+        assert.match(server.output(), /shutdown complete/)
+        deaf.destroy()
+      })
   )
 })

@@ -7,11 +7,13 @@ import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 
 describe("the quick start", () => {
-  it.live("relays between two clients, byte for byte", () =>
+  it.live("relays between two clients, byte for byte, with the defaults where there is no configuration", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening()
+      const server = yield* Cli.listening([], { cwd: yield* Directory.make() })
+      assert.match(server.output(), /configuration: built-in defaults/)
       const a = yield* TcpClient.connect(server.port)
       const b = yield* TcpClient.connect(server.port)
       yield* TcpClient.settled(b, a)
@@ -71,14 +73,6 @@ describe("the configuration", () => {
     })
   )
 
-  it.live("is the defaults where there is none, and the log says so", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make()
-      const server = yield* Cli.listening([], { cwd })
-      assert.match(server.output(), /configuration: built-in defaults/)
-    })
-  )
-
   it.live("is reported with all its problems and without a stack trace", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({
@@ -102,31 +96,27 @@ describe("the configuration", () => {
     })
   )
 
-  it.live("names the log file after the server", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": { logger: { enable_file_log: true, log_file_path: "logs" } } })
-      const server = yield* Cli.listening(["--name", "relay.one"], { cwd })
-      server.process.kill("SIGINT")
-      assert.strictEqual((yield* server.exit).code, 0)
-      assert.match(readFileSync(join(cwd, "logs", "relay_one.log"), "utf8"), /listening on[^]*shutdown complete\n$/)
-    })
-  )
-
-  it.live("with JSON logs shows a relayed message as its envelope, in the file and on the console", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": { logger: { enable_file_log: true, enable_json_log: true } } })
-      const server = yield* Cli.listening([], { cwd })
-      const a = yield* TcpClient.connect(server.port)
-      yield* server.printed(/\(1 client\)/)
-      a.send('{"_payload":{"text":"hi"}}\n')
-      yield* server.printed(/ - INFO - \{"remote_addr":"[^"]+","content":\{"_payload":\{"text":"hi"\}\}\}\n/)
-      server.process.kill("SIGTERM")
-      yield* server.exit
-      const lines = readFileSync(join(cwd, "MyServer.log"), "utf8").trimEnd().split("\n")
-      const relayed = lines.map((line) => JSON.parse(line)).find(({ message }) => typeof message === "object")
-      assert.deepStrictEqual(relayed.message, { remote_addr: a.address, content: { _payload: { text: "hi" } } })
-      assert.deepStrictEqual(Object.keys(relayed), ["timestamp", "name", "level", "message"])
-    })
+  it.live(
+    "names the log file after the server, and with JSON shows a message as its envelope, there and on the console",
+    () =>
+      Effect.gen(function* () {
+        const logger = { enable_file_log: true, enable_json_log: true, log_file_path: "logs" }
+        const cwd = yield* Directory.make({ "server.json": { logger } })
+        const server = yield* Cli.listening(["--name", "relay.one"], { cwd })
+        const a = yield* TcpClient.connect(server.port)
+        yield* server.printed(/\(1 client\)/)
+        a.send('{"_payload":{"text":"hi"}}\n')
+        yield* server.printed(/ - INFO - \{"remote_addr":"[^"]+","content":\{"_payload":\{"text":"hi"\}\}\}\n/)
+        server.process.kill("SIGINT")
+        assert.strictEqual((yield* server.exit).code, 0)
+        const lines = readFileSync(join(cwd, "logs", "relay_one.log"), "utf8")
+          .trimEnd()
+          .split("\n")
+        assert.strictEqual(JSON.parse(lines.at(-1)!).message, "shutdown complete")
+        const relayed = lines.map((line) => JSON.parse(line)).find(({ message }) => typeof message === "object")
+        assert.deepStrictEqual(relayed.message, { remote_addr: a.address, content: { _payload: { text: "hi" } } })
+        assert.deepStrictEqual(Object.keys(relayed), ["timestamp", "name", "level", "message"])
+      })
   )
 
   it.live("with a log directory that cannot be written is refused in one line", () =>
@@ -216,7 +206,7 @@ describe("the command line", () => {
 describe("shutdown", () => {
   it.live("tells 200 clients, exits with 0 and leaves the port free", () =>
     Effect.gen(function* () {
-      // No outgoing connection takes a port of this address by chance before the second server does.
+      // No outgoing connection takes a port of this address by chance before another server does.
       const host = "127.0.0.77"
       const server = yield* Cli.listening(["--host", host, "--log-level", "INFO"])
       const clients = yield* Effect.forEach(
@@ -231,32 +221,39 @@ describe("shutdown", () => {
         client.socket.end()
       }
       assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-      yield* Cli.listening(["--host", host, "--port", String(server.port)])
+      yield* Effect.callback<void>((resume) => {
+        const next = Net.createServer().on("error", (error) => resume(Effect.die(error)))
+        next.listen(server.port, host, () => next.close(() => resume(Effect.void)))
+      })
     })
   )
 
-  it.live("waits for a client that never reads no longer than the grace", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { shutdown_grace_ms: 300 } } })
-      const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
-      const deaf = Net.connect(server.port, "127.0.0.1")
-      deaf.pause().on("error", () => {})
-      const client = yield* TcpClient.connect(server.port)
-      const witness = yield* TcpClient.connect(server.port)
-      yield* TcpClient.settled(client, witness)
-      server.process.kill("SIGINT")
-      assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
-      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-      deaf.destroy()
-    })
+  it.live.each(threadCounts)(
+    "waits for a client that never reads no longer than the grace, with %i thread(s)",
+    (worker_threads) =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({
+          "server.json": { hyper_parameters: { worker_threads, shutdown_grace_ms: 300 } }
+        })
+        const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
+        const deaf = Net.connect(server.port, "127.0.0.1")
+        deaf.pause().on("error", () => {})
+        const client = yield* TcpClient.connect(server.port)
+        const witness = yield* TcpClient.connect(server.port)
+        yield* TcpClient.settled(client, witness)
+        server.process.kill("SIGINT")
+        assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
+        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        deaf.destroy()
+      })
   )
 
-  it.live("ends at once on a second signal", () =>
+  it.live.each(threadCounts)("ends at once on a second signal, with %i thread(s)", (worker_threads) =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({
         "server.json": {
           logger: { log_keys: [] },
-          hyper_parameters: { shutdown_grace_ms: 600_000 }
+          hyper_parameters: { worker_threads, shutdown_grace_ms: 600_000 }
         }
       })
       const server = yield* Cli.listening([], { cwd })

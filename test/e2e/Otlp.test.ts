@@ -5,17 +5,21 @@ import * as Cli from "../support/Cli.ts"
 import * as Collector from "../support/Collector.ts"
 import * as Loopback from "../support/Loopback.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 
 const warnings = (output: string) => output.split("\n").filter((line) => line.includes("OpenTelemetry"))
 
-describe("otlp.endpoint", () => {
+describe.each(threadCounts)("otlp.endpoint, with %i thread(s),", (threads) => {
   it.live("makes the server export logs, metrics and traces; SIGHUP and SIGTERM do what they always do", () =>
     Effect.gen(function* () {
       /** A short life, and what a collector got of it. */
       const life = Effect.gen(function* () {
         const collector = yield* Collector.start()
         const server = yield* Cli.listening(["--name", "e2e.otlp"], {
-          env: { SUMMONER_OTLP_ENDPOINT: collector.endpoint }
+          env: {
+            SUMMONER_OTLP_ENDPOINT: collector.endpoint,
+            SUMMONER_HYPER_PARAMETERS_WORKER_THREADS: String(threads)
+          }
         })
         const client = yield* TcpClient.connect(server.port)
         client.send("secret\n")
@@ -28,7 +32,8 @@ describe("otlp.endpoint", () => {
         return collector
       })
       // The end of the server waits half a second for the collector, which may be too short on a slow machine: once it was not.
-      const names = ["connection", "reload", "shutdown", "start"]
+      const each = (name: string) => Array.from({ length: threads }, () => name)
+      const names = ["connection", "reload", ...each("shutdown"), ...each("start")]
       const collector = yield* life.pipe(Effect.repeat({ until: ({ spans }) => spans.length === names.length }))
       assert.deepStrictEqual(collector.spans.map(({ name }) => name).toSorted(), names)
       const connection = collector.spans.find(({ name }) => name === "connection")!
@@ -45,6 +50,9 @@ describe("otlp.endpoint", () => {
       }
     })
   )
+
+  // Which the main thread finds out, however many there are.
+  if (threads > 1) return
 
   it.live("without a collector costs one warning, and the server ends as it would", () =>
     Effect.gen(function* () {

@@ -7,10 +7,10 @@ import * as Directory from "../support/Directory.ts"
 import { threadCounts } from "../support/threadCounts.ts"
 import { OPEN } from "../support/Threads.ts"
 
-const ROUNDS = SOAK ? 50 : 3
+const ROUNDS = SOAK ? 50 : 2
 
 /** Connected before the signal comes, at least, of which the last have only just been. */
-const CLIENTS = 100
+const CLIENTS = SOAK ? 100 : 50
 
 /** Connecting at the same time. */
 const AT_ONCE = 16

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Tls from "node:tls"
+import { pathToFileURL } from "node:url"
 import * as NatsServer from "../bus/NatsServer.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
@@ -109,22 +110,50 @@ describe
     )
 
     it.live.each([
-      [1, 2],
-      [2, 1],
-      [2, 2]
+      { mine: 1, others: [2] },
+      { mine: 2, others: [1, 2] }
     ])(
-      "keeps the port of %i thread(s) from another server of %i, which says once why it does not start",
-      ([mine, other]) =>
+      "keeps the port of $mine thread(s) from other servers, of $others, each of which says once why it does not start",
+      ({ mine, others }) =>
         Effect.gen(function* () {
           const { server } = yield* start({ hyper_parameters: { worker_threads: mine } })
-          const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads: other } } })
-          const second = yield* Cli.start(["--port", String(server.port)], { cwd })
-          assert.deepStrictEqual(yield* second.exit, { code: 1, signal: null })
-          assert.deepStrictEqual(second.output().match(/cannot listen on .*\n/g), [
-            `cannot listen on 127.0.0.1:${server.port}: the port is already in use (EADDRINUSE)\n`
-          ])
-          assert.notMatch(second.output(), /\n\s+at /)
+          for (const worker_threads of others) {
+            const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads } } })
+            const other = yield* Cli.start(["--port", String(server.port)], { cwd })
+            assert.deepStrictEqual(yield* other.exit, { code: 1, signal: null })
+            assert.deepStrictEqual(other.output().match(/cannot listen on .*\n/g), [
+              `cannot listen on 127.0.0.1:${server.port}: the port is already in use (EADDRINUSE)\n`
+            ])
+            assert.notMatch(other.output(), /\n\s+at /)
+          }
         })
+    )
+
+    it.live("starts once of two that start on one port at the same time", () =>
+      Effect.gen(function* () {
+        const { host, port } = Loopback.address()
+        const cwd = yield* Directory.make({ "server.json": { host, port, hyper_parameters: { worker_threads: 2 } } })
+        const servers = yield* Effect.all([Cli.start([], { cwd }), Cli.start([], { cwd })])
+        const outcomes = yield* Effect.forEach(
+          servers,
+          ({ exit, printed }) =>
+            Effect.raceFirst(
+              Effect.as(printed(/listening on/), "listens"),
+              Effect.map(exit, ({ code }) => `exit code ${code}`)
+            ),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(outcomes.toSorted(), ["exit code 1", "listens"])
+      })
+    )
+
+    it.live("runs in a program that Node.js was given as a text", () =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads: 2 } } })
+        const text = `process.argv = ["", "", "--port", "0"]; await import(${JSON.stringify(pathToFileURL(Cli.PROGRAM).href)})`
+        const server = yield* Cli.start(["--eval", text], { cwd, program: "--input-type=module" })
+        yield* server.printed(/listening on/)
+      })
     )
 
     it.live("takes a SIGHUP during its start for a reload, and one later", () =>
@@ -166,7 +195,7 @@ describe
         // The reload is done when the threads have it.
         certificates.write("server.pem", "nonsense")
         server.process.kill("SIGHUP")
-        yield* server.printed(/ERROR - TLS goes on as it was: tls\.cert: .* which is not PEM\n/)
+        yield* server.printed(/ERROR - the TLS certificate was not renewed: tls\.cert: .* which is not PEM\n/)
         for (let i = 0; i < 6; i++) {
           assert.strictEqual(yield* Effect.promise(() => subjectAt(server.port)), "renewed")
         }
@@ -205,13 +234,20 @@ describe
         })
     )
 
-    it.live("writes one log, each line whole", () =>
+    it.live("runs no more threads than there are cores, says so, and writes one log, each line whole", () =>
       Effect.gen(function* () {
+        const cores = availableParallelism()
         const { cwd, server } = yield* start({
+          hyper_parameters: { worker_threads: cores + 2 },
           logger: { enable_console_log: true, enable_file_log: true, enable_json_log: true }
         })
+        const remark = `worker_threads: ${cores + 2} configured, ${cores} run: this machine has ${cores} cores`
+        assert.include(server.output(), remark)
+        const check = yield* Cli.start(["check"], { cwd })
+        yield* check.exit
+        assert.include(check.output(), remark)
         const clients = yield* room(server.port)
-        const count = 200
+        const count = 100
         for (let i = 0; i < count; i++) for (const client of clients) client.send(`${i} ${"x".repeat(100)}\n`)
         for (const client of clients) yield* client.lines((clients.length - 1) * count)
         server.process.kill("SIGTERM")
@@ -234,18 +270,6 @@ describe
             Array.from({ length: count }, (_, i) => i)
           )
         }
-      })
-    )
-
-    it.live("runs no more threads than there are cores, and says so", () =>
-      Effect.gen(function* () {
-        const cores = availableParallelism()
-        const { cwd, server } = yield* start({ hyper_parameters: { worker_threads: cores + 2 } })
-        const remark = `worker_threads: ${cores + 2} configured, ${cores} run: this machine has ${cores} cores`
-        assert.include(server.output(), remark)
-        const check = yield* Cli.start(["check"], { cwd })
-        yield* check.exit
-        assert.include(check.output(), remark)
       })
     )
   })

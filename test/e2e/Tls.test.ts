@@ -32,7 +32,9 @@ describe.skipIf(!Certificates.hasOpenssl)(`the program with TLS${Certificates.wi
       yield* TcpClient.settled(a, b)
       certificates.write("server.pem", "nonsense")
       server.process.kill("SIGHUP")
-      yield* server.printed(/ERROR - TLS goes on as it was: tls\.cert: .* found server\.pem, which is not PEM\n/)
+      yield* server.printed(
+        /ERROR - the TLS certificate was not renewed: tls\.cert: .* found server\.pem, which is not PEM\n/
+      )
       yield* TcpClient.settled(a, yield* TcpClient.connect(server.port, { tls: certificates.client() }))
       server.process.kill("SIGTERM")
       assert.strictEqual((yield* server.exit).code, 0)

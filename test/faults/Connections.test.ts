@@ -223,11 +223,11 @@ const lowestFree = (pid: number) => {
   return number
 }
 
-describe("a crowd", () => {
+describe.each(threadCounts)("a crowd, with %i thread(s),", (worker_threads) => {
   itMeasures("of clients that all speak hears every line, in order", () =>
     Effect.gen(function* () {
       const { clients: count, lines } = form.crowd
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.quiet({ limits: { worker_threads } })
       const clients = yield* LoadClient.connectMany(relay.port, count, { lineBytes: 60 })
       yield* LoadClient.gathered(clients, clients[0]!)
       const memory = watchMemory(relay.pid)
@@ -254,7 +254,7 @@ describe("a crowd", () => {
 describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads) => {
   it.live("tells a client that it is refused, and lets one in again when another leaves", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ limits: { worker_threads, max_clients: 2 } })
+      const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients: 2 } })
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
@@ -271,7 +271,7 @@ describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads
 
   it.live("counts each IP address on its own", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ limits: { worker_threads, max_clients_per_ip: 1 } })
+      const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients_per_ip: 1 } })
       const a = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.1" })
       const other = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
       yield* TcpClient.settled(a, other)

@@ -88,6 +88,7 @@ describe.each(threadCounts)("a flood over the rate limit, with %i thread(s),", (
   )
 })
 
+// A client and its notices are in one thread, however many there are.
 describe("a flood over the rate limit", () => {
   itMeasures("fills no memory with warnings that the flooder does not read", () =>
     Effect.gen(function* () {
@@ -112,10 +113,10 @@ describe("a flood over the rate limit", () => {
 
 const OVERSIZED = "Warning: Message exceeds 65536 bytes and was dropped."
 
-describe("lines that do not end", () => {
+describe.each(threadCounts)("lines that do not end, with %i thread(s),", (worker_threads) => {
   itMeasures("take no more memory than the longest line allowed", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.quiet({ limits: { worker_threads } })
       const witness = yield* LoadClient.connect(relay.port, { lineBytes: 40 })
       const offenders = yield* LoadClient.connectMany(relay.port, 1 + form.endless.clients, { lineBytes: 40 })
       yield* LoadClient.gathered(offenders, witness)
@@ -138,7 +139,7 @@ describe("lines that do not end", () => {
         "memory growth (MiB)": Relay.mib(growth)
       })
       const { garbageBytes, slackBytes } = form.bounds
-      assert.isBelow(growth, (form.endless.clients + 1) * 65_536 + garbageBytes + slackBytes)
+      assert.isBelow(growth, (form.endless.clients + 1) * 65_536 + worker_threads * garbageBytes + slackBytes)
 
       for (const offender of offenders) {
         offender.socket.write("\n")
@@ -183,6 +184,7 @@ const linesOf = (bytes: Buffer) => {
   return lines
 }
 
+// What a line is has nothing to do with threads.
 describe("bytes of another protocol", () => {
   const samples = {
     "random bytes": Buffer.concat([randomBytes(form.garbage.bytes), Buffer.from("\n")]),
@@ -197,7 +199,7 @@ describe("bytes of another protocol", () => {
       `(${name}) are lines, or refused with the notice`,
       () =>
         Effect.gen(function* () {
-          const relay = yield* Relay.quiet()
+          const relay = yield* Relay.inProcess()
           const offender = yield* TcpClient.connect(relay.port)
           const witness = yield* TcpClient.connect(relay.port)
           yield* TcpClient.settled(offender, witness)
@@ -223,7 +225,7 @@ describe("bytes of another protocol", () => {
 
   it.live("(a TLS handshake) end the connection, and reach nobody", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.inProcess()
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)
@@ -241,7 +243,7 @@ describe("bytes of another protocol", () => {
 
   it.live("(an HTTP request) are relayed line by line", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.inProcess()
       const a = yield* TcpClient.connect(relay.port)
       const b = yield* TcpClient.connect(relay.port)
       yield* TcpClient.settled(a, b)

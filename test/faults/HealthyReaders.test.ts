@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { availableParallelism } from "node:os"
 import * as Certificates from "../support/Certificates.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 import { healthyReaders } from "./form.ts"
 import * as PacedReader from "./PacedReader.ts"
 import * as Relay from "./Relay.ts"
@@ -101,7 +101,7 @@ const inTlsRoom = Effect.fnUntraced(function* (threads: number) {
   const certificates = yield* Certificates.make
   const relay = yield* Relay.talkative({
     logger,
-    limits: { ...limits, worker_threads: threads },
+    limits: { ...(threads === 1 ? limits : limitsOfTwo), worker_threads: threads },
     groups: { tls: certificates.config }
   })
   const connect = PacedReader.connect(relay.port, certificates.client())
@@ -110,16 +110,12 @@ const inTlsRoom = Effect.fnUntraced(function* (threads: number) {
   yield* keepUp(relay, connect, readers)
 })
 
-describe.concurrent("a burst as large as the rate limit allows", () => {
-  it.live("reaches readers of a few MB/s over TCP and WebSocket, and ends none of them", () => inRoom(1))
+describe.concurrent.each(threadCounts)("a burst as large as the rate limit allows, with %i thread(s),", (threads) => {
+  it.live("reaches readers of a few MB/s over TCP and WebSocket, and ends none of them", () => inRoom(threads))
 
   it.live.skipIf(!Certificates.hasOpenssl)(
     `reaches readers of a few MB/s over TLS, and ends none of them${Certificates.withOpenssl}`,
-    () => inTlsRoom(1)
-  )
-
-  it.live.skipIf(availableParallelism() < 2)("reaches readers of a few MB/s at each of two relay threads", () =>
-    inRoom(2)
+    () => inTlsRoom(threads)
   )
 })
 

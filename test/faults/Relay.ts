@@ -1,4 +1,4 @@
-/** The built program with a `server.json` that turns off every protection that is not under test. */
+/** A server that has every protection turned off that is not under test: the built program, or one in the process of the test. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -7,10 +7,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Cli from "../support/Cli.ts"
 import { PATIENCE } from "../support/patience.ts"
+import * as Server from "../support/Server.ts"
 
 export interface Options {
   /** `hyper_parameters` of the subject. */
-  readonly limits?: object
+  readonly limits?: { readonly worker_threads?: number; readonly [key: string]: unknown }
   readonly logger?: object
   /** Other groups of its configuration: `tls`, `websocket`. */
   readonly groups?: object
@@ -52,6 +53,27 @@ export const talkative = Effect.fnUntraced(function* (
   const args = ["--config", "server.json"]
   const program = yield* Cli.listening(args, { cwd, ...setup(options) })
   return { ...program, pid: program.process.pid!, cwd, args }
+})
+
+/** A server in the process of the test, which takes a tenth of what the program takes to start. With threads it is the program. */
+export const inProcess = Effect.fnUntraced(function* (
+  options: Pick<Options, "limits" | "host"> = {}
+): Effect.fn.Return<Pick<Relay, "port" | "output" | "printed">, never, Scope.Scope> {
+  const { host = "127.0.0.1", limits } = options
+  if (limits?.worker_threads !== undefined && limits.worker_threads > 1) return yield* talkative(options)
+  const { lines, port } = yield* Effect.orDie(Server.start({ host, hyper_parameters: { ...UNLIMITED, ...limits } }))
+  const output = () => lines.join("\n")
+  const printed = (pattern: RegExp) =>
+    Effect.map(
+      Effect.orDie(
+        Server.until(
+          () => pattern.test(output()),
+          () => `${pattern} is not in:\n${output()}`
+        )
+      ),
+      () => pattern.exec(output())!
+    )
+  return { port, output, printed }
 })
 
 /** Logs warnings only once it listens, so that logging costs nothing and what it printed stays short. */

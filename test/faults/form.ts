@@ -14,8 +14,10 @@ const MIB = 1024 * 1024
 export const bounds = {
   /** Memory above what is allowed to wait, in bytes: code, garbage, buffers of the runtime. */
   slackBytes: 50 * MIB,
-  /** Read buffers that V8 lets gather before it collects any, in bytes: for bursts. */
+  /** Read buffers that V8 lets gather in a thread before it collects any, in bytes: for bursts. */
   garbageBytes: 64 * MIB,
+  /** A thread more: its heap, and its read buffers. */
+  bytesPerThread: 96 * MIB,
   /** Memory above that for each client, in bytes. */
   bytesPerClient: 256 * 1024
 }
@@ -25,7 +27,7 @@ export const stalled = {
   lineBytes: 1024,
   /** Lines between two looks at whether the clients are evicted. */
   round: 500,
-  readers: 10,
+  readers: form(3, 10),
   lines: form(0, 80_000),
   // The low limit of the quick form is nearly full within the eviction grace, for which senders would wait.
   limits: form(
@@ -48,7 +50,7 @@ export const dropping = {
   /** Lines between two looks at whether any is lost: far fewer than the hard limit. */
   round: 100,
   /** Lines after the first that is lost: several times the hard limit. */
-  lines: form(4000, 100_000),
+  lines: form(3000, 100_000),
   limits: { soft_limit_bytes: 256 * 1024, hard_limit_bytes: MIB }
 }
 
@@ -60,7 +62,7 @@ export const dropping = {
 export const fastest = form(
   {
     lineBytes: 128,
-    receivers: 10,
+    receivers: 3,
     lines: 120_000,
     limits: { soft_limit_bytes: MIB / 4, hard_limit_bytes: 2 * MIB, stall_grace_ms: 10_000 },
     memoryBytes: 200 * MIB
@@ -76,10 +78,10 @@ export const fastest = form(
 
 /** A flood over the rate limit; the short lines earn more bytes of warnings than they have. */
 export const flood = {
-  bytes: form(12_000_000, 57_000_000),
+  bytes: form(7_000_000, 57_000_000),
   lineBytes: 100,
   /** Their warnings would take more memory than is allowed. */
-  shortLinesBytes: form(24_000_000, 57_000_000),
+  shortLinesBytes: form(18_000_000, 57_000_000),
   shortLineBytes: 20,
   linesPerMinute: 6000,
   everyMillis: 10
@@ -93,22 +95,22 @@ export const endless = {
 }
 
 /** Bytes that are no protocol of ours. */
-export const garbage = { bytes: form(300_000, 3_000_000) }
+export const garbage = { bytes: form(100_000, 3_000_000) }
 
 /** Connections that are reset. */
 export const resets = {
-  connections: form(200, 500),
+  connections: form(100, 500),
   storm: form(30, 300),
-  lines: form(10_000, 100_000)
+  lines: form(4000, 100_000)
 }
 
 /** Everybody talks at once. */
-export const crowd = form({ clients: 100, lines: 5 }, { clients: 1000, lines: 10 })
+export const crowd = form({ clients: 40, lines: 5 }, { clients: 1000, lines: 10 })
 
 /** A shutdown in the middle of it all. Only what hangs meets the grace. */
 export const shutdown = {
   rounds: form(1, 5),
-  logRounds: form(3, 20),
+  logRounds: form(1, 20),
   graceMillis: 120_000,
   busyLines: form(2000, 50_000)
 }

@@ -6,6 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 import { IdleTimeout } from "../../src/limits/IdleTimeout.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
+import * as LateClock from "../support/LateClock.ts"
 
 const TIMEOUT_SECS = 20
 const INTERVAL_SECS = 3
@@ -102,5 +103,20 @@ describe("IdleTimeout", () => {
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(client.idleAt, [])
     }).pipe(Effect.provide(IdleTimeout.layerDisabled))
+  )
+
+  it.effect("does not find a client whose line was waiting while the process was stopped", () =>
+    Effect.gen(function* () {
+      const { stopped } = yield* LateClock.make(TIMEOUT_SECS * 1000, INTERVAL_SECS)
+      yield* Effect.gen(function* () {
+        const client = yield* watch
+        yield* TestClock.adjust(`${INTERVAL_SECS} seconds`)
+        // Its line is read in the second after the stop.
+        yield* TestClock.adjust("500 millis")
+        client.lastLine = monotonicMillis(stopped)
+        yield* TestClock.adjust(`${INTERVAL_SECS} seconds`)
+        assert.deepStrictEqual(client.idleAt, [])
+      }).pipe(provided(), Effect.provideService(Clock.Clock, stopped))
+    })
   )
 })

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { execFileSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -37,14 +38,13 @@ const observedClock = Effect.gen(function* () {
   const pauses = yield* Queue.unbounded<number>()
   return {
     pause: Queue.take(pauses),
-    clock: {
-      ...clock,
+    clock: Object.assign(Object.create(clock) as Clock.Clock, {
       sleep: (duration: Duration.Duration) =>
         Effect.suspend(() => {
           Queue.offerUnsafe(pauses, Duration.toMillis(duration))
           return clock.sleep(duration)
         })
-    }
+    })
   }
 })
 
@@ -287,6 +287,89 @@ describe("a log file that cannot be written", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
       assert.strictEqual(read(path), "one\n")
+    })
+  )
+})
+
+describe.skipIf(process.platform === "win32")("a log file that is not what it seems", () => {
+  it.live("is rotated where a symbolic link leads, and the link stays", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const [link, target] = [Path.join(directory, "s.log"), Path.join(directory, "disk", "real.log")]
+      Fs.mkdirSync(Path.dirname(target))
+      Fs.symlinkSync("disk/real.log", link)
+      const { append } = yield* open(link, { maxBytes: 4 })
+      for (const line of ["one\n", "two\n", "six\n"]) yield* append(line)
+      assert.isTrue(Fs.lstatSync(link).isSymbolicLink())
+      assert.deepStrictEqual([target, `${target}.1`, `${target}.2`, `${link}.1`].map(read), [
+        "six\n",
+        "two\n",
+        "one\n",
+        undefined
+      ])
+    })
+  )
+
+  it.live("leaves its other name the rotated lines, as a hard link", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const [path, other] = [Path.join(directory, "s.log"), Path.join(directory, "other")]
+      const { append } = yield* open(path, { maxBytes: 4 })
+      Fs.linkSync(path, other)
+      for (const line of ["one\n", "two\n"]) yield* append(line)
+      assert.deepStrictEqual([path, `${path}.1`, other].map(read), ["two\n", "one\n", "one\n"])
+    })
+  )
+
+  it.live("begins at its start again when another program has truncated it", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      const { append } = yield* open(path, { maxBytes: 8 })
+      yield* append("one\ntwo\n")
+      Fs.truncateSync(path)
+      yield* append("six\n")
+      assert.deepStrictEqual([path, `${path}.1`].map(read), ["six\n", undefined])
+    })
+  )
+
+  it.live("is a pipe, whose reader gets all lines, however few it takes at once", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      execFileSync("mkfifo", [path])
+      const { append, outages } = yield* open(path, { maxBytes: 1000 })
+      const lines = Array.from({ length: 2000 }, (_, i) => `${i} ${"x".repeat(200)}\n`).join("")
+      const { pause, clock } = yield* observedClock
+      const appended = yield* Effect.forkChild(Effect.provideService(append(lines), Clock.Clock, clock))
+      assert.strictEqual(yield* pause, 10, "the pipe is full")
+      let received = ""
+      const reader = Fs.createReadStream(path, { encoding: "utf8" })
+      yield* Effect.callback<void>((resume) => {
+        reader.on("data", (text) => {
+          received += text
+          if (received.length >= lines.length) resume(Effect.void)
+        })
+      })
+      yield* Fiber.join(appended)
+      reader.destroy()
+      assert.strictEqual(received, lines)
+      assert.deepStrictEqual(outages, [])
+    })
+  )
+
+  it.effect("is a pipe that nothing reads, which is reported, and keeps no thread", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryDirectory, "s.log")
+      execFileSync("mkfifo", [path])
+      const { append, outages } = yield* open(path)
+      const { pause, clock } = yield* observedClock
+      yield* Effect.forkChild(Effect.provideService(append("x\n".repeat(100_000)), Clock.Clock, clock))
+      for (;;) {
+        const millis = yield* pause
+        if (millis === 1000) break
+        yield* TestClock.adjust(millis)
+      }
+      assert.deepStrictEqual(outages, [`Cannot write the log file ${path}: nothing reads this pipe (EAGAIN)`])
+      assert.notInclude(process.getActiveResourcesInfo(), "FSReqPromise")
     })
   )
 })

@@ -48,9 +48,19 @@ describe("log_keys", () => {
     assert.strictEqual(logged(' \t{"a":1}\r', ["a"]).text, "{}")
   })
 
-  it("leaves content that is no JSON object whole", () => {
+  it("prunes the objects in an array, in arrays within it too", () => {
+    const message = { _payload: { a: 1, secret: 2 }, other: 3 }
+    assert.deepStrictEqual(JSON.parse(logged(JSON.stringify([message, [message], 4, "x"]), ["a"]).text), [
+      { _payload: { a: 1 } },
+      [{ _payload: { a: 1 } }],
+      4,
+      "x"
+    ])
+  })
+
+  it("leaves content whole that has no object", () => {
     for (const whole of ["plain", "[1]", "12", "null", '{"a":', JSON.stringify('{"a":1}'), ""]) {
-      assert.deepStrictEqual(logged(whole, ["a"]), { text: whole, isObject: false })
+      assert.strictEqual(logged(whole, ["a"]).text, whole)
     }
   })
 
@@ -71,12 +81,29 @@ describe("log_keys", () => {
 describe("a relayed message", () => {
   const content = '{"_payload":{"a":1,"b":2}}'
 
-  it("is its envelope in JSON, with an object as an object and anything else as a string", () => {
+  it("is its envelope in JSON, with an object as an object and text as a string", () => {
     assert.deepStrictEqual(envelope('{"a":[1]}'), { remote_addr: "1.2.3.4:5", content: { a: [1] } })
-    assert.deepStrictEqual(envelope("[1]"), { remote_addr: "1.2.3.4:5", content: "[1]" })
     assert.deepStrictEqual(envelope('say "hi"\n'), { remote_addr: "1.2.3.4:5", content: 'say "hi"\n' })
     assert.deepStrictEqual(envelope(content, ["a"]).content, { _payload: { a: 1 } })
   })
+
+  it("has any JSON as what it is, and what only looks like it as a string", () => {
+    for (const json of ["[1, 2]", "42", " -1.5e3\t", "true", "null", '"hi"', "[]"]) {
+      assert.deepStrictEqual(envelope(json).content, JSON.parse(json), json)
+    }
+    for (const text of ["[1, 2", "042", "1.", "truely", "null x", '"hi', "NaN", "-", "", "42 [1]"]) {
+      assert.deepStrictEqual(envelope(text).content, text, text)
+    }
+  })
+
+  it("has JSON of a hundred levels as what it is, and deeper JSON as a string", () => {
+    const nested = (depth: number) => `${"[".repeat(depth - 1)}{"a":"]]{{\\"["}${"]".repeat(depth - 1)}`
+    assert.isArray(envelope(nested(100)).content)
+    assert.strictEqual(envelope(nested(101)).content, nested(101))
+    assert.strictEqual(envelope(nested(20_000)).content, nested(20_000))
+    assert.strictEqual(envelope(nested(101), ["a"]).content, "[content nested too deeply to be logged]")
+  })
+
   it("keeps numbers that JavaScript cannot hold", () => {
     const line = LogMessage.relayedJson("a", logged('{"id":12345678901234567890}', null))
     assert.include(line, "12345678901234567890")

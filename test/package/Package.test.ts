@@ -15,7 +15,7 @@ import { tmpdir } from "node:os"
 import { dirname, join, normalize } from "node:path"
 import { rolldown } from "rolldown"
 import { LIBRARY } from "../../src/admin/Dashboard.ts"
-import { examples, snippets } from "../support/Documented.ts"
+import { clients, examples, snippets } from "../support/Documented.ts"
 import { entries, manifest, ROOT } from "../support/Package.ts"
 import * as Project from "../support/Project.ts"
 import { threadCounts } from "../support/threadCounts.ts"
@@ -48,7 +48,8 @@ describe("the package", () => {
     const { packed } = Project
     const modules = reachable(Project.inPackage(""), [
       ...entries.map((entry) => entry.default),
-      "dist/threads/RelayThread.js"
+      "dist/threads/RelayThread.js",
+      "dist/client/browser.js"
     ])
     const parts = packed.files.map(({ path }) => path).filter((path) => /^dist\/cli\/[^/]+$/.test(path))
     const program = ["dist/cli.js", ...parts].map((path) => readFileSync(Project.inPackage(path), "utf8")).join("\n")
@@ -211,6 +212,15 @@ describe("a module of the package", () => {
     })
   )
 
+  it.live("needs neither Node.js nor Effect in the bundle of a browser when it is client", () =>
+    Effect.gen(function* () {
+      const program = `import { connect } from "${manifest.name}/client"; connect("ws://relay/")`
+      const code = yield* bundle(program, "browser")
+      assert.notMatch(code, /\b(?:import|require|process|Buffer)\b/)
+      assert.isAtMost(code.length, 8 * KIB)
+    })
+  )
+
   it.live("is all that a bundle has of the package when it is Notice", () =>
     Effect.gen(function* () {
       const own = `import { IDLE } from "${manifest.name}/Notice"; console.log(IDLE)`
@@ -221,7 +231,7 @@ describe("a module of the package", () => {
 
 describe.each(["NodeNext", "bundler"] as const)("the types of the package, found with %s,", (resolution) => {
   it("are right in every module, and in its libraries", () => {
-    const programs = [...snippets, ...examples].map(({ file }) => file)
+    const programs = [...snippets, ...clients, ...examples].map(({ file }) => file)
     assert.deepStrictEqual(Project.diagnosticsBeside(resolution, ["wrong.ts", ...programs]), {})
   })
 
@@ -233,14 +243,14 @@ describe.each(["NodeNext", "bundler"] as const)("the types of the package, found
 })
 
 /** What a bundler makes of a program in the project. */
-const bundle = (program: string) =>
+const bundle = (program: string, platform: "node" | "browser" = "node") =>
   Effect.promise(async () => {
     const path = join(Project.directory, "program.js")
     const build = await rolldown({
       cwd: Project.directory,
       input: "program",
       external: [/^effect\b/, /^@(effect|nats-io)\//, /^node:/],
-      platform: "node",
+      platform,
       plugins: [
         {
           name: "program",

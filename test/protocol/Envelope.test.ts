@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Envelope from "../../src/protocol/Envelope.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const ADDRESS = "[2001:db8::1]:54321"
 
@@ -29,7 +30,7 @@ describe("Envelope", () => {
       assert.isTrue(envelope.equals(reference(line)))
       assert.deepStrictEqual(JSON.parse(envelope.toString()), { remote_addr: ADDRESS, content: line })
     },
-    { arbitrary: { runs: 1000 } }
+    runs(500)
   )
 
   it("escapes every character of ASCII as JSON.stringify does", () => {

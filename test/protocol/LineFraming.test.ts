@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { LineFraming } from "../../src/protocol/LineFraming.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const MAX_BYTES = 24
 
@@ -78,7 +79,7 @@ describe("LineFraming", () => {
       const stream = Buffer.concat(parts)
       assert.deepStrictEqual(frame(cut(stream, cuts)), expected(stream, MAX_BYTES))
     },
-    { arbitrary: { runs: 500 } }
+    runs(200)
   )
 
   it.prop(
@@ -90,7 +91,7 @@ describe("LineFraming", () => {
       assert.deepStrictEqual(frame(single, 200), lines)
       assert.deepStrictEqual(frame([bytes], 200), lines)
     },
-    { arbitrary: { runs: 200 } }
+    runs(100)
   )
 
   it("strips one carriage return before the line feed, and no other", () => {

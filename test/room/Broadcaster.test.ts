@@ -8,6 +8,7 @@ import { Broadcaster } from "../../src/room/Broadcaster.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 const GRACE_MILLIS = 100
 const SOFT_LIMIT = 1000
@@ -261,6 +262,6 @@ describe("Broadcaster", () => {
           assert.strictEqual(yield* isCongested, clients.some(isAwaited))
         }
       }).pipe(provided(GRACE_MILLIS, Infinity)),
-    { arbitrary: { runs: 300 } }
+    runs(100)
   )
 })

@@ -4,6 +4,7 @@ import * as Notice from "../../src/protocol/Notice.ts"
 import { Outbox, type OutboxLimits } from "../../src/room/Outbox.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 const UNLIMITED: OutboxLimits = { soft_limit_bytes: Infinity, hard_limit_bytes: Infinity, policy: "disconnect" }
 
@@ -301,7 +302,7 @@ describe("Outbox", () => {
           missing
         )
       },
-      { arbitrary: { runs: 150 } }
+      runs(75)
     )
   }
 

@@ -6,6 +6,7 @@ import * as Envelope from "../../src/protocol/Envelope.ts"
 import { Member, Room, Sender } from "../../src/room/Room.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 const MAX_LINE_BYTES = 65_536
 /** What a turn may pile up before it is sent. */
@@ -89,7 +90,7 @@ describe("Room", () => {
         assert.isTrue(connection.received === "" || connection.received.endsWith("\n"))
       }
     },
-    { arbitrary: { runs: 100 } }
+    runs(40)
   )
 
   it("writes once to each recipient in a turn, however many lines and senders there were", async () => {

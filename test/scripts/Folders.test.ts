@@ -14,7 +14,12 @@ describe("the folder check", () => {
     ["a type from above", "limits/A.ts", 'import type { B } from "../room/B.ts"', "room stands above limits"],
     ["a lazy import from above", "bus/A.ts", 'const b = import("../telemetry/B.ts")', "telemetry stands above bus"],
     ["an import from beside", "bus/A.ts", 'export { b } from "../transport/tls/B.ts"', "transport stands beside bus"],
-    ["an import from outside its few", "client/A.ts", 'import { b } from "../limits/B.ts"', "client may import from"],
+    [
+      "an import of a server in a client",
+      "client/A.ts",
+      'import { b } from "../room/B.ts"',
+      "room stands above client"
+    ],
     ["a folder without a floor", "attic/A.ts", "", "attic has no floor"]
   ])("names the rule that %s breaks", (_, path, source, rule) => {
     const [problem, ...others] = problemsOf(path, source)

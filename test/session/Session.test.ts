@@ -19,6 +19,7 @@ import { ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 type HyperParameters = NonNullable<NonNullable<Parameters<typeof ServerConfig.layerTest>[0]>["hyper_parameters"]>
 type Services = RateLimiter | Backpressure | IdleTimeout | Quarantine | Broadcaster
@@ -652,6 +653,22 @@ describe("Session", () => {
       })
     )
 
+    it.effect("waits for a client that still sends: closing under its bytes would cost it the notice", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start()
+        const a = yield* connect({ closesOnEnd: false })
+        a.fiber.interruptUnsafe()
+        for (let millis = 0; millis < GRACE_MILLIS - 200; millis += 200) {
+          a.connection.send("not closed yet\n")
+          yield* TestClock.adjust(200)
+          assert.isFalse(a.connection.isClosed)
+        }
+        yield* TestClock.adjust(GRACE_MILLIS)
+        yield* Fiber.await(a.fiber)
+        assert.isTrue(a.connection.isDestroyed)
+      })
+    )
+
     const action = Arbitrary.all({ kind: arbitraries.int(0, 9), amount: arbitraries.int(1, 300) })
 
     it.effect.prop(
@@ -705,7 +722,7 @@ describe("Session", () => {
           assert.isFalse(broadcaster.isCongestedUnsafe())
           assert.isFalse(log.some((line) => line.startsWith("ERROR")))
         }),
-      { arbitrary: { runs: 150 } }
+      runs(50)
     )
   })
 

@@ -30,11 +30,11 @@ export const listening = Effect.fnUntraced(function* (
 })
 
 /** How much faster than others a server and a dashboard of tests live. */
-export const HASTE = 10
+export const HASTE = 4
 
 /**
- * Starts a server of this process with an admin server, on ports that are free. Its seconds are tenths of one: it says its
- * statistics ten times as often. Clients may be idle, and in quarantine, for as long as a test lasts.
+ * Starts a server of this process with an admin server, on ports that are free. Its seconds are quarters of one: it says its
+ * statistics four times as often. Clients may be idle, and in quarantine, for as long as a test lasts.
  */
 export const start = Effect.fnUntraced(function* (admin: { readonly host?: string; readonly token?: null } = {}) {
   const clock = yield* FastClock.make(HASTE)

@@ -25,6 +25,28 @@ export const hasChromium = EXECUTABLE !== undefined
 /** For the names of tests that are skipped. */
 export const withChromium = hasChromium ? "" : " (skipped: this machine has no Chromium; CHROMIUM may name one)"
 
+/**
+ * The pages behind the address bar: they take each window more than a second of processor time. With them what Playwright disables, since only
+ * the last list counts.
+ */
+const DISABLED_FEATURES = [
+  "WebUIOmniboxAimPopup",
+  "WebUIOmniboxPopup",
+  "AimEnabled",
+  "AvoidCorsURLLoaderRestartOnRedirect",
+  "AvoidUnnecessaryBeforeUnloadCheckSync",
+  "DestroyProfileOnBrowserClose",
+  "HttpsFirstBalancedModeAutoEnable",
+  "HttpsUpgrades",
+  "LensOverlay",
+  "MediaRouter",
+  "NetworkTimeServiceQuerying",
+  "OptimizationHints",
+  "PaintHolding",
+  "PreconnectToSearch",
+  "ThirdPartyStoragePartitioning"
+]
+
 const options = (): LaunchOptions => ({
   executablePath: EXECUTABLE!,
   headless: true,
@@ -36,7 +58,8 @@ const options = (): LaunchOptions => ({
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
-    "--disable-sync"
+    "--disable-sync",
+    `--disable-features=${DISABLED_FEATURES.join(",")}`
   ]
 })
 

@@ -28,6 +28,9 @@ const snippetsOf = (path: string): ReadonlyArray<Snippet> =>
 
 export const snippets = ["README.md", "docs/embedding.md"].flatMap(snippetsOf)
 
+/** Programs that need a server beside them. */
+export const clients = snippetsOf("docs/clients.md")
+
 /** The programs in docs/examples. */
 export const examples: ReadonlyArray<Program> = readdirSync(new URL("../../docs/examples", import.meta.url))
   .filter((file) => file.endsWith(".ts"))

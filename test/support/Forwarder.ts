@@ -4,8 +4,8 @@ import * as Net from "node:net"
 
 export interface Forwarder {
   readonly port: number
-  /** Forwards further connections to this port of this machine; `undefined` closes them. */
-  readonly target: (port: number | undefined) => void
+  /** Forwards further connections to this port of this machine, at `127.0.0.1` by default; `undefined` closes them. */
+  readonly target: (port: number | undefined, host?: string) => void
 }
 
 /**
@@ -14,11 +14,11 @@ export interface Forwarder {
  */
 export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquireRelease(
   Effect.callback<Forwarder & { readonly close: () => void }>((resume) => {
-    let target: number | undefined
+    let target: Net.TcpNetConnectOpts | undefined
     const sockets = new Set<Net.Socket>()
     const server = Net.createServer({ allowHalfOpen: true }, (client) => {
       if (target === undefined) return void client.destroy()
-      const upstream = Net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true })
+      const upstream = Net.connect({ ...target, allowHalfOpen: true })
       for (const [from, to] of [
         [client, upstream],
         [upstream, client]
@@ -34,7 +34,10 @@ export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquire
         server.close()
         for (const socket of sockets) socket.destroy()
       }
-      resume(Effect.succeed({ port, target: (port) => void (target = port), close }))
+      const setTarget = (port: number | undefined, host = "127.0.0.1") => {
+        target = port === undefined ? undefined : { port, host }
+      }
+      resume(Effect.succeed({ port, target: setTarget, close }))
     })
   }),
   ({ close }) => Effect.sync(close)

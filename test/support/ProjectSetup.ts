@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import type { TestProject } from "vitest/node"
-import { examples, snippets } from "./Documented.ts"
+import { clients, examples, snippets } from "./Documented.ts"
 import { entries, manifest, ROOT, TSC } from "./Package.ts"
 
 /** What `npm pack --json` says. */
@@ -97,7 +97,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "server.ts": SERVER,
   "threads.ts": THREADS,
   "wrong.ts": SERVER.replace("address.port", "address.prot"),
-  ...Object.fromEntries([...snippets, ...examples].map(({ code, file }) => [file, code]))
+  ...Object.fromEntries([...snippets, ...clients, ...examples].map(({ code, file }) => [file, code]))
 }
 
 const run = (cwd: string, command: string, args: ReadonlyArray<string>) =>

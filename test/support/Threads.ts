@@ -1,5 +1,6 @@
 /** A server of several threads in the process of the tests, which can have one of them crash or hang. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { BroadcastChannel } from "node:worker_threads"
 import { ThreadEntry } from "../../src/threads/Thread.ts"
 import { type Fault, FAULTS } from "./ThreadFaults.ts"
@@ -65,8 +66,7 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
   const joinThread = Effect.fnUntraced(function* (index: number) {
     while (true) {
       const client = yield* TcpClient.connect(port)
-      const isIn = Effect.map(relay.clients, (clients) => clients.some(({ address }) => address === client.address))
-      yield* Effect.repeat(Effect.delay(isIn, 10), { until: (is) => is })
+      yield* is(relay.clients, (clients) => clients.some(({ address }) => address === client.address))
       if ((yield* byThread)[index]!.some(({ address }) => address === client.address)) return client
       client.socket.destroy()
       yield* Effect.sleep(20)
@@ -95,9 +95,13 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
     logged,
     room,
     /** Waits until nobody is connected. */
-    empty: Effect.repeat(relay.clients, { while: (clients) => clients.length > 0 })
+    empty: is(relay.clients, (clients) => clients.length === 0)
   }
 })
+
+/** Looks until something is so, and returns it. A look asks the threads, so that looks without a pause would keep them busy. */
+export const is = <A, E, R>(look: Effect.Effect<A, E, R>, isSo: (found: A) => boolean): Effect.Effect<A, E, R> =>
+  Effect.repeat(look, { until: isSo, schedule: Schedule.spaced("10 millis") })
 
 /** Waits until all hear each other. */
 export const settle = Effect.fnUntraced(function* (clients: ReadonlyArray<TcpClient.TcpClient>) {

@@ -144,7 +144,8 @@ export const connect = (
       const rest = Buffer.from(head.slice(end + 4), "latin1")
       if (isWebSocket === undefined) {
         const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
-        isWebSocket = head.startsWith("HTTP/1.1 101 ") && head.includes(`Sec-WebSocket-Accept: ${accept}\r\n`)
+        isWebSocket =
+          head.startsWith("HTTP/1.1 101 ") && /\r\nSec-WebSocket-Accept: (.*)\r\n/i.exec(head)?.[1] === accept
         Deferred.doneUnsafe(answered, Exit.succeed(head.slice(0, end)))
       }
       if (isWebSocket) onBytes(rest)

@@ -189,7 +189,7 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
       yield* reload({ hyper_parameters: { max_clients: clients.length } })
       for (const line of yield* outcomes(port)) assert.match(line ?? "", /^Warning: Server is full/)
       clients[0]!.socket.destroy()
-      yield* Effect.repeat(relay.clients, { while: ({ length }) => length === clients.length })
+      yield* Threads.is(relay.clients, ({ length }) => length < clients.length)
       const next = yield* TcpClient.connect(port)
       yield* TcpClient.settled(next, clients[1]!)
       yield* reload()
@@ -227,6 +227,44 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
     })
   )
 
+  it.live("does not count a client that is leaving the other thread as one that a line would reach", () =>
+    Effect.gen(function* () {
+      const { relay, reload, room } = yield* ready
+      const [[speaker], [leaving, ...others]] = yield* room(1)
+      for (const { socket } of others) socket.destroy()
+      yield* reload({ logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 600_000 } })
+      leaving!.socket.pause()
+      const line = `${"x".repeat(60_000)}\n`
+      while ((yield* relay.stats).bytesWaitingMax <= SOFT_LIMIT_BYTES) {
+        for (let i = 0; i < 5; i++) speaker!.send(line)
+        yield* Effect.sleep(10)
+      }
+      yield* relay.disconnect(leaving!.address)
+      yield* Effect.repeat(relay.clients, { until: ({ length }) => length === 1 })
+      yield* reload({
+        hyper_parameters: {
+          shutdown_grace_ms: 600_000,
+          backpressure_policy: { ...Threads.OPEN.backpressure_policy, enable_disconnect: true, disconnect_threshold: 1 }
+        }
+      })
+      const relayed = Stream.runHead(Stream.filter(relay.messages, ({ content }) => content === "alone"))
+      // The stream may begin after the first of them.
+      const speaking = yield* Effect.forkChild(
+        Effect.forever(
+          Effect.delay(
+            Effect.sync(() => speaker!.send("alone\n")),
+            50
+          )
+        )
+      )
+      const outcome = yield* Effect.raceFirst(Effect.as(relayed, "relayed"), Effect.as(speaker!.rest, "disconnected"))
+      assert.strictEqual(outcome, "relayed")
+      yield* Fiber.interrupt(speaking)
+      leaving!.socket.destroy()
+      yield* reload()
+    })
+  )
+
   it.live("takes over a new configuration in both threads, and says so once", () =>
     Effect.gen(function* () {
       const { lines, reload, room } = yield* ready
@@ -252,8 +290,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
     Effect.gen(function* () {
       const { fail, joinThread, logged, relay, room } = yield* ready
       const [lost, kept] = yield* room(2)
-      yield* Effect.repeat(relay.stats, { until: ({ clients }) => clients === lost.length + kept.length })
-      const before = yield* relay.stats
+      const before = yield* Threads.is(relay.stats, ({ clients }) => clients === lost.length + kept.length)
       const [sender, witness] = kept
       const load = Array.from({ length: 50 }, (_, i) => `${i}\n`)
       for (const line of load) sender!.send(line)
@@ -267,7 +304,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
       yield* logged(/^ERROR worker 1 has ended: Error: thrown by thread \d+[^]*; its clients .* starts in 100 ms$/)
       const next = yield* joinThread(0)
       yield* Threads.settle([...kept, next])
-      const after = yield* Effect.repeat(relay.stats, { until: ({ clients }) => clients === kept.length + 1 })
+      const after = yield* Threads.is(relay.stats, ({ clients }) => clients === kept.length + 1)
       // What the thread had done still counts.
       assert.isAtLeast(after.connections, before.connections + 1)
       assert.strictEqual(after.departures.failed, before.departures.failed + lost.length)
@@ -353,11 +390,11 @@ describe.skipIf(process.platform !== "linux" || !Certificates.hasOpenssl)(
             )
             const { localPort } = socket
             const isMe = ({ address }: { readonly address: string }) => address === `127.0.0.1:${localPort}`
-            yield* Effect.repeat(relay.clients, { until: (clients) => clients.some(isMe) })
+            yield* Threads.is(relay.clients, (clients) => clients.some(isMe))
             return (yield* byThread)[0]!.some(isMe)
           })
         )
-        yield* Effect.repeat(Effect.delay(ofFirst, 10), { until: (is) => is })
+        yield* Threads.is(ofFirst, (isOfFirst) => isOfFirst)
       })
     )
   }
@@ -378,7 +415,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads goe
       while ((yield* witness!.line) !== TcpClient.envelope(sender!, "end")) continue
       yield* logged(/^ERROR worker 1 has not been heard of for 5 s, and is terminated$/)
       yield* haveEnded(hung)
-      yield* Effect.repeat(relay.cluster.stats, { until: ({ bytesWaiting }) => bytesWaiting === 0 })
+      yield* Threads.is(relay.cluster.stats, ({ bytesWaiting }) => bytesWaiting === 0)
       const next = yield* joinThread(0)
       yield* Threads.settle([...kept, next, yield* TcpClient.connect(port)])
     })
@@ -400,6 +437,59 @@ describe.skipIf(process.platform !== "linux")("the end of a server of two thread
       assert.notMatch(lines.join("\n"), /ended|did not/)
       const next = yield* Server.start({ port })
       assert.strictEqual(next.port, port)
+    })
+  )
+
+  it.live("brings clients of a thread that was busy when the end came what others had relayed", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const config = { logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 120_000 } }
+      const { fail, reload, room } = yield* Scope.provide(Threads.start(config), scope)
+      yield* reload()
+      const [[late], [sender, witness]] = yield* room(2)
+      const until = new Int32Array(new SharedArrayBuffer(4))
+      yield* fail({ index: 0, kind: "hang", until: until.buffer })
+      // Far more than a thread reads of others in a turn.
+      const contents = Array.from({ length: 160 }, (_, i) => `${i} ${"x".repeat(50_000)}`)
+      for (const content of contents) sender!.send(`${content}\n`)
+      const expected = contents.map((content) => TcpClient.envelope(sender!, content))
+      assert.deepStrictEqual(yield* witness!.lines(contents.length), expected)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      // All threads were told to end by now.
+      yield* witness!.rest
+      Atomics.store(until, 0, 1)
+      Atomics.notify(until, 0)
+      assert.deepStrictEqual(yield* late!.rest, [...expected, "Warning: Server is shutting down."])
+      yield* Fiber.join(closing)
+    })
+  )
+
+  it.live("brings clients of both threads the same lines, up to the last", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const config = { logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 120_000 } }
+      const { reload, room } = yield* Scope.provide(Threads.start(config), scope)
+      yield* reload()
+      const threads = yield* room(2)
+      for (const [sender] of threads) {
+        let sent = 0
+        const more = () => {
+          while (sender!.socket.write(`${sent++} ${"x".repeat(2000)}\n`)) continue
+        }
+        sender!.socket.on("drain", more)
+        more()
+      }
+      const readers = threads.map(([, reader]) => reader!)
+      const before = yield* Effect.forEach(readers, (reader) => reader.lines(100))
+      yield* Scope.close(scope, Exit.void)
+      const heard = yield* Effect.forEach(readers, (reader, i) =>
+        Effect.map(reader.rest, (rest) => [...before[i]!, ...rest])
+      )
+      for (const [sender] of threads) {
+        const [atOne, atTwo] = heard.map((lines) => lines.filter((line) => line.includes(sender!.address)))
+        assert.strictEqual(atOne!.length, atTwo!.length)
+        assert.deepStrictEqual(atOne, atTwo)
+      }
     })
   )
 })

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parse } from "../../src/transport/ProxyHeader.ts"
 import { array, int } from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n")
 
@@ -149,7 +150,7 @@ describe("parsing a PROXY header", () => {
           }
           if (complete._tag === "Header") assert.strictEqual(first, complete.length)
         }),
-      { arbitrary: { runs: 500 } }
+      runs(200)
     )
   }
 

@@ -1,5 +1,6 @@
+import { parse } from "../../../src/client/Incoming.ts"
 import { IncomingLines, type Line, text } from "../../../src/client/IncomingLines.ts"
-import * as Rendering from "../../../src/client/Rendering.ts"
+import * as Rendering from "../../../src/commands/connect/Rendering.ts"
 import * as assert from "node:assert/strict"
 import type { Target } from "../Target.ts"
 import { chunksOf } from "./framing.ts"
@@ -61,19 +62,19 @@ export const connect: Target = {
     assert.deepEqual(lines, reference(stream))
     for (const line of lines) {
       assert.ok(line.bytes.length <= MAX_LINE_BYTES)
+      const incoming = parse(text(line), line.isCut)
       for (const mode of MODES) {
-        const shown = String(Rendering.renderer(mode, { isTerminal: true, hasColors: false })(line))
+        const shown = Rendering.renderer({ mode, isTerminal: true, hasColors: false })(incoming)
         assert.equal(shown.indexOf("\n"), shown.length - 1)
         assert.doesNotMatch(shown.slice(0, -1), UNSAFE)
-        if (mode === "json") assert.deepEqual(JSON.parse(shown), Rendering.read(line))
+        if (mode === "json") assert.deepEqual(JSON.parse(shown), Rendering.fields(incoming))
       }
-      const { kind } = Rendering.read(line)
-      assert.equal(kind === "truncated", line.isCut)
-      const colored = String(Rendering.renderer("text", { isTerminal: true, hasColors: true })(line))
+      assert.equal(incoming.type === "truncated", line.isCut)
+      const colored = Rendering.renderer({ mode: "text", isTerminal: true, hasColors: true })(incoming)
       // The colours are those of the address or of the whole notice, and end with them.
       // oxlint-disable-next-line eslint/no-control-regex
       const plain = colored.replace(/^\u001b\[(?:1;33|\d\d)m([^\u001b]*)\u001b\[0m/, "$1")
-      assert.equal(plain, String(Rendering.renderer("text", { isTerminal: true, hasColors: false })(line)))
+      assert.equal(plain, Rendering.renderer({ mode: "text", isTerminal: true, hasColors: false })(incoming))
       assert.ok(text(line).length <= MAX_LINE_BYTES)
     }
   }

@@ -1,5 +1,7 @@
+import * as ControlMessage from "../../../src/bus/ControlMessage.ts"
 import * as Frame from "../../../src/bus/Frame.ts"
 import { Inbound, MAX_UNFINISHED_BYTES } from "../../../src/bus/Inbound.ts"
+import { Outbound } from "../../../src/bus/Outbound.ts"
 import type { Connection } from "../../../src/room/Connection.ts"
 import { Member, Room } from "../../../src/room/Room.ts"
 import * as assert from "node:assert/strict"
@@ -42,20 +44,54 @@ const messagesOf = (input: Buffer): ReadonlyArray<Buffer> => {
   return messages
 }
 
-/** What comes from whoever may publish to the subject of a room. */
+/** A process that has published 20 batches, and the frames that it sends again. */
+const publisher = () => {
+  let bytesAgain = 0
+  const outbound = new Outbound(Buffer.alloc(Frame.ORIGIN_BYTES, 255), 65_536, EVENTS)
+  outbound.up({
+    maxMessageBytes: 1024,
+    send: (frame, to) => {
+      if (to !== undefined) bytesAgain += frame.length
+    },
+    // Everything stays unconfirmed.
+    confirmed: () => new Promise(() => {})
+  })
+  for (let i = 0; i < BATCHES; i++) outbound.publish([{ bytes: Buffer.from("line\n"), messages: 1 }])
+  return { outbound, bytesAgain: () => bytesAgain }
+}
+
+const BATCHES = 20
+const BATCH_BYTES = 5
+
+/** Messages of anybody who may publish on the subjects of a room. */
 export const frames: Target = {
   name: "frames",
-  dictionary: ["\n", "x\n", "\x01\x00", "\x01\x01", "\0\0\0\0", "\0\0\0\x01", "\xff\xff\xff\xff\xff\xff"],
+  dictionary: [
+    "\n",
+    "x\n",
+    "\x02\x00",
+    "\x02\x01",
+    "\x11",
+    "\x12",
+    "\x13",
+    "\x14",
+    "\0\0\0\0",
+    "\0\0\0\x01",
+    "\xff\xff\xff\xff\xff\xff"
+  ],
   run: (input) => {
     const inbound = new Inbound(MAX_LINE_BYTES)
+    const { bytesAgain, outbound } = publisher()
     const { got, room } = roomOfOne()
+    /** The last request to each process. */
+    const requests = new Map<string, ControlMessage.Request>()
     let expected = ""
-    for (const [i, message] of messagesOf(input).entries()) {
-      const frame = Frame.decode(message)
-      if (frame === undefined) continue
-      const { batch, lost } = inbound.take(frame, i)
+    let positions = 0
+    const take = (frame: Frame.Frame, nowMillis: number, isRepair: boolean) => {
+      const { batch, lost, request } = inbound.take(frame, nowMillis, isRepair)
       assert.ok(lost >= 0 && inbound.unfinishedBytes >= 0 && inbound.unfinishedBytes <= MAX_UNFINISHED_BYTES)
-      if (batch === undefined) continue
+      if (request !== undefined) requests.set(frame.origin, request)
+      if (batch === undefined) return
       const text = Buffer.from(batch.bytes).toString("latin1")
       const lines = text.split("\n")
       assert.equal(lines.pop(), "")
@@ -64,8 +100,43 @@ export const frames: Target = {
       expected += text
       room.receive(batch)
     }
+    const handle = (message: ControlMessage.ControlMessage, nowMillis: number) => {
+      const { from } = message
+      outbound.heard(from)
+      switch (message._tag) {
+        case "Text": {
+          const request = inbound.sent(from, message.sent, nowMillis)
+          if (request !== undefined) requests.set(from, request)
+          return
+        }
+        case "Acknowledgement":
+          return outbound.acknowledged(from, message.end)
+        case "Request": {
+          const position = outbound.requested(from, message)
+          outbound.repair()
+          positions++
+          assert.ok(position >= 1 && position <= BATCHES + 1)
+          return
+        }
+        case "Position": {
+          // Of a stranger who has seen the request.
+          const token = requests.get(from)?.token ?? message.token
+          assert.ok(inbound.answered(from, { ...message, token }).lost >= 0)
+        }
+      }
+    }
+    for (const [i, message] of messagesOf(input).entries()) {
+      const frame = Frame.decode(message)
+      const control = ControlMessage.decode(message)
+      // Rooms may share a subject by mistake.
+      assert.ok(frame === undefined || control === undefined)
+      if (frame !== undefined) take(frame, 500 * i, i % 2 === 1)
+      if (control !== undefined) handle(control, 500 * i)
+    }
     room.flush()
     assert.equal(got(), expected)
+    assert.ok(bytesAgain() <= positions * BATCHES * (BATCH_BYTES + Frame.HEADER_BYTES))
+    outbound.close()
     inbound.expire(Infinity)
     assert.equal(inbound.unfinishedBytes, 0)
   }

@@ -113,7 +113,7 @@ const showClients = ({ clients, matching, total }) => {
 const search = $("#search", HTMLInputElement)
 const clientsPoll = poll((signal) => {
   const query = { search: search.value.trim(), sort: sorting.by, order: sorting.order, limit: "100" }
-  return /** @type {Promise<Clients>} */ (get(`/api/clients?${new URLSearchParams(query)}`, signal))
+  return /** @type {Promise<Clients>} */ (get(`api/clients?${new URLSearchParams(query)}`, signal))
 }, showClients)
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -138,7 +138,7 @@ const askDisconnect = (address) => {
     submit: async () => {
       const notice = noticeInput.value.trim()
       const quarantine = quarantineInput.checked
-      await act("/api/disconnect", {
+      await act("api/disconnect", {
         address,
         ...(notice === "" ? {} : { notice }),
         ...(quarantine ? { quarantine } : {})

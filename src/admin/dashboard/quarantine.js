@@ -22,7 +22,7 @@ const showQuarantine = ({ entries, total }) => {
 }
 
 const quarantinePoll = poll(
-  (signal) => /** @type {Promise<Quarantined>} */ (get("/api/quarantine?limit=100", signal)),
+  (signal) => /** @type {Promise<Quarantined>} */ (get("api/quarantine?limit=100", signal)),
   showQuarantine
 )
 
@@ -32,7 +32,7 @@ $("#quarantine-form").addEventListener("submit", (event) => {
   const key = field.value.trim()
   if (key === "") return field.focus()
   perform(
-    () => act("/api/quarantine", { key }),
+    () => act("api/quarantine", { key }),
     () => {
       field.value = ""
       say(`${key} is quarantined.`)
@@ -44,7 +44,7 @@ $("#quarantine-form").addEventListener("submit", (event) => {
 /** @param {string} key */
 const lift = (key) =>
   perform(
-    () => act("/api/lift", { key }),
+    () => act("api/lift", { key }),
     () => {
       say(`${key} may come back.`)
       quarantinePoll.now()

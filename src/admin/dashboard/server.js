@@ -19,14 +19,14 @@ const showServer = (now) => {
 }
 
 const DRAIN = {
-  path: "/api/drain",
+  path: "api/drain",
   title: "Drain this server",
   text: "The server reports that it is not ready and refuses new clients. Connected clients stay.",
   name: "Drain",
   done: "The server is draining."
 }
 const UNDRAIN = {
-  path: "/api/undrain",
+  path: "api/undrain",
   title: "Accept new clients again",
   text: "The server reports that it is ready and accepts clients.",
   name: "Accept new clients",

@@ -25,7 +25,7 @@ let wake = () => {}
 const readEvents = async (onEvent) => {
   const controller = new AbortController()
   stream = controller
-  const { body } = await request("/api/events", { signal: controller.signal })
+  const { body } = await request("api/events", { signal: controller.signal })
   if (body === null) return
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ""

@@ -6,6 +6,7 @@ import * as FirstBytes from "../FirstBytes.ts"
 import { hasEnded } from "../hasEnded.ts"
 import { type ConnectionRefused, type PeerGone, refused } from "../Refusal.ts"
 import { HANDSHAKE_RECORD } from "./ClientHello.ts"
+import * as CloseNotify from "./CloseNotify.ts"
 import { type Identity, subjectOf } from "./TlsIdentity.ts"
 
 export const PLAIN_TEXT = Incidents.define("connection", "plain_on_tls_port", "plain text on the TLS port")
@@ -44,7 +45,7 @@ export class TlsHandshake {
   readonly #identity: Identity
   readonly #server: Tls.Server
   /** By the addresses of both ends. */
-  readonly #underWay = new Map<string, (result: Effect.Effect<Secured, ConnectionRefused>) => void>()
+  readonly #pending = new Map<string, (result: Effect.Effect<Secured, ConnectionRefused>) => void>()
 
   constructor(identity: Identity) {
     this.#identity = identity
@@ -53,12 +54,13 @@ export class TlsHandshake {
       // Read only on demand, by the session.
       socket.pause()
       socket.allowHalfOpen = true
-      const finish = this.#underWay.get(endsOf(socket))
+      CloseNotify.watch(socket)
+      const finish = this.#pending.get(endsOf(socket))
       // A connection that was reset has no remote address, and reports nothing while it is paused.
       if (finish === undefined) return void socket.destroy()
       finish(this.#resultOf(socket))
     })
-    this.#server.on("tlsClientError", (_error, socket) => this.#underWay.get(endsOf(socket))?.(FAILED))
+    this.#server.on("tlsClientError", (_error, socket) => this.#pending.get(endsOf(socket))?.(FAILED))
   }
 
   /**
@@ -79,18 +81,18 @@ export class TlsHandshake {
       if (hasEnded(socket)) return resume(FAILED)
       const ends = endsOf(socket)
       const finish = (result: Effect.Effect<Secured, ConnectionRefused>) => {
-        this.#underWay.delete(ends)
+        this.#pending.delete(ends)
         socket.off("close", onEnd).off("end", onEnd)
         resume(result)
       }
       // The plain socket emits `end` only if it arrived with the first bytes, before the handshake.
       const onEnd = () => finish(FAILED)
-      this.#underWay.set(ends, finish)
+      this.#pending.set(ends, finish)
       socket.once("close", onEnd).once("end", onEnd)
       // Inherited by the TLS socket: an end within the handshake closes the connection.
       socket.allowHalfOpen = false
       this.#server.emit("connection", socket)
-      return Effect.sync(() => this.#underWay.delete(ends))
+      return Effect.sync(() => this.#pending.delete(ends))
     })
   }
 

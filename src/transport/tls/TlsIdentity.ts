@@ -57,7 +57,7 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
   const certFile = Result.getOrThrow(cert)
   const keyFile = Result.getOrThrow(key)
   const pair = PemFile.checkPair(keyFile, certFile)
-  if (Result.isFailure(pair)) return yield* new TlsError({ issues: [pair.failure] })
+  if (Result.isFailure(pair)) return yield* new TlsError({ issues: [pair.failure.issue] })
   const options: Tls.TlsOptions = {
     cert: certFile.text,
     key: keyFile.text,
@@ -73,7 +73,7 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
     try: () => Tls.createSecureContext(options),
     catch: (cause) =>
       new TlsError({
-        issues: [PemFile.wrong(certFile, `which OpenSSL does not take (${PemFile.reasonOf(cause)})`)]
+        issues: [PemFile.wrong("rejected", certFile, `which OpenSSL does not take (${PemFile.reasonOf(cause)})`).issue]
       })
   })
   return {
@@ -107,9 +107,13 @@ export class TlsIdentity extends Context.Service<
             return renewed === undefined ? Effect.void : announce(renewed, tls)
           }),
           Effect.catchTag("TlsError", ({ issues }) =>
-            Effect.forEach(issues, (issue) => Effect.logError(`TLS goes on as it was: ${formatProblem(issue)}`), {
-              discard: true
-            })
+            Effect.forEach(
+              issues,
+              (issue) => Effect.logError(`the TLS certificate was not renewed: ${formatProblem(issue)}`),
+              {
+                discard: true
+              }
+            )
           )
         )
         yield* onReload(renew)
@@ -117,7 +121,7 @@ export class TlsIdentity extends Context.Service<
           Effect.delay(DAY_MILLIS),
           Effect.forever
         )
-        yield* background("nobody looks at the certificate's end any more", warnDaily)
+        yield* background("the expiry of the TLS certificate is no longer checked", warnDaily)
       }
       return TlsIdentity.of({ currentUnsafe: () => current })
     })
@@ -162,11 +166,11 @@ const untimely = ({ validFrom, validTo }: X509Certificate, now: number): string 
 }
 
 const untimelyFile = (file: PemFile.Named, which: string) =>
-  Effect.fail(PemFile.wrong({ ...file, expected: "a certificate valid now" }, which))
+  Effect.fail(PemFile.wrong("untimely", { ...file, expected: "a certificate valid now" }, which))
 
 const checkTimes =
   (now: number) =>
-  (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, Problem> => {
+  (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, PemFile.PemFileError> => {
     for (const [i, certificate] of file.content.entries()) {
       const reason = untimely(certificate, now)
       if (reason === undefined) continue
@@ -179,7 +183,7 @@ const checkTimes =
 /** One valid certificate is enough: a file may contain the old one and its successor. */
 const checkAnyTime =
   (now: number) =>
-  (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, Problem> => {
+  (file: PemFile.PemFile<PemFile.Certificates>): Effect.Effect<void, PemFile.PemFileError> => {
     const reasons = file.content.map((certificate) => untimely(certificate, now))
     return reasons.includes(undefined) ? Effect.void : untimelyFile(file, `which ${reasons[0]}`)
   }

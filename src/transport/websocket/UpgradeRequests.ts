@@ -25,12 +25,12 @@ const ignore = () => {}
 /** Reads the HTTP requests of WebSocket handshakes. As in `TlsHandshake`, a server that does not listen handles accepted sockets. */
 export class UpgradeRequests {
   readonly #http: Server
-  readonly #underWay = new Map<Duplex, (begun: Effect.Effect<Begun, PeerGone>) => void>()
+  readonly #pending = new Map<Duplex, (begun: Effect.Effect<Begun, PeerGone>) => void>()
 
   private constructor(http: Server) {
     this.#http = http
     const finish = (socket: Duplex, request?: IncomingMessage, isUpgrade = false) =>
-      this.#underWay.get(socket)?.(Effect.succeed({ request, isUpgrade }))
+      this.#pending.get(socket)?.(Effect.succeed({ request, isUpgrade }))
     http.on("upgrade", (request, upgraded, head) => {
       const { socket } = request
       // Read only on demand, by the session. `upgraded` differs if the request has a body, which no handshake has.
@@ -65,16 +65,16 @@ export class UpgradeRequests {
     return Effect.callback((resume) => {
       if (hasEnded(socket)) return resume(GONE)
       const finish = (begun: Effect.Effect<Begun, PeerGone>) => {
-        this.#underWay.delete(socket)
+        this.#pending.delete(socket)
         socket.off("close", onClose)
         resume(begun)
       }
       const onClose = () => finish(GONE)
-      this.#underWay.set(socket, finish)
+      this.#pending.set(socket, finish)
       socket.on("error", ignore).once("close", onClose)
       this.#http.emit("connection", socket)
       socket.resume()
-      return Effect.sync(() => this.#underWay.delete(socket))
+      return Effect.sync(() => this.#pending.delete(socket))
     })
   }
 }

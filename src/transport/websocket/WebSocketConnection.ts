@@ -89,6 +89,10 @@ export class WebSocketConnection implements Connection {
     this.#tcp.uncorkUnsafe()
   }
 
+  receivedBytes(): number {
+    return this.#tcp.receivedBytes()
+  }
+
   unsentBytes(): number {
     return this.#tcp.unsentBytes()
   }
@@ -126,7 +130,7 @@ export class WebSocketConnection implements Connection {
   pingUnsafe(nowMillis: number): void {
     if (nowMillis < this.#nextPingMillis || this.#isEnded || this.isClosedUnsafe()) return
     this.#nextPingMillis = nowMillis + PING_MILLIS
-    this.#decoder.forgive()
+    this.#decoder.resetEmptyFrames()
     // Without reads by the session no answer is seen, and without reads by the client no ping arrives: then only TCP can detect
     // that the client is gone.
     if (!this.#isPulled || this.unsentBytes() > 0) {

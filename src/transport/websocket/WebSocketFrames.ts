@@ -30,7 +30,7 @@ const SHORT = 126
 /** The marker of a length of eight bytes. */
 const LONG = 127
 
-/** Frames without the end of a message that a client may send between two calls of `forgive`: limits on lines do not count them. */
+/** Frames without the end of a message that a client may send between two calls of `resetEmptyFrames`: limits on lines do not count them. */
 export const MAX_EMPTY_FRAMES = 4096
 
 /** Two bytes, eight for the length, four for the mask. */
@@ -120,7 +120,7 @@ export class FrameDecoder {
       this.#isInPayload = false
       this.#headerBytes = 0
       if (this.#opcode >= CONTROL) {
-        this.#obey()
+        this.#handleControl()
         this.#countEmpty()
       } else if (!this.#isFinal) {
         this.#countEmpty()
@@ -134,7 +134,7 @@ export class FrameDecoder {
   }
 
   /** Resets the count of empty frames: a client that only listens answers pings for years. */
-  forgive(): void {
+  resetEmptyFrames(): void {
     this.#emptyFrames = 0
   }
 
@@ -217,7 +217,7 @@ export class FrameDecoder {
   }
 
   /** Handles a complete control frame. A pong needs no action: any received byte resets the unanswered pings. */
-  #obey(): void {
+  #handleControl(): void {
     const payload = this.#control
     this.#control = []
     if (this.#opcode === PING_OPCODE) this.ping = Uint8Array.from(payload)

@@ -36,7 +36,8 @@ export interface Begun {
 
 /** The configured path and origins. */
 export interface Rules {
-  readonly path: string
+  /** `undefined`: any, because the program around the server has chosen. */
+  readonly path: string | undefined
   /** As in `websocket.origins`. */
   readonly origins: ReadonlyArray<string>
 }
@@ -59,7 +60,8 @@ export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rule
   if (headersDistinct.host?.length !== 1 && httpVersion !== "1.0") {
     return invalid("400 Bad Request", "A request names its host, once.")
   }
-  if (pathOf(url) !== path) return invalid("404 Not Found", `Nothing is here. WebSocket clients connect to ${path}`)
+  if (path !== undefined && pathOf(url) !== path)
+    return invalid("404 Not Found", `Nothing is here. WebSocket clients connect to ${path}`)
   if (method !== "GET") return invalid("405 Method Not Allowed", "WebSocket clients begin with GET.", { Allow: "GET" })
   const isAsked = lists(headers.upgrade, "websocket") && lists(headers.connection, "upgrade")
   if (isAsked && hasBody(headers)) return invalid("400 Bad Request", "A handshake has no body.")

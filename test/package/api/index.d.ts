@@ -1,3 +1,4 @@
+export * as AdminMount from "./admin/AdminMount.ts";
 export * as AdminServer from "./admin/AdminServer.ts";
 export * as MessageFilter from "./session/MessageFilter.ts";
 export * as Backpressure from "./limits/Backpressure.ts";
@@ -18,5 +19,6 @@ export * as TcpListener from "./transport/TcpListener.ts";
 export * as Telemetry from "./telemetry/Telemetry.ts";
 export * as TlsIdentity from "./transport/tls/TlsIdentity.ts";
 export * as WebSocketListener from "./transport/websocket/WebSocketListener.ts";
+export * as WebSocketMount from "./transport/websocket/WebSocketMount.ts";
 export { SummonerServer } from "./SummonerServer.ts";
 export type { RunOptions, ServerEvent } from "./SummonerServer.ts";

@@ -175,7 +175,7 @@ describe.skipIf(!Certificates.hasOpenssl)(`TLS${Certificates.withOpenssl}`, () =
       yield* reload()
       assert.match(
         lines.join("\n"),
-        /ERROR TLS goes on as it was: tls\.key: expected the private key of the first certificate in \S+server\.pem, found \S+server-key\.pem, which belongs to another/
+        /ERROR the TLS certificate was not renewed: tls\.key: expected the private key of the first certificate in \S+server\.pem, found \S+server-key\.pem, which belongs to another/
       )
       yield* TcpClient.connect(port, { tls: certificates.client() })
     })

@@ -8,6 +8,7 @@ import {
 } from "../../../src/transport/websocket/WebSocketFrames.ts"
 import { boolean, int, line } from "../../support/Arbitraries.ts"
 import { BINARY, CLOSE, frame, frames, PING, PONG, TEXT } from "../../support/WebSocketClient.ts"
+import { runs } from "../../support/runs.ts"
 
 const CONTINUATION = 0
 
@@ -61,7 +62,7 @@ describe("FrameDecoder", () => {
       assert.strictEqual(lines, messages.map(({ content }) => `${content}\n`).join(""))
       assert.deepStrictEqual(ending, { code: 1000 })
     },
-    { arbitrary: { runs: 300 } }
+    runs(100)
   )
 
   it("takes a line end in a message for what it is", () => {
@@ -160,9 +161,9 @@ describe("frames that end no message", () => {
     assert.strictEqual(problem(decode([before, enough, one]).ending), "too many frames that end no message")
   })
 
-  it("are forgiven to whoever goes on to speak, or listens for long", () => {
+  it("are counted anew after a message, and after each ping of the server", () => {
     const decoder = new FrameDecoder()
-    for (const spare of [() => decoder.decode(Buffer.from(frame(TEXT, "x"))), () => decoder.forgive()]) {
+    for (const spare of [() => decoder.decode(Buffer.from(frame(TEXT, "x"))), () => decoder.resetEmptyFrames()]) {
       decoder.decode(Buffer.from(flood(MAX_EMPTY_FRAMES, frame(PONG, ""))))
       spare()
       decoder.decode(Buffer.from(frame(PONG, "")))

@@ -4,7 +4,7 @@ export type Level = (typeof levels)[number];
 export interface Values extends Schema.Schema.Type<typeof Values> {
 }
 export declare const Values: Schema.Struct<{
-    readonly $schema: Schema.optionalKey<Schema.String>;
+    readonly $schema: Schema.optionalKey<Schema.Codec<string, string, never, never>>;
     readonly host: Schema.decodeTo<Schema.toType<Schema.Codec<string, string, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<string, string, never, never>>>, never, never>;
     readonly port: Schema.decodeTo<Schema.toType<Schema.Codec<number, number, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<number, number, never, never>>>, never, never>;
     readonly version: Schema.withDecodingDefaultTypeKey<Schema.Codec<"python" | "rust" | `rust_v${string}`, "python" | "rust" | `rust_v${string}`, never, never>, never>;
@@ -272,18 +272,22 @@ export declare const Values: Schema.Struct<{
         readonly host: string;
         readonly port: number | null;
         readonly token: import("effect/Redacted").Redacted<string> | null;
+        readonly token_for_reading: boolean;
     }, {
         readonly host?: string;
         readonly port?: number | null;
         readonly token?: string | null;
+        readonly token_for_reading?: boolean;
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
         readonly host: string;
         readonly port: number | null;
         readonly token: import("effect/Redacted").Redacted<string> | null;
+        readonly token_for_reading: boolean;
     }, {
         readonly host?: string;
         readonly port?: number | null;
         readonly token?: string | null;
+        readonly token_for_reading?: boolean;
     }, never, never>>>, never, never>;
     readonly otlp: Schema.decodeTo<Schema.toType<Schema.Codec<{
         readonly endpoint: string | null;

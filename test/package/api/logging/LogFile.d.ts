@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 declare const LogFileError_base: Schema.Class<LogFileError, Schema.TaggedStruct<"LogFileError", {
+    readonly code: Schema.String;
     readonly path: Schema.String;
     readonly reason: Schema.String;
 }>, import("effect/Cause").YieldableError>;

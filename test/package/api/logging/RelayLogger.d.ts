@@ -7,6 +7,7 @@ import * as LogFile from "./LogFile.ts";
 export { LogFileError } from "./LogFile.ts";
 export interface Options extends LoggerValues {
     readonly name: string;
+    readonly flushMillis?: number | undefined;
 }
 type LoggerValues = Values["logger"];
 export interface MessageLog {

@@ -26,6 +26,7 @@ export interface BusStats {
     readonly malformed: number;
     readonly reconnects: number;
 }
+export declare const MAX_MESSAGE_BYTES = 65536;
 export declare const NOTHING_EXCHANGED: BusStats;
 export interface BusSelf {
     readonly id: string;
@@ -64,6 +65,7 @@ declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
     readonly keepsBytes: boolean;
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>;
     readonly tellUnsafe: (message: string, to?: string) => void;
+    readonly maxMessageBytesUnsafe: () => number;
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>;
     readonly statsUnsafe: () => BusStats;
 }>;

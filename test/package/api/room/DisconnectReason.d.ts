@@ -18,7 +18,7 @@ export declare const FAILED: DisconnectReason;
 export declare const IDLE: DisconnectReason;
 export declare const TOO_SLOW: DisconnectReason;
 export declare const backpressure: (quarantine: boolean) => DisconnectReason;
-export declare const lost: (code: string) => DisconnectReason;
+export declare const lost: (code: string, unfinishedBytes: number) => DisconnectReason;
 export interface DisconnectOptions {
     readonly notice?: string | undefined;
     readonly quarantine?: boolean | undefined;

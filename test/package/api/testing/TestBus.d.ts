@@ -2,10 +2,11 @@ import * as Layer from "effect/Layer";
 import { Bus } from "../room/Bus.ts";
 export interface Options {
     readonly byHand?: boolean;
+    readonly maxMessageBytes?: number;
 }
 export declare class TestBus {
     #private;
-    constructor({ byHand }?: Options);
+    constructor({ byHand, maxMessageBytes }?: Options);
     get channels(): number;
     deliver(channel?: number): void;
     deliverAll(): void;

@@ -1,0 +1,61 @@
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+
+const SORTABLE = [
+  "address",
+  "connected_at",
+  "state",
+  "lines_in",
+  "lines_out",
+  "bytes_in",
+  "bytes_out",
+  "bytes_waiting"
+] as const
+
+/** The arguments of `top`. */
+export interface Parameters {
+  /** The admin port, without a path. */
+  readonly url: URL
+  readonly sort: (typeof SORTABLE)[number]
+}
+
+const urlOf = (text: string): Option.Option<URL> => {
+  const url = /^\d+$/.test(text) ? `http://127.0.0.1:${text}` : text
+  return /^https?:/.test(url) && URL.canParse(url) ? Option.some(new URL(url)) : Option.none()
+}
+
+/** Shows on a terminal what a server does. */
+export const top = Command.make(
+  "top",
+  {
+    url: Argument.String("url").pipe(
+      Argument.withDescription("Admin port of the server, as a URL or a port of this machine (default: 9090)"),
+      Argument.withDefault("9090"),
+      Argument.filterMap(urlOf, () => "a URL such as http://127.0.0.1:9090, or a port")
+    ),
+    sort: Flag.Literals("sort", SORTABLE).pipe(
+      Flag.withDescription("What the clients are sorted by, the largest first (default: lines_in)"),
+      Flag.withDefault("lines_in")
+    )
+  },
+  // No other command needs the code.
+  (parameters: Parameters) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./top/run.ts")),
+      ({ run }) => Effect.scoped(run(parameters))
+    )
+).pipe(
+  Command.withDescription(`Show on a terminal what a server does, second by second, as its dashboard does: rates, latency, limits met, clients and recent events. q and Ctrl-C leave.
+
+Without a terminal one picture is printed. SUMMONER_ADMIN_TOKEN is the token, where the server asks for one.
+
+Exit codes: 0 left, or the picture was printed; 1 usage error; 2 there is no answer, or not that of an admin port.`),
+  Command.withShortDescription("Show what a server does, in a terminal"),
+  Command.withExamples([
+    { command: "summoner-server top", description: "The server of this machine with its admin port at 9090" },
+    { command: "summoner-server top --sort bytes_waiting 9091", description: "Who reads slowly" }
+  ])
+)

@@ -1,0 +1,147 @@
+/** Draws what `top` shows. */
+import type * as AdminApi from "../../admin/AdminApi.ts"
+import { escapeText } from "../../internal/escape.ts"
+import type { Readings } from "./Readings.ts"
+
+/** A client, as the admin API lists it. */
+export type Client = typeof AdminApi.Client.Type
+/** What has become of a client. */
+export type Change = typeof AdminApi.Change.Type
+
+/** What is drawn. */
+export interface Scene {
+  readonly url: string
+  readonly readings: Readings
+  readonly clients: ReadonlyArray<Client>
+  /** The newest first. */
+  readonly changes: ReadonlyArray<Change>
+  /** Why there is nothing new. */
+  readonly problem?: string | undefined
+}
+
+/** The incidents of the tiles; all others are refused connections. */
+const LOSSES = new Set(["rate_limited", "oversized", "not_utf_8", "messages_dropped"])
+const HOLDS = new Set(["throttled", "paused", "slow"])
+const isRefusal = (incident: string) => !LOSSES.has(incident) && !HOLDS.has(incident) && incident !== "notices_dropped"
+
+/** Rows of recent events. */
+const CHANGES_SHOWN = 5
+
+/**
+ * The lines of the picture, none longer than the terminal is wide.
+ *
+ * @param size columns, and rows for as many clients and events as fit
+ */
+export const picture = (scene: Scene, size: { readonly columns: number; readonly rows: number }): Array<string> => {
+  const head = heading(scene)
+  const changes = scene.changes.slice(0, CHANGES_SHOWN).map(changeLine)
+  const room = size.rows - head.length - (changes.length > 0 ? changes.length + 2 : 0) - 2
+  const clients = clientTable(scene.clients.slice(0, Math.max(0, room)), scene.readings.now?.time ?? 0)
+  const lines = [...head, "", ...clients, ...(changes.length > 0 ? ["", "Recent events", ...changes] : [])]
+  return lines.slice(0, size.rows).map((line) => Array.from(line).slice(0, size.columns).join("").trimEnd())
+}
+
+const heading = ({ problem, readings, url }: Scene): Array<string> => {
+  const { now } = readings
+  const alarm = problem === undefined ? [] : [`! ${escapeText(problem)}`]
+  if (now === undefined) return [`summoner-server  ${url}`, ...alarm]
+  const uptime = duration((now.time - Date.parse(now.started_at)) / 1000)
+  const rate = (counter: Parameters<Readings["rate"]>[0], format: typeof count) => `${format(readings.rate(counter))}/s`
+  const tiles = [
+    ["Clients", count(now.clients), "Connections", count(now.connections), "Quarantined", count(now.quarantined)],
+    ["Lines in", rate("lines_in", count), "Deliveries", rate("deliveries", count), "Out", rate("bytes_out", bytes)],
+    [
+      "Latency p50",
+      millis(readings.latency(0.5)),
+      "Latency p99",
+      millis(readings.latency(0.99)),
+      "Loop lag p99",
+      millis(now.event_loop_lag_ms.p99)
+    ],
+    [
+      "Backlog",
+      bytes(now.bytes_waiting),
+      "Worst client",
+      bytes(now.bytes_waiting_max),
+      "Memory",
+      bytes(now.memory_bytes)
+    ],
+    [
+      "Refused",
+      `${count(readings.lastMinute(isRefusal))}/min`,
+      "Dropped",
+      `${count(readings.lastMinute((incident) => LOSSES.has(incident)))}/min`,
+      "Held back",
+      `${count(readings.lastMinute((incident) => HOLDS.has(incident)))}/min`
+    ]
+  ]
+  const { cluster } = now
+  const peers = cluster.peers.map(({ clients, name }) => `${escapeText(name)} (${count(clients)})`).join(", ")
+  return [
+    `summoner-server ${escapeText(now.version)}  ${now.state}  up ${uptime}  ${url}`,
+    ...alarm,
+    ...tiles.map((cells) => cells.map((cell, i) => (i % 2 === 0 ? cell.padEnd(14) : cell.padEnd(12))).join("")),
+    ...(cluster.state === "none" ? [] : [`Cluster ${cluster.state}${peers === "" ? "" : `: ${peers}`}`])
+  ]
+}
+
+const clientTable = (clients: ReadonlyArray<Client>, now: number): Array<string> => {
+  const rows = clients.map((client) => [
+    escapeText(client.address),
+    client.state,
+    duration((now - Date.parse(client.connected_at)) / 1000),
+    count(client.lines_in),
+    count(client.lines_out),
+    bytes(client.bytes_in),
+    bytes(client.bytes_out),
+    bytes(client.bytes_waiting)
+  ])
+  const table = [["Client", "State", "Connected", "Lines in", "Lines out", "In", "Out", "Backlog"], ...rows]
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
+  return table.map((row) =>
+    row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
+  )
+}
+
+const changeLine = ({ at, client, reason, type }: Change): string => {
+  const what = type === "state" ? `${reason} → ${client.state}` : type === "disconnected" ? `left: ${reason}` : type
+  return escapeText(`${new Date(at).toTimeString().slice(0, 8)}  ${client.address}  ${what}`)
+}
+
+const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 })
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 })
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 })
+
+const UNKNOWN = "–"
+
+const count = (n: number | undefined): string =>
+  n === undefined ? UNKNOWN : (n < 100 ? short : n < 100_000 ? whole : compact).format(n)
+
+const bytes = (n: number | undefined): string => {
+  if (n === undefined) return UNKNOWN
+  let unit = 0
+  for (; n >= 1000 && unit < 4; unit++) n /= 1024
+  return `${short.format(n)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`
+}
+
+const millis = (n: number | undefined): string =>
+  n === undefined
+    ? UNKNOWN
+    : n === Infinity
+      ? "> 1 s"
+      : n < 1000
+        ? `${short.format(n)} ms`
+        : `${short.format(n / 1000)} s`
+
+/** In its two largest units. */
+const duration = (seconds: number): string => {
+  const s = Math.max(0, Math.floor(seconds))
+  const parts = [
+    `${Math.floor(s / 86_400)}d`,
+    `${Math.floor(s / 3600) % 24}h`,
+    `${Math.floor(s / 60) % 60}m`,
+    `${s % 60}s`
+  ]
+  const first = s >= 86_400 ? 0 : s >= 3600 ? 1 : s >= 60 ? 2 : 3
+  return parts.slice(first, first + 2).join(" ")
+}

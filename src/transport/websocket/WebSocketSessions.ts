@@ -1,0 +1,67 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Net from "node:net"
+import type { ServerConfig } from "../../config/ServerConfig.ts"
+import { background } from "../../internal/background.ts"
+import { monotonicMillis } from "../../internal/monotonicClock.ts"
+import { repeatEvery } from "../../internal/repeatEvery.ts"
+import type { ConnectionGate } from "../../session/ConnectionGate.ts"
+import type { Peer } from "../TcpConnection.ts"
+import type { Reception } from "../TcpListener.ts"
+import type { Begun } from "./UpgradeRequests.ts"
+import { WebSocketConnection } from "./WebSocketConnection.ts"
+import * as Frames from "./WebSocketFrames.ts"
+import * as Handshake from "./WebSocketHandshake.ts"
+
+/**
+ * Begins with the first request of a client: refuses it, or accepts the handshake and runs the session.
+ *
+ * @param socket paused, without listeners
+ * @param path that the request must be for; `undefined`: any
+ */
+export type Begin = (
+  socket: Net.Socket,
+  client: Peer,
+  begun: Begun,
+  path: string | undefined,
+  reception: Pick<Reception, "enter" | "fork" | "refuse">
+) => void
+
+/** The sessions of WebSocket clients, which are pinged until the scope ends. */
+export const make = Effect.fnUntraced(function* ({ websocket }: ServerConfig["Service"], gate: ConnectionGate) {
+  const clock = yield* Clock.Clock
+  const connections = new Set<WebSocketConnection>()
+
+  const begin: Begin = (socket, client, begun, path, { enter, fork, refuse }) => {
+    // The client left while the request was read.
+    if (socket.destroyed) return
+    const rejection = Handshake.rejection(begun, { path, origins: websocket.origins })
+    if (rejection !== undefined) {
+      begun.request?.resume()
+      return refuse(socket, client.ip, rejection.incident, Handshake.refusal(rejection))
+    }
+    const acceptance = Handshake.acceptance(begun.request!)
+    const refusal = enter(client)
+    if (refusal !== undefined) {
+      // Pages cannot see the response to a failed handshake, so the notice follows an accepted one.
+      const notice = Frames.ofLines(Buffer.from(refusal.notice))
+      const farewell = [Buffer.from(acceptance), notice, Frames.close(Frames.TRY_AGAIN_LATER)]
+      return refuse(socket, client.ip, refusal.incident, Buffer.concat(farewell))
+    }
+    socket.write(acceptance)
+    const connection = new WebSocketConnection(socket, client, monotonicMillis(clock))
+    connections.add(connection)
+    const leave = Effect.sync(() => connections.delete(connection))
+    fork(Effect.ensuring(gate.session(connection), leave))
+  }
+
+  const ping = Effect.sync(() => {
+    const now = monotonicMillis(clock)
+    for (const connection of connections) connection.pingUnsafe(now)
+  })
+  yield* background(
+    "WebSocket clients are no longer pinged",
+    repeatEvery(() => 1, ping)
+  )
+  return begin
+})

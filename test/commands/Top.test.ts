@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Admin from "../support/Admin.ts"
+import * as Cli from "../support/Cli.ts"
+import * as Ports from "../support/Ports.ts"
+import * as TcpClient from "../support/TcpClient.ts"
+import { run } from "../support/Tools.ts"
+import * as ConnectCli from "./connect/ConnectCli.ts"
+
+/** Runs `top` where there is no terminal. */
+const top = (args: ReadonlyArray<string>, token?: string) =>
+  run(process.execPath, [Cli.PROGRAM, "top", ...args], { env: { ...process.env, SUMMONER_ADMIN_TOKEN: token } })
+
+describe.concurrent("top", () => {
+  it.live("prints one picture where there is no terminal", () =>
+    Effect.gen(function* () {
+      const server = yield* Admin.listening()
+      const [a, b] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
+      yield* server.printed(/\(2 clients\)/)
+      a.send("1\n2\n3\n")
+      b.send("4\n")
+      yield* a.line
+      yield* b.lines(3)
+      const { code, stderr, stdout } = yield* top([new URL(server.url).port, "--sort", "lines_in"])
+      assert.strictEqual(stderr, "")
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^summoner-server \S+ {2}ready {2}up \d+s {2}http:\/\/127\.0\.0\.1:\d+\n/)
+      assert.match(stdout, /\nClients {7}2 {11}Connections {3}2 {11}Quarantined {3}0\n/)
+      assert.match(stdout, /\nLines in +\S+\/s +Deliveries +\S+\/s +Out +\S+ KiB|B\/s\n/)
+      const clients = stdout.split("\n\n")[1]!.split("\n")
+      assert.match(clients[0]!, /^Client +State +Connected +Lines in +Lines out +In +Out +Backlog$/)
+      assert.match(clients[1]!, new RegExp(`^${a.address} +active +\\d+s +3 +1 +6 B +\\d+ B +0 B$`))
+      assert.match(clients[2]!, new RegExp(`^${b.address} +active +\\d+s +1 +3 +`))
+    })
+  )
+
+  it.live("says with exit code 2 that there is no answer, or not the right one", () =>
+    Effect.gen(function* () {
+      const port = yield* Ports.lasting
+      const nobody = yield* top([String(port)])
+      assert.deepStrictEqual(
+        [nobody.code, nobody.stdout, nobody.stderr],
+        [2, "", `error: no answer from http://127.0.0.1:${port}: connection refused (ECONNREFUSED)\n`]
+      )
+      const server = yield* Admin.listening({ SUMMONER_ADMIN_HOST: "0.0.0.0" })
+      const { port: adminPort } = new URL(server.url)
+      const refused = yield* top([adminPort])
+      assert.strictEqual(refused.code, 2)
+      assert.include(refused.stderr, "it wants a token: set SUMMONER_ADMIN_TOKEN")
+      assert.strictEqual((yield* top([adminPort], Admin.TOKEN)).code, 0)
+      assert.strictEqual((yield* top([String(server.port)])).code, 2)
+      assert.strictEqual((yield* top(["ftp://localhost"])).code, 1)
+    })
+  )
+})
+
+describe.skipIf(ConnectCli.noTerminal !== undefined)(
+  `top on a terminal${ConnectCli.noTerminal === undefined ? "" : ` (skipped: ${ConnectCli.noTerminal})`}`,
+  () => {
+    it.live("shows who comes and goes, that the server has gone, and leaves at q", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.listening()
+        const { port } = new URL(server.url)
+        const screen = yield* ConnectCli.startOnTerminal([port], { name: "top" })
+        yield* screen.shows(/\nClients {7}0 /)
+        const client = yield* TcpClient.connect(server.port)
+        yield* screen.shows(
+          new RegExp(`\nClients {7}1 [^]*\n${client.address} +active[^]*${client.address} {2}connected`)
+        )
+        client.socket.end()
+        yield* screen.shows(/\nClients {7}0 [^]*left: closed by the client/)
+        server.process.kill("SIGTERM")
+        yield* screen.shows(/\n! no answer from http:\/\/127\.0\.0\.1:\d+: /)
+        yield* screen.type("q")
+        assert.strictEqual(yield* screen.exit, 0)
+        assert.isTrue(screen.output().trimEnd().endsWith("\u001b[?25h\u001b[?1049l"))
+      })
+    )
+  }
+)

@@ -1,0 +1,127 @@
+/** `connect` as a process of its own, in pipes or on a terminal. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
+import { readFileSync, readlinkSync } from "node:fs"
+import * as Cli from "../../support/Cli.ts"
+import { PATIENCE } from "../../support/patience.ts"
+import { Screen } from "./Screen.ts"
+
+const COLUMNS = 60
+
+/** Without what decides about colours: Node shows none where it believes to run in a CI. */
+const environment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => {
+  const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...inherited } = process.env
+  return { ...inherited, TERM: "xterm-256color", ...env }
+}
+
+const patiently = <A>(effect: Effect.Effect<A>, what: () => string) =>
+  Effect.timeoutOrElse(effect, {
+    duration: PATIENCE,
+    orElse: () => Effect.die(new Error(`waited too long: ${what()}`))
+  })
+
+const supervise = Effect.fnUntraced(function* (spawned: () => ChildProcess, onText: () => string) {
+  const child = yield* Effect.acquireRelease(Effect.sync(spawned), (child) =>
+    Effect.sync(() => void child.kill("SIGKILL"))
+  )
+  const ended = yield* Deferred.make<number | null>()
+  child.once("close", (code) => Deferred.doneUnsafe(ended, Exit.succeed(code)))
+  // What it no longer reads is its own affair.
+  child.stdin!.on("error", () => {})
+  const exit = patiently(Deferred.await(ended), () => `the exit; it showed\n${onText()}`)
+  return { process: child, stdin: child.stdin!, stdout: child.stdout!, exit }
+})
+
+/** Waits for output; it is to be told when there is some. */
+const watching = (text: () => string) => {
+  let onText = () => {}
+  const matches = (pattern: RegExp) =>
+    patiently(
+      Effect.callback<RegExpExecArray>((resume) => {
+        onText = () => {
+          const match = pattern.exec(text())
+          if (match !== null) resume(Effect.succeed(match))
+        }
+        onText()
+      }),
+      () => `for ${pattern} in\n${text()}`
+    )
+  return { matches, changed: () => onText() }
+}
+
+/** Starts it with pipes. Its standard output is read only with `read`. */
+export const start = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>,
+  options: { readonly env?: NodeJS.ProcessEnv; readonly read?: boolean } = {}
+) {
+  let stdout = ""
+  let stderr = ""
+  const out = watching(() => stdout)
+  const err = watching(() => stderr)
+  const running = yield* supervise(
+    () => {
+      const child = spawn(process.execPath, [Cli.PROGRAM, "connect", ...args], { env: environment(options.env ?? {}) })
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        stderr += text
+        err.changed()
+      })
+      if (options.read === false) return child
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        stdout += text
+        out.changed()
+      })
+      return child
+    },
+    () => stdout + stderr
+  )
+  return { ...running, out: () => stdout, err: () => stderr, printed: out.matches, said: err.matches }
+})
+
+const hasScript = spawnSync("script", ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux") === true
+
+/** Why the terminal cannot be tested here. */
+export const noTerminal = hasScript ? undefined : "there is no `script` of util-linux"
+
+/** Starts it, or the command `name`, on a terminal of 60 columns. `type` is what a person's keyboard sends. */
+export const startOnTerminal = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>,
+  options: { readonly env?: NodeJS.ProcessEnv; readonly name?: string } = {}
+) {
+  const screen = new Screen(COLUMNS)
+  let output = ""
+  const watched = watching(() => screen.text())
+  const command = [process.execPath, Cli.PROGRAM, options.name ?? "connect", ...args]
+    .map((part) => `'${part}'`)
+    .join(" ")
+  const running = yield* supervise(
+    () => {
+      const child = spawn("script", ["-qefc", `stty cols ${COLUMNS} rows 20; exec ${command}`, "/dev/null"], {
+        env: environment(options.env ?? {})
+      })
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        output += text
+        screen.write(text)
+        watched.changed()
+      })
+      return child
+    },
+    () => screen.text()
+  )
+  return {
+    ...running,
+    output: () => output,
+    screen: () => screen.text(),
+    shows: watched.matches,
+    /** Gives the terminal another width, as a person who drags its window. */
+    resize: (columns: number) =>
+      Effect.sync(() => {
+        const { pid } = running.process
+        const shell = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()
+        screen.resize(columns)
+        execFileSync("stty", ["-F", readlinkSync(`/proc/${shell}/fd/0`), "cols", String(columns)])
+      }),
+    type: (text: string) => Effect.sync(() => void running.stdin.write(text))
+  }
+})

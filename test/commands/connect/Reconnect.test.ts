@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Cli from "../../support/Cli.ts"
+import * as Ports from "../../support/Ports.ts"
+import * as TcpClient from "../../support/TcpClient.ts"
+import * as ConnectCli from "./ConnectCli.ts"
+import * as FakeServer from "../../support/FakeServer.ts"
+
+/** `connect` is let in: this server logs nothing but this. */
+const joined = (server: Cli.Running, count: number) =>
+  server.printed(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
+
+describe.concurrent("connect --retry", () => {
+  it.live("finds the server again after a restart, and says what it does", () =>
+    Effect.gen(function* () {
+      const port = yield* Ports.lasting
+      const first = yield* Cli.listening(["--port", `${port}`])
+      const client = yield* ConnectCli.start(["--retry", "--listen", `:${port}`])
+      client.stdin.end()
+      yield* joined(first, 1)
+      first.process.kill("SIGTERM")
+      yield* client.said(/the server closed it \(Server is shutting down\.\); next attempt in 0\.[23] s\n/)
+      yield* first.exit
+      const second = yield* Cli.listening(["--port", `${port}`])
+      yield* client.said(/^connected [^]*\nconnected /)
+      const other = yield* TcpClient.connect(second.port)
+      yield* joined(second, 2)
+      other.send("still there?\n")
+      yield* client.printed(/still there\?/)
+    })
+  )
+
+  it.live("sends each line whole or not at all", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      const client = yield* ConnectCli.start(["--retry", server.port])
+      client.stdin.write("one\ntw")
+      const first = yield* server.accepted
+      yield* FakeServer.gets(first, "one\n")
+      first.resetAndDestroy()
+      const second = yield* server.accepted
+      client.stdin.end("o\nthree\n")
+      assert.strictEqual(yield* FakeServer.received(second), "two\nthree\n")
+      second.end()
+      assert.strictEqual(yield* client.exit, 0)
+    })
+  )
+
+  it.live("does not hide that the answer to everything sent was lost", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      const client = yield* ConnectCli.start(["--retry", server.port])
+      client.stdin.end("hi\n")
+      const socket = yield* server.accepted
+      yield* FakeServer.ended(socket)
+      socket.resetAndDestroy()
+      assert.strictEqual(yield* client.exit, 3)
+    })
+  )
+})

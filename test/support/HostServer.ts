@@ -1,0 +1,52 @@
+/** An HTTP server of a program around the relay. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import { createServer, type Server } from "node:http"
+import type * as Https from "node:https"
+import type * as Net from "node:net"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { RelayServer } from "../../src/RelayServer.ts"
+import { type Options, ServerConfig } from "../../src/config/ServerConfig.ts"
+
+/** Listens on a free port until the scope ends, and then cuts its connections. */
+export const listen = <S extends Server | Https.Server>(server: S) =>
+  Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as Net.AddressInfo).port)))
+    }),
+    () =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+  )
+
+/** Serves the routes of an Effect program; the port. */
+export const serve = Effect.fnUntraced(function* (routes: Layer.Layer<never, never, HttpRouter.HttpRouter>) {
+  const server = createServer()
+  yield* Layer.build(
+    HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provide(NodeHttpServer.layer(() => server, { port: 0, host: "127.0.0.1" }))
+    )
+  )
+  return (server.address() as Net.AddressInfo).port
+}, Effect.orDie)
+
+/** A relay with parts of its own, and its log. */
+export const relay = Effect.fnUntraced(function* (
+  options: Options,
+  ...parts: Parameters<typeof Layer.mergeAll<[Layer.Layer<any, never, ServerConfig>]>>
+) {
+  const lines: Array<string> = []
+  const context = yield* Layer.build(
+    RelayServer.layerNoDeps.pipe(
+      Layer.provide(Layer.mergeAll(...parts)),
+      Layer.provide(RelayServer.layerServices),
+      Layer.provide(ServerConfig.layerValue({ port: 0, ...options }, "test")),
+      Layer.provide(RelayLogger.layerTest(lines))
+    )
+  )
+  return { lines, relay: (yield* Effect.provideContext(RelayServer, context)) as RelayServer["Service"] }
+})
