@@ -107,12 +107,13 @@ const oneToSome = (receivers: number, bytes: number) => () =>
 /** The typical rooms: agents that send each other JSON. */
 const SMALL_ROOMS: ReadonlyArray<Workload> = [
   smallRoom("F", "1 → 8, agent JSON of 1 KiB", oneToSome(8, 1024)),
-  ...[256, 1024].map((bytes) => smallRoom(`1-${bytes}`, `1 → 1, agent JSON of ${bytes} B`, oneToSome(1, bytes))),
   ...[256, 1024].flatMap((bytes) =>
-    [2, 4].map((clients) =>
-      smallRoom(`${clients}-${bytes}`, `${clients} ↔ ${clients}, agent JSON of ${bytes} B`, (contestant) =>
-        eachWay(contestant, clients, bytes)
-      )
+    [1, 2, 4].map((clients) =>
+      clients === 1
+        ? smallRoom(`1-${bytes}`, `1 → 1, agent JSON of ${bytes} B`, oneToSome(1, bytes))
+        : smallRoom(`${clients}-${bytes}`, `${clients} ↔ ${clients}, agent JSON of ${bytes} B`, (contestant) =>
+            eachWay(contestant, clients, bytes)
+          )
     )
   ),
   smallRoom("1-8192", "1 → 1, agent JSON of 8 KiB", oneToSome(1, 8192)),
