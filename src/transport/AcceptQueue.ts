@@ -17,10 +17,15 @@ export class AcceptQueue<Socket> {
   readonly #accepted = new Map<Socket, number>()
   #acceptedThisTurn = 0
   #isHeld = false
+  readonly #now: () => number
 
-  /** @param receive begins what is to be done with a connection */
-  constructor(receive: (socket: Socket) => void) {
+  /**
+   * @param receive begins what is to be done with a connection
+   * @param now the time, in milliseconds
+   */
+  constructor(receive: (socket: Socket) => void, now = () => performance.now()) {
     this.#receive = receive
+    this.#now = now
   }
 
   /** Receives nothing until `release`. */
@@ -36,7 +41,7 @@ export class AcceptQueue<Socket> {
   push(socket: Socket): void {
     this.#acceptedThisTurn++
     if (this.#accepted.size === 0 && !this.#isHeld) setImmediate(this.#receiveSome)
-    this.#accepted.set(socket, performance.now())
+    this.#accepted.set(socket, this.#now())
   }
 
   /** Receives all that are left now. */
@@ -54,7 +59,7 @@ export class AcceptQueue<Socket> {
   }
 
   #firstHasWaited(): boolean {
-    for (const since of this.#accepted.values()) return performance.now() - since >= PATIENCE_MILLIS
+    for (const since of this.#accepted.values()) return this.#now() - since >= PATIENCE_MILLIS
     return false
   }
 

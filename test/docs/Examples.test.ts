@@ -55,7 +55,10 @@ describe.concurrent("an example", () => {
         .filter((event) => event !== "")
         .map((event) => JSON.parse(event.slice("data: ".length)) as { readonly _tag: string })
       const tags = events.map(({ _tag }) => _tag)
-      assert.deepStrictEqual(tags.slice(0, 2), ["Connected", "Connected"])
+      assert.lengthOf(
+        tags.filter((tag) => tag === "Connected"),
+        2
+      )
       assert.deepStrictEqual(tags.slice(-2), ["Disconnected", "Disconnected"])
       assert.deepStrictEqual(yield* app.exit, { code: 0, signal: null })
       const lines = tags.filter((tag) => tag === "Relayed").length

@@ -6,9 +6,12 @@ import { ACCEPTED_AHEAD, AcceptQueue, RECEIVED_PER_TURN } from "../../src/transp
 /** The next turn of the event loop, after what was scheduled for it before. */
 const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
-const start = () => {
+const start = (now = 0) => {
   const received: Array<number> = []
-  const queue = new AcceptQueue<number>((n) => received.push(n))
+  const queue = new AcceptQueue<number>(
+    (n) => received.push(n),
+    () => now
+  )
   let next = 0
   return {
     received,
