@@ -17,15 +17,10 @@ export class AcceptQueue<Socket> {
   readonly #accepted = new Map<Socket, number>()
   #acceptedThisTurn = 0
   #isHeld = false
-  readonly #now: () => number
 
-  /**
-   * @param receive begins what is to be done with a connection
-   * @param now the time, in milliseconds
-   */
-  constructor(receive: (socket: Socket) => void, now = () => performance.now()) {
+  /** @param receive begins what is to be done with a connection */
+  constructor(receive: (socket: Socket) => void) {
     this.#receive = receive
-    this.#now = now
   }
 
   /** Receives nothing until `release`. */
@@ -41,7 +36,7 @@ export class AcceptQueue<Socket> {
   push(socket: Socket): void {
     this.#acceptedThisTurn++
     if (this.#accepted.size === 0 && !this.#isHeld) setImmediate(this.#receiveSome)
-    this.#accepted.set(socket, this.#now())
+    this.#accepted.set(socket, performance.now())
   }
 
   /** Receives all that are left now. */
@@ -59,7 +54,7 @@ export class AcceptQueue<Socket> {
   }
 
   #firstHasWaited(): boolean {
-    for (const since of this.#accepted.values()) return this.#now() - since >= PATIENCE_MILLIS
+    for (const since of this.#accepted.values()) return performance.now() - since >= PATIENCE_MILLIS
     return false
   }
 
