@@ -68,6 +68,7 @@ const nextDrawing = () =>
 const send = async (connected: Client, line: string) => {
   const { entry, notSent, sent } = Messages.own(line)
   Messages.add([entry])
+  Messages.scrollToEnd()
   try {
     await connected.send(line)
     sent()

@@ -29,7 +29,8 @@ let unseen = 0
 
 const isAtEnd = (): boolean => log.scrollHeight - log.scrollTop - log.clientHeight < AT_END
 
-const scrollToEnd = (): void => {
+/** Shows the last entry, and goes on following. */
+export const scrollToEnd = (): void => {
   log.scrollTop = log.scrollHeight
   unseen = 0
   latest.hidden = true

@@ -27,5 +27,6 @@ export const nameIn = (line: string): string | undefined => NAMED.exec(line)?.gr
 export const hueOf = (address: string): number => {
   let hash = 0
   for (let i = 0; i < address.length; i++) hash = Math.imul(hash ^ address.charCodeAt(i), 0x9e3779b1)
-  return (hash >>> 8) % 360
+  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b)
+  return (hash >>> 16) % 360
 }
