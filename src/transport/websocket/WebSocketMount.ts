@@ -72,7 +72,7 @@ export const make = (): WebSocketMount => {
     if (receive !== undefined) return yield* Effect.die(new Error("two servers share one WebSocketMount"))
     const reception = yield* receptionOf({ config, gate, reservedDescriptors })
     const filter = AddressFilter.make(() => config.hyper_parameters)
-    const begin = yield* WebSocketSessions.make(config, gate)
+    const begin = yield* WebSocketSessions.make(gate)
     receive = (request) => {
       const { socket } = request
       const address = Address.ofPeer(socket)
@@ -83,7 +83,8 @@ export const make = (): WebSocketMount => {
         return closeRefused(socket, AddressFilter.NOT_ALLOWED)
       }
       const client = { ...address, transport: "websocket", subject: subjectBehind(socket) }
-      begin(socket, client, { request, isUpgrade: true }, undefined, reception)
+      const rules = { path: undefined, origins: config.websocket.origins, hasPage: false }
+      begin(socket, client, { request, isUpgrade: true }, rules, reception)
     }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -148,7 +149,7 @@ export const make = (): WebSocketMount => {
   return { layer, handleUpgrade, route }
 }
 
-const ANY: Handshake.Rules = { path: undefined, origins: [] }
+const ANY: Handshake.Rules = { path: undefined, origins: [], hasPage: false }
 
 /** Whether Node has handed over the socket. */
 const isUpgrade = (request: IncomingMessage & { readonly upgrade?: boolean | null }): boolean =>
