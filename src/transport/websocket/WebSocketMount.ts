@@ -15,7 +15,7 @@ import * as Address from "../Address.ts"
 import * as AddressFilter from "../AddressFilter.ts"
 import { closeRefused } from "../closeRefused.ts"
 import { ReservedDescriptors } from "../ReservedDescriptors.ts"
-import { receptionOf } from "../TcpListener.ts"
+import { receptionOf, REFUSAL_LINGER_MILLIS } from "../TcpListener.ts"
 import * as CloseNotify from "../tls/CloseNotify.ts"
 import { subjectOf } from "../tls/TlsIdentity.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
@@ -113,6 +113,7 @@ export const make = (): WebSocketMount => {
     if (receive !== undefined) return receive(request)
     request.resume()
     socket.resume().end(Handshake.refusal(NOT_RUNNING))
+    setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
   }
 
   const route = Effect.gen(function* () {
