@@ -51,7 +51,7 @@ describe("the package", () => {
       "dist/threads/RelayThread.js",
       "dist/client/browser.js"
     ])
-    const parts = packed.files.map(({ path }) => path).filter((path) => /^dist\/cli\/[^/]+$/.test(path))
+    const parts = packed.files.map(({ path }) => path).filter((path) => /^dist\/cli\/[^/]+\.js$/.test(path))
     const program = ["dist/cli.js", ...parts].map((path) => readFileSync(Project.inPackage(path), "utf8")).join("\n")
     const page = [...LIBRARY, ...readdirSync(join(ROOT, "src/admin/dashboard"))].filter(
       (name) => name !== "tsconfig.json"
