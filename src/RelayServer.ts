@@ -50,7 +50,7 @@ const configured = Layer.unwrap(
 
 /**
  * The whole server as one Layer. It listens once the Layer is built. When its scope ends, it stops accepting, delivers what it has
- * accepted, sends every client a notice and closes (docs/operations.md).
+ * accepted, sends every client a notice and closes (docs/operating.md#stopping).
  */
 export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Service"]>()("summoner-server/RelayServer") {
   /**
@@ -80,7 +80,7 @@ export class RelayServer extends Context.Service<RelayServer, Relay.Relay["Servi
   static readonly layerServices = Relay.layerServices
 
   /**
-   * The server of the `ServerConfig`, in as many threads as `worker_threads` says (docs/scaling.md). Exports to the collector of `otlp`,
+   * The server of the `ServerConfig`, in as many threads as `worker_threads` says (docs/scaling.md#all-cores-of-one-machine). Exports to the collector of `otlp`,
    * unless it is given a `Telemetry`. Fails with `ListenError`, `TlsError` or `BusError`.
    */
   static readonly layerConfig = Layer.fresh(

@@ -16,7 +16,7 @@ export interface RateBudget {
 }
 
 /**
- * Limits the lines one client may send (docs/operations.md).
+ * Limits the lines one client may send (docs/operating.md#rates).
  *
  * `layerFixedWindow` is the default and does what the original does; `layerTokenBucket` spreads the same rate evenly;
  * `layerUnlimited` is the Python profile's.

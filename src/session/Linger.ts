@@ -17,7 +17,7 @@ const LINGER_MILLIS = 250
 const READER_PATIENCE_MILLIS = 10_000
 
 /**
- * How long the server goes on sending to clients that leave (docs/operations.md).
+ * How long the server goes on sending to clients that leave (docs/operating.md).
  *
  * @param graceMillis `shutdown_grace_ms`, read at each use
  */

@@ -9,7 +9,7 @@ import * as ServerConfig from "../../src/config/ServerConfig.ts"
 import * as Docs from "../support/Docs.ts"
 import { ROOT } from "../support/Package.ts"
 
-const METRICS = "docs/metrics.md"
+const OPERATING = "docs/operating.md"
 
 /** What these print is for whoever called them. */
 const NOT_THE_SERVER = /^(client|testing|commands\/(check|init|schema)\.ts|commands\/(connect|top))/
@@ -28,7 +28,7 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
   })
 
 const rows = ["### The server", "### Clients", "### The log itself"].flatMap((heading) =>
-  Docs.rowsBelow(METRICS, heading)
+  Docs.rowsBelow(OPERATING, heading)
 )
 
 /** The lines that the page explains, in the same form. Rows of lines have a level, rows of parts of lines have none. */
@@ -48,7 +48,7 @@ const ELSEWHERE = [
   "worker_threads: <> configured, <> run: <>"
 ]
 
-describe("docs/metrics.md", () => {
+describe("docs/operating.md", () => {
   it("has the lines that the server logs, and no others", () => {
     assert.isAtLeast(logged.length, 20)
     const known = new Set([...logged, ...ELSEWHERE])
@@ -87,7 +87,7 @@ const configurations = Docs.PAGES.flatMap((path) =>
 
 describe("the configurations of the documentation", () => {
   it.effect.each(
-    configurations.filter(({ name }) => /docs\/(tuning|deploy|runbook|operations|configuration)/.test(name))
+    configurations.filter(({ name }) => /docs\/(configuration|deploying|operating|scaling|security)/.test(name))
   )("are accepted: $name", ({ name, text }) =>
     Effect.gen(function* () {
       const { warnings } = yield* ServerConfig.decode(JSON.parse(text), name)
@@ -96,7 +96,7 @@ describe("the configurations of the documentation", () => {
   )
 
   it("are there for each recipe", () => {
-    const recipes = Docs.page("docs/tuning.md").split("## Recipes")[1]!.split("\n## ")[0]!
+    const recipes = Docs.page("docs/deploying.md").split("\n## Recipes")[1]!.split("\n## ")[0]!
     assert.isAtLeast(recipes.split("\n### ").length - 1, 3)
     for (const recipe of recipes.split("\n### ").slice(1)) assert.include(recipe, "```json")
   })
@@ -124,5 +124,29 @@ describe("the links of the documentation", () => {
       assert.isTrue(existsSync(join(ROOT, linked)), `${path}: ${target}`)
       if (anchor !== undefined) assert.isTrue(Docs.anchors(linked).has(anchor), `${path}: ${target}`)
     }
+  })
+})
+
+/** What points to a page in words: comments, alerts, descriptions. */
+const POINTING = ["src", "deploy", "bench", "test"]
+  .flatMap((directory) =>
+    readdirSync(join(ROOT, directory), { recursive: true, encoding: "utf8" }).map((path) => join(directory, path))
+  )
+  .filter((path) => /\.(ts|js|yaml|json|conf|service|timer)$/.test(path))
+  .concat("Dockerfile", "CONTRIBUTING.md")
+
+describe("the pages that code and deployment files name", () => {
+  it("exist, with the sections that are named", () => {
+    const named = POINTING.flatMap((file) =>
+      Array.from(Docs.page(file).matchAll(/\b(docs\/[a-z-]+\.md)(?:#([a-z0-9-]+))?/g), ([pointer, path, anchor]) => ({
+        pointer: `${file}: ${pointer}`,
+        isThere: existsSync(join(ROOT, path!)) && (anchor === undefined || Docs.anchors(path!).has(anchor))
+      }))
+    )
+    assert.isAtLeast(named.length, 40)
+    assert.deepStrictEqual(
+      named.filter(({ isThere }) => !isThere).map(({ pointer }) => pointer),
+      []
+    )
   })
 })
