@@ -9,6 +9,7 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 import { ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 import { AdminServer } from "./AdminServer.ts"
+import { loadAdminHttp } from "./loadAdminHttp.ts"
 
 /**
  * An `AdminServer` without a port: the program hands it the requests. Everything but health and the page without its data needs
@@ -51,7 +52,7 @@ export const make = (prefix: string): AdminMount => {
       return yield* new ListenError({ host, port, code, key: "admin.port" })
     }
     if (running !== undefined) return yield* Effect.die(new Error("two servers share one AdminMount"))
-    const { mounted } = yield* Effect.promise(() => import("./AdminHttp.ts"))
+    const { mounted } = yield* loadAdminHttp(admin)
     running = yield* mounted(admin, operations)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {

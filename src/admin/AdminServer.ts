@@ -5,7 +5,8 @@ import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { RESERVED_DESCRIPTORS, ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
 import { ADMIN_CONNECTIONS } from "./AdminConnections.ts"
-import { type BoundAddress, ListenError } from "../session/Listener.ts"
+import { loadAdminHttp } from "./loadAdminHttp.ts"
+import type { BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 
 /** Health, metrics, dashboard and actions for operators, over HTTP. */
@@ -32,19 +33,7 @@ export class AdminServer extends Context.Service<
       const { port } = admin
       if (port === null) return yield* Effect.provide(AdminServer, AdminServer.layerDisabled)
       return AdminServer.of({
-        // Half a megabyte of code, not loaded where the admin server is off.
-        serve: (operations) =>
-          Effect.flatMap(
-            Effect.tryPromise(() => import("./AdminHttp.ts")).pipe(
-              Effect.catch(({ cause }) => {
-                const { code } = cause as NodeJS.ErrnoException
-                return code === "ERR_MODULE_NOT_FOUND"
-                  ? Effect.fail(new ListenError({ host: admin.host, port, code, key: "admin.port" }))
-                  : Effect.die(cause)
-              })
-            ),
-            ({ serve }) => serve({ admin, port, operations })
-          )
+        serve: (operations) => Effect.flatMap(loadAdminHttp(admin), ({ serve }) => serve({ admin, port, operations }))
       })
     })
   )

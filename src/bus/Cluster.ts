@@ -17,13 +17,13 @@ import { Cluster } from "../room/Cluster.ts"
 import { ClientRegistry } from "../session/ClientRegistry.ts"
 import { PeerTable } from "./PeerTable.ts"
 
-/** How long `clients` waits for the answers of the others, in milliseconds. */
+/** Time for the other processes to list their clients, in milliseconds. */
 const ANSWER_MILLIS = 1000
 
 /** The most clients that a process lists for another, by whatever way. */
 export const MAX_LISTED = 10_000
 
-/** The most quarantined addresses that a process tells another that has just come, the newest of them. */
+/** The most quarantined addresses that a process tells a new one: the newest. */
 const MAX_TOLD = 10_000
 
 /**
@@ -38,9 +38,9 @@ const LIST_BYTES = 150
 /** Questions under way at once. More have to wait. */
 const QUESTIONS_AT_ONCE = 8
 
-/** What others say is checked as far as something here depends on it. */
+/** Messages of others are checked as far as something here depends on them. */
 const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
-/** It stands in the log. */
+/** Shown in the log. */
 const Name = Schema.String.check(Schema.isPattern(/^[^\p{Cc}\u2028\u2029]{0,255}$/u))
 /** The last time that a date can be, in milliseconds. */
 const LAST_DATE = 8.64e15
@@ -59,7 +59,7 @@ const Listed = Schema.Struct({
   state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"])
 })
 
-/** What processes tell each other. */
+/** Messages between processes. */
 const Message = Schema.Union([
   /** It has come, or has come back, and asks what it should know. */
   Schema.TaggedStruct("Hello", { name: Name, clients: Count }),
@@ -81,7 +81,7 @@ type Message = typeof Message.Type
 
 const decode = Schema.decodeUnknownResult(Message)
 
-/** Who is there, asked of the others and not yet answered by all. */
+/** A request for the clients of the others, not yet answered by all. */
 interface Question {
   /** Those that have not answered, each with the number of clients that it has listed so far. */
   readonly silent: Map<string, number>
@@ -91,8 +91,8 @@ interface Question {
 }
 
 /**
- * Joins the room to those of other processes, and makes known what they know of each other: which are there, which clients are
- * quarantined, which are connected. None of it is on the way of a line.
+ * Joins the room to those of other processes, and exchanges with them which processes are alive, which clients are quarantined, and which are
+ * connected. None of it is on the way of a line.
  */
 export const layer = Layer.effect(
   Cluster,
@@ -206,7 +206,7 @@ export const layer = Layer.effect(
         (value) => decode(value)
       )
       if (Result.isSuccess(decoded)) return decoded.success
-      // One of another version, maybe a newer one. It says nothing that this one could do.
+      // Of another version, which may be newer.
       runFork(Effect.logDebug(`a message of another relay was not understood: ${text.slice(0, 100)}`))
       return undefined
     }
@@ -221,7 +221,7 @@ export const layer = Layer.effect(
         onMessage,
         onUp: () => {
           tell({ _tag: "Hello", ...sign() })
-          // What the others have missed while they could not be reached.
+          // The others have missed these while they could not be reached.
           tellQuarantine()
         }
       })
@@ -261,7 +261,7 @@ export const layer = Layer.effect(
   })
 )
 
-/** Has other processes keep out, and let in again, the same clients as the `Quarantine` that it requires. */
+/** Shares the `Quarantine` that it requires with the other processes. */
 export const layerQuarantine = Layer.effect(
   Quarantine,
   Effect.gen(function* () {
@@ -273,7 +273,7 @@ export const layerQuarantine = Layer.effect(
 
 const tellBy = (bus: Bus["Service"]) => (message: Message, to?: string) => bus.tellUnsafe(JSON.stringify(message), to)
 
-/** A quarantine that tells the others whom it keeps out, and whom it lets in again. */
+/** A quarantine that tells the others of clients that it adds and lifts. */
 const shared = (quarantine: Quarantine["Service"], tell: (message: Message) => void): Quarantine["Service"] => {
   const { addKeyUnsafe, addUnsafe, liftUnsafe, scope } = quarantine
   if (scope === undefined) return quarantine

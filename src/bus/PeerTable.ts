@@ -1,7 +1,7 @@
-/** A process that has not been heard for so long is gone, in milliseconds: three signs of life, one a second, and some patience. */
+/** Silence after which a process counts as gone, in milliseconds: three missed signs of life, one a second, and a margin. */
 export const SILENCE_MILLIS = 3500
 
-/** The most other processes that are told apart. Of more, whoever was heard longest ago is gone. */
+/** The most other processes. Of more, the one heard longest ago counts as gone. */
 export const MAX_PEERS = 1024
 
 interface Heard<A> {
@@ -10,14 +10,14 @@ interface Heard<A> {
 }
 
 /**
- * The other processes that are there: those that have been heard lately.
+ * The other processes that are alive: those that have been heard lately.
  *
- * Times are in milliseconds of one clock that never goes back; the caller reads it.
+ * Times are in milliseconds of one monotonic clock, which the caller reads.
  *
- * @typeParam A what is known of a process
+ * @typeParam A data of a process
  */
 export class PeerTable<A> {
-  /** Who was heard last comes last. */
+  /** In the order in which they were last heard. */
   readonly #peers = new Map<string, Heard<A>>()
 
   get size(): number {
@@ -28,25 +28,25 @@ export class PeerTable<A> {
     return this.#peers.get(id)?.known
   }
 
-  /** In the order in which they were heard, as is everything here. */
+  /** In the order in which they were last heard. */
   *entries(): Iterable<readonly [id: string, known: A]> {
     for (const [id, { known }] of this.#peers) yield [id, known]
   }
 
-  /** A process has given a sign of life, and this is what is known of it now. */
+  /** Notes a sign of life of a process, with its data. */
   heard(id: string, known: A, nowMillis: number): void {
     this.#peers.delete(id)
     this.#peers.set(id, { known, atMillis: nowMillis })
   }
 
-  /** A process has gone. Returns what was known of it. */
+  /** Removes a process. Returns its data. */
   leave(id: string): A | undefined {
     const known = this.get(id)
     this.#peers.delete(id)
     return known
   }
 
-  /** Those that are gone without having said so, which are still there until they `leave`. */
+  /** Processes that count as gone. They stay in the table until they `leave`. */
   gone(nowMillis: number): ReadonlyArray<string> {
     const gone: Array<string> = []
     for (const [id, { atMillis }] of this.#peers) {

@@ -1,20 +1,21 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Schema from "effect/Schema"
 import { existsSync } from "node:fs"
-import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { DEFAULT_FILE } from "../config/ConfigSources.ts"
-import { defaults } from "../config/ServerConfig.ts"
+import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
 
 /** Why no configuration was written. */
 export class InitError extends Schema.TaggedError<InitError>()("InitError", {
-  code: Schema.Literals(["unreadable", "unwritable", "exists", "declined"]),
+  code: Schema.Literals(["unreadable", "unwritable", "irregular", "exists", "declined"]),
   /** The files that it is about. */
   paths: Schema.String,
   reason: Schema.String
@@ -22,32 +23,13 @@ export class InitError extends Schema.TaggedError<InitError>()("InitError", {
   override get message(): string {
     const { code, paths, reason } = this
     if (code === "declined") return "nothing was written"
+    if (code === "irregular") return `${paths} is no regular file`
     if (code === "exists") return `${paths} already exists; --force overwrites it`
     return `cannot ${code === "unreadable" ? "read" : "write"} ${paths}: ${reason}`
   }
 }
 
 const SCHEMA_FILE = "server.schema.json"
-
-const { host, hyper_parameters, logger, port, version } = defaults
-
-/** The keys that are changed first. All but the log level have their defaults. */
-const starter = {
-  $schema: `./${SCHEMA_FILE}`,
-  host,
-  port,
-  version,
-  logger: {
-    log_level: "INFO",
-    enable_console_log: logger.enable_console_log,
-    enable_file_log: logger.enable_file_log
-  },
-  hyper_parameters: {
-    rate_limit_msgs_per_minute: hyper_parameters.rate_limit_msgs_per_minute,
-    client_timeout_secs: hyper_parameters.client_timeout_secs,
-    max_clients: hyper_parameters.max_clients
-  }
-}
 
 interface File {
   readonly path: string
@@ -57,12 +39,26 @@ interface File {
 const failure = (code: InitError["code"], paths: string) => (cause: unknown) =>
   new InitError({ code, paths, reason: cause instanceof Error ? cause.message : String(cause) })
 
-/** Whether writing the file would lose its content. */
-const wouldLose = ({ path, text }: File) =>
-  Effect.tryPromise({
-    try: async () => existsSync(path) && (await readFile(path, "utf8")) !== text,
+/** Whether writing the file would lose its content. Fails for what is no file: a pipe may never end. */
+const wouldLose = Effect.fnUntraced(function* ({ path, text }: File) {
+  const before = yield* Effect.tryPromise({
+    try: async () => (existsSync(path) ? ((await stat(path)).isFile() ? await readFile(path, "utf8") : null) : text),
     catch: failure("unreadable", path)
   })
+  if (before === null) return yield* new InitError({ code: "irregular", paths: path, reason: "" })
+  return before !== text
+})
+
+const choosePreset: Effect.Effect<PresetName, InitError, Prompt.Environment> = Effect.suspend(() =>
+  process.stdin.isTTY
+    ? Prompt.run(
+        Prompt.Select({
+          message: "What is the server for?",
+          choices: presetNames.map((value) => ({ title: `${value}: ${presets[value].title}`, value }))
+        })
+      ).pipe(Effect.mapError(() => new InitError({ code: "declined", paths: "", reason: "" })))
+    : Effect.succeed(DEFAULT_PRESET)
+)
 
 const confirmOverwriting = Effect.fnUntraced(function* (paths: string) {
   if (!process.stdin.isTTY) {
@@ -86,15 +82,20 @@ export const init = Command.make(
       Flag.withAlias("f"),
       Flag.withDescription("Overwrite without asking"),
       Flag.withDefault(false)
+    ),
+    preset: Flag.Literals("preset", presetNames).pipe(
+      Flag.withDescription(`What the server is for; without a terminal to ask on: ${DEFAULT_PRESET}`),
+      Flag.optional
     )
   },
-  Effect.fnUntraced(function* ({ file, force }) {
+  Effect.fnUntraced(function* ({ file, force, preset }) {
+    const chosen = Option.isSome(preset) ? preset.value : yield* choosePreset
     const files: ReadonlyArray<File> = [
       { path: join(dirname(file), SCHEMA_FILE), text: jsonSchemaText() },
-      { path: file, text: `${JSON.stringify(starter, null, 2)}\n` }
+      { path: file, text: `${JSON.stringify(starterOf(chosen, SCHEMA_FILE), null, 2)}\n` }
     ]
+    const atRisk = yield* Effect.filter(files, wouldLose)
     if (!force) {
-      const atRisk = yield* Effect.filter(files, wouldLose)
       if (atRisk.length > 0) yield* confirmOverwriting(atRisk.map(({ path }) => path).join(" and "))
     }
     for (const { path, text } of files) {
@@ -116,6 +117,7 @@ export const init = Command.make(
   Command.withShortDescription("Write a server.json to begin with"),
   Command.withExamples([
     { command: "summoner-server init", description: "Write ./server.json" },
+    { command: "summoner-server init --preset public", description: "For a room on the Internet" },
     { command: "summoner-server init conf/prod.json", description: "Another file" }
   ])
 )

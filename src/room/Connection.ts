@@ -45,6 +45,8 @@ export interface Connection {
   readonly corkUnsafe: () => void
   /** Sends what was written since `corkUnsafe`. */
   readonly uncorkUnsafe: () => void
+  /** Bytes that have arrived from the peer, those that were discarded among them. */
+  readonly receivedBytes: () => number
   /** Bytes taken by `writeUnsafe` and not yet by the kernel. */
   readonly unsentBytes: () => number
   /** Called when `writeUnsafe` accepts again. */

@@ -1,12 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
+import { sleepAwake } from "../internal/sleepAwake.ts"
 import type { Connection } from "../room/Connection.ts"
 import type { Outbox } from "../room/Outbox.ts"
 
 /**
- * How long a client may take to close its side after we have closed ours, in milliseconds. Closing the socket under bytes that it
- * still sends could cost it the last notice.
+ * How long a client may be silent without closing its side after we have closed ours, in milliseconds. Closing the socket under bytes
+ * that it still sends would cost it the last notice.
  */
 const LINGER_MILLIS = 250
 
@@ -15,6 +16,15 @@ const LINGER_MILLIS = 250
  * every megabyte or so, which takes a slow reader this long.
  */
 const READER_PATIENCE_MILLIS = 10_000
+
+/** Waits until the client has closed its side as well, for as long as it sends. */
+const untilClosed = Effect.fnUntraced(function* (connection: Connection) {
+  let received: number
+  do {
+    received = connection.receivedBytes()
+    yield* Effect.raceFirst(connection.closed, sleepAwake(LINGER_MILLIS))
+  } while (connection.receivedBytes() > received && !connection.isClosedUnsafe())
+})
 
 /**
  * How long the server goes on sending to clients that leave (docs/operating.md).
@@ -35,7 +45,8 @@ export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
     while (outbox.waitingBytes < waiting) {
       waiting = outbox.waitingBytes
       const ended = yield* Effect.timeoutOption(connection.ended, patience)
-      if (Option.isSome(ended)) return yield* Effect.timeoutOption(connection.closed, LINGER_MILLIS)
+      if (Option.isSome(ended))
+        return yield* Effect.timeoutOption(untilClosed(connection), Math.max(patience, LINGER_MILLIS))
     }
   })
 

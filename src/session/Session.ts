@@ -73,6 +73,16 @@ const make = Effect.gen(function* () {
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
   const grace = Effect.suspend(() => Effect.sleep(graceMillis()))
+  /** Who else is affected by a ban, and what lifts it. */
+  const logBan = (banned: Connection) =>
+    Effect.suspend(() => {
+      const key = quarantine.scope === "ip" ? banned.ip : banned.address
+      const seconds = Math.ceil(quarantine.cooldownMillisUnsafe() / 1000)
+      const sharing = registry.clientsUnsafe().filter(({ ip }) => ip === banned.ip).length
+      return Effect.logWarning(
+        `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; POST /api/lift {"key":"${key}"} on the admin port lifts it`
+      )
+    })
   const linger = yield* Linger.make(graceMillis)
   const trace = yield* ConnectionSpan.make
 
@@ -218,6 +228,7 @@ const make = Effect.gen(function* () {
       yield* client.report(Infinity)
       const log = disconnectReason.severity === "Warn" ? Effect.logWarning : Effect.logInfo
       yield* log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(broadcaster.sizeUnsafe())})`)
+      if (disconnectReason.quarantine) yield* logBan(connection)
       if (disconnectReason === DisconnectReason.SHUTDOWN) linger.hurryUnsafe()
       yield* linger.wait(connection, member.outbox, disconnectReason === DisconnectReason.LEFT)
       if (member.outbox.waitingBytes > 0 && !connection.isClosedUnsafe()) {

@@ -44,6 +44,7 @@ export class MemoryConnection implements Connection {
   readonly #watchers = new Set<() => void>()
   /** Chunks of the peer, not yet pulled. */
   #arriving: Array<Uint8Array> = []
+  #receivedBytes = 0
   #peerEnded = false
   #lost: string | undefined
   #waiter: (() => void) | undefined
@@ -73,8 +74,11 @@ export class MemoryConnection implements Connection {
 
   /** Sends one chunk. */
   send(data: string | Uint8Array): void {
-    if (this.isClosed || this.ends > 0) return
-    this.#arriving.push(typeof data === "string" ? Buffer.from(data) : data)
+    if (this.isClosed) return
+    const bytes = typeof data === "string" ? Buffer.from(data) : data
+    this.#receivedBytes += bytes.length
+    if (this.ends > 0) return
+    this.#arriving.push(bytes)
     this.#changed()
   }
 
@@ -205,6 +209,10 @@ export class MemoryConnection implements Connection {
     this.#transfer()
     if (this.#unsent.length === 0) this.#needsDrain = false
     this.#changed()
+  }
+
+  receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   unsentBytes(): number {

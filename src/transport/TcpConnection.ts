@@ -101,6 +101,10 @@ export class TcpConnection implements Connection {
     this.#socket.uncork()
   }
 
+  receivedBytes(): number {
+    return this.#socket.bytesRead
+  }
+
   unsentBytes(): number {
     return this.#socket.writableLength
   }

@@ -828,7 +828,8 @@ describe.skipIf(!canDivide || !SOAK)(
     it.live("leaves each side a room, and makes one of them again", () =>
       Effect.gen(function* () {
         const [near, far] = yield* island
-        const relays = [yield* relay("a", near!.url), yield* relay("b", far!.url), yield* relay("c", near!.url)]
+        const cut = yield* relay("b", far!.url, {}, { pingMillis: 1500 })
+        const relays = [yield* relay("a", near!.url), cut, yield* relay("c", near!.url)]
         yield* acquainted(relays)
         const room = yield* crowd(relays)
         const talking = yield* Effect.forkChild(talk(room))

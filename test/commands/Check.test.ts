@@ -23,7 +23,7 @@ describe("check", () => {
   it.effect("prints every value and where it comes from, aligned, then warnings, then notes", () =>
     Effect.gen(function* () {
       const { error, stdout } = yield* run(
-        { port: 1, logger: { log_keys: "" }, hyper_parameters: { command_buffer_size: 64 } },
+        { port: 1, logger: { log_keys: "" }, hyper_parameters: { command_buffer_size: 64, max_clients: 400 } },
         { args: ["--host", "::1"], env: { SUMMONER_LOGGER_LOG_LEVEL: "INFO" } }
       )
       assert.isUndefined(error)
@@ -49,7 +49,8 @@ describe("check", () => {
       const { error, stdout } = yield* run(undefined)
       assert.isUndefined(error)
       assert.match(stdout, /^configuration: built-in defaults \(no \.\/server\.json\)\n/)
-      assert.notMatch(stdout, /warning|note|server\.json$/m)
+      assert.notMatch(stdout, /note|server\.json$/m)
+      assert.match(stdout, /\n\nwarning: backpressure_policy: from 100 other clients on [^\n]+\n$/)
     })
   )
 
@@ -75,7 +76,10 @@ describe("check", () => {
 
   it.effect("--json prints the same for programs", () =>
     Effect.gen(function* () {
-      const fine = yield* run({ port: 1 }, { args: ["--json"], env: { SUMMONER_HOST: "::1" } })
+      const fine = yield* run(
+        { port: 1, hyper_parameters: { max_clients: 400 } },
+        { args: ["--json"], env: { SUMMONER_HOST: "::1" } }
+      )
       assert.isUndefined(fine.error)
       const { file, notes, origins, valid, values, warnings } = JSON.parse(fine.stdout)
       assert.deepStrictEqual(

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { check } from "../../src/commands/check.ts"
 import { init } from "../../src/commands/init.ts"
+import { presetNames } from "../../src/commands/presets.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
@@ -19,7 +20,9 @@ const runAlone = Effect.fnUntraced(function* (cwd: string) {
 /** `init` on a terminal, which answers as soon as it is asked. */
 const initOnTerminal = (cwd: string, answer: string) =>
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
-    const child = spawn("script", ["-qec", `${process.execPath} ${Cli.PROGRAM} init`, "/dev/null"], { cwd })
+    const child = spawn("script", ["-qec", `${process.execPath} ${Cli.PROGRAM} init --preset chat`, "/dev/null"], {
+      cwd
+    })
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       if (!output.includes("Overwrite?") && (output + text).includes("Overwrite?")) child.stdin.write(answer)
@@ -50,6 +53,27 @@ describe("init", () => {
         { file: "server.json", notes: [], valid: true, warnings: [] }
       )
       assert.isAbove(Object.values(origins).filter((origin) => origin === "file").length, 7)
+    })
+  )
+
+  it.effect.each(presetNames)(
+    "writes for %s what passes check without a remark, and bans nobody for speaking",
+    (preset) =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make()
+        assert.isUndefined((yield* Commands.run(init, ["--preset", preset], { cwd })).error)
+        const { stdout } = yield* Commands.run(check, ["--json"], { cwd })
+        const { notes, values, valid, warnings } = JSON.parse(stdout)
+        assert.deepStrictEqual({ notes, valid, warnings }, { notes: [], valid: true, warnings: [] })
+        assert.isFalse(values.hyper_parameters.backpressure_policy.enable_disconnect)
+      })
+  )
+
+  it.effect("writes to no pipe and no device, also if it is forced", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make()
+      symlinkSync("/dev/null", join(cwd, "server.json"))
+      assert.strictEqual((yield* Commands.run(init, ["--force"], { cwd })).error, "server.json is no regular file")
     })
   )
 

@@ -48,8 +48,16 @@ describe.concurrent("top", () => {
       assert.strictEqual(refused.code, 2)
       assert.include(refused.stderr, "it wants a token: set SUMMONER_ADMIN_TOKEN")
       assert.strictEqual((yield* top([adminPort], Admin.TOKEN)).code, 0)
-      assert.strictEqual((yield* top([String(server.port)])).code, 2)
       assert.strictEqual((yield* top(["ftp://localhost"])).code, 1)
+    })
+  )
+
+  it.live("does not wait for ever for what never answers", () =>
+    Effect.gen(function* () {
+      const server = yield* Cli.listening()
+      const { code, stderr } = yield* top([String(server.port)])
+      assert.strictEqual(code, 2)
+      assert.include(stderr, "silent for 10 seconds")
     })
   )
 })

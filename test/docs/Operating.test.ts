@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { RelayServer } from "../../src/RelayServer.ts"
+import { presets } from "../../src/commands/presets.ts"
 import * as DisconnectReason from "../../src/room/DisconnectReason.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import * as ServerConfig from "../../src/config/ServerConfig.ts"
@@ -95,10 +96,18 @@ describe("the configurations of the documentation", () => {
     })
   )
 
-  it("are there for each recipe", () => {
-    const recipes = Docs.page("docs/deploying.md").split("\n## Recipes")[1]!.split("\n## ")[0]!
-    assert.isAtLeast(recipes.split("\n### ").length - 1, 3)
-    for (const recipe of recipes.split("\n### ").slice(1)) assert.include(recipe, "```json")
+  it("are the presets of init, each with its limits", () => {
+    const documented = Docs.rowsBelow("docs/deploying.md", "## Recipes")
+      .slice(1)
+      .map(([name, , lines, clients]) => [name, lines, clients])
+    assert.deepStrictEqual(
+      documented,
+      Object.entries(presets).map(([name, { hyper_parameters }]) => [
+        `\`${name}\``,
+        hyper_parameters.rate_limit_msgs_per_minute.toLocaleString("en"),
+        hyper_parameters.max_clients.toLocaleString("en")
+      ])
+    )
   })
 })
 

@@ -403,6 +403,18 @@ describe("Session", () => {
       })
     )
 
+    it.effect("says who else a ban of an IP address is about, and what lifts it", () =>
+      Effect.gen(function* () {
+        const { connect, warnings } = yield* start({ backpressure_policy: { disconnect_threshold: 1 } })
+        const [a] = [yield* connect(), yield* connect()]
+        a.connection.send("too many of you\n")
+        yield* Fiber.join(a.fiber)
+        const line = `WARNING ${a.connection.ip} cannot connect again for 300 s, clients still connected from there: `
+        assert.include(warnings().join("\n"), line)
+        assert.include(warnings().join("\n"), `POST /api/lift {"key":"${a.connection.ip}"} on the admin port lifts it`)
+      })
+    )
+
     it.effect("disconnects and quarantines the sender, and does not relay that line", () =>
       Effect.gen(function* () {
         const { broadcaster, connect, quarantine, warnings } = yield* start({
@@ -648,6 +660,22 @@ describe("Session", () => {
         assert.strictEqual(a.connection.received, Notice.SHUTTING_DOWN)
         assert.isFalse(a.connection.isClosed)
         yield* TestClock.adjust(GRACE_MILLIS / 2)
+        yield* Fiber.await(a.fiber)
+        assert.isTrue(a.connection.isDestroyed)
+      })
+    )
+
+    it.effect("waits for a client that still sends: closing under its bytes would cost it the notice", () =>
+      Effect.gen(function* () {
+        const { connect } = yield* start()
+        const a = yield* connect({ closesOnEnd: false })
+        a.fiber.interruptUnsafe()
+        for (let millis = 0; millis < GRACE_MILLIS - 200; millis += 200) {
+          a.connection.send("not closed yet\n")
+          yield* TestClock.adjust(200)
+          assert.isFalse(a.connection.isClosed)
+        }
+        yield* TestClock.adjust(GRACE_MILLIS)
         yield* Fiber.await(a.fiber)
         assert.isTrue(a.connection.isDestroyed)
       })

@@ -89,6 +89,10 @@ export class WebSocketConnection implements Connection {
     this.#tcp.uncorkUnsafe()
   }
 
+  receivedBytes(): number {
+    return this.#tcp.receivedBytes()
+  }
+
   unsentBytes(): number {
     return this.#tcp.unsentBytes()
   }

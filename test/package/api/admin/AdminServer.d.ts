@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../config/ServerConfig.ts";
-import { type BoundAddress, ListenError } from "../session/Listener.ts";
+import type { BoundAddress, ListenError } from "../session/Listener.ts";
 import type { Operations } from "../session/Operations.ts";
 declare const AdminServer_base: Context.ServiceClass<AdminServer, "summoner-server/AdminServer", {
     readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>;

@@ -16,6 +16,7 @@ export interface Connection {
     readonly writeUnsafe: (bytes: Uint8Array, batch?: Uint8Array) => boolean;
     readonly corkUnsafe: () => void;
     readonly uncorkUnsafe: () => void;
+    readonly receivedBytes: () => number;
     readonly unsentBytes: () => number;
     onWritable: () => void;
     readonly endUnsafe: (kind: DisconnectKind) => void;

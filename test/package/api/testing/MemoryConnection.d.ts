@@ -37,6 +37,7 @@ export declare class MemoryConnection implements Connection {
     writeUnsafe(bytes: Uint8Array): boolean;
     corkUnsafe(): void;
     uncorkUnsafe(): void;
+    receivedBytes(): number;
     unsentBytes(): number;
     endUnsafe(kind: DisconnectKind): void;
     refuseUnsafe(notice: string): void;

@@ -20,6 +20,7 @@ export declare class TcpConnection implements Connection {
     writeUnsafe(bytes: Uint8Array): boolean;
     corkUnsafe(): void;
     uncorkUnsafe(): void;
+    receivedBytes(): number;
     unsentBytes(): number;
     endUnsafe(): void;
     readonly ended: Effect.Effect<void>;
