@@ -42,7 +42,7 @@ export interface MemberEvents {
 }
 
 /**
- * Owns the room, and decides when senders wait for slow readers (docs/operations.md).
+ * Owns the room, and decides when senders wait for slow readers (docs/operating.md#slow-readers).
  *
  * `Room` relays lines, in plain code; waiting is here.
  */
