@@ -142,6 +142,7 @@ describe("the defaults of the configuration", () => {
         eviction_grace_ms: 3000
       }
     },
+    history: { lines: 0, seconds: null, bytes: 262_144 },
     tls: { cert: null, key: null, ca: null, request_client_cert: false, min_version: "TLSv1.2" },
     websocket: { host: null, port: null, path: "/", origins: [], page: false, max_clients: null, compression: "off" },
     admin: { host: "127.0.0.1", port: null, token: null, token_for_reading: false },
@@ -431,6 +432,7 @@ describe("problems of a configuration", () => {
         "hyper_parameters.shutdown_grace_ms",
         "hyper_parameters.slow_consumer.stall_grace_ms",
         "hyper_parameters.slow_consumer.eviction_grace_ms",
+        "history.lines",
         "websocket.port",
         "admin.port"
       ])
