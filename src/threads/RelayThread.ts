@@ -96,7 +96,8 @@ const status = ServerStatus.of({
   set state(next) {
     state = next
   },
-  address: undefined
+  address: undefined,
+  listeners: []
 })
 
 /** The relay, what it does for the main thread, and what it reports. */
