@@ -19,7 +19,7 @@ describe("the first request of a WebSocket client", () => {
         () => Effect.sync(() => DiagnosticsChannel.unsubscribe(PARSED, onParsed))
       )
       const server = yield* FakeServer.fakeServer
-      const client = yield* TcpClient.connect(server.port)
+      const client = yield* TcpClient.connect(Number(server.port))
       const socket = yield* server.accepted
       const requests = yield* UpgradeRequests.make
       const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
