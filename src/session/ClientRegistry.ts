@@ -43,9 +43,9 @@ export type RelayEvent = ClientChange | ({ readonly _tag: "Relayed" } & RelayedM
 /** Counts since the start of the server. */
 export interface Stats {
   readonly startedAt: Date
-  /** Clients in the room now. */
+  /** Clients that are connected now. */
   readonly clients: number
-  /** Clients that have ever been in the room. */
+  /** Clients that have ever been connected. */
   readonly connections: number
   /** Complete lines received, relayed or not. */
   readonly linesIn: number
@@ -79,19 +79,21 @@ export class ClientRegistry extends Context.Service<
   {
     /** How often each kind of incident has happened. */
     readonly totals: Totals
-    /** The clients in the room. */
+    /** The clients that are connected, those included that are not admitted to the room. */
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>
+    /** How many clients in the room have this IP address. */
+    readonly countFromUnsafe: (ip: string) => number
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">
     /** @param address `ip:port` */
     readonly findUnsafe: (address: string) => Client | undefined
-    /** A client has come into the room. */
+    /** A client has connected. */
     readonly enterUnsafe: (client: Client) => void
-    /** A client has left the room. Bytes may still be on their way to it. */
+    /** A client has left. Bytes may still be on their way to it. */
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void
     /** The connection of a client that has left is closed: only its counts are kept. */
     readonly forgetUnsafe: (client: Client) => void
     /** Changes the state of a client, and publishes it if `ClientState` changes. */
-    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void
+    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isInRoom" | "isStalled">>) => void
     /**
      * Counts, logs and publishes the line `bytes[start, end)`, which was relayed.
      *
@@ -124,6 +126,7 @@ export class ClientRegistry extends Context.Service<
       const departures = noDisconnects()
       const clients = new Set<Client>()
       const byAddress = new Map<string, Client>()
+      const countByIp = new Map<string, number>()
       /** Out of the room, with bytes on their way to them. */
       const leaving = new Set<Client>()
       /** Of clients that have left. */
@@ -131,6 +134,11 @@ export class ClientRegistry extends Context.Service<
       let connections = 0
       let linesRelayed = 0
 
+      const changeCount = (ip: string, by: number) => {
+        const count = (countByIp.get(ip) ?? 0) + by
+        if (count === 0) countByIp.delete(ip)
+        else countByIp.set(ip, count)
+      }
       const clientsUnsafe = () => Array.from(clients, ({ info }) => info)
       const present = () => clientsUnsafe().map((client) => ({ _tag: "Connected" as const, client }))
       const isWatched = () => changes.isWatched || events.isWatched
@@ -142,6 +150,7 @@ export class ClientRegistry extends Context.Service<
       return ClientRegistry.of({
         totals,
         clientsUnsafe,
+        countFromUnsafe: (ip) => countByIp.get(ip) ?? 0,
         statsUnsafe: () => {
           const inRoom = clientsUnsafe()
           const connected = [...inRoom, ...Array.from(leaving, ({ info }) => info)]
@@ -166,13 +175,15 @@ export class ClientRegistry extends Context.Service<
         enterUnsafe: (client) => {
           connections++
           clients.add(client)
+          changeCount(client.connection.ip, 1)
           byAddress.set(client.connection.address, client)
           if (isWatched()) publish({ _tag: "Connected", client: client.info })
         },
         leaveUnsafe: (client, { kind, reason }) => {
           departures[kind]++
-          const { address } = client.connection
+          const { address, ip } = client.connection
           clients.delete(client)
+          changeCount(ip, -1)
           // Another client may have come with the same address already.
           if (byAddress.get(address) === client) byAddress.delete(address)
           leaving.add(client)
@@ -199,7 +210,9 @@ export class ClientRegistry extends Context.Service<
           const content = toText(bytes, start, end)
           messageLog.relayed(address, content)
           const message: RelayedMessage =
-            to === undefined ? { address, content } : { address, content, to: to.map(({ address }) => address) }
+            to === undefined
+              ? { address, content }
+              : { address, content, to: to.map((client) => client.address).filter((client) => client !== address) }
           messages.publish(message, content.length)
           events.publish({ _tag: "Relayed", ...message }, content.length)
         },

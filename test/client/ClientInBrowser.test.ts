@@ -13,7 +13,7 @@ import * as TcpClient from "../support/TcpClient.ts"
 
 const { does } = Chromium
 
-const [, PAGE] = /^```html\n([^]*?)^```/m.exec(Docs.page("docs/clients.md"))!
+const pageIn = (path: string): string => /^```html\n([^]*?)^```/m.exec(Docs.page(path))![1]!
 
 /** A web site that has a page at its root and the built client, as the documentation says. */
 const site = (pageOf: () => string) =>
@@ -62,9 +62,30 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
   (it) => {
     const live = it.effect.skipIf(!Chromium.hasChromium)
 
+    live("chats without the client, as the page of the README does", () =>
+      Effect.gen(function* () {
+        const { complaints, page, server, tcp } = yield* start(pageIn("README.md"))
+        yield* server.printed(/\(websocket\) connected/)
+        tcp.send("Zoë 😀 <b>\n")
+        const items = page.locator("li")
+        yield* does(() => items.nth(0).waitFor())
+        yield* does(() => page.getByRole("textbox").fill("hello from a browser"))
+        yield* does(() => page.keyboard.press("Enter"))
+        assert.strictEqual(JSON.parse(yield* tcp.line).content, "hello from a browser")
+        assert.deepStrictEqual(yield* does(() => items.allTextContents()), [
+          `${tcp.address}: Zoë 😀 <b>`,
+          "me: hello from a browser"
+        ])
+        server.process.kill("SIGTERM")
+        yield* does(() => items.nth(2).waitFor())
+        assert.strictEqual(yield* does(() => items.nth(2).textContent()), "Warning: Server is shutting down.")
+        assert.deepStrictEqual(complaints.thrown, [])
+      })
+    )
+
     live("chats as the page of docs/clients.md does, and says goodbye", () =>
       Effect.gen(function* () {
-        const { complaints, page, server, tcp } = yield* start(PAGE!)
+        const { complaints, page, server, tcp } = yield* start(pageIn("docs/clients.md"))
         const line = Effect.map(tcp.line, (line) => JSON.parse(line).content)
         assert.strictEqual(yield* line, "hello from a browser")
         tcp.send("Zoë 😀\nping\n")

@@ -9,40 +9,69 @@ import { clients } from "../support/Documented.ts"
 import * as Project from "../support/Project.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
-const [, python] = /^```python\n([^]*?)^```/m.exec(Docs.page("docs/clients.md"))!
-const [plain, effect] = clients
+const [, python] = /^```python\n([^]*?)^```/m.exec(Docs.page("README.md"))!
 
 const PYTHON = "/usr/bin/python3"
 const hasPython = spawnSync(PYTHON, ["--version"]).status === 0
 
-/** The programs of the page, how they run, and what they say last. */
+/** A server with one client, and a program of the documentation beside it. */
+const beside = Effect.fnUntraced(function* (file: string, code: string, node = process.execPath) {
+  const server = yield* Cli.listening()
+  const other = yield* TcpClient.connect(server.port)
+  yield* server.printed(/\(1 client\)/)
+  const program = join(Project.directory, file)
+  writeFileSync(program, code.replaceAll("8888", String(server.port)))
+  const running = yield* Cli.start([], { node, program })
+  const content = Effect.map(other.line, (line): string => JSON.parse(line).content)
+  return { ...running, content, other }
+})
+
+/** The program of the documentation that has this in it. */
+const programWith = (text: string) => clients.find(({ code }) => code.includes(text))!
+
 const agents = [
-  { language: "TypeScript", ...plain!, node: process.execPath, goodbye: ["bye"] },
-  { language: "Effect", ...effect!, node: process.execPath, goodbye: ["bye"] },
+  { language: "Effect", ...programWith("hello from Effect"), node: process.execPath, goodbye: ["bye"] },
   { language: "Python", code: python!, file: "clients.py", node: PYTHON, goodbye: [] }
 ].filter(({ language }) => hasPython || language !== "Python")
 
-describe.concurrent(`an agent of docs/clients.md${hasPython ? "" : " (Python skipped: there is none)"}`, () => {
+describe.concurrent(`a client of the documentation${hasPython ? "" : " (Python skipped: there is none)"}`, () => {
   it.live.each(agents)("says hello, answers, and leaves: $language", ({ code, file, goodbye, language, node }) =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening()
-      const other = yield* TcpClient.connect(server.port)
-      yield* server.printed(/\(1 client\)/)
-      const path = join(Project.directory, file)
-      writeFileSync(path, code.replaceAll("8888", String(server.port)))
-      const agent = yield* Cli.start([], { node, program: path })
-      const line = Effect.map(other.line, (line) => JSON.parse(line).content)
-      assert.strictEqual(yield* line, `hello from ${language}`)
+      const { content, exit, other, output } = yield* beside(file, code, node)
+      assert.strictEqual(yield* content, `hello from ${language}`)
       other.send("something else\nping\n")
-      assert.strictEqual(yield* line, `pong from ${language}`)
+      assert.strictEqual(yield* content, `pong from ${language}`)
       other.send("stop\n")
-      for (const expected of goodbye) assert.strictEqual(yield* line, expected)
-      assert.deepStrictEqual(yield* agent.exit, { code: 0, signal: null })
-      assert.strictEqual(agent.output(), "")
+      for (const expected of goodbye) assert.strictEqual(yield* content, expected)
+      assert.deepStrictEqual(yield* exit, { code: 0, signal: null })
+      assert.strictEqual(output(), "")
+    })
+  )
+
+  it.live("plays the game of the README to its end", () =>
+    Effect.gen(function* () {
+      const { code, file } = programWith("Guess a number")
+      const { content, exit, other, output } = yield* beside(file, code)
+      assert.strictEqual(yield* content, "Guess a number from 1 to 100")
+      other.send("is it hard?\n")
+      let [low, high] = [1, 100]
+      let answer = ""
+      for (let guesses = 0; guesses < 8 && !answer.endsWith("it is"); guesses++) {
+        const guess = Math.floor((low + high) / 2)
+        other.send(`${guess}\n`)
+        answer = yield* content
+        if (answer === `${guess} is too low`) low = guess + 1
+        else if (answer === `${guess} is too high`) high = guess - 1
+        else assert.strictEqual(answer, `${guess} it is`)
+      }
+      assert.match(answer, /it is$/)
+      assert.deepStrictEqual(yield* exit, { code: 0, signal: null })
+      assert.strictEqual(output(), "")
     })
   )
 
   it.each(["NodeNext", "bundler"] as const)("has right types with %s", (resolution) => {
+    assert.isAtLeast(clients.length, 2)
     for (const { file } of clients) {
       assert.strictEqual(Project.diagnosticsOf(resolution, file), "")
     }

@@ -26,10 +26,15 @@ const snippetsOf = (path: string): ReadonlyArray<Snippet> =>
     prints: (output ?? "").split("\n").filter((line) => line !== "")
   }))
 
-export const snippets = ["README.md", "docs/embedding.md"].flatMap(snippetsOf)
+const programs = ["README.md", "docs/clients.md", "docs/embedding.md"].flatMap(snippetsOf)
+
+const needsServer = ({ code }: Program) => code.includes("tcp://127.0.0.1:8888")
+
+/** Programs that run by themselves. */
+export const snippets = programs.filter((program) => !needsServer(program))
 
 /** Programs that need a server beside them. */
-export const clients = snippetsOf("docs/clients.md")
+export const clients = programs.filter(needsServer)
 
 /** The programs in docs/examples. */
 export const examples: ReadonlyArray<Program> = readdirSync(new URL("../../docs/examples", import.meta.url))

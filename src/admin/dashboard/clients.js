@@ -14,7 +14,14 @@
  */
 
 /** @type {Readonly<Record<Client["state"], string>>} */
-const STATE_CLASSES = { active: "good", throttled: "warn", paused: "warn", waiting: "warn", slow: "bad" }
+const STATE_CLASSES = {
+  pending: "warn",
+  active: "good",
+  throttled: "warn",
+  paused: "warn",
+  waiting: "warn",
+  slow: "bad"
+}
 
 /** @param {Client} client */
 const age = ({ connected_at }) => {

@@ -244,6 +244,7 @@ export declare const Values: Schema.Struct<{
         readonly port: number | null;
         readonly path: string;
         readonly origins: readonly string[];
+        readonly page: boolean;
         readonly max_clients: number | null;
         readonly compression: "off" | false;
     }, {
@@ -251,6 +252,7 @@ export declare const Values: Schema.Struct<{
         readonly port?: number | null;
         readonly path?: string;
         readonly origins?: readonly string[];
+        readonly page?: boolean;
         readonly max_clients?: number | null;
         readonly compression?: "off" | false;
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
@@ -258,6 +260,7 @@ export declare const Values: Schema.Struct<{
         readonly port: number | null;
         readonly path: string;
         readonly origins: readonly string[];
+        readonly page: boolean;
         readonly max_clients: number | null;
         readonly compression: "off" | false;
     }, {
@@ -265,6 +268,7 @@ export declare const Values: Schema.Struct<{
         readonly port?: number | null;
         readonly path?: string;
         readonly origins?: readonly string[];
+        readonly page?: boolean;
         readonly max_clients?: number | null;
         readonly compression?: "off" | false;
     }, never, never>>>, never, never>;

@@ -50,12 +50,13 @@ export interface Stats {
 declare const ClientRegistry_base: Context.ServiceClass<ClientRegistry, "summoner-server/ClientRegistry", {
     readonly totals: Totals;
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>;
+    readonly countFromUnsafe: (ip: string) => number;
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
     readonly findUnsafe: (address: string) => Client | undefined;
     readonly enterUnsafe: (client: Client) => void;
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void;
     readonly forgetUnsafe: (client: Client) => void;
-    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void;
+    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isInRoom" | "isStalled">>) => void;
     readonly relayedUnsafe: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Sender>) => void;
     readonly changes: Stream.Stream<Observed<ClientChange>>;
     readonly messages: Stream.Stream<Observed<RelayedMessage>>;
