@@ -83,10 +83,10 @@ const program = Effect.gen(function* () {
   yield* Effect.forkScoped(Effect.tapCause(traffic, (cause) => Effect.logError("no more traffic", cause)))
   yield* Effect.sleep(SECONDS * 1000)
 
-  const shoot = (name: string, fullPage = false) =>
+  const shoot = (name: string) =>
     Effect.promise(async () => {
       const path = `${ROOT}docs/${name}.png`
-      await page.screenshot({ path, fullPage })
+      await page.screenshot({ path })
       console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`)
     })
   yield* Effect.promise(async () => {
@@ -103,9 +103,9 @@ const program = Effect.gen(function* () {
     await page.getByRole("button", { name: "Show messages" }).click()
     await page.emulateMedia({ colorScheme: "dark" })
     await page.waitForTimeout(6000)
-    await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    await page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
   })
-  yield* shoot("dashboard-dark", true)
+  yield* shoot("dashboard-dark")
   yield* Effect.promise(async () => {
     await page.setViewportSize({ width: 375, height: 800 })
     await page.waitForTimeout(2500)

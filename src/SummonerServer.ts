@@ -16,6 +16,7 @@ import * as MessageFilter from "./session/MessageFilter.ts"
 import * as RelayLogger from "./logging/RelayLogger.ts"
 import { RelayServer } from "./RelayServer.ts"
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
+import type { DisconnectKind } from "./room/DisconnectReason.ts"
 import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
 import type { BoundAddress } from "./session/Listener.ts"
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts"
@@ -61,7 +62,13 @@ export type ServerEvent =
       readonly from: ClientState
       readonly missed: number
     }
-  | { readonly type: "disconnected"; readonly client: ClientInfo; readonly reason: string; readonly missed: number }
+  | {
+      readonly type: "disconnected"
+      readonly client: ClientInfo
+      readonly kind: DisconnectKind
+      readonly reason: string
+      readonly missed: number
+    }
 
 interface Running {
   readonly relay: RelayServer["Service"]

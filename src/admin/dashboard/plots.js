@@ -135,7 +135,8 @@ const optionsOf = ({ decades, series }, coloured) => {
         size: 26,
         gap: 8,
         splits: ({ width }) => timeTicks(shownMillis() / 1000, width < 340 ? 3 : 5),
-        values: (_, seconds) => seconds.map((second) => (second === 0 ? "now" : `−${duration(-second)}`))
+        values: (_, seconds) =>
+          seconds.map((second) => (second === 0 ? "now" : second % 60 === 0 ? `−${-second / 60} min` : `−${-second} s`))
       },
       ...series.slice(0, decades === undefined ? 2 : 1).map(valueAxis)
     ],

@@ -1,6 +1,7 @@
 import type { Entry } from "./limits/Quarantine.ts";
 import * as MessageFilter from "./session/MessageFilter.ts";
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
+import type { DisconnectKind } from "./room/DisconnectReason.ts";
 import type { Stats } from "./session/ClientRegistry.ts";
 import type { BoundAddress } from "./session/Listener.ts";
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts";
@@ -32,6 +33,7 @@ export type ServerEvent = {
 } | {
     readonly type: "disconnected";
     readonly client: ClientInfo;
+    readonly kind: DisconnectKind;
     readonly reason: string;
     readonly missed: number;
 };
