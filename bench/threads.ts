@@ -15,7 +15,6 @@ import * as ThreadBus from "../src/bus/ThreadBus.ts"
 import { ServerConfig } from "../src/config/ServerConfig.ts"
 import { RelayServer } from "../src/RelayServer.ts"
 import { Bus } from "../src/room/Bus.ts"
-import { Telemetry } from "../src/telemetry/Telemetry.ts"
 import { table } from "./table.ts"
 
 const LINE_BYTES = 100
@@ -59,10 +58,7 @@ const tell = (message: unknown) => {
 const thread = ({ index, kind, shared }: Task) => {
   parentPort!.on("message", () => {})
   if (kind === "relay") {
-    const relay = RelayServer.layerNoDeps.pipe(
-      Layer.provide(ThreadBus.layer(shared, index)),
-      Layer.provide(RelayServer.layerServices),
-      Layer.provide(Telemetry.layerDefault),
+    const relay = RelayServer.layerServerConfig({ bus: ThreadBus.layer(shared, index) }).pipe(
       Layer.provide(ServerConfig.layerValue(options, "bench")),
       Layer.provide(Logger.layer([]))
     )

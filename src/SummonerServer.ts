@@ -8,18 +8,20 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import * as ConfigErrors from "./config/ConfigError.ts"
+import * as ConfigSources from "./config/ConfigSources.ts"
 import * as ServerConfig from "./config/ServerConfig.ts"
 import type { Observed } from "./internal/EventFeed.ts"
 import type { Entry } from "./limits/Quarantine.ts"
+import * as MessageFilter from "./session/MessageFilter.ts"
 import * as RelayLogger from "./logging/RelayLogger.ts"
 import { RelayServer } from "./RelayServer.ts"
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
 import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
 import type { BoundAddress } from "./session/Listener.ts"
-import type { ServerState } from "./session/Operations.ts"
+import type { BroadcastOptions, ServerState } from "./session/Operations.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
 
-export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats }
+export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats }
 
 /** Where the server listens, and how it is configured. */
 export interface RunOptions {
@@ -31,6 +33,15 @@ export interface RunOptions {
   readonly configPath?: string | undefined
   /** The content of a `server.json`, instead of `configPath`. */
   readonly configDict?: object | undefined
+  /** Variables that win over the configuration, `SUMMONER_PORT` for `port`: `process.env`. By default none. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+  /**
+   * Decides on clients that connect and on their lines: `(client) => (line) => decision`, each plain or async. Decisions are those of
+   * `summoner-server/MessageFilter`. What it throws disconnects the client, and is logged.
+   */
+  readonly messageFilter?: MessageFilter.PlainOpen | undefined
+  /** Whether clients wait for `open`, so that what follows `events` misses none. `false` by default. */
+  readonly startsClosed?: boolean | undefined
 }
 
 /** An event. `missed`: events lost just before it, because the loop was too slow. */
@@ -131,6 +142,11 @@ export class SummonerServer implements AsyncDisposable {
     return this.#relay.webSocketUrl
   }
 
+  /** Serves the clients that wait, and those that come, if the server was started with `startsClosed`. */
+  open(): void {
+    Effect.runSync(this.#relay.open)
+  }
+
   /** Where health, metrics and the dashboard are, if anywhere. */
   get adminAddress(): BoundAddress | undefined {
     return this.#relay.adminAddress
@@ -170,15 +186,17 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   /**
-   * Sends a message to every client.
+   * Sends a message to every client in the room, or to some.
    *
-   * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
-   * @returns rejects if it is longer than `max_line_bytes`, and with a `TypeError` for a value that is no string, as do all members
-   *   below
+   * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`. `to`: the `ip:port` of the client
+   *   that gets the message, or of those who do; by default all
+   * @returns rejects if it is longer than `max_line_bytes`, or a client in `to` is not in the room (the others have got it then), and
+   *   with a `TypeError` for a value that is no string, as do all members below
    */
-  async broadcast(content: string, options: { readonly from?: string | undefined } = {}): Promise<void> {
-    const { from = "" } = options
+  async broadcast(content: string, options: BroadcastOptions = {}): Promise<void> {
+    const { from = "", to = [] } = options
     checkStrings({ content, from })
+    for (const address of typeof to === "string" ? [to] : to) checkStrings({ to: address })
     await run(this.#relay.broadcast(content, options))
   }
 
@@ -250,10 +268,17 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   async #launch(options: RunOptions): Promise<Running> {
-    checkObject(options.configDict)
+    const { configDict, messageFilter, startsClosed } = options
+    checkObject(configDict)
+    if (messageFilter !== undefined && typeof messageFilter !== "function") {
+      throw new TypeError(`messageFilter must be a function; found ${inspect(messageFilter, { depth: 0 })}`)
+    }
     const { values, warnings } = await run(configure(options))
     const runtime = ManagedRuntime.make(
-      RelayServer.layerConfig.pipe(
+      RelayServer.layerServerConfig({
+        messageFilter: messageFilter && MessageFilter.fromPlain(messageFilter),
+        startsClosed
+      }).pipe(
         Layer.provide(
           Layer.effectDiscard(Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true }))
         ),
@@ -301,10 +326,11 @@ const checkStrings = (values: { readonly [name: string]: unknown }): void => {
 }
 
 /** The configuration, with host and port by the precedence that `RunOptions` documents. */
-const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, port }: RunOptions) {
+const configure = Effect.fnUntraced(function* ({ configDict, configPath, environment, host, port }: RunOptions) {
   const source = configDict !== undefined ? "configDict" : (configPath ?? "arguments")
   const written = configDict ?? (configPath === undefined ? {} : yield* ServerConfig.read(configPath))
-  const examined = ServerConfig.examine(written)
+  const overlaid = environment && (yield* ConfigSources.withEnvironment(source, written, environment))
+  const examined = ServerConfig.examine(overlaid?.input ?? written)
   const problems = problemsOf(examined)
   // Problems that compare keys with a port are judged by the port that wins.
   if (problems.some(({ comparesKeys }) => !comparesKeys)) return yield* invalid(source, problems)
@@ -319,7 +345,7 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, host, p
     return yield* invalid(disagree ? source : "arguments", checked.values.failure)
   }
   const values = checked.values.success
-  const warnings = examined.warnings.map((warning) => `${source}: ${warning}`)
+  const warnings = overlaid?.warnings ?? examined.warnings.map((warning) => `${source}: ${warning}`)
   return { values, warnings }
 })
 

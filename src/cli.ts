@@ -26,6 +26,17 @@ const cliConfig = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Versi
 
 const formatter = CliOutput.defaultFormatter()
 
+/** A usage error is two lines on standard error: the help would hide it. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+          `error: ${event.errors.map(({ message }) => message.replace(/\s+/g, " ").trim()).join("; ")}\n` +
+            `${event.commandPath.join(" ")} --help explains the usage`
+        )
+      : CliOutput.defaultPresenter.present(event)
+})
+
 /** Without a subcommand the server runs, which the usage line must not hide. */
 const output = CliOutput.layer({
   ...formatter,
@@ -56,7 +67,7 @@ const program = Output.flushed(Command.run(commands, { version })).pipe(
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
   // Not for a person to put right; but they must know of it, and where it was.
   Effect.tapDefect((defect) => Console.error(`error: ${Cause.pretty(Cause.die(defect))}`)),
-  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output))
+  Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, output, presenter))
 )
 
 NodeRuntime.runMain(program, { teardown, disableErrorReporting: true })

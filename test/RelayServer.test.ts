@@ -1,9 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { writeFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
+import { join } from "node:path"
 import { ListenError } from "../src/session/Listener.ts"
 import * as TcpListener from "../src/transport/TcpListener.ts"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
@@ -13,7 +20,9 @@ import { IdleTimeout } from "../src/limits/IdleTimeout.ts"
 import { RateLimiter } from "../src/limits/RateLimiter.ts"
 import { RelayServer } from "../src/RelayServer.ts"
 import { ServerConfig } from "../src/config/ServerConfig.ts"
+import * as MemoryListener from "../src/testing/MemoryListener.ts"
 import * as TestQuarantine from "../src/testing/TestQuarantine.ts"
+import * as Directory from "./support/Directory.ts"
 import * as Ports from "./support/Ports.ts"
 import * as TcpClient from "./support/TcpClient.ts"
 
@@ -27,9 +36,7 @@ const patientRefusals = TcpListener.layerWith({ refusalLingerMillis: 120_000 })
 /** Starts a server; it stops with the scope. */
 const start = Effect.fnUntraced(function* (overrides: Overrides = {}, lines: Array<string> = []) {
   const context = yield* Layer.build(
-    RelayServer.layerNoDeps.pipe(
-      Layer.provide(patientRefusals),
-      Layer.provide(RelayServer.layerServices),
+    RelayServer.layerServerConfig({ listener: patientRefusals }).pipe(
       Layer.provide(config(overrides)),
       Layer.provide(RelayLogger.layerTest(lines)),
       Layer.fresh
@@ -48,7 +55,7 @@ describe("a server listens", () => {
     Effect.gen(function* () {
       const lines: Array<string> = []
       const { address } = yield* start({}, lines)
-      assert.include(lines, `INFO listening on 127.0.0.1:${address.port}`)
+      assert.include(lines, `INFO listening on 127.0.0.1:${address.port}, with parts of the program: listener`)
       const a = yield* TcpClient.connect(address.port)
       const b = yield* TcpClient.connect(address.port)
       yield* TcpClient.settled(a, b)
@@ -68,7 +75,7 @@ describe("a server listens", () => {
     Effect.gen(function* () {
       const lines: Array<string> = []
       const { address } = yield* start({ host: "::1" }, lines)
-      assert.include(lines, `INFO listening on [::1]:${address.port}`)
+      assert.include(lines, `INFO listening on [::1]:${address.port}, with parts of the program: listener`)
       const a = yield* TcpClient.connect(address.port, { host: "::1" })
       const b = yield* TcpClient.connect(address.port, { host: "::1" })
       yield* TcpClient.settled(a, b)
@@ -160,6 +167,99 @@ describe("a server whose scope ends", () => {
   )
 })
 
+describe("a server that starts closed", () => {
+  it.live("has its address and answers the kernel's connects, but serves nobody before it is opened", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      const context = yield* Layer.build(
+        RelayServer.layer({ port: 0 }, { startsClosed: true }).pipe(Layer.provide(RelayLogger.layerSilent))
+      )
+      const relay = yield* Effect.provideContext(RelayServer, context)
+      const a = yield* TcpClient.connect(relay.address.port)
+      a.send("first\n")
+      // Clients that come later are served by a server that is open.
+      const { address } = yield* start()
+      yield* TcpClient.settled(yield* TcpClient.connect(address.port), yield* TcpClient.connect(address.port))
+      assert.strictEqual(yield* relay.state, "starting")
+      assert.deepStrictEqual(yield* relay.clients, [])
+      const following = yield* relay.events.pipe(
+        Stream.take(2),
+        Stream.runForEach((event) =>
+          Effect.sync(() => events.push(event._tag === "Relayed" ? event.content : event._tag))
+        ),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      yield* relay.open
+      yield* Fiber.join(following)
+      assert.deepStrictEqual(events, ["Connected", "first"])
+      assert.strictEqual(yield* relay.state, "ready")
+      yield* relay.open
+    })
+  )
+
+  it.live("and is never opened tells the clients that wait when it stops", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Scope.provide(
+        Layer.build(
+          RelayServer.layer({ port: 0 }, { startsClosed: true }).pipe(Layer.provide(RelayLogger.layerSilent))
+        ),
+        scope
+      )
+      const { address } = yield* Effect.provideContext(RelayServer, context)
+      const a = yield* TcpClient.connect(address.port)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* a.rest, ["Warning: Server is shutting down."])
+    })
+  )
+})
+
+describe("the configuration of a server in a program", () => {
+  const started = <E>(layer: Layer.Layer<RelayServer, E>) =>
+    Effect.map(Layer.build(layer.pipe(Layer.provide(RelayLogger.layerSilent))), (context) =>
+      Context.get(context, RelayServer)
+    )
+  const listener = MemoryListener.layer
+
+  it.effect("may come from its ConfigProvider", () =>
+    Effect.gen(function* () {
+      const config = {
+        port: Config.Port("RELAY_PORT"),
+        hyper_parameters: { quarantine_cooldown_secs: Config.Int("COOLDOWN").pipe(Config.withDefault(0)) }
+      }
+      const provider = ConfigProvider.fromUnknown({ RELAY_PORT: "7001" })
+      const provided = Effect.provideService(ConfigProvider.ConfigProvider, provider)
+      const relay = yield* started(RelayServer.layerConfig(config, { listener })).pipe(provided)
+      assert.strictEqual(relay.address.port, 7001)
+      assert.strictEqual((yield* Effect.flip(relay.quarantine.add("10.0.0.1"))).reason, "disabled")
+      const wrong = RelayServer.layerConfig({ port: Config.succeed(70_000) }, { listener })
+      assert.match((yield* Effect.flip(started(wrong))).message, /^RelayServer\.layerConfig: 1 problem\n {2}port: /)
+      assert.strictEqual(
+        (yield* Effect.flip(started(RelayServer.layerConfig(config, { listener })))).name,
+        "ConfigError"
+      )
+    })
+  )
+
+  it.effect("may come from a file, over which variables win if the program asks for them", () =>
+    Effect.gen(function* () {
+      const directory = yield* Directory.make()
+      const path = join(directory, "relay.json")
+      writeFileSync(path, JSON.stringify({ port: 7001, version: "python" }))
+      const environment = { SUMMONER_PORT: "7002", HOME: "/root" }
+      assert.strictEqual((yield* started(RelayServer.layerConfigFile(path, { listener }))).address.port, 7001)
+      const withVariables = RelayServer.layerConfigFile(path, { environment, listener })
+      assert.strictEqual((yield* started(withVariables)).address.port, 7002)
+      const overOptions = RelayServer.layer({ port: 7003 }, { environment, listener })
+      assert.strictEqual((yield* started(overOptions)).address.port, 7002)
+      const wrong = RelayServer.layer({ prot: 1 } as {}, { environment: { SUMMONER_PORT: "x" }, listener })
+      const { message } = yield* Effect.flip(started(wrong))
+      assert.match(message, /^RelayServer\.layer, environment: 2 problems/)
+      assert.match(message, /SUMMONER_PORT: expected/)
+    })
+  )
+})
+
 describe("a client that is refused", () => {
   it.live("gets its notice also when it has begun to speak", () =>
     Effect.gen(function* () {
@@ -176,12 +276,10 @@ describe("a client that is refused", () => {
 
   it.live("is dropped unheard when 64 others are being told", () =>
     Effect.gen(function* () {
-      const layer = RelayServer.layerNoDeps.pipe(
-        Layer.provide([TestQuarantine.layer(["127.0.0.1"]), patientRefusals]),
-        Layer.provide(RelayServer.layerServices),
-        Layer.provide(config({})),
-        Layer.provide(RelayLogger.layerSilent)
-      )
+      const layer = RelayServer.layerServerConfig({
+        listener: patientRefusals,
+        quarantine: TestQuarantine.layer(["127.0.0.1"])
+      }).pipe(Layer.provide(config({})), Layer.provide(RelayLogger.layerSilent))
       const { address } = yield* Effect.provideContext(RelayServer, yield* Layer.build(layer))
       // None of them closes its side before all are told, and so long each keeps its turn.
       const clients = yield* Effect.forEach(Array.from({ length: 100 }), () => TcpClient.connect(address.port), {
@@ -213,41 +311,43 @@ describe("a client that is refused", () => {
 
 describe("each protection of a server", () => {
   /** Records what the server asks, and always answers the same. */
-  const recording = (asked: Array<string>) =>
-    Layer.mergeAll(
-      Layer.succeed(RateLimiter, {
-        openUnsafe: (ip) => {
-          asked.push(`rate of ${ip}`)
-          return { spendUnsafe: () => true }
-        },
-        closeUnsafe: (ip) => void asked.push(`rate of ${ip} over`)
-      }),
-      Layer.succeed(Backpressure, {
-        decideUnsafe: (fanOut) => {
-          asked.push(`fan-out ${fanOut}`)
-          return fanOut === 2 ? "disconnect" : "pass"
-        },
-        throttle: Effect.void,
-        flowControl: Effect.void
-      }),
-      Layer.succeed(IdleTimeout, {
-        watchUnsafe: () => void asked.push("watch"),
-        unwatchUnsafe: () => void asked.push("unwatch")
-      }),
-      Layer.succeed(ClientLimits, {
-        enterUnsafe: ({ ip }) => asked.push(`enter ${ip}`) <= 1_000,
-        leaveUnsafe: ({ ip }) => void asked.push(`leave ${ip}`),
-        maxClientsUnsafe: () => Infinity
-      })
-    )
+  const recording = (asked: Array<string>) => ({
+    rateLimiter: Layer.succeed(RateLimiter, {
+      openUnsafe: ({ ip }) => {
+        asked.push(`rate of ${ip}`)
+        return { spendUnsafe: () => true }
+      },
+      closeUnsafe: ({ ip }) => void asked.push(`rate of ${ip} over`)
+    }),
+    backpressure: Layer.succeed(Backpressure, {
+      decideUnsafe: (fanOut) => {
+        asked.push(`fan-out ${fanOut}`)
+        return fanOut === 2 ? "disconnect" : "pass"
+      },
+      throttle: Effect.void,
+      flowControl: Effect.void
+    }),
+    idleTimeout: Layer.succeed(IdleTimeout, {
+      watch: (_client, session) => {
+        asked.push("watch")
+        return Effect.ensuring(
+          session,
+          Effect.sync(() => asked.push("unwatch"))
+        )
+      }
+    }),
+    clientLimits: Layer.succeed(ClientLimits, {
+      enterUnsafe: ({ ip }) => asked.push(`enter ${ip}`) <= 1_000,
+      leaveUnsafe: ({ ip }) => void asked.push(`leave ${ip}`),
+      maxClientsUnsafe: () => Infinity
+    })
+  })
 
   it.live("can be replaced", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const scope = yield* Scope.make()
-      const layer = RelayServer.layerNoDeps.pipe(
-        Layer.provide([recording(asked), TestQuarantine.layer()]),
-        Layer.provide(RelayServer.layerServices),
+      const layer = RelayServer.layerServerConfig({ ...recording(asked), quarantine: TestQuarantine.layer() }).pipe(
         Layer.provide(config({})),
         Layer.provide(RelayLogger.layerSilent)
       )
@@ -275,9 +375,10 @@ describe("each protection of a server", () => {
 
   it.live("can be disabled alone", () =>
     Effect.gen(function* () {
-      const layer = RelayServer.layerNoDeps.pipe(
-        Layer.provide([RateLimiter.layerUnlimited, ClientLimits.layerUnlimited]),
-        Layer.provide(RelayServer.layerServices),
+      const layer = RelayServer.layerServerConfig({
+        clientLimits: ClientLimits.layerUnlimited,
+        rateLimiter: RateLimiter.layerUnlimited
+      }).pipe(
         Layer.provide(
           config({
             hyper_parameters: {

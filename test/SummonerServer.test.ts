@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { fileURLToPath } from "node:url"
+import * as MessageFilter from "../src/session/MessageFilter.ts"
+import type { PlainOpen } from "../src/session/MessageFilter.ts"
 import type { RunOptions, ServerEvent } from "../src/SummonerServer.ts"
 import { SummonerServer } from "../src/SummonerServer.ts"
 import * as Cli from "./support/Cli.ts"
@@ -286,6 +288,7 @@ describe("SummonerServer", () => {
       for (const [call, argument] of [
         [() => server.broadcast(wrong), "content"],
         [() => server.broadcast("hi", { from: wrong }), "from"],
+        [() => server.broadcast("hi", { to: [client.address, wrong] }), "to"],
         [() => server.send(wrong, "hi"), "address"],
         [() => server.send(client.address, wrong), "notice"],
         [() => server.disconnect(wrong), "address"],
@@ -303,6 +306,58 @@ describe("SummonerServer", () => {
     })
   )
 
+  it.live("has a plain function decide on clients and lines, and an async one", () =>
+    Effect.gen(function* () {
+      const messageFilter: PlainOpen = async ({ ip }) => {
+        assert.strictEqual(ip, "127.0.0.1")
+        return MessageFilter.hold((line) =>
+          line === "password" ? MessageFilter.admit("Welcome.") : MessageFilter.relay({ content: line.toUpperCase() })
+        )
+      }
+      const server = yield* start({ ...QUIET, messageFilter })
+      const [a, b] = [yield* TcpClient.connect(server.address.port), yield* TcpClient.connect(server.address.port)]
+      for (const client of [a, b]) {
+        client.send("password\n")
+        assert.strictEqual(yield* client.line, "Warning: Welcome.")
+      }
+      a.send("hello\n")
+      assert.strictEqual(yield* b.line, TcpClient.envelope(a, "HELLO"))
+      const error = yield* rejection(new SummonerServer().start({ ...QUIET, messageFilter: "secret" as never }))
+      assert.instanceOf(error, TypeError)
+      assert.strictEqual(error.message, "messageFilter must be a function; found 'secret'")
+    })
+  )
+
+  it.live("that starts closed has its events followed from the first client on", () =>
+    Effect.gen(function* () {
+      const server = yield* start({ ...QUIET, startsClosed: true })
+      assert.strictEqual(server.state, "starting")
+      const a = yield* TcpClient.connect(server.address.port)
+      const first = (async () => {
+        for await (const event of server.events) return event
+        return undefined
+      })()
+      server.open()
+      const event = yield* Effect.promise(() => first)
+      assert.deepStrictEqual(event?.type === "connected" && event.client.address, a.address)
+    })
+  )
+
+  it.live("takes variables of the environment if it is given them, and arguments by the same precedence", () =>
+    Effect.gen(function* () {
+      const port = yield* Ports.lasting
+      const environment = { SUMMONER_PORT: `${port}`, SUMMONER_HYPER_PARAMETERS_QUARANTINE_COOLDOWN_SECS: "0" }
+      const configDict = { ...quiet, version: "rust" }
+      const server = yield* start({ configDict, environment, port: 0 })
+      assert.strictEqual(server.address.port, port)
+      assert.throws(() => server.quarantine.add("10.0.0.1"), "quarantine_cooldown_secs is 0")
+      const python = yield* start({ configDict: { ...quiet, version: "python" }, environment, port: 0 })
+      assert.notStrictEqual(python.address.port, port)
+      const error = yield* rejection(new SummonerServer().start({ configDict, environment: { SUMMONER_PROT: "1" } }))
+      assert.match(error.message, /SUMMONER_PROT: expected a known variable/)
+    })
+  )
+
   it.live("does what the service does", () =>
     Effect.gen(function* () {
       const server = yield* start()
@@ -310,9 +365,15 @@ describe("SummonerServer", () => {
       const b = yield* TcpClient.connect(server.address.port)
       yield* TcpClient.settled(a, b)
       yield* Effect.promise(() => server.broadcast("hi", { from: "host" }))
+      yield* Effect.promise(() => server.broadcast("you alone", { from: "host", to: b.address }))
       yield* Effect.promise(() => server.send(b.address, "hi"))
       yield* Effect.promise(() => server.disconnect(b.address, { notice: "bye", quarantine: true }))
-      assert.deepStrictEqual(yield* b.rest, ['{"remote_addr":"host","content":"hi"}', "Warning: hi", "Warning: bye"])
+      assert.deepStrictEqual(yield* b.rest, [
+        '{"remote_addr":"host","content":"hi"}',
+        '{"remote_addr":"host","content":"you alone"}',
+        "Warning: hi",
+        "Warning: bye"
+      ])
       assert.deepStrictEqual(
         server.clients.map(({ address }) => address),
         [a.address]
@@ -325,6 +386,7 @@ describe("SummonerServer", () => {
       assert.isTrue(server.quarantine.lift("127.0.0.1"))
       server.quarantine.add("10.0.0.1")
       assert.throws(() => server.quarantine.add("nobody"), '"nobody" cannot be quarantined: expected an IP address')
+      assert.match((yield* rejection(server.broadcast("hi", { to: ["nobody"] }))).message, /^no client "nobody"/)
       const error = yield* rejection(server.send("nobody", "hi"))
       assert.match(error.message, /^no client "nobody" is connected/)
     })

@@ -16,7 +16,7 @@ export const Client = Schema.Struct({
   ip: Schema.String,
   transport: described(Schema.String, "tcp or websocket"),
   connected_at: described(Schema.String, "ISO 8601"),
-  state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"]),
+  state: Schema.Literals(["pending", "active", "throttled", "paused", "waiting", "slow"]),
   lines_in: Schema.Finite,
   lines_out: Schema.Finite,
   bytes_in: Schema.Finite,

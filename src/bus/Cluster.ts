@@ -56,7 +56,7 @@ const Listed = Schema.Struct({
   bytesIn: Count,
   bytesOut: Count,
   bytesWaiting: Count,
-  state: Schema.Literals(["active", "throttled", "paused", "waiting", "slow"])
+  state: Schema.Literals(["pending", "active", "throttled", "paused", "waiting", "slow"])
 })
 
 /** Messages between processes. */

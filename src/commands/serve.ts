@@ -26,7 +26,7 @@ export const serve = Command.make(
     )
     // A reload needs the file that was found at the start: defaults in its place would open the room.
     const reload = reloadOnHangup(waiting, loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
-    return yield* Layer.merge(RelayServer.layerConfig, reload).pipe(
+    return yield* Layer.merge(RelayServer.layerServerConfig(), reload).pipe(
       Layer.provide(announce),
       Layer.provide(Telemetry.layer({ name: flags.name, endpoint: values.otlp.endpoint })),
       Layer.provide(ConfigReload.layer(values)),

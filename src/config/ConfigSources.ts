@@ -35,6 +35,8 @@ export interface Sources {
 
 /** A configuration, and where it came from. */
 export interface Effective extends ServerConfig.Loaded {
+  /** The sources together, in the form of a `server.json` without defaults. */
+  readonly input: unknown
   /** The file that was read. */
   readonly file: string | undefined
   /** What set each key, in the order of the schema: `default`, `file`, a variable or a flag. */
@@ -166,6 +168,7 @@ const combine = Effect.fnUntraced(function* (
 
   return {
     values: whole.values.success,
+    input: whole.input,
     warnings: examined.flatMap(({ found, source }) => found.warnings.map((warning) => `${source.label}: ${warning}`)),
     origins: originsOf(whole.values.success, examined[0]!.found.input, names),
     file,
@@ -195,3 +198,15 @@ export const load = Effect.fnUntraced(function* ({ environment, file: named, fla
     issues: [...content.failure.issues, ...(Result.isFailure(rest) ? rest.failure.issues : [])]
   })
 })
+
+/**
+ * A configuration of a program, over which variables `SUMMONER_<PATH>` win.
+ *
+ * @param source names `content` in messages
+ * @returns fails as `load` does
+ */
+export const withEnvironment = (
+  source: string,
+  content: unknown,
+  environment: Sources["environment"]
+): Effect.Effect<Effective, ConfigErrors.ConfigError> => combine(source, content, [environmentSource(environment)])

@@ -177,7 +177,8 @@ export const merge = (base: object, overrides: object): object => {
   return Object.fromEntries(merged)
 }
 
-const fromLoaded = Effect.fnUntraced(function* (loaded: Effect.Effect<Loaded, ConfigErrors.ConfigError>) {
+/** The values of a configuration, once its warnings are logged. */
+export const fromLoaded = Effect.fnUntraced(function* <E>(loaded: Effect.Effect<Loaded, E>) {
   const { values, warnings } = yield* loaded
   yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
   return values

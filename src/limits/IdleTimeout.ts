@@ -16,45 +16,60 @@ export interface Watched {
 }
 
 /**
- * Finds clients that complete no line for `client_timeout_secs` (docs/operations.md). One fiber
- * looks after all of them every `timeout_check_interval_secs`, so that silence costs a connection no timer of its own.
+ * Ends clients that complete no line for `client_timeout_secs` (docs/operations.md). One fiber looks after all of them every
+ * `timeout_check_interval_secs`, so that silence costs a connection no timer of its own.
  */
 export class IdleTimeout extends Context.Service<
   IdleTimeout,
   {
-    /** Begins to look after a client. */
-    readonly watchUnsafe: (client: Watched) => void
-    /** The client has gone. */
-    readonly unwatchUnsafe: (client: Watched) => void
+    /**
+     * Runs a session, and calls `client.onIdle` once its client has been silent for too long. There is no other way to run a session, so
+     * that no client is forgotten, and none is looked after that has gone.
+     */
+    readonly watch: <A, E, R>(client: Watched, session: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("summoner-server/IdleTimeout") {
-  /** Looks after its clients once they are watched. */
+  /** Looks after clients for as long as the scope lasts, whatever happens while it looks at one of them. */
   static readonly layer = Layer.effect(
     IdleTimeout,
     Effect.gen(function* () {
       const { hyper_parameters } = yield* ServerConfig
       const clock = yield* Clock.Clock
       const watched = new Set<Watched>()
-      const sweep = Effect.sync(() => {
+      const sweep = Effect.suspend(() => {
         const { client_timeout_secs } = hyper_parameters
-        if (client_timeout_secs === null) return
+        if (client_timeout_secs === null) return Effect.void
         const latest = monotonicMillis(clock) - client_timeout_secs * 1000
+        const defects: Array<unknown> = []
         for (const client of watched) {
-          const lastLine = client.lastLineMillis()
-          if (lastLine !== undefined && lastLine <= latest) client.onIdle()
+          try {
+            const lastLine = client.lastLineMillis()
+            if (lastLine !== undefined && lastLine <= latest) client.onIdle()
+          } catch (defect) {
+            // The others are looked at all the same, and this one again at the next check.
+            defects.push(defect)
+          }
         }
+        if (defects.length === 0) return Effect.void
+        return Effect.logError(`the idle timeout has failed for ${defects.length}: ${String(defects[0])}`)
       })
       yield* background(
         "the idle timeout has stopped working",
         repeatEvery(() => hyper_parameters.timeout_check_interval_secs, sweep)
       )
       return IdleTimeout.of({
-        watchUnsafe: (client) => void watched.add(client),
-        unwatchUnsafe: (client) => void watched.delete(client)
+        watch: (client, session) =>
+          Effect.ensuring(
+            Effect.suspend(() => {
+              watched.add(client)
+              return session
+            }),
+            Effect.sync(() => watched.delete(client))
+          )
       })
     })
   )
 
   /** Nobody is ever idle. */
-  static readonly layerDisabled = Layer.succeed(IdleTimeout, { watchUnsafe: () => {}, unwatchUnsafe: () => {} })
+  static readonly layerDisabled = Layer.succeed(IdleTimeout, { watch: (_client, session) => session })
 }

@@ -15,6 +15,17 @@ export interface RateBudget {
   readonly spendUnsafe: (nowMillis: number) => boolean
 }
 
+/** A client whose lines are limited. */
+export interface LimitedClient {
+  /** `ip:port` */
+  readonly address: string
+  readonly ip: string
+  /** Its transport: `tcp`, `websocket`. */
+  readonly transport: string
+  /** The subject of its verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
+  readonly subject?: string | undefined
+}
+
 /**
  * Limits the lines one client may send (docs/operations.md).
  *
@@ -28,12 +39,11 @@ export class RateLimiter extends Context.Service<
      * The budget of a client that has just connected: its own, or, where `rate_limit_scope` is `"ip"`, the one it shares
      * with all clients of its IP address, past ones included.
      *
-     * @param ip the client's IP address
      * @param nowMillis the time of connecting, in milliseconds of the monotonic clock
      */
-    readonly openUnsafe: (ip: string, nowMillis: number) => RateBudget
-    /** Says that a client of this IP address, given a budget before, has gone. */
-    readonly closeUnsafe: (ip: string) => void
+    readonly openUnsafe: (client: LimitedClient, nowMillis: number) => RateBudget
+    /** Says that a client, given a budget before, has gone. */
+    readonly closeUnsafe: (client: LimitedClient) => void
   }
 >()("summoner-server/RateLimiter") {
   /** `rate_limit_msgs_per_minute` lines in every window of 60 seconds, the first of which starts with the connection. */
@@ -71,13 +81,13 @@ const fromConfig = (
   make: (nowMillis: number) => RateBudget
 ) => {
   if (rate_limit_scope === "connection") {
-    return RateLimiter.of({ openUnsafe: (_ip, nowMillis) => make(nowMillis), closeUnsafe: () => {} })
+    return RateLimiter.of({ openUnsafe: (_client, nowMillis) => make(nowMillis), closeUnsafe: () => {} })
   }
   /** Budgets of addresses with clients, and of those without, the latter in the order in which they lost their last. */
   const used = new Map<string, { readonly budget: RateBudget; clients: number }>()
   const unused = new Map<string, RateBudget>()
   return RateLimiter.of({
-    openUnsafe: (ip, nowMillis) => {
+    openUnsafe: ({ ip }, nowMillis) => {
       const shared = used.get(ip)
       if (shared !== undefined) {
         shared.clients++
@@ -88,7 +98,7 @@ const fromConfig = (
       used.set(ip, { budget, clients: 1 })
       return budget
     },
-    closeUnsafe: (ip) => {
+    closeUnsafe: ({ ip }) => {
       const shared = used.get(ip)
       if (shared === undefined || --shared.clients > 0) return
       used.delete(ip)

@@ -212,7 +212,7 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
     budgets.setValue(budget, 1, window.spent)
   }
   return {
-    openUnsafe: (ip, nowMillis) => {
+    openUnsafe: ({ ip }, nowMillis) => {
       const found = budgets.lockAt(ip)
       // There is a slot: no more addresses than `MAX_IPS` have clients.
       let budget = found
@@ -237,7 +237,7 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
         }
       }
     },
-    closeUnsafe: (ip) => {
+    closeUnsafe: ({ ip }) => {
       const budget = budgets.lockAt(ip)
       try {
         budgets.addUser(budget, -1)

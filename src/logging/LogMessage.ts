@@ -4,6 +4,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
+import { isField } from "./Fields.ts"
 import { isJsonObject } from "../internal/JsonObject.ts"
 
 /** The content of a relayed message as it may be logged. */
@@ -104,7 +105,9 @@ export const eventText = (entry: {
   const parts = (Array.isArray(entry.message) ? entry.message : [entry.message]).map(show)
   for (const reason of entry.cause.reasons) parts.push(showReason(reason, entry.stacks))
   for (const [label, startMillis] of entry.spans) parts.push(`${label}=${entry.timeMillis - startMillis}ms`)
-  for (const [key, value] of Object.entries(entry.annotations)) parts.push(`${key}=${show(value)}`)
+  for (const [key, value] of Object.entries(entry.annotations)) {
+    if (!isField(key)) parts.push(`${key}=${show(value)}`)
+  }
   return parts.join(" ")
 }
 

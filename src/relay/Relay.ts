@@ -13,7 +13,7 @@ import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import { RateLimiter } from "../limits/RateLimiter.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
-import { Bus } from "../room/Bus.ts"
+import { Bus, type BusError } from "../room/Bus.ts"
 import * as ConnectionGate from "../session/ConnectionGate.ts"
 import { ClientRegistry } from "../session/ClientRegistry.ts"
 import { Lifecycle } from "../session/Lifecycle.ts"
@@ -24,30 +24,14 @@ import { ServerStatus } from "../session/ServerStatus.ts"
 import { Session } from "../session/Session.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
-import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as WebSocketListener from "../transport/websocket/WebSocketListener.ts"
 
 /** `version`: the profile with everything on, or that of the plain relay. */
 const byProfile = <A, R>(rust: Layer.Layer<A, never, R>, python: Layer.Layer<A, never, R>) =>
   Layer.unwrap(Effect.map(ServerConfig, (config) => (profileOf(config.version) === "python" ? python : rust)))
 
-/** Protections that look at one client at a time, so that each thread has its own. */
-export const layerOwnLimits = byProfile<Backpressure | IdleTimeout, ServerConfig>(
-  Layer.mergeAll(Backpressure.layer, IdleTimeout.layer),
-  Layer.mergeAll(Backpressure.layerDisabled, IdleTimeout.layerDisabled)
-)
-
-/** Those that hold for the server as a whole: `SharedLimits` for threads. */
-const wholeLimits = Layer.mergeAll(
-  ClientLimits.layer,
-  byProfile<RateLimiter | Quarantine, ServerConfig>(
-    Layer.mergeAll(RateLimiter.layerFixedWindow, Quarantine.layer),
-    Layer.mergeAll(RateLimiter.layerUnlimited, Quarantine.layerDisabled)
-  )
-)
-
 /** Loaded only if the configuration has NATS servers. */
-export const layerBus = Layer.unwrap(
+export const layerBus: Layer.Layer<Bus, BusError, ServerConfig> = Layer.unwrap(
   Effect.gen(function* () {
     const { cluster } = yield* ServerConfig
     if (cluster.nats.servers === null) return Bus.layerNone
@@ -55,6 +39,26 @@ export const layerBus = Layer.unwrap(
     return NatsBus.layer
   })
 )
+
+/** The parts that a program may replace, as the configuration has them. */
+export const standard = {
+  adminServer: AdminServer.layer,
+  backpressure: byProfile(Backpressure.layer, Backpressure.layerDisabled),
+  broadcaster: Broadcaster.layer,
+  bus: layerBus,
+  clientLimits: ClientLimits.layer,
+  idleTimeout: byProfile(IdleTimeout.layer, IdleTimeout.layerDisabled),
+  lifecycle: Lifecycle.layer,
+  listener: Layer.provide(TcpListener.layer, layerReserved),
+  quarantine: byProfile(Quarantine.layer, Quarantine.layerDisabled),
+  rateLimiter: byProfile(RateLimiter.layerFixedWindow, RateLimiter.layerUnlimited),
+  webSocketListener: Layer.provide(WebSocketListener.layer, layerReserved)
+} as const
+
+/** Names of the parts that the program gives, for the log. */
+export const GivenParts = Context.Reference<ReadonlyArray<string>>("summoner-server/GivenParts", {
+  defaultValue: () => []
+})
 
 /** Starts the server, and has it shut down when the scope ends. */
 const start = Effect.gen(function* () {
@@ -68,6 +72,7 @@ const start = Effect.gen(function* () {
   const refusals = yield* RefusalLog
   const status = yield* ServerStatus
   const lifecycle = yield* Lifecycle
+  const parts = yield* GivenParts
   const scope = yield* Effect.scope
   const administration = yield* Scope.fork(scope)
   // In parallel: all clients get their notice at once.
@@ -97,11 +102,16 @@ const start = Effect.gen(function* () {
   const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
     Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
   )
+  const opening = yield* ConnectionGate.Opening
+  const open = Effect.suspend(() => {
+    if (status.state === "starting") status.state = "ready"
+    return opening === undefined ? Effect.void : opening.open
+  })
   status.address = address
-  status.state = "ready"
+  if (opening === undefined) yield* open
   yield* Effect.addFinalizer(() => shutdown)
-  yield* lifecycle.listening(address, webSocketUrl)
-  return Relay.of({ ...operations, address, webSocketUrl, adminAddress })
+  yield* lifecycle.listening(address, webSocketUrl, parts)
+  return Relay.of({ ...operations, address, webSocketUrl, adminAddress, open })
 })
 
 /**
@@ -127,6 +137,8 @@ export class Relay extends Context.Service<
     readonly webSocketUrl: string | undefined
     /** Where health, metrics and the dashboard are, if anywhere. */
     readonly adminAddress: BoundAddress | undefined
+    /** Serves the clients that wait, and those that come. A server that does not start closed is open already. */
+    readonly open: Effect.Effect<void>
   }
 >()("summoner-server/Relay") {}
 
@@ -138,15 +150,3 @@ export const layerWithStatus = Layer.effect(
 
 /** A relay over the services that it is given. */
 export const layerNoDeps = layerWithStatus.pipe(Layer.provide(ServerStatus.layer))
-
-/** The services that the configuration asks for. */
-export const layerServices = Layer.mergeAll(
-  layerOwnLimits,
-  wholeLimits,
-  Broadcaster.layer,
-  Layer.provide(Layer.merge(TcpListener.layer, WebSocketListener.layer), layerReserved),
-  AdminServer.layer,
-  TlsIdentity.layer,
-  Lifecycle.layer,
-  layerBus
-)

@@ -13,6 +13,8 @@ import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
+export { Member, Sender } from "./Room.ts"
+
 /**
  * Senders wait for a client with a nearly full backlog as long as it takes this many bytes within `eviction_grace_ms`. A kernel with a
  * full buffer accepts bytes again once a third of it is free, more than a MiB at once: a client that reads takes more than this.
@@ -47,8 +49,10 @@ export interface MemberEvents {
 export class Broadcaster extends Context.Service<
   Broadcaster,
   {
+    /** Makes the member that a client is. It is not in the room before `joinUnsafe`. */
+    readonly memberUnsafe: (connection: Connection, events: MemberEvents) => Member
     /** Adds a client. It gets every line published from now on. */
-    readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member
+    readonly joinUnsafe: (member: Member) => void
     /** Removes a client. What it has published still reaches the others. */
     readonly leaveUnsafe: (member: Member) => void
     /** The number of clients in the room. */
@@ -66,9 +70,13 @@ export class Broadcaster extends Context.Service<
       end: number,
       isConstant?: boolean
     ) => boolean
-    /** As `publishUnsafe`, for some clients only. */
+    /**
+     * As `publishUnsafe`, for some clients only.
+     *
+     * @param recipients who do not change afterwards; lines for the same array cost no more than lines for all
+     */
     readonly publishToUnsafe: (
-      recipients: Iterable<Member>,
+      recipients: ReadonlyArray<Member>,
       sender: Sender,
       bytes: Uint8Array,
       start: number,
@@ -149,11 +157,13 @@ export class Broadcaster extends Context.Service<
       }
 
       return Broadcaster.of({
-        joinUnsafe: (connection, events) => {
+        memberUnsafe: (connection, events) => {
           let progress: Progress = { sinceMillis: 0, takenBytes: 0 }
           let isWithinStallGrace = false
           const member = new Member(connection, slow_consumer, {
             onSlow: () => {
+              // Outside the room it does not read notices, which are bounded: no sender waits for that.
+              if (!room.members.has(member)) return
               progress = { sinceMillis: monotonicMillis(clock), takenBytes: member.outbox.takenBytes }
               isWithinStallGrace = true
               waitFor(member, slow_consumer.stall_grace_ms, () => {
@@ -180,9 +190,9 @@ export class Broadcaster extends Context.Service<
             onOverflow: events.onOverflow,
             onDropped: events.onDropped
           })
-          room.join(member)
           return member
         },
+        joinUnsafe: (member) => room.join(member),
         leaveUnsafe: (member) => {
           room.leave(member)
           stopWaitingFor(member)

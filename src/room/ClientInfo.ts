@@ -1,8 +1,8 @@
 /**
- * The state of a client. `throttled`, `paused`: not read because of backpressure. `waiting`: not read while slow readers catch up, or the
+ * The state of a client. `pending`: it is outside the room until the host program admits it. `throttled`, `paused`: not read because of backpressure. `waiting`: not read while slow readers catch up, or the
  * host program decides on its line. `slow`: it reads so slowly that senders no longer wait for it.
  */
-export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow"
+export type ClientState = "pending" | "active" | "throttled" | "paused" | "waiting" | "slow"
 
 /** A client at one moment. */
 export interface ClientInfo {

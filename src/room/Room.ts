@@ -3,6 +3,7 @@ import * as Envelope from "../protocol/Envelope.ts"
 import { EnvelopeBuffer } from "../protocol/EnvelopeBuffer.ts"
 import { BatchMemory } from "./BatchMemory.ts"
 import type { Connection } from "./Connection.ts"
+import { DirectedLines, without } from "./DirectedLines.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
 /**
@@ -29,8 +30,8 @@ const LATENCY_BOUNDS = [100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000,
 /** Batches from other processes up to this size are copied into the current batch, so that recipients get both with one write. */
 const COPIED_BYTES = 32 * 1024
 
-/** A run of consecutive lines of one sender within the batch. */
-interface OwnLines {
+/** A run of consecutive lines within the batch. */
+export interface Run {
   readonly start: number
   end: number
   /** How many lines of the batch come before the run. */
@@ -46,8 +47,13 @@ export class Sender {
   /** What every envelope of this sender begins with. */
   readonly prefix: Uint8Array
   /** Where this sender's lines are in the batch under construction: it does not get them back. */
-  own: Array<OwnLines> | undefined
+  own: Array<Run> | undefined
 
+  /**
+   * A source that has published nothing.
+   *
+   * @param address names it in envelopes
+   */
   constructor(address: string) {
     this.address = address
     this.prefix = Envelope.prefix(address)
@@ -86,6 +92,8 @@ export class Room {
   #batchLines = 0
   #batchBeganMillis = 0
   #senders: Array<Sender> = []
+  /** Lines of the batch that are for some members only, if there are any. */
+  #directed: DirectedLines | undefined
   #flushScheduled = false
   /** When a large room may be flushed again. */
   #pauseUntilMillis = 0
@@ -182,20 +190,21 @@ export class Room {
     this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
-  /** As `publish`, for some members only and at once, in order with what is published to all. */
-  publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
-    this.flush()
-    const beganMillis = performance.now()
-    const length = this.#batch.encode(0, this.#maxLineBytes, sender.prefix, bytes, start, end, false)
-    if (length === -1) return false
-    const chunk: Chunk = { bytes: this.#batch.bytes.slice(0, length), messages: 1 }
-    let fanOut = 0
-    for (const recipient of recipients) {
-      recipient.outbox.send(chunk)
-      fanOut++
-    }
-    this.fanOut.observe(fanOut, 1)
-    this.latencyMicros.observe(microsSince(beganMillis), 1)
+  /**
+   * As `publish`, for some members only.
+   *
+   * @param recipients do not change afterwards. The sender among them does not get the line
+   */
+  publishTo(recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
+    const from = this.#batchBytes
+    const to = this.#batch.encode(from, this.#maxLineBytes, sender.prefix, bytes, start, end, false)
+    if (to === -1) return false
+    this.#batchBytes = to
+    const directed = (this.#directed ??= new DirectedLines())
+    directed.add(recipients, sender, from, to, this.#batchLines)
+    this.fanOut.observe(recipients.length - (recipients.includes(sender as Member) ? 1 : 0), 1)
+    this.#added(sender, from, to, 1)
+    if (directed.isFull) this.flush()
     return true
   }
 
@@ -210,31 +219,60 @@ export class Room {
     this.#batchBytes = 0
     this.#batchLines = 0
     this.#senders = []
-    // First, so that other threads write to their clients at the same time.
-    if (this.#publishToOthers !== undefined) {
-      const { own } = this.#others
-      if (own === undefined) this.#publishToOthers([chunk])
-      else if (senders.length > 1) this.#publishToOthers(linesOfOthers(bytes, lines, own))
-    }
-    let isKept = this.#othersKeepBytes
-    for (const member of this.members) {
-      const { outbox, own } = member
-      if (own === undefined) outbox.send(chunk)
-      else if (senders.length > 1) outbox.sendAll(linesOfOthers(bytes, lines, own))
-      if (outbox.waitingBytes > 0) isKept = true
-    }
+    const directed = this.#directed
+    this.#directed = undefined
+    const isKept = directed === undefined ? this.#flushToAll(chunk, senders) : this.#flushDirected(chunk, directed)
     if (!isKept) this.#memory.release(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.
       if (sender !== this.#others) {
         const own = linesIn(sender.own!)
-        this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), own)
+        const toAll = own - (directed?.linesOf(sender) ?? 0)
+        if (toAll > 0) this.fanOut.observe(this.members.size - (this.members.has(sender as Member) ? 1 : 0), toAll)
         published += own
       }
       sender.own = undefined
     }
     if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
+  }
+
+  /** @returns whether the bytes of the batch are still needed */
+  #flushToAll(chunk: Chunk, senders: ReadonlyArray<Sender>): boolean {
+    const { bytes, messages: lines } = chunk
+    // First, so that other threads write to their clients at the same time.
+    if (this.#publishToOthers !== undefined) {
+      const { own } = this.#others
+      if (own === undefined) this.#publishToOthers([chunk])
+      else if (senders.length > 1) this.#publishToOthers(without(own, bytes, lines))
+    }
+    let isKept = this.#othersKeepBytes
+    for (const member of this.members) {
+      const { outbox, own } = member
+      if (own === undefined) outbox.send(chunk)
+      else if (senders.length > 1) outbox.sendAll(without(own, bytes, lines))
+      if (outbox.waitingBytes > 0) isKept = true
+    }
+    return isKept
+  }
+
+  /** As `#flushToAll`, for a batch with lines for some members only. */
+  #flushDirected(batch: Chunk, directed: DirectedLines): boolean {
+    if (this.#publishToOthers !== undefined) {
+      // Recipients are chosen among the members of this process.
+      const parts = directed.forAll(batch, this.#others.own)
+      if (parts.length > 0) this.#publishToOthers(parts)
+    }
+    let isKept = this.#othersKeepBytes
+    const partsOf = directed.partsOf(batch)
+    for (const member of this.members) {
+      const { outbox } = member
+      const parts = partsOf(member)
+      if (parts.length === 1) outbox.send(parts[0]!)
+      else if (parts.length > 1) outbox.sendAll(parts)
+      if (outbox.waitingBytes > 0) isKept = true
+    }
+    return isKept
   }
 
   readonly #flushScheduledBatch = () => {
@@ -248,25 +286,10 @@ export class Room {
   }
 }
 
-const linesIn = (own: ReadonlyArray<OwnLines>): number => {
+const linesIn = (own: ReadonlyArray<Run>): number => {
   let lines = 0
   for (const run of own) lines += run.linesUpTo - run.linesBefore
   return lines
 }
 
 const microsSince = (beganMillis: number): number => Math.round((performance.now() - beganMillis) * 1000)
-
-/** The slices of a batch around a sender's own lines. */
-const linesOfOthers = (bytes: Uint8Array, lines: number, own: ReadonlyArray<OwnLines>): Array<Chunk> => {
-  const chunks: Array<Chunk> = []
-  let from = 0
-  let linesSent = 0
-  for (const run of own) {
-    if (run.start > from)
-      chunks.push({ bytes: bytes.subarray(from, run.start), messages: run.linesBefore - linesSent, batch: bytes })
-    from = run.end
-    linesSent = run.linesUpTo
-  }
-  if (from < bytes.length) chunks.push({ bytes: bytes.subarray(from), messages: lines - linesSent, batch: bytes })
-  return chunks
-}

@@ -3,6 +3,7 @@ import type * as Fiber from "effect/Fiber"
 import type { Verdict } from "../limits/Backpressure.ts"
 import type { Watched } from "../limits/IdleTimeout.ts"
 import type { RateBudget } from "../limits/RateLimiter.ts"
+import * as Fields from "../logging/Fields.ts"
 import * as Envelope from "../protocol/Envelope.ts"
 import { LineFraming } from "../protocol/LineFraming.ts"
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
@@ -12,6 +13,7 @@ import type { Member } from "../room/Room.ts"
 import type { ConnectionSpan } from "./ConnectionSpan.ts"
 import { IncidentLog } from "./IncidentLog.ts"
 import { type Incident, NOTICES_DROPPED, type Totals } from "./Incidents.ts"
+import type { Sender } from "./Group.ts"
 import type { Gate } from "./MessageFilter.ts"
 import { RejectedLines } from "./RejectedLines.ts"
 
@@ -36,6 +38,8 @@ export class Client implements Watched {
   readonly member: Member
   readonly framing: LineFraming
   lastLine: number
+  /** Whether it hears the others, and they hear it. A client with a gate is outside until it is admitted. */
+  isInRoom = false
   /** `undefined`: it is read. */
   hold: Hold | undefined
   /** It did not catch up within the stall grace: senders no longer wait for it. */
@@ -44,6 +48,8 @@ export class Client implements Watched {
   goneMillis: number | undefined
   /** Decides on its lines, if the host program has a `MessageFilter`. */
   gate: Gate | undefined
+  /** What the `MessageFilter` knows it as. */
+  sender: Sender | undefined
   linesIn = 0
   bytesIn = 0
   readonly rejectedLines = new RejectedLines()
@@ -53,7 +59,7 @@ export class Client implements Watched {
 
   /**
    * @param options `nowMillis`: of the monotonic clock; `connectedMillis`: the time of day; `span`: of the connection, if it is
-   *   traced; `maxLineBytes`: the longest envelope; `join`: lets the client into the room; `fiber`: runs the session
+   *   traced; `maxLineBytes`: the longest envelope; `member`: makes the member of the room that it is; `fiber`: runs the session
    */
   constructor(options: {
     readonly connection: Connection
@@ -63,7 +69,7 @@ export class Client implements Watched {
     readonly connectedMillis: number
     readonly span: ConnectionSpan | undefined
     readonly maxLineBytes: number
-    readonly join: (client: Client) => Member
+    readonly member: (client: Client) => Member
     readonly fiber: Fiber.Fiber<unknown, unknown>
   }) {
     this.connection = options.connection
@@ -73,7 +79,7 @@ export class Client implements Watched {
     this.connectedMillis = options.connectedMillis
     this.span = options.span
     this.#fiber = options.fiber
-    this.member = options.join(this)
+    this.member = options.member(this)
     this.framing = new LineFraming(options.maxLineBytes - this.member.prefix.length - Envelope.SUFFIX_BYTES)
   }
 
@@ -91,8 +97,14 @@ export class Client implements Watched {
       bytesIn: this.bytesIn,
       bytesOut: outbox.sentBytes,
       bytesWaiting: outbox.waitingBytes,
-      state: this.isStalled ? "slow" : this.hold === undefined ? "active" : STATES[this.hold]
+      state: this.#state
     }
+  }
+
+  get #state(): ClientState {
+    if (!this.isInRoom) return "pending"
+    if (this.isStalled) return "slow"
+    return this.hold === undefined ? "active" : STATES[this.hold]
   }
 
   lastLineMillis(): number | undefined {
@@ -127,8 +139,14 @@ export class Client implements Watched {
 
   /** Logs the incidents since the last line about each kind; all of them, if `nowMillis` is `Infinity`. */
   report(nowMillis: number): Effect.Effect<void> {
-    const lines = this.incidents.report(nowMillis, this.span?.incident)
-    return lines.length === 0 ? Effect.void : Effect.logWarning(`${this.connection.address} ${lines.join(", ")}`)
+    const fields: Fields.Fields = {}
+    const lines = this.incidents.report(nowMillis, (incident, times) => {
+      this.span?.incident(incident, times)
+      fields[`summoner.incident.${incident.code}`] = times
+    })
+    if (lines.length === 0) return Effect.void
+    const log = Effect.logWarning(`${this.connection.address} ${lines.join(", ")}`)
+    return Effect.annotateLogs(log, { ...Fields.ofClient(this.connection), ...fields })
   }
 
   /** Ends the session from outside. The first reason counts. */

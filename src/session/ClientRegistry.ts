@@ -33,9 +33,9 @@ export type RelayEvent = ClientChange | ({ readonly _tag: "Relayed" } & RelayedM
 /** Counts since the start of the server. */
 export interface Stats {
   readonly startedAt: Date
-  /** Clients in the room now. */
+  /** Clients that are connected now. */
   readonly clients: number
-  /** Clients that have ever been in the room. */
+  /** Clients that have ever been connected. */
   readonly connections: number
   /** Complete lines received, relayed or not. */
   readonly linesIn: number
@@ -69,19 +69,19 @@ export class ClientRegistry extends Context.Service<
   {
     /** How often each kind of incident has happened. */
     readonly totals: Totals
-    /** The clients in the room. */
+    /** The clients that are connected, those included that are not admitted to the room. */
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">
     /** @param address `ip:port` */
     readonly findUnsafe: (address: string) => Client | undefined
-    /** A client has come into the room. */
+    /** A client has connected. */
     readonly enterUnsafe: (client: Client) => void
-    /** A client has left the room. Bytes may still be on their way to it. */
+    /** A client has left. Bytes may still be on their way to it. */
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void
     /** The connection of a client that has left is closed: only its counts are kept. */
     readonly forgetUnsafe: (client: Client) => void
     /** Changes the state of a client, and publishes it if `ClientState` changes. */
-    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void
+    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isInRoom" | "isStalled">>) => void
     /**
      * Counts, logs and publishes the line `bytes[start, end)`, which was relayed.
      *
@@ -189,7 +189,9 @@ export class ClientRegistry extends Context.Service<
           const content = toText(bytes, start, end)
           messageLog.relayed(address, content)
           const message: RelayedMessage =
-            to === undefined ? { address, content } : { address, content, to: to.map(({ address }) => address) }
+            to === undefined
+              ? { address, content }
+              : { address, content, to: to.map((client) => client.address).filter((client) => client !== address) }
           messages.publish(message, content.length)
           events.publish({ _tag: "Relayed", ...message }, content.length)
         },

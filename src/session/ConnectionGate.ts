@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
@@ -22,14 +23,25 @@ export const FULL: Refusal = { incident: Incidents.SERVER_FULL, notice: Notice.S
 /** The server takes no new clients. */
 const DRAINING: Refusal = { incident: Incidents.DRAINING, notice: Notice.SHUTTING_DOWN }
 
+/** Closed while clients have to wait for the server to open. `undefined`: it is open from its start. */
+export const Opening = Context.Reference<Latch.Latch | undefined>("summoner-server/Opening", {
+  defaultValue: () => undefined
+})
+
 /** Decides which clients may come in. Every listener asks it before it allocates anything for a session. */
 export interface ConnectionGate {
+  /** Done when connections may be received; until then a listener accepts them, and has them wait. `undefined`: from the beginning. */
+  readonly opened: Effect.Effect<void> | undefined
   /** Whether a client would be refused now. Takes no place: asked before an expensive handshake. */
   readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined
   /** Takes a place for a client, which its session gives back, or returns why it is refused. */
   readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined
   /** Runs the session of a client that has a place. Never fails. */
   readonly session: (connection: Connection) => Effect.Effect<void>
+  /** Sends what was relayed in this turn of the event loop now: for transports that tests control. */
+  readonly flushUnsafe: () => void
+  /** Whether the lines of a client wait for time to pass, or for slow readers: for transports that tests control. */
+  readonly isHeldUnsafe: (address: string) => boolean
   /** Counts and logs a refused connection. */
   readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void
   /** Clients that have a place. */
@@ -52,6 +64,7 @@ export const layer = Layer.effect(
     const quarantine = yield* Quarantine
     const limits = yield* ClientLimits
     const { refusedUnsafe } = yield* RefusalLog
+    const opening = yield* Opening
     let clients = 0
 
     const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
@@ -62,6 +75,7 @@ export const layer = Layer.effect(
     }
 
     return {
+      opened: opening?.await,
       checkUnsafe: (client) => {
         const refusal = refusalOf(client)
         if (refusal === undefined) limits.leaveUnsafe(client)
@@ -80,6 +94,8 @@ export const layer = Layer.effect(
             limits.leaveUnsafe(connection)
           })
         ),
+      flushUnsafe: session.flushUnsafe,
+      isHeldUnsafe: session.isHeldUnsafe,
       refusedUnsafe,
       clientsUnsafe: () => clients,
       maxClientsUnsafe: limits.maxClientsUnsafe

@@ -12,8 +12,13 @@ export class Lifecycle extends Context.Service<
      * It takes clients.
      *
      * @param webSocketUrl where WebSocket clients connect, if anywhere
+     * @param parts names of the parts that the program has given instead of the standard ones
      */
-    readonly listening: (address: BoundAddress, webSocketUrl: string | undefined) => Effect.Effect<void>
+    readonly listening: (
+      address: BoundAddress,
+      webSocketUrl: string | undefined,
+      parts: ReadonlyArray<string>
+    ) => Effect.Effect<void>
     /**
      * It takes no more, and ends those that are connected.
      *
@@ -26,12 +31,17 @@ export class Lifecycle extends Context.Service<
 >()("summoner-server/Lifecycle") {
   /** Writes it to the log. */
   static readonly layer = Layer.succeed(Lifecycle, {
-    listening: ({ host, port }, webSocketUrl) =>
+    listening: ({ host, port }, webSocketUrl, parts) =>
       Effect.andThen(
-        Effect.logInfo(`listening on ${formatAddress(host, port)}`),
+        parts.length === 0
+          ? Effect.logInfo(`listening on ${formatAddress(host, port)}`)
+          : Effect.logInfo(`listening on ${formatAddress(host, port)}, with parts of the program: ${parts.join(", ")}`),
         webSocketUrl === undefined ? Effect.void : Effect.logInfo(`listening on ${webSocketUrl}`)
       ),
-    stopping: (clients) => Effect.logInfo(`shutting down, clients connected: ${clients}`),
+    stopping: (clients) =>
+      Effect.annotateLogs(Effect.logInfo(`shutting down, clients connected: ${clients}`), {
+        "summoner.clients": clients
+      }),
     stopped: Effect.logInfo("shutdown complete")
   })
 }

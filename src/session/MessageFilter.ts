@@ -1,66 +1,89 @@
 /**
- * Lets a host program decide on every line before it is relayed: it may change the line, choose its recipients, refuse it, or disconnect
- * its sender. For authentication, moderation and routing.
+ * Lets a host program decide on every client that connects and on every line before it is relayed: it may refuse a client, hold it outside
+ * the room until it is admitted, change a line, choose its recipients, refuse it, or disconnect its sender. For authentication, moderation and
+ * routing.
  *
- * Lines come here after the rate limit and before everything else. The default relays them all at no cost.
+ * A filter is a function, `Open`, and is given to a server as a part: `RelayServer.layer(options, { messageFilter })`. Lines come to it
+ * after the rate limit and before everything else. Without one the server relays every line, at no cost.
  */
-import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { Group, Sender } from "./Group.ts"
+
+export { Group, type Sender } from "./Group.ts"
+
+/** Relays a line, as it is or with changes. */
+export interface Relay {
+  readonly _tag: "Relay"
+  /** Relayed in its place; unpaired surrogates become U+FFFD. */
+  readonly content?: string | undefined
+  /** Which other clients get it: those of a group, or those whose address it accepts. By default all. */
+  readonly to?: Group | ((address: string) => boolean) | undefined
+}
+
+/** Does not relay a line. */
+export interface Refuse {
+  readonly _tag: "Refuse"
+  /** Sent to its sender. */
+  readonly notice?: string | undefined
+}
+
+/** Disconnects a client. */
+export interface Disconnect {
+  readonly _tag: "Disconnect"
+  /** Sent to the client. */
+  readonly notice?: string | undefined
+  /** Whether the client is quarantined for `quarantine_cooldown_secs`. */
+  readonly quarantine?: boolean | undefined
+}
+
+/** Lets a client into the room. */
+export interface Admit {
+  readonly _tag: "Admit"
+  /** Sent to the client before any line of the room. */
+  readonly notice?: string | undefined
+}
 
 /** What to do with a line. */
-export type Decision =
-  | {
-      readonly _tag: "Relay"
-      /** Relayed in its place; unpaired surrogates become U+FFFD. */
-      readonly content?: string | undefined
-      /** Which other clients get it, by address; by default all. */
-      readonly to?: ((address: string) => boolean) | undefined
-    }
-  | {
-      readonly _tag: "Refuse"
-      /** Sent to its sender. */
-      readonly notice?: string | undefined
-    }
-  | {
-      readonly _tag: "Disconnect"
-      /** Sent to its sender. */
-      readonly notice?: string | undefined
-      /** Whether the sender is quarantined for `quarantine_cooldown_secs`. */
-      readonly quarantine?: boolean | undefined
-    }
+export type Decision = Relay | Refuse | Disconnect | Admit
 
-/** Relays the line, as it is or with changes. */
+/**
+ * Relays the line, as it is or with changes.
+ *
+ * @param options `content`: relayed instead of the line; `to`: which other clients get it. Lines for the same `Group` cost no more than
+ *   lines for all; a function is called for each client and line
+ */
 export const relay = (
   options: {
     readonly content?: string | undefined
-    readonly to?: ((address: string) => boolean) | undefined
+    readonly to?: Group | ((address: string) => boolean) | undefined
   } = {}
-): Decision => ({ _tag: "Relay", ...options })
+): Relay => ({ _tag: "Relay", ...options })
 
 /**
  * Does not relay the line.
  *
  * @param notice sent to the sender, as with `RelayServer.send`; by default none
  */
-export const refuse = (notice?: string): Decision => ({ _tag: "Refuse", notice })
+export const refuse = (notice?: string): Refuse => ({ _tag: "Refuse", notice })
 
-/** Does not relay the line, and disconnects its sender. */
+/**
+ * Disconnects the client: instead of relaying its line, or, from `Open`, on arrival.
+ *
+ * @param options `notice`: its last line; `quarantine`: whether it is quarantined for `quarantine_cooldown_secs`
+ */
 export const disconnect = (
   options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
-): Decision => ({ _tag: "Disconnect", ...options })
+): Disconnect => ({ _tag: "Disconnect", ...options })
 
-/** The sender of a line. */
-export interface Sender {
-  /** `ip:port` */
-  readonly address: string
-  readonly ip: string
-  /** Its transport: `tcp`, `websocket`. */
-  readonly transport: string
-  /** The subject of its verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
-  readonly subject?: string | undefined
-}
+/**
+ * Lets a client that is held outside into the room. The line that earned it, a password for example, is not relayed. For a client in the
+ * room it is as `refuse`.
+ *
+ * @param notice sent to the client before any line of the room; by default none
+ */
+export const admit = (notice?: string): Admit => ({ _tag: "Admit", notice })
 
 /**
  * Decides on one client's lines, one after the other. The client's next line is not read before the decision; no other client waits.
@@ -69,24 +92,90 @@ export interface Sender {
  */
 export type Gate = (line: string) => Effect.Effect<Decision>
 
+/** A client that stays outside the room until its gate decides `admit`. */
+export interface Hold<G = Gate> {
+  readonly _tag: "Hold"
+  readonly gate: G
+  /** How long it may take. */
+  readonly within: Duration.Input
+  /** The last line of a client that takes longer. */
+  readonly notice: string | undefined
+}
+
+/** How long a client may be held outside the room by default. */
+const HOLD = "30 seconds"
+
 /**
- * Makes the gate of a client that has just connected, before its first line is read. The gate may keep state of its client, such as
- * whether it has logged in. The scope ends with the client.
+ * Holds a client outside the room until its gate decides `admit`: nobody sees it come, it gets no line of the others, and none of its own is
+ * relayed. A gate that decides `relay` before is a defect.
+ *
+ * @param gate decides on its lines, before and after it is admitted
+ * @param options `within`: how long it may take to be admitted, 30 seconds by default; `notice`: the last line of a client that takes
+ *   longer
  */
-export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>
+export const hold = <G extends Gate | PlainGate>(
+  gate: G,
+  options: { readonly within?: Duration.Input | undefined; readonly notice?: string | undefined } = {}
+): Hold<G> => ({ _tag: "Hold", gate, within: options.within ?? HOLD, notice: options.notice })
 
-/** Makes gates; `undefined`, the default, relays every line. */
-export const MessageFilter = Context.Reference<Open | undefined>("summoner-server/MessageFilter", {
-  defaultValue: () => undefined
-})
+/** What becomes of a client that has connected: a gate lets it into the room, and decides on its lines. */
+export type Arrival<G = Gate> = G | Hold<G> | Disconnect
 
-/** Decides on each line by itself. */
-export const layerGate = (decide: (line: string, client: Sender) => Effect.Effect<Decision>): Layer.Layer<never> =>
-  layer((client) => Effect.succeed((line) => decide(line, client)))
+/**
+ * Decides on a client that has just connected, before its first line is read and before it is in the room. A gate may keep state of its
+ * client. The scope ends with the client.
+ *
+ * @example
+ *   const open: Open = ({ subject }) =>
+ *     Effect.succeed(subject === undefined ? disconnect({ notice: "No certificate." }) : () => Effect.succeed(relay()))
+ */
+export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope>
 
-/** Decides on the lines of each client by a gate that `open` makes. */
-export const layer = (open: Open): Layer.Layer<never> => Layer.succeed(MessageFilter, open)
+/**
+ * A filter that admits every client and decides on each line by itself.
+ *
+ * @param decide gets the line and its sender
+ */
+export const gate =
+  (decide: (line: string, client: Sender) => Effect.Effect<Decision>): Open =>
+  (client) =>
+    Effect.succeed((line) => decide(line, client))
 
-/** As `layer`, for gates that need services, or state shared by all clients. */
-export const layerEffect = <E, R>(open: Effect.Effect<Open, E, R>): Layer.Layer<never, E, Exclude<R, Scope.Scope>> =>
-  Layer.effect(MessageFilter, open)
+/** As `Gate`, without Effect. */
+export type PlainGate = (line: string) => Decision | Promise<Decision>
+
+/**
+ * As `Open`, without Effect.
+ *
+ * @param signal aborts when the client has gone
+ */
+export type PlainOpen = (client: Sender, signal: AbortSignal) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>
+
+/** A filter of plain functions. What they throw is a defect of the filter: its client is disconnected, and the log says why. */
+export const fromPlain =
+  (open: PlainOpen): Open =>
+  (client) =>
+    Effect.gen(function* () {
+      const { signal } = yield* Effect.acquireRelease(
+        Effect.sync(() => new AbortController()),
+        (controller) => Effect.sync(() => controller.abort())
+      )
+      const arrival = yield* settle(() => open(client, signal))
+      if (typeof arrival === "function") return fromPlainGate(arrival)
+      return arrival?._tag === "Hold" ? { ...arrival, gate: fromPlainGate(arrival.gate) } : arrival
+    })
+
+const fromPlainGate =
+  (gate: PlainGate): Gate =>
+  (line) =>
+    settle(() => gate(line))
+
+/** A promise costs a turn of the microtasks, so what is there already is not made one. */
+const settle = <A>(make: () => A | PromiseLike<A>): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    const made = make()
+    return isPromise(made) ? Effect.promise(() => made) : Effect.succeed(made)
+  })
+
+const isPromise = <A>(value: A | PromiseLike<A>): value is PromiseLike<A> =>
+  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"

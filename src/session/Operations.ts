@@ -25,6 +25,14 @@ import { type ServerState, ServerStatus } from "./ServerStatus.ts"
 
 export type { ServerState } from "./ServerStatus.ts"
 
+/** How a message is sent. */
+export interface BroadcastOptions {
+  /** The `remote_addr` that clients see; by default the server's own `host:port`. */
+  readonly from?: string | undefined
+  /** The `ip:port` of the client that gets the message, or of those who do; by default all in the room. */
+  readonly to?: string | ReadonlyArray<string> | undefined
+}
+
 /** What a host program or an operator can do with a running server. */
 export interface Operations {
   readonly state: Effect.Effect<ServerState>
@@ -49,15 +57,17 @@ export interface Operations {
   readonly events: Stream.Stream<Observed<RelayEvent>>
 
   /**
-   * Sends a message to every client. Waits, as clients do, while a slow reader holds up the room.
+   * Sends a message to every client in the room, or to some. Waits, as clients do, while a slow reader holds up the room.
    *
    * @param content any text; line breaks in it are escaped in the envelope and arrive as they are
-   * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`
+   * @param options `from`: the `remote_addr` that clients see; by default the server's own `host:port`. `to`: the `ip:port` of the client
+   *   that gets the message, or of those who do; by default all
+   * @returns fails with `ClientNotFound` for an address in `to` that is not in the room; the others have got the message then
    */
   readonly broadcast: (
     content: string,
-    options?: { readonly from?: string | undefined }
-  ) => Effect.Effect<void, MessageRejected>
+    options?: BroadcastOptions
+  ) => Effect.Effect<void, ClientNotFound | MessageRejected>
   /**
    * Sends one client a notice: a plain line that begins with `Warning: `, which is put before the text if it is not there.
    * Line breaks in it become spaces. Clients show notices that they do not know, or fail on them.
@@ -116,6 +126,10 @@ export const layer = Layer.effect(
       const client = registry.findUnsafe(address)
       return client === undefined ? Effect.fail(new ClientNotFound({ address })) : Effect.succeed(client)
     }
+    const memberOf = (address: string) => {
+      const client = registry.findUnsafe(address)
+      return client?.isInRoom === true ? [client.member] : []
+    }
     const checkNotice = (text: string) => {
       const problem = Notice.problemOf(text, max_line_bytes)
       return problem === undefined ? Effect.void : Effect.fail(new MessageRejected(problem))
@@ -142,18 +156,29 @@ export const layer = Layer.effect(
       changes: registry.changes,
       messages: registry.messages,
       events: registry.events,
-      broadcast: Effect.fnUntraced(function* (content, { from = name() } = {}) {
+      broadcast: Effect.fnUntraced(function* (content, { from = name(), to } = {}) {
         if (!(content + from).isWellFormed()) {
           const detail = "the message has an unpaired surrogate; expected Unicode text"
           return yield* new MessageRejected({ reason: "not Unicode", detail })
         }
         while (broadcaster.isCongestedUnsafe()) yield* broadcaster.uncongested
         const bytes = Buffer.from(content)
-        if (!broadcaster.publishUnsafe(new Sender(from), bytes, 0, bytes.length)) {
+        const sender = new Sender(from)
+        const addresses = to === undefined ? undefined : new Set(typeof to === "string" ? [to] : to)
+        const recipients = addresses && Array.from(addresses).flatMap(memberOf)
+        const isRelayed =
+          recipients === undefined
+            ? broadcaster.publishUnsafe(sender, bytes, 0, bytes.length)
+            : broadcaster.publishToUnsafe(recipients, sender, bytes, 0, bytes.length)
+        if (!isRelayed) {
           const detail = `the message has ${bytes.length} bytes; its envelope may have ${max_line_bytes} (max_line_bytes)`
           return yield* new MessageRejected({ reason: "too long", detail })
         }
-        registry.relayedUnsafe(from, bytes, 0, bytes.length)
+        if (recipients === undefined || recipients.length > 0) {
+          registry.relayedUnsafe(from, bytes, 0, bytes.length, recipients)
+        }
+        const absent = addresses && Array.from(addresses).find((address) => memberOf(address).length === 0)
+        if (absent !== undefined) return yield* new ClientNotFound({ address: absent })
       }),
       send: Effect.fnUntraced(function* (address, notice) {
         yield* checkNotice(notice)

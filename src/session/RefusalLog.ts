@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { background } from "../internal/background.ts"
+import type * as Fields from "../logging/Fields.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { repeatEvery } from "../internal/repeatEvery.ts"
 import { ClientRegistry } from "./ClientRegistry.ts"
@@ -37,10 +38,13 @@ export const make = Effect.fnUntraced(function* (totals: Totals) {
   let lastRefused = ""
 
   const report = (nowMillis: number): Effect.Effect<void> => {
-    const lines = refusals.report(nowMillis)
-    return lines.length === 0
-      ? Effect.void
-      : Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
+    const fields: Fields.Fields = { "summoner.client.ip": lastRefused }
+    const lines = refusals.report(nowMillis, ({ code }, times) => {
+      fields[`summoner.incident.${code}`] = times
+    })
+    if (lines.length === 0) return Effect.void
+    const log = Effect.logWarning(`connections refused: ${lines.join(", ")}; last from ${lastRefused}`)
+    return Effect.annotateLogs(log, fields)
   }
   const flush = Effect.suspend(() => report(Infinity))
   yield* Effect.addFinalizer(() => flush)

@@ -17,9 +17,11 @@ import { Client } from "./Client.ts"
 import { ClientRegistry } from "./ClientRegistry.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
 import { type Incident, MESSAGES_DROPPED, SLOW } from "./Incidents.ts"
+import * as Fields from "../logging/Fields.ts"
 import * as LineFilter from "./LineFilter.ts"
 import * as LineRelay from "./LineRelay.ts"
 import * as Linger from "./Linger.ts"
+import * as Group from "./Group.ts"
 import { INCIDENTS, type LineRejection } from "./RejectedLines.ts"
 import * as SenderPacing from "./SenderPacing.ts"
 
@@ -35,6 +37,10 @@ export class Session extends Context.Service<
   {
     /** Runs the session of one client. Never fails. */
     readonly run: (connection: Connection) => Effect.Effect<void>
+    /** Sends what was relayed in this turn of the event loop now. */
+    readonly flushUnsafe: () => void
+    /** Whether the lines of a client wait for time to pass, or for slow readers: nothing else relays them. */
+    readonly isHeldUnsafe: (address: string) => boolean
     /** From now on clients that are leaving have no more than the grace period, either. */
     readonly beginShutdown: Effect.Effect<void>
   }
@@ -69,6 +75,7 @@ const make = Effect.gen(function* () {
   const relayLines = yield* LineRelay.make
   const pacing = yield* SenderPacing.make
   const filter = yield* LineFilter.make(pacing)
+  const { open } = filter
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const graceMillis = () => config.hyper_parameters.shutdown_grace_ms
@@ -80,7 +87,7 @@ const make = Effect.gen(function* () {
       const seconds = Math.ceil(quarantine.cooldownMillisUnsafe() / 1000)
       const sharing = registry.clientsUnsafe().filter(({ ip }) => ip === banned.ip).length
       return Effect.logWarning(
-        `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; DELETE /api/quarantine/${key} on the admin port lifts it`
+        `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; POST /api/lift on the admin port ends it`
       )
     })
   const linger = yield* Linger.make(graceMillis)
@@ -92,8 +99,8 @@ const make = Effect.gen(function* () {
     if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
   }
 
-  const joinRoom = (client: Client) =>
-    broadcaster.joinUnsafe(client.connection, {
+  const memberOf = (client: Client) =>
+    broadcaster.memberUnsafe(client.connection, {
       onOverflow: () => client.disconnect(DisconnectReason.TOO_SLOW),
       onDropped: (messages) => noteNow(client, MESSAGES_DROPPED, messages),
       onStalled: () => {
@@ -108,21 +115,38 @@ const make = Effect.gen(function* () {
       const nowMillis = monotonicMillis(clock)
       const client = new Client({
         connection,
-        budget: rateLimiter.openUnsafe(connection.ip, nowMillis),
+        budget: rateLimiter.openUnsafe(connection, nowMillis),
         totals: registry.totals,
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
         span,
         maxLineBytes: max_line_bytes,
-        join: joinRoom,
+        member: memberOf,
         fiber
       })
-      idleTimeout.watchUnsafe(client)
+      // With a filter, a client is outside the room until that has decided on it.
+      if (open === undefined) {
+        broadcaster.joinUnsafe(client.member)
+        client.isInRoom = true
+      }
       registry.enterUnsafe(client)
       const { address, subject, transport } = connection
       const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])]
       const name = about.length === 0 ? address : `${address} (${about.join(", ")})`
-      return Effect.as(Effect.logInfo(`${name} connected (${count(broadcaster.sizeUnsafe())})`), client)
+      const clients = broadcaster.sizeUnsafe()
+      const fields = { ...Fields.ofClient(connection), "summoner.clients": clients }
+      return Effect.as(Effect.annotateLogs(Effect.logInfo(`${name} connected (${count(clients)})`), fields), client)
+    })
+
+  /** Lets a client into the room that was outside. */
+  const admit = (client: Client): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      broadcaster.joinUnsafe(client.member)
+      registry.changeUnsafe(client, { isInRoom: true })
+      if (client.sender !== undefined) Group.admitted(client.sender)
+      const clients = broadcaster.sizeUnsafe()
+      const fields = { ...Fields.ofClient(client.connection), "summoner.clients": clients }
+      return Effect.annotateLogs(Effect.logInfo(`${client.connection.address} admitted (${count(clients)})`), fields)
     })
 
   /** Reports lines that were not relayed to the client and the log. */
@@ -179,7 +203,8 @@ const make = Effect.gen(function* () {
           case "admission": {
             const outcome = yield* filter.decide(client)
             if (typeof outcome === "object") return outcome
-            yield* pacing.apply(client, outcome)
+            if (outcome === "admitted") yield* admit(client)
+            else yield* pacing.apply(client, outcome)
             break
           }
           case "congested":
@@ -200,26 +225,34 @@ const make = Effect.gen(function* () {
       )
   )
 
-  const { open } = filter
   const relayFiltered =
     open &&
-    ((client: Client) =>
+    ((client: Client) => {
+      const relayOnceOpened = Effect.gen(function* () {
+        const arrival = yield* open(client)
+        if (typeof arrival === "object") return arrival
+        if (arrival) yield* admit(client)
+        return yield* relay(client)
+      })
       // The host program may take its time; the session of a client that has gone does not wait for it.
-      Effect.raceFirst(
-        Effect.andThen(open(client), relay(client)),
+      return Effect.raceFirst(
+        relayOnceOpened,
         Effect.as(Effect.andThen(client.connection.closed, grace), DisconnectReason.LEFT)
-      ))
+      )
+    })
+  const live = (client: Client) => idleTimeout.watch(client, relay(client))
+  const liveFiltered = relayFiltered && ((client: Client) => idleTimeout.watch(client, relayFiltered(client)))
 
   const leave = (client: Client, exit: Exit.Exit<DisconnectReason.DisconnectReason>) =>
     Effect.gen(function* () {
       const { connection, member } = client
       const disconnectReason = client.disconnectReason ?? DisconnectReason.ofExit(exit)
-      idleTimeout.unwatchUnsafe(client)
-      rateLimiter.closeUnsafe(connection.ip)
+      rateLimiter.closeUnsafe(connection)
       // Lines accepted so far are still delivered, from this client and to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
       registry.leaveUnsafe(client, disconnectReason)
+      if (client.sender !== undefined) Group.disconnected(client.sender)
       if (disconnectReason.quarantine) quarantine.addUnsafe(connection)
       member.outbox.end(
         disconnectReason.isWorded === true ? disconnectReason.notice : (farewellToAll ?? disconnectReason.notice),
@@ -227,12 +260,24 @@ const make = Effect.gen(function* () {
       )
       yield* client.report(Infinity)
       const log = disconnectReason.severity === "Warn" ? Effect.logWarning : Effect.logInfo
-      yield* log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(broadcaster.sizeUnsafe())})`)
+      const clients = broadcaster.sizeUnsafe()
+      yield* Effect.annotateLogs(
+        log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(clients)})`),
+        {
+          ...Fields.ofClient(connection),
+          "summoner.clients": clients,
+          "summoner.disconnect.kind": disconnectReason.kind,
+          "summoner.disconnect.reason": disconnectReason.reason
+        }
+      )
       if (disconnectReason.quarantine) yield* logBan(connection)
       if (disconnectReason === DisconnectReason.SHUTDOWN) linger.hurryUnsafe()
       yield* linger.wait(connection, member.outbox, disconnectReason === DisconnectReason.LEFT)
       if (member.outbox.waitingBytes > 0 && !connection.isClosedUnsafe()) {
-        yield* Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`)
+        yield* Effect.annotateLogs(
+          Effect.logInfo(`${connection.address} was cut with ${member.outbox.waitingBytes} bytes unsent`),
+          { ...Fields.ofClient(connection), "summoner.bytes.unsent": member.outbox.waitingBytes }
+        )
       }
       member.outbox.close()
       registry.forgetUnsafe(client)
@@ -240,25 +285,33 @@ const make = Effect.gen(function* () {
       client.span?.end(client.info, disconnectReason, exit)
     })
 
-  const live = (
+  const session = (
     connection: Connection,
     span?: ConnectionSpan.ConnectionSpan
   ): Effect.Effect<DisconnectReason.DisconnectReason> =>
-    relayFiltered === undefined
-      ? Effect.acquireUseRelease(join(connection, span), relay, leave)
+    liveFiltered === undefined
+      ? Effect.acquireUseRelease(join(connection, span), live, leave)
       : // Releasing the gate of a client comes after its last notice, and delays no other client.
-        Effect.scoped(Effect.acquireUseRelease(join(connection, span), relayFiltered, leave))
+        Effect.scoped(Effect.acquireUseRelease(join(connection, span), liveFiltered, leave))
 
   return Session.of({
     run: (connection: Connection): Effect.Effect<void> =>
-      (trace === undefined ? live(connection) : trace(connection, (span) => live(connection, span))).pipe(
+      (trace === undefined ? session(connection) : trace(connection, (span) => session(connection, span))).pipe(
         Effect.asVoid,
         Effect.catchCause((cause) => {
           if (Cause.hasInterruptsOnly(cause)) return Effect.void
           connection.destroyUnsafe()
-          return Effect.logError(`${connection.address} session failed`, cause)
+          return Effect.annotateLogs(
+            Effect.logError(`${connection.address} session failed`, cause),
+            Fields.ofClient(connection)
+          )
         })
       ),
+    flushUnsafe: broadcaster.flushUnsafe,
+    isHeldUnsafe: (address) => {
+      const hold = registry.findUnsafe(address)?.hold
+      return hold !== undefined && hold !== "admission"
+    },
     beginShutdown: Effect.sync(linger.hurryUnsafe)
   })
 })

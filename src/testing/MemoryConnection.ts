@@ -55,6 +55,7 @@ export class MemoryConnection implements Connection {
   #corked = false
   #needsDrain = false
   #isReading = true
+  #changes = 0
 
   /**
    * An open connection.
@@ -141,8 +142,24 @@ export class MemoryConnection implements Connection {
     return this.#waiter !== undefined
   }
 
-  /** Waits for a condition on this connection. */
+  /** Grows with everything that happens on the connection. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /**
+   * Waits for a condition on this connection. Where the test gives up, as a runner does with one that takes too long, the log says what
+   * the peer has read.
+   *
+   * @param condition is asked again whenever something happens on the connection
+   */
   until(condition: (self: this) => boolean): Effect.Effect<void> {
+    return Effect.onInterrupt(this.#until(condition), () =>
+      Effect.suspend(() => Effect.logWarning(`a test no longer waits for ${this.#state}`))
+    )
+  }
+
+  #until(condition: (self: this) => boolean): Effect.Effect<void> {
     return Effect.callback((resume) => {
       if (condition(this)) return resume(Effect.void)
       const watcher = () => {
@@ -154,12 +171,23 @@ export class MemoryConnection implements Connection {
     })
   }
 
-  /** Waits until the peer has read `count` lines, and returns all lines. */
+  /**
+   * Waits until the peer has read `count` lines, and returns all lines. Dies, and says what the peer has read, if the connection is closed
+   * before.
+   */
   readLines(count: number): Effect.Effect<ReadonlyArray<string>> {
-    return Effect.map(
-      this.until(() => this.lines.length >= count),
-      () => this.lines
+    return Effect.flatMap(
+      this.until(() => this.lines.length >= count || this.isClosed),
+      () =>
+        this.lines.length >= count
+          ? Effect.succeed(this.lines)
+          : Effect.die(new Error(`expected ${count} lines from ${this.#state}`))
     )
+  }
+
+  get #state(): string {
+    const open = this.isClosed ? "is closed" : "is open"
+    return `${this.address}, which ${open} and has read ${JSON.stringify(this.received)}`
   }
 
   // The server's side.
@@ -239,8 +267,8 @@ export class MemoryConnection implements Connection {
     this.#changed()
   }
 
-  readonly ended: Effect.Effect<void> = this.until(() => this.isEnded || this.isClosed)
-  readonly closed: Effect.Effect<void> = this.until(() => this.isClosed)
+  readonly ended: Effect.Effect<void> = this.#until(() => this.isEnded || this.isClosed)
+  readonly closed: Effect.Effect<void> = this.#until(() => this.isClosed)
 
   isClosedUnsafe(): boolean {
     return this.isClosed
@@ -279,6 +307,7 @@ export class MemoryConnection implements Connection {
   }
 
   #changed(): void {
+    this.#changes++
     if (this.#arriving.length > 0 || this.#peerEnded || this.isClosed) this.#waiter?.()
     for (const watcher of this.#watchers) watcher()
   }

@@ -11,6 +11,14 @@ import { MemoryConnection, type Options } from "./MemoryConnection.ts"
 /** The port for a configured port 0; ports of clients begin above it. */
 const FIRST_PORT = 49_152
 
+/** Turns of the event loop in which nothing happens, after which nothing is under way: a bus of tests delivers in the next one. */
+const QUIET_TURNS = 4
+
+const turn = Effect.callback<void>((resume) => {
+  const immediate = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(immediate))
+})
+
 /** How clients come to a server without a socket. */
 export class MemoryNetwork extends Context.Service<
   MemoryNetwork,
@@ -22,6 +30,12 @@ export class MemoryNetwork extends Context.Service<
      * @param options `ip`: the client's IP address, 127.0.0.1 by default; and the behaviour of its connection
      */
     readonly connect: (options?: Options & { readonly ip?: string }) => Effect.Effect<MemoryConnection>
+    /**
+     * Waits until the server has done everything that it can do without time passing: every line that clients have sent is relayed,
+     * refused or held back, and everything for clients that read has reached them. What a client has not received by then is not on its
+     * way. Waits for decisions of a message filter, too; where one waits for `TestClock`, adjust that first.
+     */
+    readonly settled: Effect.Effect<void>
   }
 >()("summoner-server/testing/MemoryNetwork") {}
 
@@ -31,20 +45,39 @@ export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> =
     const { host, port } = yield* ServerConfig
     let accept: ((connection: MemoryConnection) => void) | undefined
     let lastPort = FIRST_PORT
+    let isIdle = (_connection: MemoryConnection) => true
+    let flush = () => {}
+    const connections = new Set<MemoryConnection>()
+    const seen = new WeakMap<MemoryConnection, number>()
 
     const listen = Effect.fnUntraced(function* (gate: ConnectionGate) {
       const fork = yield* FiberSet.makeRuntime<never, void, never>()
-      accept = (connection) => {
+      flush = gate.flushUnsafe
+      isIdle = (connection) =>
+        connection.isAwaited || connection.isClosed || connection.ends > 0 || gate.isHeldUnsafe(connection.address)
+      let isOpen = gate.opened === undefined
+      const waiting: Array<MemoryConnection> = []
+      const receive = (connection: MemoryConnection) => {
+        connections.add(connection)
         const refusal = gate.enterUnsafe(connection)
         if (refusal === undefined) return void fork(gate.session(connection))
         gate.refusedUnsafe(connection.ip, refusal.incident)
         connection.refuseUnsafe(refusal.notice)
       }
+      const open = Effect.sync(() => {
+        isOpen = true
+        waiting.splice(0).forEach(receive)
+      })
+      accept = (connection) => (isOpen ? receive(connection) : void waiting.push(connection))
       yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          accept = undefined
-        })
+        Effect.andThen(
+          open,
+          Effect.sync(() => {
+            accept = undefined
+          })
+        )
       )
+      if (gate.opened !== undefined) yield* Effect.forkScoped(Effect.andThen(gate.opened, open))
       return { host, port: port === 0 ? FIRST_PORT : port }
     })
 
@@ -56,6 +89,25 @@ export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> =
         return Effect.succeed(connection)
       })
 
-    return Context.make(Listener, Listener.of({ listen })).pipe(Context.add(MemoryNetwork, { connect }))
+    /** Whether something has happened since the last look, or has to. */
+    const isBusy = () => {
+      flush()
+      let busy = false
+      for (const connection of connections) {
+        const { changes } = connection
+        if (changes !== seen.get(connection) || !isIdle(connection)) busy = true
+        seen.set(connection, changes)
+        if (connection.isClosed) connections.delete(connection)
+      }
+      return busy
+    }
+    const settled = Effect.gen(function* () {
+      for (let quiet = 0; quiet < QUIET_TURNS;) {
+        yield* turn
+        quiet = isBusy() ? 0 : quiet + 1
+      }
+    })
+
+    return Context.make(Listener, Listener.of({ listen })).pipe(Context.add(MemoryNetwork, { connect, settled }))
   })
 )

@@ -35,9 +35,8 @@ export const layer = Layer.effectContext(
         return isRelayed
       },
       publishToUnsafe: (recipients, sender, bytes, start, end) => {
-        const to = Array.from(recipients)
-        const isRelayed = broadcaster.publishToUnsafe(to, sender, bytes, start, end)
-        const addresses = to.map(({ address }) => address)
+        const isRelayed = broadcaster.publishToUnsafe(recipients, sender, bytes, start, end)
+        const addresses = recipients.filter((member) => member !== sender).map(({ address }) => address)
         if (isRelayed) published.push({ from: sender.address, content: text(bytes, start, end), to: addresses })
         return isRelayed
       }

@@ -19,8 +19,14 @@ export const layer: Layer.Layer<IdleTimeout | TestIdleTimeout> = Layer.effectCon
     return Context.make(
       IdleTimeout,
       IdleTimeout.of({
-        watchUnsafe: (client) => void watched.add(client),
-        unwatchUnsafe: (client) => void watched.delete(client)
+        watch: (client, session) =>
+          Effect.ensuring(
+            Effect.suspend(() => {
+              watched.add(client)
+              return session
+            }),
+            Effect.sync(() => watched.delete(client))
+          )
       })
     ).pipe(
       Context.add(TestIdleTimeout, {

@@ -23,6 +23,7 @@ import * as SharedLimits from "../limits/SharedLimits.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import * as Relay from "../relay/Relay.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
+import { Opening } from "../session/ConnectionGate.ts"
 import { Lifecycle } from "../session/Lifecycle.ts"
 import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
@@ -47,7 +48,6 @@ const beats = new Int32Array(data.beats)
 const post = (message: FromThread): void => port.postMessage(message)
 
 const ports = Deferred.makeUnsafe<Ports>()
-const opened = Deferred.makeUnsafe<void>()
 const logTaken = Latch.makeUnsafe(false)
 let identity = data.identity
 
@@ -70,10 +70,9 @@ const wholeRoom = Layer.effect(
   Effect.map(Broadcaster, (broadcaster) =>
     Broadcaster.of({
       ...broadcaster,
-      joinUnsafe: (connection, events) => {
-        const member = broadcaster.joinUnsafe(connection, events)
+      joinUnsafe: (member) => {
+        broadcaster.joinUnsafe(member)
         sharedRoom.tellUnsafe(broadcaster.sizeUnsafe())
-        return member
       },
       leaveUnsafe: (member) => {
         broadcaster.leaveUnsafe(member)
@@ -134,7 +133,12 @@ const make = Effect.gen(function* () {
       identity = next
       return Effect.asVoid(Effect.provideService(apply(named(values)), References.CurrentLoggers, new Set()))
     },
-    broadcast: ({ content, from }) => relay.broadcast(content, { from }),
+    broadcast: Effect.fnUntraced(function* ({ content, from, to }) {
+      const here = to && (yield* relay.clients).map(({ address }) => address).filter((address) => to.includes(address))
+      // It cannot have gone meanwhile, except while a slow reader holds up the room: then it gets nothing either way.
+      yield* Effect.catchTag(relay.broadcast(content, { from, to: here }), "ClientNotFound", () => Effect.void)
+      return here ?? []
+    }),
     send: ({ address, notice }) => relay.send(address, notice),
     disconnect: ({ address, options }) => relay.disconnect(address, options),
     quarantined: () => relay.quarantine.list,
@@ -163,7 +167,8 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.S
     Layer.provide(
       Layer.mergeAll(
         SharedLimits.layer(data.limits, data.index),
-        Relay.layerOwnLimits,
+        Relay.standard.backpressure,
+        Relay.standard.idleTimeout,
         wholeRoom,
         Layer.provide(Layer.merge(TcpListener.layerNoDeps, WebSocketListener.layerNoDeps), layerReserved),
         AdminServer.layerDisabled,
@@ -177,7 +182,7 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.S
     Layer.provide(server),
     Layer.provide(wholeRoom),
     Layer.provide(Layer.succeed(TlsIdentity, { currentUnsafe: (): Identity | undefined => identity })),
-    Layer.provide(Layer.succeed(PortSharing, { opened: Deferred.await(opened), othersUnsafe })),
+    Layer.provide([Layer.succeed(PortSharing, { othersUnsafe }), Layer.succeed(Opening, Latch.makeUnsafe(false))]),
     Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),
     Layer.provide(ConfigReload.layer(values)),
     Layer.provide(
@@ -220,7 +225,7 @@ const program = Effect.gen(function* () {
       case "Listen":
         return void Deferred.doneUnsafe(ports, Exit.succeed(message.ports))
       case "Open":
-        return void Deferred.doneUnsafe(opened, Exit.void)
+        return void run(Effect.flatMap(Deferred.await(ready), ({ relay }) => relay.open))
       case "LogTaken":
         return void logTaken.openUnsafe()
       case "Call":

@@ -33,8 +33,14 @@ export interface Calls {
     readonly error: never
   }
   readonly broadcast: {
-    readonly payload: { readonly content: string; readonly from: string | undefined }
-    readonly success: void
+    readonly payload: {
+      readonly content: string
+      readonly from: string | undefined
+      /** Only those of them get it that are clients of the thread. */
+      readonly to: ReadonlyArray<string> | undefined
+    }
+    /** Those of `to` that get it. */
+    readonly success: ReadonlyArray<string>
     readonly error: MessageRejected
   }
   readonly send: {

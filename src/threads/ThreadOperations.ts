@@ -9,7 +9,7 @@ import type { RoomClients } from "../room/Bus.ts"
 import { noDisconnects } from "../room/DisconnectReason.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
 import { noTotals } from "../session/Incidents.ts"
-import { ClientNotFound } from "../session/OperationErrors.ts"
+import { ClientNotFound, type MessageRejected } from "../session/OperationErrors.ts"
 import type { Operations } from "../session/Operations.ts"
 import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
 import { busOf, statsOf } from "./aggregateStats.ts"
@@ -114,8 +114,23 @@ export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
     changes: stream("changes"),
     messages: stream("messages"),
     events: stream("events"),
-    broadcast: (content, options) =>
-      first((thread) => thread.call("broadcast", { content, from: options?.from }), undefined),
+    broadcast: (content, { from, to } = {}) => {
+      if (to === undefined) {
+        return Effect.asVoid(first((thread) => thread.call("broadcast", { content, from, to }), []))
+      }
+      const wanted = typeof to === "string" ? [to] : [...to]
+      return Effect.flatMap(
+        askAll(supervisor, (thread) => thread.call("broadcast", { content, from, to: wanted })),
+        (answers): Effect.Effect<void, ClientNotFound | MessageRejected> => {
+          const rejected = answers.flatMap(([, exit]) => (Exit.isFailure(exit) ? exit.cause.reasons : []))
+          const failure = rejected.find((reason) => reason._tag === "Fail")
+          if (failure !== undefined) return Effect.fail(failure.error)
+          const reached = new Set(answers.flatMap(([, exit]) => (Exit.isSuccess(exit) ? exit.value : [])))
+          const absent = wanted.find((address) => !reached.has(address))
+          return absent === undefined ? Effect.void : Effect.fail(new ClientNotFound({ address: absent }))
+        }
+      )
+    },
     send: (address, notice) => oneOf(address, (thread) => thread.call("send", { address, notice })),
     disconnect: (address, options) => oneOf(address, (thread) => thread.call("disconnect", { address, options })),
     // All threads have the same one.

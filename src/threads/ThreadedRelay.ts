@@ -22,8 +22,9 @@ import * as ThreadOperations from "./ThreadOperations.ts"
  * Listens once it is built. Fails with `ListenError`, `TlsError` and `BusError`.
  *
  * @param count of threads, 2 or more
+ * @param startsClosed whether clients wait for `open`
  */
-export const layer = (count: number) =>
+export const layer = (count: number, startsClosed = false) =>
   Layer.effect(
     Relay,
     Effect.gen(function* () {
@@ -38,7 +39,6 @@ export const layer = (count: number) =>
       const { address, webSocketUrl } = yield* Fiber.join(starting)
       const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
       yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients)
-      status.state = "ready"
       yield* Effect.addFinalizer(() =>
         Effect.gen(function* () {
           status.state = "stopping"
@@ -47,9 +47,15 @@ export const layer = (count: number) =>
           yield* lifecycle.stopped
         })
       )
-      yield* lifecycle.listening(address, webSocketUrl)
-      yield* supervisor.open
-      return Relay.of({ ...operations, address, webSocketUrl, adminAddress })
+      yield* lifecycle.listening(address, webSocketUrl, [])
+      const open = Effect.andThen(
+        supervisor.open,
+        Effect.sync(() => {
+          if (status.state === "starting") status.state = "ready"
+        })
+      )
+      if (!startsClosed) yield* open
+      return Relay.of({ ...operations, address, webSocketUrl, adminAddress, open })
     })
   ).pipe(Layer.provide([AdminServer.layer, TlsIdentity.layer, Lifecycle.layer, ServerStatus.layer]))
 

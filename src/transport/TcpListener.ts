@@ -236,9 +236,9 @@ export const accept = Effect.fnUntraced(function* ({
   }
   const accepted = new AcceptQueue(onAccepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => accepted.drain()))
-  if (sharing !== undefined) {
+  if (gate.opened !== undefined) {
     accepted.hold()
-    yield* Effect.forkScoped(Effect.map(sharing.opened, () => accepted.release()))
+    yield* Effect.forkScoped(Effect.map(gate.opened, () => accepted.release()))
   }
   const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket))
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and

@@ -47,7 +47,7 @@ describe.each(hosts)("the admin API mounted on %s", (_what, serve) => {
   it.live("is below its prefix, for those who have the token, beside the program's own requests", () =>
     Effect.gen(function* () {
       const mount = AdminMount.make("/ops/relay")
-      const { relay } = yield* HostServer.relay({ admin: { token: TOKEN } }, mount.layer)
+      const { relay } = yield* HostServer.relay({ admin: { token: TOKEN } }, { adminServer: mount.layer })
       const port = yield* serve(mount)
       assert.isUndefined(relay.adminAddress)
       assert.strictEqual((yield* ask(port, "/")).text, "the page")
@@ -74,7 +74,7 @@ describe.each(hosts)("the admin API mounted on %s", (_what, serve) => {
       const port = yield* serve(mount)
       assert.strictEqual((yield* ask(port, "/ops/relay/healthz")).status, 503)
       const scope = yield* Scope.make()
-      yield* Scope.provide(HostServer.relay({ admin: { token: TOKEN } }, mount.layer), scope)
+      yield* Scope.provide(HostServer.relay({ admin: { token: TOKEN } }, { adminServer: mount.layer }), scope)
       const url = `http://127.0.0.1:${port}/ops/relay/api/events`
       const { body } = yield* Effect.promise(() => fetch(url, { headers: AUTHORIZED }))
       const reader = body!.getReader()
@@ -96,7 +96,7 @@ describe.each(hosts)("the admin API mounted on %s", (_what, serve) => {
   it.live("has no reading without a token in the configuration: it may be reached from anywhere", () =>
     Effect.gen(function* () {
       const mount = AdminMount.make("/ops/relay")
-      yield* HostServer.relay({}, mount.layer)
+      yield* HostServer.relay({}, { adminServer: mount.layer })
       const { status, text } = yield* ask(yield* serve(mount), "/ops/relay/api/stats")
       const error = "reading is off: it needs admin.token in the configuration"
       assert.deepStrictEqual([status, JSON.parse(text)], [403, { error }])
@@ -107,7 +107,7 @@ describe.each(hosts)("the admin API mounted on %s", (_what, serve) => {
 it.live("a mounted admin API does not start with a port of its own, which nobody would listen on", () =>
   Effect.gen(function* () {
     const { layer } = AdminMount.make("/ops")
-    const error = yield* Effect.flip(HostServer.relay({ admin: { port: 9090 } }, layer))
+    const error = yield* Effect.flip(HostServer.relay({ admin: { port: 9090 } }, { adminServer: layer }))
     assert.instanceOf(error, ListenError)
     assert.strictEqual(
       error.message,

@@ -144,7 +144,10 @@ describe("the event stream", () => {
 
   it.live("does not delay the end of the server, whether it is read or not", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening({ SUMMONER_HYPER_PARAMETERS_SHUTDOWN_GRACE_MS: "3600000" })
+      const server = yield* Admin.listening({
+        SUMMONER_HYPER_PARAMETERS_SHUTDOWN_GRACE_MS: "3600000",
+        SUMMONER_HYPER_PARAMETERS_MAX_CLIENTS: "400"
+      })
       const streams = yield* Effect.all([follow(server.url), follow(server.url), follow(server.url)])
       for (const events of streams) yield* events.next(() => true)
       const mute = yield* silent(Number(new URL(server.url).port))

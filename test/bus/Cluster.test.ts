@@ -19,14 +19,14 @@ const start = Effect.fnUntraced(function* (
   bus: TestBus,
   name: string,
   options: Options = {},
-  quarantine: Layer.Layer<Quarantine, never, ServerConfig> = Layer.empty as never
+  quarantine?: Layer.Layer<Quarantine, never, ServerConfig>
 ) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
   const context = yield* Scope.provide(
     Layer.build(
-      TestRelay.layer(options, Layer.merge(bus.layer(name), quarantine)).pipe(Layer.provide(RelayLogger.layerTest(log)))
+      TestRelay.layer(options, { bus: bus.layer(name), quarantine }).pipe(Layer.provide(RelayLogger.layerTest(log)))
     ),
     scope
   )

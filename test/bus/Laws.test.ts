@@ -20,8 +20,13 @@ import { runs } from "../support/runs.ts"
 
 const UNPROTECTED: Options = { version: "python" }
 
-const start = Effect.fnUntraced(function* (bus: TestBus, name: string, options: Options = UNPROTECTED) {
-  const context = yield* Layer.build(TestRelay.layer(options, bus.layer(name)))
+const start = Effect.fnUntraced(function* (
+  bus: TestBus,
+  name: string,
+  options: Options = UNPROTECTED,
+  messageFilter?: MessageFilter.Open
+) {
+  const context = yield* Layer.build(TestRelay.layer(options, { bus: bus.layer(name), messageFilter }))
   const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
   return { connect, relay: yield* Effect.provideContext(RelayServer, context) }
 })
@@ -169,8 +174,11 @@ describe("a room over several processes", () => {
   it.effect("does not carry what is for some clients only: those are of its own process", () =>
     Effect.gen(function* () {
       const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const b = yield* start(bus, "b")
+      const filter = MessageFilter.gate((line) =>
+        Effect.succeed(MessageFilter.relay(line === "secret" ? { to: () => true } : {}))
+      )
+      const a = yield* start(bus, "a", UNPROTECTED, filter)
+      const b = yield* start(bus, "b", UNPROTECTED, filter)
       const sender = yield* a.connect()
       const near = yield* a.connect()
       const far = yield* b.connect()
@@ -180,13 +188,7 @@ describe("a room over several processes", () => {
         [far, near].map((client) => envelopes(client).map(({ content }) => content)),
         [["public"], ["secret", "public"]]
       )
-    }).pipe(
-      Effect.provide(
-        MessageFilter.layerGate((line) =>
-          Effect.succeed(MessageFilter.relay(line === "secret" ? { to: () => true } : {}))
-        )
-      )
-    )
+    })
   )
 
   it.effect("ends for a process that ends, after what its clients had said", () =>

@@ -62,9 +62,7 @@ const relay = Effect.fnUntraced(function* (
   const config = ServerConfig.layerTest({ ...own, cluster: { nats: { servers: servers ?? null, name, ...nats } } })
   const context = yield* Scope.provide(
     Layer.build(
-      RelayServer.layerNoDeps.pipe(
-        Layer.provide(Layer.provide(NatsBus.layerWith({ pingMillis }), config)),
-        Layer.provide(RelayServer.layerServices),
+      RelayServer.layerServerConfig({ bus: Layer.provide(NatsBus.layerWith({ pingMillis }), config) }).pipe(
         Layer.provide(ServerConfig.layerTest(own)),
         Layer.provide(RelayLogger.layerTest(log, { log_level: "WARNING" })),
         Layer.fresh

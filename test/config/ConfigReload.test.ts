@@ -11,7 +11,7 @@ import * as TcpClient from "../support/TcpClient.ts"
 const start = Effect.fnUntraced(function* (input: object) {
   const lines: Array<string> = []
   const { values } = yield* decode({ port: 0, ...input }, "test")
-  const layer = RelayServer.layerConfig.pipe(
+  const layer = RelayServer.layerServerConfig().pipe(
     Layer.provideMerge(ConfigReload.layer(values)),
     Layer.provideMerge(RelayLogger.layerTest(lines))
   )

@@ -7,7 +7,8 @@ import * as Project from "../support/Project.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** Starts an example in the project that has installed the package. */
-const start = (name: string) => Cli.start([], { program: join(Project.directory, name), env: { PORT: "0" } })
+const start = (name: string) =>
+  Cli.start([], { program: join(Project.directory, name), env: { PORT: "0", HTTP_PORT: "0" } })
 
 describe.each(["NodeNext", "bundler"] as const)("the types of an example are right with %s", (resolution) => {
   it.each(examples)("$name", ({ file }) => {
@@ -33,6 +34,38 @@ describe.concurrent("an example", () => {
       // The greetings are messages too.
       const characters = "hello".length + `welcome, ${a.address}welcome, ${b.address}`.length
       assert.include(app.output(), `characters said: ${characters}\n`)
+    })
+  )
+
+  it.live("tells its clients, then ends its event streams, then its database, and exits with 0: http-events", () =>
+    Effect.gen(function* () {
+      const app = yield* start("http-events.ts")
+      const [, port] = yield* app.printed(/listening on \S*:(\d+)/)
+      const [, httpPort] = yield* app.printed(/events on port (\d+)/)
+      const viewer = yield* Effect.promise(() => fetch(`http://127.0.0.1:${httpPort}/`))
+      const a = yield* TcpClient.connect(Number(port))
+      const b = yield* TcpClient.connect(Number(port))
+      yield* TcpClient.settled(a, b)
+      app.process.kill("SIGTERM")
+      assert.strictEqual((yield* a.rest).at(-1), "Warning: Server is shutting down.")
+      for (const { socket } of [a, b]) socket.end()
+      const text = yield* Effect.promise(() => viewer.text())
+      const events = text
+        .split("\n\n")
+        .filter((event) => event !== "")
+        .map((event) => JSON.parse(event.slice("data: ".length)) as { readonly _tag: string })
+      const tags = events.map(({ _tag }) => _tag)
+      assert.lengthOf(
+        tags.filter((tag) => tag === "Connected"),
+        2
+      )
+      assert.deepStrictEqual(tags.slice(-2), ["Disconnected", "Disconnected"])
+      assert.deepStrictEqual(yield* app.exit, { code: 0, signal: null })
+      const lines = tags.filter((tag) => tag === "Relayed").length
+      assert.match(
+        app.output(),
+        new RegExp(`shutdown complete[^]*event streams ended\ndatabase closed, lines: ${lines}\n$`)
+      )
     })
   )
 

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 import { IdleTimeout } from "../../src/limits/IdleTimeout.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
+import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import * as LateClock from "../support/LateClock.ts"
 
 const TIMEOUT_SECS = 20
@@ -23,16 +25,18 @@ const provided = (client_timeout_secs: number | null = TIMEOUT_SECS) =>
 const watch = Effect.gen(function* () {
   const idleTimeout = yield* IdleTimeout
   const clock = yield* Clock.Clock
+  let session: Fiber.Fiber<never> | undefined
   const client = {
     lastLine: monotonicMillis(clock) as number | undefined,
     idleAt: [] as Array<number>,
     lastLineMillis: () => client.lastLine,
     onIdle: () => {
       client.idleAt.push(monotonicMillis(clock))
-      idleTimeout.unwatchUnsafe(client)
-    }
+      session?.interruptUnsafe()
+    },
+    leave: Effect.suspend(() => Fiber.interrupt(session!))
   }
-  idleTimeout.watchUnsafe(client)
+  session = yield* Effect.forkScoped(idleTimeout.watch(client, Effect.never), { startImmediately: true })
   return client
 })
 
@@ -68,7 +72,7 @@ describe("IdleTimeout", () => {
     Effect.gen(function* () {
       const chatty = yield* watch
       const gone = yield* watch
-      ;(yield* IdleTimeout).unwatchUnsafe(gone)
+      yield* gone.leave
       for (let i = 0; i < 20; i++) {
         yield* TestClock.adjust(19_900)
         chatty.lastLine = monotonicMillis(yield* Clock.Clock)
@@ -88,6 +92,24 @@ describe("IdleTimeout", () => {
       assert.strictEqual(held.idleAt.length, 1)
     }).pipe(provided())
   )
+
+  it.effect("goes on when it fails for one client, for the others at once and for that one at the next check", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function* () {
+      const broken = yield* watch
+      const other = yield* watch
+      const { onIdle } = broken
+      broken.onIdle = () => {
+        broken.onIdle = onIdle
+        throw new Error("a bug")
+      }
+      yield* TestClock.adjust("21 seconds")
+      assert.deepStrictEqual([broken.idleAt, other.idleAt], [[], [21_000]])
+      assert.deepStrictEqual(lines, ["ERROR the idle timeout has failed for 1: Error: a bug"])
+      yield* TestClock.adjust(`${INTERVAL_SECS} seconds`)
+      assert.deepStrictEqual(broken.idleAt, [24_000])
+    }).pipe(provided(), Effect.provide(RelayLogger.layerTest(lines)))
+  })
 
   it.effect("never finds anyone when it is turned off", () =>
     Effect.gen(function* () {

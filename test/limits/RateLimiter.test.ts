@@ -5,6 +5,9 @@ import { MAX_SHARED_BUDGETS, type RateBudget, RateLimiter } from "../../src/limi
 import * as SharedLimits from "../../src/limits/SharedLimits.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 
+/** A client. */
+const from = (ip: string) => ({ address: `${ip}:1`, ip, transport: "tcp" })
+
 const provided = (
   layer: Layer.Layer<RateLimiter, never, ServerConfig>,
   rate_limit_msgs_per_minute: number,
@@ -16,9 +19,9 @@ const provided = (
 
 /** Opens the budget of a client, given the time. */
 const limited = (layer: Layer.Layer<RateLimiter, never, ServerConfig>, limit: number) =>
-  RateLimiter.use(({ openUnsafe }) => Effect.succeed((nowMillis: number) => openUnsafe("10.0.0.1", nowMillis))).pipe(
-    provided(layer, limit)
-  )
+  RateLimiter.use(({ openUnsafe }) =>
+    Effect.succeed((nowMillis: number) => openUnsafe(from("10.0.0.1"), nowMillis))
+  ).pipe(provided(layer, limit))
 
 /** How many of `lines` pass at one moment. */
 const spend = (budget: RateBudget, nowMillis: number, lines: number) => {
@@ -111,16 +114,16 @@ describe("RateLimiter", () => {
       it.effect(`${kind}: clients of one address share a budget, others do not`, () =>
         Effect.gen(function* () {
           const { closeUnsafe, openUnsafe } = yield* RateLimiter
-          const [a, b, other] = [openUnsafe("a", 0), openUnsafe("a", 30_000), openUnsafe("b", 30_000)]
+          const [a, b, other] = [openUnsafe(from("a"), 0), openUnsafe(from("a"), 30_000), openUnsafe(from("b"), 30_000)]
           assert.strictEqual(spend(a, 30_000, 2) + spend(b, 30_000, 5), 3)
           assert.strictEqual(spend(other, 30_000, 5), 3)
           // Coming again does not help, whether others have stayed or not.
-          closeUnsafe("a")
-          assert.strictEqual(spend(openUnsafe("a", 30_000), 30_000, 5), 0)
-          closeUnsafe("a")
-          closeUnsafe("a")
-          assert.strictEqual(spend(openUnsafe("a", 30_000), 30_000, 5), 0)
-          assert.strictEqual(spend(openUnsafe("a", 90_000), 90_000, 5), 3)
+          closeUnsafe(from("a"))
+          assert.strictEqual(spend(openUnsafe(from("a"), 30_000), 30_000, 5), 0)
+          closeUnsafe(from("a"))
+          closeUnsafe(from("a"))
+          assert.strictEqual(spend(openUnsafe(from("a"), 30_000), 30_000, 5), 0)
+          assert.strictEqual(spend(openUnsafe(from("a"), 90_000), 90_000, 5), 3)
         }).pipe(provided(layer, 3, "ip"))
       )
 
@@ -129,20 +132,20 @@ describe("RateLimiter", () => {
         () =>
           Effect.gen(function* () {
             const { closeUnsafe, openUnsafe } = yield* RateLimiter
-            const stays = openUnsafe("stays", 0)
+            const stays = openUnsafe(from("stays"), 0)
             spend(stays, 0, 1)
-            openUnsafe("stays", 0)
-            closeUnsafe("stays")
+            openUnsafe(from("stays"), 0)
+            closeUnsafe(from("stays"))
             // It has gone, and has come again.
-            closeUnsafe("stays")
-            openUnsafe("stays", 0)
+            closeUnsafe(from("stays"))
+            openUnsafe(from("stays"), 0)
             for (let i = 0; i <= MAX_SHARED_BUDGETS; i++) {
-              spend(openUnsafe(`ip ${i}`, 0), 0, 1)
-              closeUnsafe(`ip ${i}`)
+              spend(openUnsafe(from(`ip ${i}`), 0), 0, 1)
+              closeUnsafe(from(`ip ${i}`))
             }
-            assert.strictEqual(spend(openUnsafe("ip 0", 0), 0, 1), 1)
-            assert.strictEqual(spend(openUnsafe("ip 1", 0), 0, 1), 0)
-            assert.strictEqual(spend(openUnsafe("stays", 0), 0, 1), 0)
+            assert.strictEqual(spend(openUnsafe(from("ip 0"), 0), 0, 1), 1)
+            assert.strictEqual(spend(openUnsafe(from("ip 1"), 0), 0, 1), 0)
+            assert.strictEqual(spend(openUnsafe(from("stays"), 0), 0, 1), 0)
           }).pipe(provided(layer, 1, "ip"))
       )
     }

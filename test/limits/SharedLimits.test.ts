@@ -19,6 +19,9 @@ import { SOAK } from "../faults/form.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import type { Counted, Data } from "../support/programs/LimitedThread.ts"
 
+/** A client. */
+const from = (ip: string) => ({ address: `${ip}:1`, ip, transport: "tcp" })
+
 const THREADS = 3
 
 /** Of termination at a point that chance chooses. */
@@ -87,7 +90,10 @@ describe("limits that threads share", () => {
             const mayEnter = limits.enterUnsafe(client)
             assert.strictEqual(mayEnter, expected.limits.enterUnsafe(client))
             if (mayEnter) {
-              const budgets = [rateLimiter.openUnsafe(ip, now), expected.rateLimiter.openUnsafe(ip, now)] as const
+              const budgets = [
+                rateLimiter.openUnsafe(from(ip), now),
+                expected.rateLimiter.openUnsafe(from(ip), now)
+              ] as const
               visitors.push({ ...client, thread, budgets })
             }
           } else if (what <= 11) {
@@ -95,7 +101,7 @@ describe("limits that threads share", () => {
             if (visitor === undefined) continue
             visitors = visitors.filter((other) => other !== visitor)
             for (const services of [actual[visitor.thread]!, expected]) {
-              services.rateLimiter.closeUnsafe(visitor.ip)
+              services.rateLimiter.closeUnsafe(from(visitor.ip))
               services.limits.leaveUnsafe(visitor)
             }
           } else if (what <= 16) {
@@ -123,7 +129,7 @@ describe("limits that threads share", () => {
           else {
             yield* SharedLimits.releaseThread(shared, thread)
             for (const visitor of visitors.filter((visitor) => visitor.thread === thread)) {
-              expected.rateLimiter.closeUnsafe(visitor.ip)
+              expected.rateLimiter.closeUnsafe(from(visitor.ip))
               expected.limits.leaveUnsafe(visitor)
             }
             visitors = visitors.filter((visitor) => visitor.thread !== thread)
@@ -155,7 +161,7 @@ describe("limits that threads share", () => {
       })
       const client = { ip: "a", transport: "tcp", address: "a:1" }
       assert.deepStrictEqual([limits.enterUnsafe(client), limits.enterUnsafe(client)], [true, false])
-      const budget = rateLimiter.openUnsafe("a", 0)
+      const budget = rateLimiter.openUnsafe(from("a"), 0)
       assert.deepStrictEqual([budget.spendUnsafe(0), budget.spendUnsafe(0)], [true, true])
       quarantine.addUnsafe(client)
       assert.strictEqual(quarantine.remainingMillisUnsafe(client), 0)

@@ -31,12 +31,13 @@ let ports = 0
 const enter = Effect.map(Broadcaster, (broadcaster) => {
   const connection = new MemoryConnection(`10.0.0.1:${++ports}`)
   const events: Array<string> = []
-  const member = broadcaster.joinUnsafe(connection, {
+  const member = broadcaster.memberUnsafe(connection, {
     onOverflow: () => events.push("overflow"),
     onDropped: () => events.push("dropped"),
     onStalled: () => events.push("stalled"),
     onCaughtUp: () => {}
   })
+  broadcaster.joinUnsafe(member)
   return {
     connection,
     events,

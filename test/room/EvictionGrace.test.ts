@@ -37,12 +37,13 @@ let ports = 0
 const join = (events: Array<string> = []) =>
   Effect.map(Broadcaster, (broadcaster) => {
     const connection = new MemoryConnection(`10.0.0.1:${++ports}`)
-    const member = broadcaster.joinUnsafe(connection, {
+    const member = broadcaster.memberUnsafe(connection, {
       onOverflow: () => events.push("overflow"),
       onDropped: () => events.push("dropped"),
       onStalled: () => events.push("stalled"),
       onCaughtUp: () => events.push("caught up")
     })
+    broadcaster.joinUnsafe(member)
     return { connection, member }
   })
 

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
-import { Quarantine } from "../../src/limits/Quarantine.ts"
+import type { Parts } from "../../src/relay/Parts.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 import type { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
@@ -26,13 +26,12 @@ const envelope = ({ address }: MemoryConnection, content: string) => JSON.string
 /** A relay in which `open` decides, and three clients of it. */
 const start = Effect.fnUntraced(function* (
   open: (client: MessageFilter.Sender) => MessageFilter.Gate,
-  replaced: Layer.Layer<never> | Layer.Layer<Quarantine> = Layer.empty,
+  parts: Parts = {},
   options: Options = {}
 ) {
   const log: Array<string> = []
   const context = yield* Layer.build(
-    TestRelay.layer(options, replaced as Layer.Layer<Quarantine>).pipe(
-      Layer.provide(MessageFilter.layer((client) => Effect.succeed(open(client)))),
+    TestRelay.layer(options, { messageFilter: (client) => Effect.succeed(open(client)), ...parts }).pipe(
       Layer.provide(RelayLogger.layerTest(log))
     )
   )
@@ -96,14 +95,13 @@ describe("MessageFilter", () => {
     Effect.gen(function* () {
       const { a, b, c } = yield* Effect.flatMap(
         Layer.build(
-          TestRelay.layer({
-            hyper_parameters: { backpressure_policy: { disconnect_threshold: 2, enable_throttle: false } }
-          }).pipe(
-            Layer.provide(
-              MessageFilter.layerGate((line) =>
+          TestRelay.layer(
+            { hyper_parameters: { backpressure_policy: { disconnect_threshold: 2, enable_throttle: false } } },
+            {
+              messageFilter: MessageFilter.gate((line) =>
                 Effect.succeed(line === "all" ? MessageFilter.relay() : MessageFilter.relay({ to: () => false }))
               )
-            )
+            }
           )
         ),
         (context) =>
@@ -131,7 +129,7 @@ describe("MessageFilter", () => {
               ? MessageFilter.disconnect({ notice: "Never again.", quarantine: true })
               : MessageFilter.disconnect()
           ),
-        TestQuarantine.layer()
+        { quarantine: TestQuarantine.layer() }
       )
       a.send("bye\nlost\n")
       yield* a.until((self) => self.isClosed)
@@ -194,7 +192,7 @@ describe("MessageFilter", () => {
     Effect.gen(function* () {
       const { a, b, c, relay } = yield* start(
         () => () => Effect.as(Effect.sleep(10), MessageFilter.relay()),
-        Layer.empty,
+        {},
         {
           hyper_parameters: {
             slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: 200_000, stall_grace_ms: 5000 }
@@ -221,7 +219,7 @@ describe("MessageFilter", () => {
       const decided = yield* Deferred.make<MessageFilter.Decision>()
       const { a, b, c, relay } = yield* start(
         () => (line) => (line === "held" ? Deferred.await(decided) : Effect.succeed(MessageFilter.relay())),
-        Layer.empty,
+        {},
         { hyper_parameters: { slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 5000 } } }
       )
       b.stopReading()
@@ -250,9 +248,9 @@ describe("MessageFilter", () => {
           yield* Effect.sleep("1 second")
           return () => Effect.succeed(MessageFilter.relay())
         })
-      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(MessageFilter.layer(open))))
+      const context = yield* Layer.build(TestRelay.layer({}, { messageFilter: open }))
       const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
-      const [a, b] = [yield* connect(), yield* connect({ ip: "::1" })]
+      const [b, a] = [yield* connect({ ip: "::1" }), yield* connect()]
       a.send("hello\n")
       yield* TestClock.adjust(999)
       assert.strictEqual(b.received, "")
@@ -260,14 +258,14 @@ describe("MessageFilter", () => {
       yield* b.readLines(1)
       a.reset("ECONNRESET")
       yield* TestClock.adjust(0)
-      assert.deepStrictEqual(events, [`open ${a.address} 127.0.0.1`, `open ${b.address} ::1`, `close ${a.address}`])
+      assert.deepStrictEqual(events, [`open ${b.address} ::1`, `open ${a.address} 127.0.0.1`, `close ${a.address}`])
     })
   )
 
   it.effect("that has not answered does not keep the server from stopping, nor its client from being told", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const layer = TestRelay.layer().pipe(Layer.provide(MessageFilter.layerGate(() => Effect.never)))
+      const layer = TestRelay.layer({}, { messageFilter: MessageFilter.gate(() => Effect.never) })
       const context = yield* Scope.provide(Layer.build(layer), scope)
       const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
       const a = yield* connect()
@@ -298,7 +296,7 @@ describe("MessageFilter", () => {
           Effect.addFinalizer(() => Effect.sleep("1 hour")),
           () => Effect.never
         )
-      const context = yield* Layer.build(TestRelay.layer().pipe(Layer.provide(MessageFilter.layer(open))))
+      const context = yield* Layer.build(TestRelay.layer({}, { messageFilter: open }))
       const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
       const relay = yield* Effect.provideContext(RelayServer, context)
       const a = yield* connect()
@@ -350,13 +348,12 @@ describe("MessageFilter", () => {
   it.effect("is asked after the rate limit, and its changes are held to the longest line", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
-      const replaced = TestRateLimiter.layer([false, true]) as Layer.Layer<never>
       const { a, b } = yield* start(
         () => (line) => {
           asked.push(line)
           return Effect.succeed(MessageFilter.relay({ content: "x".repeat(70_000) }))
         },
-        replaced
+        { rateLimiter: TestRateLimiter.layer([false, true]) }
       )
       a.send("over\nlong\n")
       assert.deepStrictEqual(yield* a.readLines(2), [
@@ -365,6 +362,343 @@ describe("MessageFilter", () => {
       ])
       assert.deepStrictEqual(asked, ["long"])
       assert.strictEqual(b.received, "")
+    })
+  )
+})
+
+/** Passwords, by line. */
+const login =
+  (admission: MessageFilter.Decision, options?: Parameters<typeof MessageFilter.hold>[1]): MessageFilter.Open =>
+  () => {
+    let isIn = false
+    const gate: MessageFilter.Gate = (line) => {
+      if (isIn) return Effect.succeed(MessageFilter.relay())
+      if (line === "early") return Effect.succeed(MessageFilter.relay())
+      if (line === "wrong") return Effect.succeed(MessageFilter.disconnect({ notice: "Wrong." }))
+      if (line !== "password") return Effect.succeed(MessageFilter.refuse("Password?"))
+      isIn = true
+      return Effect.succeed(admission)
+    }
+    return Effect.succeed(MessageFilter.hold(gate, options))
+  }
+
+/** A relay with this filter. */
+const serve = Effect.fnUntraced(function* (messageFilter: MessageFilter.Open, options: Options = {}) {
+  const log: Array<string> = []
+  const context = yield* Layer.build(
+    TestRelay.layer(options, { messageFilter }).pipe(Layer.provide(RelayLogger.layerTest(log)))
+  )
+  const { connect } = yield* Effect.provideContext(MemoryNetwork, context)
+  return { connect, log, relay: yield* Effect.provideContext(RelayServer, context) }
+})
+
+describe("a client that a message filter holds outside the room", () => {
+  it.effect("hears nothing and is not heard before it is admitted, and everything from then on", () =>
+    Effect.gen(function* () {
+      const { connect, log, relay } = yield* serve(login(MessageFilter.admit("Welcome.")))
+      const a = yield* connect()
+      a.send("password\n")
+      yield* a.readLines(1)
+      const b = yield* connect()
+      b.send("hello\n")
+      yield* b.readLines(1)
+      a.send("secret\n")
+      yield* a.until((self) => self.isAwaited)
+      yield* relay.broadcast("for members", { from: "host" })
+      assert.deepStrictEqual(
+        (yield* relay.clients).map(({ state }) => state),
+        ["active", "pending"]
+      )
+      b.send("password\nhi\n")
+      yield* a.readLines(3)
+      a.send("last\n")
+      yield* b.readLines(3)
+      const expected = [JSON.stringify({ remote_addr: "host", content: "for members" }), envelope(b, "hi")]
+      assert.deepStrictEqual(a.lines, ["Warning: Welcome.", ...expected])
+      assert.deepStrictEqual(b.lines, ["Warning: Password?", "Warning: Welcome.", envelope(a, "last")])
+      assert.includeMembers(log, [
+        `INFO ${a.address} connected (0 clients)`,
+        `INFO ${a.address} admitted (1 client)`,
+        `INFO ${b.address} admitted (2 clients)`
+      ])
+      assert.strictEqual((yield* relay.stats).linesRelayed, 4)
+    })
+  )
+
+  it.effect("changes its state when it is admitted, for those who watch", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* serve(login(MessageFilter.admit()))
+      const watching = yield* relay.changes.pipe(
+        Stream.map((change) => [change._tag, change.client.state]),
+        Stream.take(3),
+        Stream.runCollect,
+        Effect.forkChild({ startImmediately: true })
+      )
+      const a = yield* connect()
+      a.send("password\n")
+      a.endStream()
+      assert.deepStrictEqual(Array.from(yield* Fiber.join(watching)), [
+        ["Connected", "pending"],
+        ["StateChanged", "active"],
+        ["Disconnected", "active"]
+      ])
+    })
+  )
+
+  it.effect("can be sent a notice and disconnected, is not addressed by a broadcast, and takes a place", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* serve(login(MessageFilter.admit()), { hyper_parameters: { max_clients: 1 } })
+      const a = yield* connect()
+      yield* relay.send(a.address, "Who are you?")
+      assert.strictEqual((yield* Effect.flip(relay.broadcast("you", { to: a.address })))._tag, "ClientNotFound")
+      assert.deepStrictEqual((yield* connect()).lines, ["Warning: Server is full. Please try again later."])
+      yield* relay.disconnect(a.address, { notice: "Too late." })
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: Who are you?", "Warning: Too late."])
+    })
+  )
+
+  it.effect("is disconnected when it is not admitted in time, with the notice of the program", () =>
+    Effect.gen(function* () {
+      const { connect, log } = yield* serve(login(MessageFilter.admit(), { within: "5 seconds", notice: "Too slow." }))
+      const [a, b] = [yield* connect(), yield* connect()]
+      a.send("password\n")
+      yield* TestClock.adjust(4999)
+      assert.isFalse(b.isClosed)
+      yield* TestClock.adjust(1)
+      yield* b.until((self) => self.isClosed)
+      assert.deepStrictEqual(b.lines, ["Warning: Too slow."])
+      assert.include(log, `INFO ${b.address} disconnected: not admitted in time (1 client)`)
+      yield* TestClock.adjust("1 minute")
+      assert.isFalse(a.isClosed)
+    })
+  )
+
+  it.effect("has 30 seconds by default", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* serve(login(MessageFilter.admit()))
+      const a = yield* connect()
+      yield* TestClock.adjust(29_999)
+      assert.isFalse(a.isClosed)
+      yield* TestClock.adjust(1)
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: You have been disconnected by the server."])
+    })
+  )
+
+  it.effect("is disconnected by its gate as any other, and by a gate that relays its line: that is a bug", () =>
+    Effect.gen(function* () {
+      const { connect, log } = yield* serve(login(MessageFilter.admit()))
+      const [a, b, member] = [yield* connect(), yield* connect(), yield* connect()]
+      member.send("password\n")
+      a.send("wrong\n")
+      yield* a.until((self) => self.isClosed)
+      assert.deepStrictEqual(a.lines, ["Warning: Wrong."])
+      b.send("early\n")
+      yield* b.until((self) => self.isClosed)
+      assert.match(log.join("\n"), /ERROR .*the gate of a client relays its line before it is admitted/)
+      assert.strictEqual(member.received, "")
+    })
+  )
+
+  it.effect("keeps no sender waiting, however little it reads", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* serve(
+        ({ ip }) =>
+          Effect.succeed(
+            ip === "10.0.0.9"
+              ? MessageFilter.hold(() => Effect.succeed(MessageFilter.refuse("x".repeat(40_000))))
+              : () => Effect.succeed(MessageFilter.relay())
+          ),
+        { hyper_parameters: { slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 60_000 } } }
+      )
+      const [a, b, stranger] = [yield* connect(), yield* connect(), yield* connect({ ip: "10.0.0.9" })]
+      yield* Effect.addFinalizer(() => Effect.sync(() => stranger.resumeReading()))
+      stranger.stopReading()
+      stranger.send("1\n2\n3\n")
+      yield* stranger.until((self) => self.isAwaited)
+      assert.isAbove((yield* relay.clients)[2]!.bytesWaiting, 40_000)
+      a.send("hello\n")
+      assert.deepStrictEqual(yield* b.readLines(1), [envelope(a, "hello")])
+      assert.strictEqual((yield* relay.stats).incidents["slow"], 0)
+    })
+  )
+})
+
+describe("a client that a message filter has not decided on", () => {
+  it.effect("is outside the room, and is refused with a notice and in quarantine if the filter says so", () =>
+    Effect.gen(function* () {
+      const answer = yield* Deferred.make<MessageFilter.Disconnect>()
+      const { connect, log, relay } = yield* serve(({ ip }) =>
+        ip === "10.0.0.9" ? Deferred.await(answer) : Effect.succeed(() => Effect.succeed(MessageFilter.relay()))
+      )
+      const [member, other, stranger] = [yield* connect(), yield* connect(), yield* connect({ ip: "10.0.0.9" })]
+      member.send("hello\n")
+      yield* other.readLines(1)
+      stranger.send("hello\n")
+      yield* Deferred.succeed(answer, MessageFilter.disconnect({ notice: "Banned.", quarantine: true }))
+      yield* stranger.until((self) => self.isClosed)
+      assert.deepStrictEqual(stranger.lines, ["Warning: Banned."])
+      assert.deepStrictEqual(
+        (yield* relay.quarantine.list).map(({ key }) => key),
+        ["10.0.0.9"]
+      )
+      assert.include(
+        log,
+        `INFO ${stranger.address} disconnected: disconnected by the application and quarantined (2 clients)`
+      )
+      assert.deepStrictEqual(other.lines, [envelope(member, "hello")])
+    })
+  )
+
+  it.effect("is disconnected when it returns nothing of use, and the log says what it returned", () =>
+    Effect.gen(function* () {
+      const { connect, log } = yield* serve((() => Effect.undefined) as never)
+      const a = yield* connect()
+      yield* a.until((self) => self.isClosed)
+      assert.match(log.join("\n"), /ERROR .*a message filter returns a gate, hold or disconnect; found undefined/)
+      const undecided = yield* serve((() => Effect.succeed(() => Effect.succeed("ok"))) as never)
+      const b = yield* undecided.connect()
+      b.send("hello\n")
+      yield* b.until((self) => self.isClosed)
+      assert.match(undecided.log.join("\n"), /ERROR .*a gate decides relay, refuse, admit or disconnect; found ok/)
+    })
+  )
+})
+
+describe("a group of clients", () => {
+  /** Lines for the team that they begin with, or for all. */
+  const teams =
+    (groups: { readonly [name: string]: MessageFilter.Group }): MessageFilter.Open =>
+    (client) =>
+      Effect.sync(() => {
+        for (const [name, group] of Object.entries(groups)) if (client.ip.endsWith(name)) group.add(client)
+        return (line: string) => {
+          const to = groups[line.slice(0, 1)]
+          return Effect.succeed(to === undefined ? MessageFilter.relay() : MessageFilter.relay({ to }))
+        }
+      })
+
+  it.effect("gets its lines with one write a turn, in order with those for all", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* serve(teams({ 1: new MessageFilter.Group(), 2: new MessageFilter.Group() }))
+      const [a, b, c] = [
+        yield* connect({ ip: "0.0.0.1" }),
+        yield* connect({ ip: "0.0.0.1" }),
+        yield* connect({ ip: "0.0.0.2" })
+      ]
+      a.send("1a\nx\n1b\n2a\n1c\ny\n")
+      yield* b.readLines(5)
+      assert.deepStrictEqual(
+        b.lines,
+        ["1a", "x", "1b", "1c", "y"].map((content) => envelope(a, content))
+      )
+      assert.deepStrictEqual(
+        c.lines,
+        ["x", "2a", "y"].map((content) => envelope(a, content))
+      )
+      assert.deepStrictEqual([a.received, b.writes, c.writes], ["", 1, 1])
+    })
+  )
+
+  it.effect("does not have a client that has gone, also when another comes with its address", () =>
+    Effect.gen(function* () {
+      const red = new MessageFilter.Group()
+      const { connect } = yield* serve(teams({ 1: red }))
+      const [a, b] = [yield* connect({ ip: "0.0.0.1" }), yield* connect({ ip: "0.0.0.1" })]
+      assert.strictEqual(red.size, 2)
+      const [first] = red
+      b.reset("ECONNRESET")
+      yield* b.until((self) => self.isDestroyed)
+      assert.deepStrictEqual(
+        Array.from(red, ({ address }) => address),
+        [a.address]
+      )
+      a.endStream()
+      yield* a.until((self) => self.isDestroyed)
+      assert.strictEqual(red.size, 0)
+      assert.strictEqual(red.add(first!).size, 0)
+      assert.throws(() => red.add({ ...first! }), "a group takes the clients that a message filter is given")
+    })
+  )
+
+  it.effect("has its lines for a client that is outside the room only once it is admitted", () =>
+    Effect.gen(function* () {
+      const red = new MessageFilter.Group()
+      const { connect } = yield* serve((client) =>
+        Effect.sync(() => {
+          red.add(client)
+          const gate: MessageFilter.Gate = (line) =>
+            Effect.succeed(line === "password" ? MessageFilter.admit() : MessageFilter.relay({ to: red }))
+          return MessageFilter.hold(gate)
+        })
+      )
+      const [a, b, c] = [yield* connect(), yield* connect(), yield* connect()]
+      for (const client of [a, b]) client.send("password\n")
+      a.send("1\n")
+      yield* b.readLines(1)
+      c.send("password\n")
+      yield* c.until((self) => self.isAwaited)
+      a.send("2\n")
+      assert.deepStrictEqual(yield* c.readLines(1), [envelope(a, "2")])
+      red.delete(Array.from(red)[1]!)
+      a.send("3\n")
+      yield* c.readLines(2)
+      assert.deepStrictEqual(
+        b.lines,
+        ["1", "2"].map((content) => envelope(a, content))
+      )
+    })
+  )
+})
+
+describe("a message filter of plain functions", () => {
+  it.effect("decides as one of Effects does, at once or later", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      const { connect } = yield* serve(
+        MessageFilter.fromPlain(async (client, signal) => {
+          signal.addEventListener("abort", () => events.push(`gone ${client.ip}`))
+          if (client.ip === "10.0.0.9") return MessageFilter.disconnect({ notice: "Banned." })
+          return MessageFilter.hold((line) =>
+            line === "password" ? MessageFilter.admit() : Promise.resolve(MessageFilter.relay({ content: `${line}!` }))
+          )
+        })
+      )
+      const banned = yield* connect({ ip: "10.0.0.9" })
+      yield* banned.until((self) => self.isClosed)
+      assert.deepStrictEqual(banned.lines, ["Warning: Banned."])
+      const [a, b] = [yield* connect(), yield* connect()]
+      for (const client of [a, b]) {
+        client.send("password\n")
+        yield* client.until((self) => self.isAwaited)
+      }
+      a.send("hello\n")
+      assert.deepStrictEqual(yield* b.readLines(1), [envelope(a, "hello!")])
+      a.reset("ECONNRESET")
+      yield* a.until((self) => self.isDestroyed)
+      assert.deepStrictEqual(events, ["gone 10.0.0.9", "gone 127.0.0.1"])
+    })
+  )
+
+  it.effect("disconnects the client when it throws or rejects, and the log says why", () =>
+    Effect.gen(function* () {
+      const { connect, log } = yield* serve(
+        MessageFilter.fromPlain(({ ip }) => {
+          if (ip === "10.0.0.1") throw new Error("no arrival")
+          return (line) => {
+            if (line === "throw") throw new Error("no decision")
+            return Promise.reject(new Error("no database"))
+          }
+        })
+      )
+      const clients = [yield* connect({ ip: "10.0.0.1" }), yield* connect(), yield* connect()]
+      clients[1]!.send("throw\n")
+      clients[2]!.send("reject\n")
+      for (const client of clients) yield* client.until((self) => self.isClosed)
+      for (const reason of ["no arrival", "no decision", "no database"]) {
+        assert.match(log.join("\n"), new RegExp(`ERROR .*${reason}`))
+      }
     })
   )
 })
@@ -396,13 +730,13 @@ describe("test Layers", () => {
       Effect.provide(
         TestRelay.layer(
           { port: 7000 },
-          Layer.mergeAll(
-            TestBroadcaster.layer,
-            TestRateLimiter.layer([true, false, true]),
-            TestBackpressure.layer(["throttle"]),
-            TestQuarantine.layer(["10.0.0.9"]),
-            TestIdleTimeout.layer
-          )
+          {
+            broadcaster: TestBroadcaster.layer,
+            rateLimiter: TestRateLimiter.layer([true, false, true]),
+            backpressure: TestBackpressure.layer(["throttle"]),
+            quarantine: TestQuarantine.layer(["10.0.0.9"]),
+            idleTimeout: TestIdleTimeout.layer
+          }
         )
       )
     )

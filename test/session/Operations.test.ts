@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { AdminServer } from "../../src/admin/AdminServer.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { type ClientNotFound, type MessageRejected, RelayServer } from "../../src/RelayServer.ts"
+import { ClientNotFound, type MessageRejected, RelayServer } from "../../src/RelayServer.ts"
 import { noDisconnects } from "../../src/room/DisconnectReason.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
@@ -20,14 +20,11 @@ import * as TcpClient from "../support/TcpClient.ts"
 
 const envelope = (from: string, content: string) => JSON.stringify({ remote_addr: from, content })
 
-const start = Effect.fnUntraced(function* (
-  options: Options = {},
-  replaced: Layer.Layer<AdminServer> = Layer.empty as never
-) {
+const start = Effect.fnUntraced(function* (options: Options = {}, adminServer?: Layer.Layer<AdminServer>) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
   const context = yield* Scope.provide(
-    Layer.build(TestRelay.layer(options, replaced).pipe(Layer.provide(RelayLogger.layerTest(log)))),
+    Layer.build(TestRelay.layer(options, { adminServer }).pipe(Layer.provide(RelayLogger.layerTest(log)))),
     scope
   )
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
@@ -250,13 +247,49 @@ describe("RelayServer.broadcast", () => {
     Effect.gen(function* () {
       const { connect, relay } = yield* start({ hyper_parameters: { max_line_bytes: 256 } })
       const a = yield* connect()
-      const rejected = (effect: Effect.Effect<void, MessageRejected>) => Effect.flip(effect)
+      const rejected = (effect: Effect.Effect<void, ClientNotFound | MessageRejected>) =>
+        Effect.flip(Effect.catchTag(effect, "ClientNotFound", Effect.die))
       const tooLong = yield* rejected(relay.broadcast("x".repeat(250)))
       assert.strictEqual(tooLong.reason, "too long")
       assert.strictEqual(tooLong.message, "the message has 250 bytes; its envelope may have 256 (max_line_bytes)")
       assert.strictEqual((yield* rejected(relay.broadcast("\ud800"))).reason, "not Unicode")
       yield* TestClock.adjust(0)
       assert.strictEqual(a.received, "")
+    })
+  )
+
+  it.effect("reaches one client, or some, in order with what is for all", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start()
+      const [a, b, c] = [yield* connect(), yield* connect(), yield* connect()]
+      const messages = yield* collect(Stream.take(relay.messages, 5))
+      yield* relay.broadcast("1", { from: "bot" })
+      yield* relay.broadcast("2", { from: "bot", to: a.address })
+      yield* relay.broadcast("3", { from: "bot" })
+      yield* relay.broadcast("4", { from: "bot", to: [b.address, a.address, a.address] })
+      yield* relay.broadcast("5", { from: "bot" })
+      const from = (...contents: ReadonlyArray<string>) => contents.map((content) => envelope("bot", content))
+      assert.deepStrictEqual(yield* a.readLines(5), from("1", "2", "3", "4", "5"))
+      assert.deepStrictEqual(yield* b.readLines(4), from("1", "3", "4", "5"))
+      assert.deepStrictEqual(yield* c.readLines(3), from("1", "3", "5"))
+      assert.deepStrictEqual(
+        Array.from(yield* Fiber.join(messages)).map(({ to }) => to),
+        [undefined, [a.address], undefined, [b.address, a.address], undefined]
+      )
+    })
+  )
+
+  it.effect("to clients of whom one has gone reaches the others, and names that one", () =>
+    Effect.gen(function* () {
+      const { connect, relay } = yield* start()
+      const [a, b] = [yield* connect(), yield* connect()]
+      const gone = yield* Effect.flip(relay.broadcast("hello", { from: "bot", to: ["10.0.0.1:1", a.address] }))
+      assert.instanceOf(gone, ClientNotFound)
+      assert.strictEqual(gone.address, "10.0.0.1:1")
+      assert.deepStrictEqual(yield* a.readLines(1), [envelope("bot", "hello")])
+      yield* relay.broadcast("nobody", { to: [] })
+      assert.strictEqual(b.received, "")
+      assert.strictEqual((yield* relay.stats).linesRelayed, 1)
     })
   )
 

@@ -411,7 +411,7 @@ describe("Session", () => {
         yield* Fiber.join(a.fiber)
         const line = `WARNING ${a.connection.ip} cannot connect again for 300 s, clients still connected from there: `
         assert.include(warnings().join("\n"), line)
-        assert.include(warnings().join("\n"), `DELETE /api/quarantine/${a.connection.ip} on the admin port lifts it`)
+        assert.include(warnings().join("\n"), `POST /api/lift on the admin port ends it`)
       })
     )
 
@@ -742,11 +742,11 @@ describe("Session", () => {
     it.effect("asks the rate limiter once for each client, and for each line", () => {
       const calls: Array<string> = []
       const replaced = Layer.succeed(RateLimiter, {
-        openUnsafe: (ip, nowMillis) => {
+        openUnsafe: ({ ip }, nowMillis) => {
           calls.push(`open ${ip} ${nowMillis}`)
           return { spendUnsafe: (now) => calls.push(`spend ${now}`) % 2 === 0 }
         },
-        closeUnsafe: (ip) => calls.push(`close ${ip}`)
+        closeUnsafe: ({ ip }) => calls.push(`close ${ip}`)
       })
       return Effect.gen(function* () {
         const { connect } = yield* start({}, { replaced: replaced as Layer.Layer<Services> })
@@ -789,8 +789,13 @@ describe("Session", () => {
     it.effect("shows the idle timeout when a client spoke last, and takes its verdict once", () => {
       const watched = new Set<Watched>()
       const replaced = Layer.succeed(IdleTimeout, {
-        watchUnsafe: (client) => watched.add(client),
-        unwatchUnsafe: (client) => watched.delete(client)
+        watch: (client, session) => {
+          watched.add(client)
+          return Effect.ensuring(
+            session,
+            Effect.sync(() => watched.delete(client))
+          )
+        }
       })
       return Effect.gen(function* () {
         const { connect } = yield* start({}, { replaced: replaced as Layer.Layer<Services> })

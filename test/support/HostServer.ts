@@ -7,8 +7,8 @@ import { createServer, type Server } from "node:http"
 import type * as Https from "node:https"
 import type * as Net from "node:net"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { RelayServer } from "../../src/RelayServer.ts"
-import { type Options, ServerConfig } from "../../src/config/ServerConfig.ts"
+import { type Parts, RelayServer } from "../../src/RelayServer.ts"
+import type { Options } from "../../src/config/ServerConfig.ts"
 
 /** Listens on a free port until the scope ends, and then cuts its connections. */
 export const listen = <S extends Server | Https.Server>(server: S) =>
@@ -35,18 +35,10 @@ export const serve = Effect.fnUntraced(function* (routes: Layer.Layer<never, nev
 }, Effect.orDie)
 
 /** A relay with parts of its own, and its log. */
-export const relay = Effect.fnUntraced(function* (
-  options: Options,
-  ...parts: Parameters<typeof Layer.mergeAll<[Layer.Layer<any, never, ServerConfig>]>>
-) {
+export const relay = Effect.fnUntraced(function* (options: Options, parts: Parts) {
   const lines: Array<string> = []
   const context = yield* Layer.build(
-    RelayServer.layerNoDeps.pipe(
-      Layer.provide(Layer.mergeAll(...parts)),
-      Layer.provide(RelayServer.layerServices),
-      Layer.provide(ServerConfig.layerValue({ port: 0, ...options }, "test")),
-      Layer.provide(RelayLogger.layerTest(lines))
-    )
+    RelayServer.layer({ port: 0, ...options }, parts).pipe(Layer.provide(RelayLogger.layerTest(lines)))
   )
   return { lines, relay: (yield* Effect.provideContext(RelayServer, context)) as RelayServer["Service"] }
 })

@@ -53,7 +53,7 @@ const SERVER = `
   import { RelayServer } from "${manifest.name}/RelayServer"
   import { ServerConfig } from "${manifest.name}/ServerConfig"
 
-  const Relay = RelayServer.layerConfig.pipe(
+  const Relay = RelayServer.layerServerConfig().pipe(
     Layer.provide(RelayLogger.layerSilent),
     Layer.provide(ServerConfig.layerValue({ port: 0 }))
   )

@@ -12,11 +12,11 @@ import { PATIENCE } from "./patience.ts"
 const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 256 }
 
 /** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
-export const start = Effect.fnUntraced(function* (input: object) {
+export const start = Effect.fnUntraced(function* (input: object, setup: { readonly startsClosed?: boolean } = {}) {
   const lines: Array<string> = []
   const { values } = yield* decode({ port: 0, ...input }, "test")
   const context = yield* Layer.build(
-    RelayServer.layerConfig.pipe(
+    RelayServer.layerServerConfig(setup).pipe(
       Layer.provideMerge(ConfigReload.layer(values)),
       Layer.provideMerge(RelayLogger.layerTest(lines))
     )

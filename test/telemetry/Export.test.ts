@@ -26,7 +26,7 @@ const run = Effect.fnUntraced(function* (
   logger: Layer.Layer<RelayLogger> = RelayLogger.layerTest([])
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const context = yield* RelayServer.layerConfig.pipe(
+  const context = yield* RelayServer.layerServerConfig().pipe(
     Layer.provideMerge(
       Telemetry.layer({ name: "bright.server", endpoint: overrides.otlp?.endpoint ?? null, ...PATIENT })
     ),

@@ -104,6 +104,22 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
         yield* relay.broadcast("all of you", { from: "operator" })
         assert.strictEqual(yield* other!.line, '{"remote_addr":"operator","content":"all of you"}')
       }
+      const [first, second] = [threads[0][1]!, threads[1][1]!]
+      yield* relay.broadcast("both of you", { from: "operator", to: [first.address, second.address] })
+      const gone = relay.broadcast("you alone", { from: "operator", to: [second.address, "127.0.0.1:1"] })
+      assert.strictEqual((yield* Effect.flip(gone)).message.includes('"127.0.0.1:1"'), true)
+      yield* relay.broadcast("bye", { from: "operator" })
+      const heard = Effect.fnUntraced(function* (client: TcpClient.TcpClient) {
+        const contents: Array<string> = []
+        while (contents.at(-1) !== "bye") {
+          contents.push((JSON.parse(yield* client.line) as { readonly content: string }).content)
+        }
+        return contents.filter((content) => content !== "all of you")
+      })
+      assert.deepStrictEqual(yield* heard(first), ["both of you", "bye"])
+      assert.deepStrictEqual(yield* heard(second), ["both of you", "you alone", "bye"])
+      const tooLong = yield* Effect.flip(relay.broadcast("\ud800", { to: first.address }))
+      assert.strictEqual(tooLong._tag, "MessageRejected")
       assert.strictEqual((yield* Effect.flip(relay.disconnect("127.0.0.1:1")))._tag, "ClientNotFound")
       assert.strictEqual((yield* Effect.flip(relay.broadcast("\ud800")))._tag, "MessageRejected")
       assert.strictEqual((yield* Effect.flip(relay.quarantine.add("nobody")))._tag, "QuarantineRejected")
@@ -494,32 +510,47 @@ describe.skipIf(process.platform !== "linux")("the end of a server of two thread
   )
 })
 
-describe("a server with a message filter", () => {
-  it.live("stays at one thread, which its log says", () =>
+describe("a server of threads that starts closed", () => {
+  it.live("serves nobody before it is opened, by whichever thread", () =>
     Effect.gen(function* () {
-      const { lines } = yield* Server.start({ hyper_parameters: { worker_threads: 2 } }).pipe(
-        Effect.provide(MessageFilter.layerGate(() => Effect.succeed(MessageFilter.relay())))
+      const { port, relay } = yield* Server.start({ hyper_parameters: { worker_threads: 2 } }, { startsClosed: true })
+      const clients = yield* Effect.forEach(Array.from({ length: 8 }), () => TcpClient.connect(port))
+      assert.strictEqual(yield* relay.state, "starting")
+      assert.deepStrictEqual(yield* relay.clients, [])
+      const connected = yield* relay.changes.pipe(
+        Stream.take(clients.length),
+        Stream.map(({ client }) => client.address),
+        Stream.runCollect,
+        Effect.forkChild({ startImmediately: true })
       )
-      assert.include(lines, "INFO worker_threads: 2 configured, 1 runs: threads cannot share a message filter")
+      yield* relay.open
+      assert.sameMembers(
+        Array.from(yield* Fiber.join(connected)),
+        clients.map(({ address }) => address)
+      )
+      assert.strictEqual(yield* relay.state, "ready")
     })
   )
 })
 
-describe("a server with a service of the program", () => {
+describe("a server with parts of the program", () => {
   it.live("stays at one thread, which its log says", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       yield* Layer.build(
-        RelayServer.layerNoDeps.pipe(
-          Layer.provide(RateLimiter.layerUnlimited),
-          Layer.provide(RelayServer.layerServices),
+        RelayServer.layerServerConfig({
+          messageFilter: MessageFilter.gate(() => Effect.succeed(MessageFilter.relay())),
+          rateLimiter: RateLimiter.layerUnlimited
+        }).pipe(
           Layer.provide(ServerConfig.layerTest({ port: 0, hyper_parameters: { worker_threads: 2 } })),
           Layer.provide(RelayLogger.layerTest(lines))
         )
       )
       assert.deepStrictEqual(
         lines.filter((line) => line.includes("worker_threads")),
-        ["INFO worker_threads: 2 configured, 1 runs: threads cannot share services of the program"]
+        [
+          "INFO worker_threads: 2 configured, 1 runs: threads cannot share parts of the program: messageFilter, rateLimiter"
+        ]
       )
     })
   )

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { vi } from "vitest"
+import { afterEach, beforeEach, vi } from "vitest"
 import { ACCEPTED_AHEAD, AcceptQueue, RECEIVED_PER_TURN } from "../../src/transport/AcceptQueue.ts"
 
 /** The next turn of the event loop, after what was scheduled for it before. */
@@ -20,6 +20,10 @@ const start = () => {
 }
 
 describe("AcceptQueue", () => {
+  // No test waits so long that the queue does.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }))
+  afterEach(() => void vi.useRealTimers())
+
   it.live("receives in order, a few in a turn, once no more arrive", () =>
     Effect.gen(function* () {
       const { accept, received } = start()
@@ -42,8 +46,6 @@ describe("AcceptQueue", () => {
   it.live("receives a connection that has waited for 250 ms, though more arrive in every turn", () =>
     Effect.gen(function* () {
       const { accept, received } = start()
-      vi.useFakeTimers({ toFake: ["performance"] })
-      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
       // One comes every ten milliseconds: the first has waited for 250 once there are 26.
       for (let accepted = 1; accepted <= 25; accepted++) {
         accept(1)

@@ -1,14 +1,18 @@
 import type { Entry } from "./limits/Quarantine.ts";
+import * as MessageFilter from "./session/MessageFilter.ts";
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
 import type { Stats } from "./session/ClientRegistry.ts";
 import type { BoundAddress } from "./session/Listener.ts";
-import type { ServerState } from "./session/Operations.ts";
-export type { BoundAddress, ClientInfo, ClientState, Entry, ServerState, Stats };
+import type { BroadcastOptions, ServerState } from "./session/Operations.ts";
+export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats };
 export interface RunOptions {
     readonly host?: string | undefined;
     readonly port?: number | undefined;
     readonly configPath?: string | undefined;
     readonly configDict?: object | undefined;
+    readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+    readonly messageFilter?: MessageFilter.PlainOpen | undefined;
+    readonly startsClosed?: boolean | undefined;
 }
 export type ServerEvent = {
     readonly type: "message";
@@ -41,6 +45,7 @@ export declare class SummonerServer implements AsyncDisposable {
     [Symbol.asyncDispose](): Promise<void>;
     get address(): BoundAddress;
     get webSocketUrl(): string | undefined;
+    open(): void;
     get adminAddress(): BoundAddress | undefined;
     get state(): ServerState;
     drain(): void;
@@ -48,9 +53,7 @@ export declare class SummonerServer implements AsyncDisposable {
     get clients(): ReadonlyArray<ClientInfo>;
     get stats(): Stats;
     get events(): AsyncIterable<ServerEvent>;
-    broadcast(content: string, options?: {
-        readonly from?: string | undefined;
-    }): Promise<void>;
+    broadcast(content: string, options?: BroadcastOptions): Promise<void>;
     send(address: string, notice: string): Promise<void>;
     disconnect(address: string, options?: {
         readonly notice?: string | undefined;

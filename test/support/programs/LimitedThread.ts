@@ -11,6 +11,9 @@ import { RateLimiter } from "../../../src/limits/RateLimiter.ts"
 import * as SharedLimits from "../../../src/limits/SharedLimits.ts"
 import { SharedTable } from "../../../src/limits/SharedTable.ts"
 
+/** A client. */
+const from = (ip: string) => ({ address: `${ip}:1`, ip, transport: "tcp" })
+
 export interface Data {
   readonly shared: SharedLimits.Shared
   readonly index: number
@@ -63,7 +66,7 @@ const run = Effect.gen(function* () {
       witnesses: [0, ...(isWebSocket ? [1] : []), 2 + ip]
     }
     if (!limits.enterUnsafe(client)) return
-    rateLimiter.openUnsafe(client.ip, 0)
+    rateLimiter.openUnsafe(from(client.ip), 0)
     present.push(client)
     for (const i of client.witnesses) {
       own[i]!++
@@ -77,7 +80,7 @@ const run = Effect.gen(function* () {
       Atomics.sub(inside, i, 1)
       own[i]!--
     }
-    rateLimiter.closeUnsafe(client.ip)
+    rateLimiter.closeUnsafe(from(client.ip))
     limits.leaveUnsafe(client)
   }
   const visit = (n: number) => {
@@ -92,7 +95,7 @@ const run = Effect.gen(function* () {
   const millis = monotonicMillis(yield* Clock.Clock)
   if (task === "crash") {
     for (let n = 0; present.length < 2; n++) enter(n)
-    rateLimiter.openUnsafe("10.0.0.0", 0)
+    rateLimiter.openUnsafe(from("10.0.0.0"), 0)
     for (const memory of [shared.ips, shared.budgets, shared.quarantine]) {
       const table = new SharedTable(memory, index)
       table.lockAt("10.0.0.99")
@@ -100,7 +103,7 @@ const run = Effect.gen(function* () {
     }
     return process.exit()
   }
-  const budget = rateLimiter.openUnsafe("10.2.0.0", 0)
+  const budget = rateLimiter.openUnsafe(from("10.2.0.0"), 0)
   let passed = 0
   for (let n = 0; n < rounds; n++) {
     visit(n)
@@ -109,7 +112,7 @@ const run = Effect.gen(function* () {
     for (let line = 0; line < 20; line++) if (budget.spendUnsafe(0)) passed++
   }
   while (present.length > 0) leave()
-  rateLimiter.closeUnsafe("10.2.0.0")
+  rateLimiter.closeUnsafe(from("10.2.0.0"))
   port.postMessage({ most, passed, millis } satisfies Counted)
 })
 

@@ -24,7 +24,7 @@ const start = Effect.fnUntraced(function* (overrides: Overrides = {}, lines: Arr
   const { websocket, ...others } = overrides
   const config = ServerConfig.layerTest({ port: 0, websocket: { port: 0, ...websocket }, ...others })
   const context = yield* Layer.build(
-    RelayServer.layerConfig.pipe(Layer.provide(config), Layer.provide(RelayLogger.layerTest(lines)))
+    RelayServer.layerServerConfig().pipe(Layer.provide(config), Layer.provide(RelayLogger.layerTest(lines)))
   )
   const server = yield* Effect.provideContext(RelayServer, context)
   const url = server.webSocketUrl ?? ""

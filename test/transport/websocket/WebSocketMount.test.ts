@@ -23,7 +23,7 @@ const start = Effect.fnUntraced(function* (
   host: Http.Server | Https.Server = Http.createServer()
 ) {
   const mount = WebSocketMount.make()
-  const started = yield* HostServer.relay(options, mount.layer)
+  const started = yield* HostServer.relay(options, { webSocketListener: mount.layer })
   host.on("request", (_request, response) => response.end("the page"))
   host.on("upgrade", (request: Http.IncomingMessage, socket, head: Buffer) => {
     if (request.url === "/chat") mount.handleUpgrade(request, socket, head)
@@ -110,7 +110,7 @@ describe("a relay mounted on an HTTP server", () => {
       assert.match((yield* connect).answer, /^HTTP\/1.1 503 /)
       for (let i = 0; i < 2; i++) {
         const scope = yield* Scope.make()
-        const { lines } = yield* Scope.provide(HostServer.relay({}, mount.layer), scope)
+        const { lines } = yield* Scope.provide(HostServer.relay({}, { webSocketListener: mount.layer }), scope)
         const client = yield* connect
         yield* connected(lines, 1)
         yield* Scope.close(scope, Exit.void)
@@ -127,7 +127,7 @@ describe("a relay mounted on an HTTP server", () => {
   it.live("does not start with a port of its own, which nobody would listen on", () =>
     Effect.gen(function* () {
       const { layer } = WebSocketMount.make()
-      const error = yield* Effect.flip(HostServer.relay({ websocket: { port: 8889 } }, layer))
+      const error = yield* Effect.flip(HostServer.relay({ websocket: { port: 8889 } }, { webSocketListener: layer }))
       assert.instanceOf(error, ListenError)
       assert.strictEqual(
         error.message,
@@ -158,7 +158,7 @@ describe("a relay on a route of Effect's HttpRouter", () => {
   it.live("has its clients in the room of those of TCP, behind the middleware of the program", () =>
     Effect.gen(function* () {
       const mount = WebSocketMount.make()
-      const { lines, relay } = yield* HostServer.relay({}, mount.layer)
+      const { lines, relay } = yield* HostServer.relay({}, { webSocketListener: mount.layer })
       let asked = 0
       const port = yield* HostServer.serve(
         Layer.mergeAll(

@@ -32,6 +32,7 @@ export type DeepPartial<T> = {
     readonly [K in keyof T]?: T[K] extends object ? T[K] extends ReadonlyArray<unknown> ? T[K] : DeepPartial<T[K]> : T[K];
 };
 export declare const merge: (base: object, overrides: object) => object;
+export declare const fromLoaded: <E>(loaded: Effect.Effect<Loaded, E, never>) => Effect.Effect<Values, E, never>;
 declare const ServerConfig_base: Context.ServiceClass<ServerConfig, "summoner-server/ServerConfig", Values>;
 export declare class ServerConfig extends ServerConfig_base {
     static readonly layer: (values: Values) => Layer.Layer<ServerConfig, never, never>;

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
 export interface Watched {
@@ -6,8 +7,7 @@ export interface Watched {
     readonly onIdle: () => void;
 }
 declare const IdleTimeout_base: Context.ServiceClass<IdleTimeout, "summoner-server/IdleTimeout", {
-    readonly watchUnsafe: (client: Watched) => void;
-    readonly unwatchUnsafe: (client: Watched) => void;
+    readonly watch: <A, E, R>(client: Watched, session: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
 }>;
 export declare class IdleTimeout extends IdleTimeout_base {
     static readonly layer: Layer.Layer<IdleTimeout, never, ServerConfig>;

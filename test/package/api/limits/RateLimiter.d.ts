@@ -4,9 +4,15 @@ import { ServerConfig } from "../config/ServerConfig.ts";
 export interface RateBudget {
     readonly spendUnsafe: (nowMillis: number) => boolean;
 }
+export interface LimitedClient {
+    readonly address: string;
+    readonly ip: string;
+    readonly transport: string;
+    readonly subject?: string | undefined;
+}
 declare const RateLimiter_base: Context.ServiceClass<RateLimiter, "summoner-server/RateLimiter", {
-    readonly openUnsafe: (ip: string, nowMillis: number) => RateBudget;
-    readonly closeUnsafe: (ip: string) => void;
+    readonly openUnsafe: (client: LimitedClient, nowMillis: number) => RateBudget;
+    readonly closeUnsafe: (client: LimitedClient) => void;
 }>;
 export declare class RateLimiter extends RateLimiter_base {
     static readonly layerFixedWindow: Layer.Layer<RateLimiter, never, ServerConfig>;

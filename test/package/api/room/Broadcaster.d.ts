@@ -7,6 +7,7 @@ import type { Distribution } from "../internal/Histogram.ts";
 import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";
 import { Member, type Sender } from "./Room.ts";
+export { Member, Sender } from "./Room.ts";
 export interface MemberEvents {
     readonly onOverflow: () => void;
     readonly onDropped: (messages: number) => void;
@@ -14,11 +15,12 @@ export interface MemberEvents {
     readonly onCaughtUp: () => void;
 }
 declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-server/Broadcaster", {
-    readonly joinUnsafe: (connection: Connection, events: MemberEvents) => Member;
+    readonly memberUnsafe: (connection: Connection, events: MemberEvents) => Member;
+    readonly joinUnsafe: (member: Member) => void;
     readonly leaveUnsafe: (member: Member) => void;
     readonly sizeUnsafe: () => number;
     readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean) => boolean;
-    readonly publishToUnsafe: (recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
+    readonly publishToUnsafe: (recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
     readonly members: Iterable<Member>;
     readonly flushUnsafe: () => void;
     readonly isCongestedUnsafe: () => boolean;
@@ -32,4 +34,3 @@ declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-serv
 export declare class Broadcaster extends Broadcaster_base {
     static readonly layer: Layer.Layer<Broadcaster, never, ServerConfig>;
 }
-export {};

@@ -1,4 +1,4 @@
-export type ClientState = "active" | "throttled" | "paused" | "waiting" | "slow";
+export type ClientState = "pending" | "active" | "throttled" | "paused" | "waiting" | "slow";
 export interface ClientInfo {
     readonly address: string;
     readonly ip: string;

@@ -24,4 +24,5 @@ export interface DisconnectOptions {
     readonly quarantine?: boolean | undefined;
 }
 export declare const byApplication: ({ notice, quarantine: isWanted }: DisconnectOptions, isKeepingOut: boolean) => DisconnectReason;
+export declare const notAdmitted: (notice: string | undefined) => DisconnectReason;
 export declare const ofExit: (exit: Exit.Exit<DisconnectReason>) => DisconnectReason;

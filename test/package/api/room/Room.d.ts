@@ -1,7 +1,7 @@
 import { Histogram } from "../internal/Histogram.ts";
 import type { Connection } from "./Connection.ts";
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts";
-interface OwnLines {
+export interface Run {
     readonly start: number;
     end: number;
     readonly linesBefore: number;
@@ -10,7 +10,7 @@ interface OwnLines {
 export declare class Sender {
     readonly address: string;
     readonly prefix: Uint8Array;
-    own: Array<OwnLines> | undefined;
+    own: Array<Run> | undefined;
     constructor(address: string);
 }
 export declare class Member extends Sender {
@@ -28,7 +28,6 @@ export declare class Room {
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
     connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes?: boolean): void;
     receive(batch: Chunk): void;
-    publishTo(recipients: Iterable<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
+    publishTo(recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
 }
-export {};

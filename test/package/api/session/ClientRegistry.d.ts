@@ -54,7 +54,7 @@ declare const ClientRegistry_base: Context.ServiceClass<ClientRegistry, "summone
     readonly enterUnsafe: (client: Client) => void;
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void;
     readonly forgetUnsafe: (client: Client) => void;
-    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isStalled">>) => void;
+    readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isInRoom" | "isStalled">>) => void;
     readonly relayedUnsafe: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Sender>) => void;
     readonly changes: Stream.Stream<Observed<ClientChange>>;
     readonly messages: Stream.Stream<Observed<RelayedMessage>>;

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
+import type * as Latch from "effect/Latch";
 import * as Layer from "effect/Layer";
 import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts";
 import { Quarantine, type Suspect } from "../limits/Quarantine.ts";
@@ -13,10 +14,14 @@ export interface Refusal {
     readonly notice: string;
 }
 export declare const FULL: Refusal;
+export declare const Opening: Context.Reference<Latch.Latch | undefined>;
 export interface ConnectionGate {
+    readonly opened: Effect.Effect<void> | undefined;
     readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined;
     readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined;
     readonly session: (connection: Connection) => Effect.Effect<void>;
+    readonly flushUnsafe: () => void;
+    readonly isHeldUnsafe: (address: string) => boolean;
     readonly refusedUnsafe: (ip: string, incident: Incidents.Incident) => void;
     readonly clientsUnsafe: () => number;
     readonly maxClientsUnsafe: () => number;

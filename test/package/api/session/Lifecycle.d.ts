@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type { BoundAddress } from "./Listener.ts";
 declare const Lifecycle_base: Context.ServiceClass<Lifecycle, "summoner-server/Lifecycle", {
-    readonly listening: (address: BoundAddress, webSocketUrl: string | undefined) => Effect.Effect<void>;
+    readonly listening: (address: BoundAddress, webSocketUrl: string | undefined, parts: ReadonlyArray<string>) => Effect.Effect<void>;
     readonly stopping: (clients: number) => Effect.Effect<void>;
     readonly stopped: Effect.Effect<void>;
 }>;

@@ -1,37 +1,51 @@
-import * as Context from "effect/Context";
+import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
-import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
-export type Decision = {
+import type { Group, Sender } from "./Group.ts";
+export { Group, type Sender } from "./Group.ts";
+export interface Relay {
     readonly _tag: "Relay";
     readonly content?: string | undefined;
-    readonly to?: ((address: string) => boolean) | undefined;
-} | {
+    readonly to?: Group | ((address: string) => boolean) | undefined;
+}
+export interface Refuse {
     readonly _tag: "Refuse";
     readonly notice?: string | undefined;
-} | {
+}
+export interface Disconnect {
     readonly _tag: "Disconnect";
     readonly notice?: string | undefined;
     readonly quarantine?: boolean | undefined;
-};
+}
+export interface Admit {
+    readonly _tag: "Admit";
+    readonly notice?: string | undefined;
+}
+export type Decision = Relay | Refuse | Disconnect | Admit;
 export declare const relay: (options?: {
     readonly content?: string | undefined;
-    readonly to?: ((address: string) => boolean) | undefined;
-}) => Decision;
-export declare const refuse: (notice?: string) => Decision;
+    readonly to?: Group | ((address: string) => boolean) | undefined;
+}) => Relay;
+export declare const refuse: (notice?: string) => Refuse;
 export declare const disconnect: (options?: {
     readonly notice?: string | undefined;
     readonly quarantine?: boolean | undefined;
-}) => Decision;
-export interface Sender {
-    readonly address: string;
-    readonly ip: string;
-    readonly transport: string;
-    readonly subject?: string | undefined;
-}
+}) => Disconnect;
+export declare const admit: (notice?: string) => Admit;
 export type Gate = (line: string) => Effect.Effect<Decision>;
-export type Open = (client: Sender) => Effect.Effect<Gate, never, Scope.Scope>;
-export declare const MessageFilter: Context.Reference<Open | undefined>;
-export declare const layerGate: (decide: (line: string, client: Sender) => Effect.Effect<Decision>) => Layer.Layer<never>;
-export declare const layer: (open: Open) => Layer.Layer<never>;
-export declare const layerEffect: <E, R>(open: Effect.Effect<Open, E, R>) => Layer.Layer<never, E, Exclude<R, Scope.Scope>>;
+export interface Hold<G = Gate> {
+    readonly _tag: "Hold";
+    readonly gate: G;
+    readonly within: Duration.Input;
+    readonly notice: string | undefined;
+}
+export declare const hold: <G extends Gate | PlainGate>(gate: G, options?: {
+    readonly within?: Duration.Input | undefined;
+    readonly notice?: string | undefined;
+}) => Hold<G>;
+export type Arrival<G = Gate> = G | Hold<G> | Disconnect;
+export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope>;
+export declare const gate: (decide: (line: string, client: Sender) => Effect.Effect<Decision>) => Open;
+export type PlainGate = (line: string) => Decision | Promise<Decision>;
+export type PlainOpen = (client: Sender, signal: AbortSignal) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>;
+export declare const fromPlain: (open: PlainOpen) => Open;

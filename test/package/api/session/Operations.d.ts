@@ -13,6 +13,10 @@ import { type ClientChange, ClientRegistry, type RelayedMessage, type RelayEvent
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts";
 import { type ServerState, ServerStatus } from "./ServerStatus.ts";
 export type { ServerState } from "./ServerStatus.ts";
+export interface BroadcastOptions {
+    readonly from?: string | undefined;
+    readonly to?: string | ReadonlyArray<string> | undefined;
+}
 export interface Operations {
     readonly state: Effect.Effect<ServerState>;
     readonly drain: Effect.Effect<void>;
@@ -21,9 +25,7 @@ export interface Operations {
     readonly changes: Stream.Stream<Observed<ClientChange>>;
     readonly messages: Stream.Stream<Observed<RelayedMessage>>;
     readonly events: Stream.Stream<Observed<RelayEvent>>;
-    readonly broadcast: (content: string, options?: {
-        readonly from?: string | undefined;
-    }) => Effect.Effect<void, MessageRejected>;
+    readonly broadcast: (content: string, options?: BroadcastOptions) => Effect.Effect<void, ClientNotFound | MessageRejected>;
     readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>;
     readonly disconnect: (address: string, options?: {
         readonly notice?: string | undefined;

@@ -10,6 +10,8 @@ import type { Connection } from "../room/Connection.ts";
 import { ClientRegistry } from "./ClientRegistry.ts";
 declare const Session_base: Context.ServiceClass<Session, "summoner-server/Session", {
     readonly run: (connection: Connection) => Effect.Effect<void>;
+    readonly flushUnsafe: () => void;
+    readonly isHeldUnsafe: (address: string) => boolean;
     readonly beginShutdown: Effect.Effect<void>;
 }>;
 export declare class Session extends Session_base {

@@ -31,6 +31,7 @@ export declare class MemoryConnection implements Connection {
     get received(): string;
     get lines(): ReadonlyArray<string>;
     get isAwaited(): boolean;
+    get changes(): number;
     until(condition: (self: this) => boolean): Effect.Effect<void>;
     readLines(count: number): Effect.Effect<ReadonlyArray<string>>;
     readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>;

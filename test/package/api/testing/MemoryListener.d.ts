@@ -8,6 +8,7 @@ declare const MemoryNetwork_base: Context.ServiceClass<MemoryNetwork, "summoner-
     readonly connect: (options?: Options & {
         readonly ip?: string;
     }) => Effect.Effect<MemoryConnection>;
+    readonly settled: Effect.Effect<void>;
 }>;
 export declare class MemoryNetwork extends MemoryNetwork_base {
 }

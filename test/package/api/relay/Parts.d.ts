@@ -1,0 +1,64 @@
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import { AdminServer } from "../admin/AdminServer.ts";
+import { ServerConfig } from "../config/ServerConfig.ts";
+import { Backpressure } from "../limits/Backpressure.ts";
+import { ClientLimits } from "../limits/ClientLimits.ts";
+import { IdleTimeout } from "../limits/IdleTimeout.ts";
+import { Quarantine } from "../limits/Quarantine.ts";
+import { RateLimiter } from "../limits/RateLimiter.ts";
+import { Broadcaster } from "../room/Broadcaster.ts";
+import { Bus, type BusError } from "../room/Bus.ts";
+import { Lifecycle } from "../session/Lifecycle.ts";
+import { type ListenError, Listener } from "../session/Listener.ts";
+import type { Open } from "../session/MessageFilter.ts";
+import { type TlsError } from "../transport/tls/TlsIdentity.ts";
+import { WebSocketListener } from "../transport/websocket/WebSocketListener.ts";
+import * as Relay from "./Relay.ts";
+type Part<S> = Layer.Layer<S, any, any>;
+export interface Parts {
+    readonly messageFilter?: Open | Effect.Effect<Open, any, any> | undefined;
+    readonly rateLimiter?: Part<RateLimiter> | undefined;
+    readonly backpressure?: Part<Backpressure> | undefined;
+    readonly idleTimeout?: Part<IdleTimeout> | undefined;
+    readonly quarantine?: Part<Quarantine> | undefined;
+    readonly clientLimits?: Part<ClientLimits> | undefined;
+    readonly broadcaster?: Part<Broadcaster> | undefined;
+    readonly listener?: Part<Listener> | undefined;
+    readonly webSocketListener?: Part<WebSocketListener> | undefined;
+    readonly bus?: Part<Bus> | undefined;
+    readonly adminServer?: Part<AdminServer> | undefined;
+    readonly lifecycle?: Part<Lifecycle> | undefined;
+}
+export type Exact<P, Known> = P & {
+    readonly [K in keyof P]: K extends keyof Known ? unknown : never;
+};
+type LayersOf<P> = Extract<P[keyof P], Layer.Any>;
+type EffectOf<P> = P extends {
+    readonly messageFilter: infer F;
+} ? Extract<F, Effect.Effect<any, any, any>> : never;
+export type ErrorOf<P> = Layer.Error<LayersOf<P>> | ([EffectOf<P>] extends [never] ? never : Effect.Error<EffectOf<P>>);
+export type ServicesOf<P> = Exclude<Layer.Services<LayersOf<P>> | ([EffectOf<P>] extends [never] ? never : Effect.Services<EffectOf<P>>), Scope.Scope | ServerConfig>;
+export type ExtrasOf<P> = Exclude<Layer.Success<LayersOf<P>>, Service>;
+export type StartError = BusError | ListenError | TlsError;
+declare const services: {
+    readonly adminServer: typeof AdminServer;
+    readonly backpressure: typeof Backpressure;
+    readonly broadcaster: typeof Broadcaster;
+    readonly bus: typeof Bus;
+    readonly clientLimits: typeof ClientLimits;
+    readonly idleTimeout: typeof IdleTimeout;
+    readonly lifecycle: typeof Lifecycle;
+    readonly listener: typeof Listener;
+    readonly quarantine: typeof Quarantine;
+    readonly rateLimiter: typeof RateLimiter;
+    readonly webSocketListener: typeof WebSocketListener;
+};
+type Name = keyof typeof services;
+type Service = Context.Service.Identifier<(typeof services)[Name]>;
+export declare const namesOf: (parts: Parts) => ReadonlyArray<string>;
+export declare const check: (caller: string, parts: Parts, known: ReadonlyArray<string>, configured: boolean) => Effect.Effect<void, never, never>;
+export declare const layer: <const P extends Parts>(parts: P) => Layer.Layer<Relay.Relay | ExtrasOf<P>, ErrorOf<P> | StartError, ServicesOf<P> | ServerConfig>;
+export {};
