@@ -103,7 +103,7 @@ const program = Effect.gen(function* () {
     </style>${[server, a, b].map(pane).join("")}`)
     const path = `${ROOT}docs/terminals.png`
     const height = await page.evaluate<number>("document.documentElement.offsetHeight")
-    await page.setViewportSize({ width: WIDTH, height: Math.ceil(height) })
+    await page.setViewportSize({ width: WIDTH, height: 2 * Math.ceil(height / 2) })
     await page.screenshot({ path })
     console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`)
   })
