@@ -6,6 +6,7 @@ const TIMEOUT_MILLIS = 180_000
 
 const BROWSER = [
   "test/admin/DashboardInBrowser.test.ts",
+  "test/chat/ChatInBrowser.test.ts",
   "test/client/ClientInBrowser.test.ts",
   "test/e2e/Browser.test.ts"
 ]
@@ -36,7 +37,8 @@ const COMPONENTS = [
   "test/faults/**/*.test.ts",
   "test/limits/SharedLimits.test.ts",
   "test/scripts/**/*.test.ts",
-  "test/threads/Threads.test.ts"
+  "test/threads/Threads.test.ts",
+  "test/transport/websocket/ChatPage.test.ts"
 ]
 
 /** Most tests wait for something most of the time. */

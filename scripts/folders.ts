@@ -10,7 +10,7 @@ const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal", "version.ts"],
   ["net"],
   ["protocol", "client"],
-  ["config"],
+  ["config", "chat"],
   ["logging"],
   ["limits"],
   ["room"],

@@ -70,7 +70,8 @@ interface Receiver {
 interface Repair {
   /** The number of the next one. */
   next: number
-  /** Bytes that it has handled, counted as in `Receiver`. */
+  /** The end of the last one, and of those that it has handled, in bytes as in `Receiver`. */
+  sentEnd: number
   end: number
 }
 
@@ -219,7 +220,8 @@ export class Outbound {
       return this.#backlog.numberFrom(next) ?? this.#sequence + 1
     }
     if (this.#repairs.size === MAX_REPAIRS && !this.#repairs.has(id)) return next
-    this.#repairs.set(id, { next: sent.sequence, end: sent.end - sent.bytes })
+    const end = sent.end - sent.bytes
+    this.#repairs.set(id, { next: sent.sequence, sentEnd: end, end })
     return sent.sequence
   }
 
@@ -232,15 +234,16 @@ export class Outbound {
     this.#allowedBytes = Math.min(REPAIR_BYTES_PER_SECOND, this.#allowedBytes + earned)
     this.#allowedMillis = now
     for (const [id, repair] of this.#repairs) {
-      while (this.#allowedBytes > 0 && this.#repairedBytes < WINDOW_BYTES) {
+      const isInWindow = () => repair.sentEnd - repair.end < RECEIVER_WINDOW_BYTES
+      while (this.#allowedBytes > 0 && this.#repairedBytes < WINDOW_BYTES && isInWindow()) {
         const batch = this.#sentFrom(repair.next)
         if (batch === undefined) {
           this.#repairs.delete(id)
           break
         }
-        if (batch.end - repair.end > RECEIVER_WINDOW_BYTES) break
         for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame, id)
         repair.next = batch.sequence + 1
+        repair.sentEnd = batch.end
         this.#allowedBytes -= batch.bytes
         this.#repairedBytes += batch.bytes
       }

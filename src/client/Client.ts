@@ -52,6 +52,9 @@ const CLOSE_TIMEOUT_MILLIS = 10_000
 /** A connection that lasted this long resets the backoff. */
 const LASTING_MILLIS = 10_000
 
+/** A longer timer would end at once. */
+const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
+
 /** The last line of a server that disconnects or refuses this client, and may not have relayed its lines. */
 const REFUSAL = /^Warning: (?:You have been disconnected|You are quarantined|Server is full)/
 
@@ -396,4 +399,6 @@ export class Client implements AsyncDisposable {
 }
 
 const quarantineMillis = (error: ClientError): number =>
-  error._tag === "Disconnected" ? Number(QUARANTINED.exec(error.notice ?? "")?.[1] ?? 0) * 1000 : 0
+  error._tag === "Disconnected"
+    ? Math.min(Number(QUARANTINED.exec(error.notice ?? "")?.[1] ?? 0) * 1000, LONGEST_TIMER_MILLIS)
+    : 0

@@ -48,7 +48,7 @@ export const connect = (
     )
     const client = yield* attempt<Plain.Client, CannotConnect>(() =>
       Plain.connect(url, { ...options, signal: controller.signal })
-    )
+    ).pipe(Effect.onInterrupt(() => Effect.sync(() => controller.abort())))
     // Waiting takes nothing, so an interruption loses no lines.
     const pull = Effect.flatMap(
       attempt<boolean, ClientError>(() => client.readable()),

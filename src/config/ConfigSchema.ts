@@ -314,6 +314,11 @@ const WebSocket = Schema.Struct({
     [],
     'Web sites whose pages may connect. `"*"`: all. Programs that are no browsers send no origin and may always.'
   ),
+  page: fixed(
+    flag,
+    false,
+    "Whether the port serves a chat to browsers, on `path`. Pages from there may connect if they came by IP address or `localhost`; a name must be in `origins`."
+  ),
   max_clients: live(
     orNull(whole(1)),
     null,

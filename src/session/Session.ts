@@ -85,7 +85,7 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const key = quarantine.scope === "ip" ? banned.ip : banned.address
       const seconds = Math.ceil(quarantine.cooldownMillisUnsafe() / 1000)
-      const sharing = registry.clientsUnsafe().filter(({ ip }) => ip === banned.ip).length
+      const sharing = registry.countFromUnsafe(banned.ip)
       return Effect.logWarning(
         `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; POST /api/lift on the admin port ends it`
       )

@@ -32,7 +32,7 @@ const REFUSALS_AT_ONCE = 64
 const MAX_PENDING = 1024
 
 /** How long a refused client may take to close its side, in milliseconds. */
-const REFUSAL_LINGER_MILLIS = 250
+export const REFUSAL_LINGER_MILLIS = 250
 
 const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
   Layer.effect(

@@ -247,6 +247,21 @@ describe("Outbound", () => {
     outbound.close()
   })
 
+  it("sends a missed batch again that is larger than a mebibyte, and goes on once it is handled", async () => {
+    const { outbound, publish } = make()
+    const engine = new TestEngine()
+    outbound.up(engine)
+    publish(1.5 * KIB * KIB)
+    publish(100)
+    await engine.confirm()
+    request(outbound, "a", 1)
+    assert.deepStrictEqual(engine.sentAgain["a"], [1])
+    await engine.confirm()
+    outbound.acknowledged("a", 1.5 * KIB * KIB)
+    assert.deepStrictEqual(engine.sentAgain["a"], [1, 2])
+    outbound.close()
+  })
+
   it("makes senders wait for a process that is more than a mebibyte behind, until it says that it is not", () => {
     const { events, outbound, publish } = make()
     publish(500)

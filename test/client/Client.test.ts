@@ -290,6 +290,18 @@ describe("a client that has lost its connection", () => {
     assert.strictEqual(state.attempts, 2)
   })
 
+  it("does not come back early when the quarantine is longer than a timer can be", async () => {
+    const retries: Array<number> = []
+    const { connection, state } = await connected({
+      onStatus: (status) => void (status.state === "disconnected" && retries.push(status.retryMillis))
+    })
+    connection.say("Warning: You are quarantined. Please try again in 4294967295 seconds.")
+    connection.close()
+    await vi.advanceTimersByTimeAsync(60_000)
+    assert.strictEqual(state.attempts, 1)
+    assert.deepStrictEqual(retries, [2 ** 31 - 1])
+  })
+
   it("ends if it is not to connect again", async () => {
     const { client, connection, state } = await connected({ reconnect: false })
     connection.say(envelope("last"), "Warning: Server is shutting down.")

@@ -72,6 +72,20 @@ describe("the client as Effects", () => {
     })
   )
 
+  it.live("gives up an attempt that is interrupted, also if the scope goes on", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeServer.fakeServer
+      // The server never answers the handshake.
+      const connecting = yield* Effect.forkChild(
+        RelayClient.connect(`tls://127.0.0.1:${server.port}`, { connectTimeoutMillis: 3_600_000 })
+      )
+      const socket = yield* server.accepted
+      const ended = yield* Effect.forkChild(FakeServer.ended(socket), { startImmediately: true })
+      yield* Fiber.interrupt(connecting)
+      yield* Fiber.join(ended)
+    })
+  )
+
   it.live("fails with a typed error, so that a stream can be retried by a Schedule", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer

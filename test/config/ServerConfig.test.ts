@@ -143,7 +143,7 @@ describe("the defaults of the configuration", () => {
       }
     },
     tls: { cert: null, key: null, ca: null, request_client_cert: false, min_version: "TLSv1.2" },
-    websocket: { host: null, port: null, path: "/", origins: [], max_clients: null, compression: "off" },
+    websocket: { host: null, port: null, path: "/", origins: [], page: false, max_clients: null, compression: "off" },
     admin: { host: "127.0.0.1", port: null, token: null, token_for_reading: false },
     otlp: { endpoint: null },
     cluster: {

@@ -48,7 +48,8 @@ describe.skipIf(!NatsServer.isInstalled)(
         yield* measured("a relay hangs", { missing: missing.join(" "), "missed by the one that hung": missed })
         assert.deepStrictEqual(missing, [0, 0, 0, 0])
         assert.strictEqual(disordered, 0)
-        assert.isBelow(missed, LINES - 5000)
+        // A few MiB are kept, less where batches are small.
+        assert.isBelow(missed, LINES - 1000)
       })
     )
   }

@@ -71,6 +71,8 @@ describe("the package", () => {
       "dist/cli.js",
       ...parts,
       ...["dist/admin", "dist/cli"].flatMap((to) => page.map((name) => `${to}/dashboard/${name}`)),
+      "dist/cli/chat.json",
+      "dist/transport/websocket/chat.json",
       "package.json",
       "server.json",
       "server.schema.json",

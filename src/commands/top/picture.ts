@@ -38,12 +38,12 @@ export const picture = (scene: Scene, size: { readonly columns: number; readonly
   const room = size.rows - head.length - (changes.length > 0 ? changes.length + 2 : 0) - 2
   const clients = clientTable(scene.clients.slice(0, Math.max(0, room)), scene.readings.now?.time ?? 0)
   const lines = [...head, "", ...clients, ...(changes.length > 0 ? ["", "Recent events", ...changes] : [])]
-  return lines.slice(0, size.rows).map((line) => Array.from(line).slice(0, size.columns).join("").trimEnd())
+  return lines.slice(0, size.rows).map((line) => Array.from(escapeText(line)).slice(0, size.columns).join("").trimEnd())
 }
 
 const heading = ({ problem, readings, url }: Scene): Array<string> => {
   const { now } = readings
-  const alarm = problem === undefined ? [] : [`! ${escapeText(problem)}`]
+  const alarm = problem === undefined ? [] : [`! ${problem}`]
   if (now === undefined) return [`summoner-server  ${url}`, ...alarm]
   const uptime = duration((now.time - Date.parse(now.started_at)) / 1000)
   const rate = (counter: Parameters<Readings["rate"]>[0], format: typeof count) => `${format(readings.rate(counter))}/s`
@@ -76,9 +76,9 @@ const heading = ({ problem, readings, url }: Scene): Array<string> => {
     ]
   ]
   const { cluster } = now
-  const peers = cluster.peers.map(({ clients, name }) => `${escapeText(name)} (${count(clients)})`).join(", ")
+  const peers = cluster.peers.map(({ clients, name }) => `${name} (${count(clients)})`).join(", ")
   return [
-    `summoner-server ${escapeText(now.version)}  ${now.state}  up ${uptime}  ${url}`,
+    `summoner-server ${now.version}  ${now.state}  up ${uptime}  ${url}`,
     ...alarm,
     ...tiles.map((cells) => cells.map((cell, i) => (i % 2 === 0 ? cell.padEnd(14) : cell.padEnd(12))).join("")),
     ...(cluster.state === "none" ? [] : [`Cluster ${cluster.state}${peers === "" ? "" : `: ${peers}`}`])
@@ -87,7 +87,7 @@ const heading = ({ problem, readings, url }: Scene): Array<string> => {
 
 const clientTable = (clients: ReadonlyArray<Client>, now: number): Array<string> => {
   const rows = clients.map((client) => [
-    escapeText(client.address),
+    client.address,
     client.state,
     duration((now - Date.parse(client.connected_at)) / 1000),
     count(client.lines_in),
@@ -105,7 +105,7 @@ const clientTable = (clients: ReadonlyArray<Client>, now: number): Array<string>
 
 const changeLine = ({ at, client, reason, type }: Change): string => {
   const what = type === "state" ? `${reason} → ${client.state}` : type === "disconnected" ? `left: ${reason}` : type
-  return escapeText(`${new Date(at).toTimeString().slice(0, 8)}  ${client.address}  ${what}`)
+  return `${new Date(at).toTimeString().slice(0, 8)}  ${client.address}  ${what}`
 }
 
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 })

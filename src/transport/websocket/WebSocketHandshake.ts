@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import { isIP } from "node:net"
 import * as Incidents from "../../session/Incidents.ts"
 
 export const NO_HANDSHAKE = Incidents.define("connection", "no_websocket_handshake", "not a WebSocket handshake")
@@ -40,15 +41,19 @@ export interface Rules {
   readonly path: string | undefined
   /** As in `websocket.origins`. */
   readonly origins: ReadonlyArray<string>
+  /** Whether the relay serves a page, which may connect: `websocket.page`. */
+  readonly hasPage: boolean
 }
 
 /**
  * Checks a handshake (RFC 6455, section 4.2.1). `undefined` if it is valid.
  *
  * Browsers let any page connect to any address, this machine included, and send the site of the page in `Origin`, so the origin must be
- * allowed. A matching `Host` is not enough: a site can make its own name resolve to the address of the relay (DNS rebinding).
+ * allowed. A matching `Host` is not enough: a site can make its own name resolve to the address of the relay (DNS rebinding). It cannot
+ * choose an IP address or `localhost` as its name, so these are enough for the page of the relay.
  */
-export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rules): Rejection | undefined => {
+export const rejection = ({ isUpgrade, request }: Begun, rules: Rules): Rejection | undefined => {
+  const { path } = rules
   const invalid = (status: string, text: string, headers: Rejection["headers"] = {}): Rejection => ({
     incident: NO_HANDSHAKE,
     status,
@@ -64,6 +69,11 @@ export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rule
     return invalid("404 Not Found", `Nothing is here. WebSocket clients connect to ${path}`)
   if (method !== "GET") return invalid("405 Method Not Allowed", "WebSocket clients begin with GET.", { Allow: "GET" })
   const isAsked = lists(headers.upgrade, "websocket") && lists(headers.connection, "upgrade")
+  if (rules.hasPage && !lists(headers.upgrade, "websocket")) {
+    return notAllowed(
+      `A page of ${headers.host} may not connect to this relay: add its origin, such as https://${headers.host}, to websocket.origins.`
+    )
+  }
   if (isAsked && hasBody(headers)) return invalid("400 Bad Request", "A handshake has no body.")
   // HTTP 1.0 has no upgrade (RFC 9110, section 7.8).
   if (!isUpgrade || !isAsked || httpVersion !== "1.1") {
@@ -79,15 +89,46 @@ export const rejection = ({ isUpgrade, request }: Begun, { origins, path }: Rule
     return invalid("400 Bad Request", "Sec-WebSocket-Key must be 16 bytes in Base64.")
   }
   const { origin } = headers
-  if (origin !== undefined && !origins.includes("*") && !origins.includes(origin)) {
-    return {
-      incident: ORIGIN_NOT_ALLOWED,
-      status: "403 Forbidden",
-      text: `Pages of the origin ${origin} may not connect (websocket.origins).`,
-      headers: {}
-    }
+  if (origin !== undefined && !isAllowed(origin, headers.host, rules)) {
+    return notAllowed(`Pages of the origin ${origin} may not connect (websocket.origins).`)
   }
   return undefined
+}
+
+const notAllowed = (text: string): Rejection => ({
+  incident: ORIGIN_NOT_ALLOWED,
+  status: "403 Forbidden",
+  text,
+  headers: {}
+})
+
+/**
+ * Whether a request is for the page of the relay, from where that page may connect. A TLS proxy before the relay may have changed the
+ * scheme, so either will do.
+ */
+export const isForPage = ({ request }: Begun, rules: Rules): boolean => {
+  if (!rules.hasPage || request === undefined) return false
+  const { headers, headersDistinct, method, url = "" } = request
+  const { host } = headers
+  return (
+    method === "GET" &&
+    pathOf(url) === rules.path &&
+    !lists(headers.upgrade, "websocket") &&
+    headersDistinct.host?.length === 1 &&
+    ["http", "https"].some((scheme) => isAllowed(`${scheme}://${host}`, host, rules))
+  )
+}
+
+/** @param host of the request */
+const isAllowed = (origin: string, host: string | undefined, { hasPage, origins }: Rules): boolean =>
+  origins.includes("*") ||
+  origins.includes(origin) ||
+  (hasPage && host !== undefined && cannotBeRebound(host) && /^https?:\/\/(.*)$/.exec(origin)?.[1] === host)
+
+/** Whether a host, with or without a port, is no name that anybody else may have chosen. */
+const cannotBeRebound = (host: string): boolean => {
+  const [, ipv6, name = ""] = /^(?:\[(.*)\]|([^:]*))(?::\d+)?$/.exec(host) ?? []
+  return isIP(ipv6 ?? name) !== 0 || name === "localhost"
 }
 
 /** Headers of 426 Upgrade Required. The connection is closed nevertheless. */
@@ -128,6 +169,27 @@ export const refusal = ({ headers, status, text }: Rejection): string => {
   }
   return response(status, { ...own, ...headers }, body)
 }
+
+/**
+ * The response with the page of the relay.
+ *
+ * @param html the page
+ * @param contentSecurityPolicy that allows its styles and scripts only
+ */
+export const pageResponse = (html: string, contentSecurityPolicy: string): string =>
+  response(
+    "200 OK",
+    {
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Length": String(Buffer.byteLength(html)),
+      "Content-Security-Policy": contentSecurityPolicy,
+      "X-Content-Type-Options": "nosniff",
+      "Referrer-Policy": "no-referrer",
+      "Cache-Control": "no-cache",
+      Connection: "close"
+    },
+    html
+  )
 
 const response = (status: string, headers: { readonly [name: string]: string }, body: string): string => {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)

@@ -10,6 +10,7 @@ import { ReservedDescriptors } from "../ReservedDescriptors.ts"
 import { accept, type Options } from "../TcpListener.ts"
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts"
 import { UpgradeRequests } from "./UpgradeRequests.ts"
+import * as Handshake from "./WebSocketHandshake.ts"
 import * as WebSocketSessions from "./WebSocketSessions.ts"
 
 /** The listener for WebSocket clients: a transport beside the `Listener`. */
@@ -49,6 +50,12 @@ export const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig> = lay
   Layer.provide(TlsIdentity.layer)
 )
 
+/** Loaded only by a server that serves it. */
+const loadPage = Effect.flatMap(
+  Effect.promise(() => import("./ChatPage.ts")),
+  ({ load }) => load
+)
+
 const listenOn = Effect.fnUntraced(function* (
   options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors">,
   port: number
@@ -56,11 +63,19 @@ const listenOn = Effect.fnUntraced(function* (
   const { config, gate, tls } = options
   const { websocket } = config
   const requests = yield* UpgradeRequests.make
-  const begin = yield* WebSocketSessions.make(config, gate)
-  const receive: Options["receive"] = (socket, client, reception) =>
-    reception.wait(socket, client.ip, requests.read(socket), (begun) =>
-      begin(socket, client, begun, websocket.path, reception)
+  const page = websocket.page ? yield* loadPage : undefined
+  const begin = yield* WebSocketSessions.make(gate)
+  const rules = (): Handshake.Rules => ({ path: websocket.path, origins: websocket.origins, hasPage: websocket.page })
+  const receive: Options["receive"] = (socket, client, reception) => {
+    // The page is sent while the connection is pending, so that slow readers of it are bounded in number and time as handshakes are.
+    const handshake = requests.read(socket).pipe(
+      Effect.filterOrElse(
+        (begun) => page === undefined || !Handshake.isForPage(begun, rules()),
+        () => page!.serve(socket)
+      )
     )
+    reception.wait(socket, client.ip, handshake, (begun) => begin(socket, client, begun, rules(), reception))
+  }
   const at = { host: websocket.host ?? config.host, port }
   const bound = yield* accept({
     ...options,

@@ -15,7 +15,7 @@ import * as Address from "../Address.ts"
 import * as AddressFilter from "../AddressFilter.ts"
 import { closeRefused } from "../closeRefused.ts"
 import { ReservedDescriptors } from "../ReservedDescriptors.ts"
-import { receptionOf } from "../TcpListener.ts"
+import { receptionOf, REFUSAL_LINGER_MILLIS } from "../TcpListener.ts"
 import * as CloseNotify from "../tls/CloseNotify.ts"
 import { subjectOf } from "../tls/TlsIdentity.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
@@ -71,7 +71,7 @@ export const make = (): WebSocketMount => {
     if (receive !== undefined) return yield* Effect.die(new Error("two servers share one WebSocketMount"))
     const reception = yield* receptionOf({ config, gate, reservedDescriptors })
     const filter = AddressFilter.make(() => config.hyper_parameters)
-    const begin = yield* WebSocketSessions.make(config, gate)
+    const begin = yield* WebSocketSessions.make(gate)
     receive = (request) => {
       const { socket } = request
       const address = Address.ofPeer(socket)
@@ -82,7 +82,8 @@ export const make = (): WebSocketMount => {
         return closeRefused(socket, AddressFilter.NOT_ALLOWED)
       }
       const client = { ...address, transport: "websocket", subject: subjectBehind(socket) }
-      begin(socket, client, { request, isUpgrade: true }, undefined, reception)
+      const rules = { path: undefined, origins: config.websocket.origins, hasPage: false }
+      begin(socket, client, { request, isUpgrade: true }, rules, reception)
     }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -112,6 +113,7 @@ export const make = (): WebSocketMount => {
     if (receive !== undefined) return receive(request)
     request.resume()
     socket.resume().end(Handshake.refusal(NOT_RUNNING))
+    setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
   }
 
   const route = Effect.gen(function* () {
@@ -140,7 +142,7 @@ export const make = (): WebSocketMount => {
   return { layer, handleUpgrade, route }
 }
 
-const ANY: Handshake.Rules = { path: undefined, origins: [] }
+const ANY: Handshake.Rules = { path: undefined, origins: [], hasPage: false }
 
 /** Whether Node has handed over the socket. */
 const isUpgrade = (request: IncomingMessage & { readonly upgrade?: boolean | null }): boolean =>

@@ -1,7 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import type { ServerConfig } from "../../config/ServerConfig.ts"
 import { background } from "../../internal/background.ts"
 import { monotonicMillis } from "../../internal/monotonicClock.ts"
 import { repeatEvery } from "../../internal/repeatEvery.ts"
@@ -17,25 +16,24 @@ import * as Handshake from "./WebSocketHandshake.ts"
  * Begins with the first request of a client: refuses it, or accepts the handshake and runs the session.
  *
  * @param socket paused, without listeners
- * @param path that the request must be for; `undefined`: any
  */
 export type Begin = (
   socket: Net.Socket,
   client: Peer,
   begun: Begun,
-  path: string | undefined,
+  rules: Handshake.Rules,
   reception: Pick<Reception, "enter" | "fork" | "refuse">
 ) => void
 
 /** The sessions of WebSocket clients, which are pinged until the scope ends. */
-export const make = Effect.fnUntraced(function* ({ websocket }: ServerConfig["Service"], gate: ConnectionGate) {
+export const make = Effect.fnUntraced(function* (gate: ConnectionGate) {
   const clock = yield* Clock.Clock
   const connections = new Set<WebSocketConnection>()
 
-  const begin: Begin = (socket, client, begun, path, { enter, fork, refuse }) => {
+  const begin: Begin = (socket, client, begun, rules, { enter, fork, refuse }) => {
     // The client left while the request was read.
     if (socket.destroyed) return
-    const rejection = Handshake.rejection(begun, { path, origins: websocket.origins })
+    const rejection = Handshake.rejection(begun, rules)
     if (rejection !== undefined) {
       begun.request?.resume()
       return refuse(socket, client.ip, rejection.incident, Handshake.refusal(rejection))

@@ -92,6 +92,8 @@ export const startOnTerminal = Effect.fnUntraced(function* (
   const screen = new Screen(COLUMNS)
   let output = ""
   const watched = watching(() => screen.text())
+  let resizedAt = 0
+  const redrawn = watching(() => output.slice(resizedAt))
   const command = [process.execPath, Cli.PROGRAM, options.name ?? "connect", ...args]
     .map((part) => `'${part}'`)
     .join(" ")
@@ -104,6 +106,7 @@ export const startOnTerminal = Effect.fnUntraced(function* (
         output += text
         screen.write(text)
         watched.changed()
+        redrawn.changed()
       })
       return child
     },
@@ -114,13 +117,15 @@ export const startOnTerminal = Effect.fnUntraced(function* (
     output: () => output,
     screen: () => screen.text(),
     shows: watched.matches,
-    /** Gives the terminal another width, as a person who drags its window. */
+    /** Gives the terminal another width, as a person who drags its window, and waits until the program has drawn its line again. */
     resize: (columns: number) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
+        resizedAt = output.length
         const { pid } = running.process
         const shell = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()
         screen.resize(columns)
         execFileSync("stty", ["-F", readlinkSync(`/proc/${shell}/fd/0`), "cols", String(columns)])
+        return redrawn.matches(/[^]/)
       }),
     type: (text: string) => Effect.sync(() => void running.stdin.write(text))
   }

@@ -124,6 +124,24 @@ describe("a relay mounted on an HTTP server", () => {
     })
   )
 
+  it.live("closes a connection that it refuses before it runs, also if the client does not", () =>
+    Effect.gen(function* () {
+      const host = Http.createServer()
+      host.on("upgrade", WebSocketMount.make().handleUpgrade)
+      const port = yield* HostServer.listen(host)
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => Net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {})),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+      yield* Effect.callback<void>((resume) => void socket.resume().once("end", () => resume(Effect.void)))
+      const connections = Effect.callback<number>((resume) => {
+        host.getConnections((_error, count) => resume(Effect.succeed(count)))
+      })
+      while ((yield* connections) > 0) yield* Effect.sleep(10)
+    })
+  )
+
   it.live("does not start with a port of its own, which nobody would listen on", () =>
     Effect.gen(function* () {
       const { layer } = WebSocketMount.make()
