@@ -90,7 +90,7 @@ const program = Effect.gen(function* () {
   yield* say(a, b, "deal")
 
   const { page } = yield* Chromium.page(
-    yield* Chromium.context(yield* Chromium.launch, { viewport: { width: WIDTH, height: 100 }, deviceScaleFactor: 1.5 })
+    yield* Chromium.context(yield* Chromium.launch, { viewport: { width: WIDTH, height: 100 }, deviceScaleFactor: 1 })
   )
   yield* Effect.promise(async () => {
     await page.setContent(`<!doctype html><meta charset="utf-8"><style>
