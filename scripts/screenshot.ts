@@ -1,7 +1,7 @@
 /**
- * Makes the pictures of the dashboard in docs: a server with some traffic, five minutes of it, in a browser.
+ * Makes the pictures of the dashboard in docs: a server with some traffic, sixteen minutes of it, in a browser.
  *
- * `SECONDS=20` for a quick look.
+ * `SECONDS=60` for a quick look.
  */
 import * as Effect from "effect/Effect"
 import { statSync } from "node:fs"
@@ -10,15 +10,20 @@ import * as Chromium from "../test/support/Chromium.ts"
 import { ROOT } from "../test/support/Package.ts"
 import * as TcpClient from "../test/support/TcpClient.ts"
 
-const SECONDS = Number(process.env["SECONDS"] ?? 315)
+const SECONDS = Number(process.env["SECONDS"] ?? 960)
 const CLIENTS = 42
+
+const WORDS = "ship the crates to dock four before noon unless rain delays both trucks and nobody minds".split(" ")
 
 /** What agents say, more or less. */
 const line = () =>
   JSON.stringify({
     _version: "1.0",
     _type: ["offer", "status", "plan", "reply"][Math.floor(Math.random() * 4)],
-    _payload: { price: Math.round(Math.random() * 1000), note: "x".repeat(Math.random() * 900) }
+    _payload: {
+      price: Math.round(Math.random() * 1000),
+      note: Array.from({ length: Math.random() * 120 }, () => WORDS[Math.floor(Math.random() * WORDS.length)]).join(" ")
+    }
   })
 
 const act = (url: string, path: string, body: unknown) =>
@@ -34,6 +39,7 @@ const program = Effect.gen(function* () {
   const server = yield* Admin.listening({
     SUMMONER_LOGGER_LOG_LEVEL: "INFO",
     SUMMONER_LOGGER_LOG_KEYS: "[]",
+    SUMMONER_HYPER_PARAMETERS_RATE_LIMIT_MSGS_PER_MINUTE: "600",
     SUMMONER_HYPER_PARAMETERS_CLIENT_TIMEOUT_SECS: "600",
     SUMMONER_HYPER_PARAMETERS_QUARANTINE_COOLDOWN_SECS: "3600",
     SUMMONER_HYPER_PARAMETERS_SLOW_CONSUMER_SOFT_LIMIT_BYTES: "65536"
@@ -60,7 +66,7 @@ const program = Effect.gen(function* () {
   const traffic = Effect.gen(function* () {
     while (true) {
       // Busier and calmer minutes; one agent that has too much to say.
-      const share = 0.02 + 0.015 * Math.sin(seconds() / 25) + (Math.random() < 0.02 ? 0.2 : 0)
+      const share = 0.06 + 0.04 * Math.sin(seconds() / 25) + (Math.random() < 0.02 ? 0.2 : 0)
       clients.forEach(({ send }, i) => {
         if (i !== 5 && Math.random() < (i === 9 ? 0.2 : share)) send(`${line()}\n`)
       })
@@ -77,10 +83,10 @@ const program = Effect.gen(function* () {
   yield* Effect.forkScoped(Effect.tapCause(traffic, (cause) => Effect.logError("no more traffic", cause)))
   yield* Effect.sleep(SECONDS * 1000)
 
-  const shoot = (name: string) =>
+  const shoot = (name: string, fullPage = false) =>
     Effect.promise(async () => {
       const path = `${ROOT}docs/${name}.png`
-      await page.screenshot({ path })
+      await page.screenshot({ path, fullPage })
       console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`)
     })
   yield* Effect.promise(async () => {
@@ -91,7 +97,16 @@ const program = Effect.gen(function* () {
   })
   yield* shoot("dashboard")
   yield* Effect.promise(async () => {
+    await page.getByRole("button", { name: "Enter token" }).click()
+    await page.getByRole("dialog", { name: "Token" }).getByLabel("Token").fill(Admin.TOKEN)
+    await page.getByRole("button", { name: "Use it" }).click()
+    await page.getByRole("button", { name: "Show messages" }).click()
     await page.emulateMedia({ colorScheme: "dark" })
+    await page.waitForTimeout(6000)
+    await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+  })
+  yield* shoot("dashboard-dark", true)
+  yield* Effect.promise(async () => {
     await page.setViewportSize({ width: 375, height: 800 })
     await page.waitForTimeout(2500)
   })

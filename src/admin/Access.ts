@@ -36,9 +36,10 @@ export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
  *
  * @param rules a reload may change the token
  * @param isLocal whether only this machine can reach the server
+ * @returns the decision about one request; `always`: whether even reading it needs the token
  */
 export const make = (rules: Rules, isLocal = isLoopback(rules.host)) => {
-  return ({ authorization, host, method, path, site }: AccessRequest): Denial | undefined => {
+  return ({ authorization, host, method, path, site }: AccessRequest, always = false): Denial | undefined => {
     // DNS rebinding: a web page whose host name resolves to this machine could read everything.
     if (isLocal && !isLoopback(hostName(host))) {
       return { status: 403, error: `unknown host ${JSON.stringify(host ?? "")}; expected localhost or its address` }
@@ -48,7 +49,7 @@ export const make = (rules: Rules, isLocal = isLoopback(rules.host)) => {
     if (site === "cross-site" || site === "same-site") {
       return { status: 403, error: "pages of other sites may not ask (Sec-Fetch-Site)" }
     }
-    if (isReading(method) && isLocal && !rules.token_for_reading) return undefined
+    if (isReading(method) && !always && isLocal && !rules.token_for_reading) return undefined
     if (rules.token === null) {
       const what = isReading(method) ? "reading is off: it needs" : "actions are off: they need"
       return { status: 403, error: `${what} admin.token in the configuration` }

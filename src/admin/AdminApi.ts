@@ -66,7 +66,12 @@ const Distribution = Schema.Struct({
 })
 
 export const Stats = Schema.Struct({
+  name: described(Schema.String, "The server's name in its log"),
   version: Schema.String,
+  listeners: described(
+    Schema.Array(Schema.String),
+    "URLs for clients: `tcp://` or `tls://`, and `ws://` or `wss://`; none before the server is ready"
+  ),
   state: Schema.Literals(["starting", "ready", "draining", "stopping"]),
   at: described(Schema.String, "Time of the statistics: ISO 8601"),
   started_at: described(Schema.String, "ISO 8601"),
@@ -115,7 +120,16 @@ export const Change = Schema.Struct({
   type: Schema.Literals(["connected", "disconnected", "state"]),
   at: described(Schema.String, "ISO 8601"),
   client: Client,
+  kind: Schema.optionalKey(described(Schema.String, "How the client left: a key of `departures`")),
   reason: described(Schema.String, "Why the client left, or its previous state; empty for `connected`")
+})
+
+/** A relayed message. */
+export const Message = Schema.Struct({
+  at: described(Schema.String, "ISO 8601"),
+  from: described(Schema.String, "The sender: ip:port, or the name that a broadcast gave"),
+  content: described(Schema.String, "Its first 500 characters"),
+  omitted: described(Schema.Finite, "Characters of the content that are left out")
 })
 
 /** The client or the quarantined address does not exist. */
@@ -143,6 +157,12 @@ const Limit = Schema.optionalKey(
 class Observe extends HttpApiGroup.make("observe")
   .add(
     HttpApiEndpoint.get("stats", "/api/stats", { success: Stats }),
+    HttpApiEndpoint.get("history", "/api/history", {
+      success: described(
+        Schema.Array(Stats),
+        "Statistics of the last fifteen minutes, one every ten seconds, oldest first"
+      )
+    }),
     HttpApiEndpoint.get("clients", "/api/clients", {
       query: {
         search: Schema.optionalKey(described(Schema.String, "Part of the address or of the certificate subject")),
@@ -193,6 +213,19 @@ class Act extends HttpApiGroup.make("act")
       success: Done,
       error: NotFound
     }),
+    HttpApiEndpoint.post("broadcast", "/api/broadcast", {
+      payload: Schema.Struct({
+        content: described(Schema.String, "The message for every client"),
+        from: Schema.optionalKey(
+          described(Schema.String, "The `remote_addr` that clients see; by default the server's own `host:port`")
+        )
+      }),
+      success: Done,
+      error: Impossible
+    }),
+    HttpApiEndpoint.post("token", "/api/token", { success: Done }).annotateMerge(
+      OpenApi.annotations({ description: "Does nothing: 200 if the token is right." })
+    ),
     HttpApiEndpoint.post("drain", "/api/drain", { success: Done }),
     HttpApiEndpoint.post("undrain", "/api/undrain", { success: Done })
   )

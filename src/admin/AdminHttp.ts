@@ -26,6 +26,7 @@ import { formatAddress } from "../net/IpAddress.ts"
 import { isLoopback } from "../net/IpNetwork.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
+import type { ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
@@ -36,6 +37,8 @@ import * as ApiViews from "./ApiViews.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Problem from "./Problem.ts"
+import * as StatsHistory from "./StatsHistory.ts"
+import * as WrongTokens from "./WrongTokens.ts"
 
 /** Concurrent event streams. The next one gets a 503. */
 export const MAX_EVENT_STREAMS = 16
@@ -55,6 +58,8 @@ const REFUSAL_LINGER_MILLIS = 250
 /** How a program that serves the admin API over HTTP asks for it. */
 export interface Options {
   readonly operations: Operations
+  /** Where the server listens. */
+  readonly status: Pick<ServerStatus["Service"], "listeners">
   /** Which requests are served. */
   readonly access: ReturnType<typeof Access.make>
   /** Called for a request that was authorized for more than health. */
@@ -62,7 +67,7 @@ export interface Options {
 }
 
 /** The admin API and the dashboard as an HTTP application. */
-export const make = Effect.fnUntraced(function* ({ access, operations, trust }: Options) {
+export const make = Effect.fnUntraced(function* ({ access, operations, status, trust }: Options) {
   const logger = yield* Effect.serviceOption(RelayLogger)
   const lag = yield* EventLoopLag.make
   yield* ProcessMetrics.register(lag.latestUnsafe)
@@ -77,11 +82,15 @@ export const make = Effect.fnUntraced(function* ({ access, operations, trust }: 
     Effect.map((now) =>
       ApiViews.stats({
         ...now,
+        name: Option.match(logger, { onNone: () => "summoner-server", onSome: ({ name }) => name }),
+        listeners: status.listeners,
         lag: lag.latestUnsafe(),
         logLinesDropped: Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
       })
     )
   )
+  const history = yield* StatsHistory.make(stats)
+  const wrongToken = yield* WrongTokens.make
   // Ends event streams on connections that are not the server's own.
   const ended = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
@@ -89,22 +98,27 @@ export const make = Effect.fnUntraced(function* ({ access, operations, trust }: 
     probes(operations),
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("GET", "/", HttpServerResponse.html(dashboard.html)),
-    events(
-      EventStream.make(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS)).pipe(
-        Stream.interruptWhen(Deferred.await(ended))
-      )
-    ),
+    eventStreams({
+      events: EventStream.events(operations, yield* Effect.cachedWithTTL(stats, STATS_TTL_MILLIS)),
+      messages: EventStream.messages(operations),
+      access,
+      ended: Deferred.await(ended)
+    }),
     HttpApiBuilder.layer(AdminApi, { openapiPath: "/api/openapi.json" }).pipe(
-      Layer.provide([observe(operations, stats), act(operations)])
+      Layer.provide([observe(operations, stats, history.json), act(operations)])
     )
   )
   const served = yield* HttpRouter.toHttpEffect(Layer.provide(routes, NodeHttpServer.layerHttpServices))
-  return { app: guard(served, access, trust, dashboard.contentSecurityPolicy) }
+  return { app: guard(served, { access, trust, wrongToken, contentSecurityPolicy: dashboard.contentSecurityPolicy }) }
 })
 
 /** The admin API for the requests of another server, which may be reached from anywhere. */
-export const mounted = Effect.fnUntraced(function* (admin: Access.Rules, operations: Operations) {
-  const { app } = yield* make({ operations, access: Access.make(admin, false), trust: () => {} })
+export const mounted = Effect.fnUntraced(function* (
+  admin: Access.Rules,
+  operations: Operations,
+  status: Options["status"]
+) {
+  const { app } = yield* make({ operations, status, access: Access.make(admin, false), trust: () => {} })
   const scope = yield* Scope.fork(yield* Effect.scope)
   return { app, respond: yield* NodeHttpServer.makeHandler(app, { scope }) }
 })
@@ -117,11 +131,13 @@ export const mounted = Effect.fnUntraced(function* (admin: Access.Rules, operati
 export const serve = Effect.fnUntraced(function* ({
   admin,
   operations,
-  port
+  port,
+  status
 }: {
   readonly admin: ServerConfig["Service"]["admin"]
   readonly port: number
   readonly operations: Operations
+  readonly status: Options["status"]
 }) {
   const { host } = admin
   const connections = new AdminConnections()
@@ -132,6 +148,7 @@ export const serve = Effect.fnUntraced(function* ({
   }
   const { app } = yield* make({
     operations,
+    status,
     access: Access.make(admin),
     trust: (request) => connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
   })
@@ -227,11 +244,20 @@ const probes = (operations: Operations) =>
 /** Has proxies pass each event on at once: nginx would collect them, and a compressor keep them. */
 const UNBUFFERED = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" }
 
-const events = (stream: Stream.Stream<string>) => {
+/** The event streams, which share one limit. Messages need the token everywhere: they are what clients say to each other. */
+const eventStreams = ({
+  access,
+  ended,
+  events,
+  messages
+}: {
+  readonly events: Stream.Stream<string>
+  readonly messages: Stream.Stream<string>
+  readonly access: Options["access"]
+  readonly ended: Effect.Effect<void>
+}) => {
   let open = 0
-  return HttpRouter.add(
-    "GET",
-    "/api/events",
+  const respond = (stream: Stream.Stream<string>) =>
     Effect.gen(function* () {
       if (open >= MAX_EVENT_STREAMS) {
         return Problem.response({ status: 503, error: `too many event streams: ${MAX_EVENT_STREAMS} at once` })
@@ -241,18 +267,37 @@ const events = (stream: Stream.Stream<string>) => {
         Effect.sync(() => open++),
         () => Effect.sync(() => open--)
       )
-      return HttpServerResponse.stream(Stream.encodeText(stream), {
+      return HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhen(stream, ended)), {
         contentType: "text/event-stream",
         headers: UNBUFFERED
       })
     })
+  return Layer.merge(
+    HttpRouter.add("GET", "/api/events", respond(events)),
+    HttpRouter.add(
+      "GET",
+      "/api/messages",
+      Effect.gen(function* () {
+        // Here and not by its path in `guard`: the router takes several spellings of a path.
+        const denial = access(accessRequest(yield* HttpServerRequest.HttpServerRequest), true)
+        if (denial !== undefined) return Problem.response(denial)
+        const response = yield* respond(messages)
+        if (response.status === 200) yield* audit("read messages")
+        return response
+      })
+    )
   )
 }
 
-const observe = (operations: Operations, stats: Effect.Effect<ReturnType<typeof ApiViews.stats>>) =>
+const observe = (
+  operations: Operations,
+  stats: Effect.Effect<ReturnType<typeof ApiViews.stats>>,
+  history: Effect.Effect<string>
+) =>
   HttpApiBuilder.group(AdminApi, "observe", (handlers) =>
     handlers.handleAll({
       stats: () => stats,
+      history: () => Effect.map(history, (json) => HttpServerResponse.text(json, { contentType: "application/json" })),
       clients: Effect.fnUntraced(function* ({ query: { scope, ...query } }) {
         if (scope !== "room") {
           return { ...ApiViews.clients(yield* operations.clients, query), silent: [], omitted: 0 }
@@ -289,6 +334,14 @@ const act = (operations: Operations) =>
             ? audit(`lift the quarantine of ${key}`)
             : Effect.fail(new NotFound({ error: `${JSON.stringify(key)} is not in quarantine` }))
         ),
+      broadcast: ({ payload: { content, from } }) =>
+        operations.broadcast(content, { from }).pipe(
+          Effect.mapError(({ message }) => new Impossible({ error: message })),
+          Effect.andThen(
+            audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${JSON.stringify(from)}`}`)
+          )
+        ),
+      token: () => Effect.succeed({ done: true }),
       drain: () => Effect.andThen(operations.drain, audit("drain")),
       undrain: () => Effect.andThen(operations.undrain, audit("undrain"))
     })
@@ -296,27 +349,44 @@ const act = (operations: Operations) =>
 
 const audit = (action: string) =>
   Effect.gen(function* () {
-    const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-    yield* Effect.logInfo(`admin ${Option.getOrElse(remoteAddress, () => "?")}: ${action}`)
+    yield* Effect.logInfo(`admin ${ipOf(yield* HttpServerRequest.HttpServerRequest)}: ${action}`)
     return { done: true }
   })
+
+const ipOf = ({ remoteAddress }: HttpServerRequest.HttpServerRequest) => Option.getOrElse(remoteAddress, () => "?")
+
+const accessRequest = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): Access.AccessRequest => ({
+  method,
+  path: url.replace(/[?#].*$/s, ""),
+  host: headers["host"],
+  authorization: headers["authorization"],
+  site: headers["sec-fetch-site"]
+})
 
 /** Checks access, turns every failure into a JSON response, and sets the security headers. */
 const guard = <E, R>(
   served: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
-  decide: ReturnType<typeof Access.make>,
-  trust: Options["trust"],
-  contentSecurityPolicy: string
+  {
+    access,
+    contentSecurityPolicy,
+    trust,
+    wrongToken
+  }: Pick<Options, "access" | "trust"> & {
+    readonly wrongToken: (ip: string) => void
+    readonly contentSecurityPolicy: string
+  }
 ) =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const { headers, method, url } = request
-    const path = url.replace(/[?#].*$/s, "")
-    const { authorization, host, "content-length": length, "sec-fetch-site": site } = headers
-    const denial = decide({ method, path, host, authorization, site })
+    const asked = accessRequest(request)
+    const { authorization, method, path } = asked
+    const denial = access(asked)
     if (denial === undefined && !Access.OPEN.has(path)) trust(request)
-    const problem = denial ?? (Number(length) > Problem.MAX_BODY_KIB * 1024 ? Problem.TOO_LARGE : undefined)
+    const problem =
+      denial ??
+      (Number(request.headers["content-length"]) > Problem.MAX_BODY_KIB * 1024 ? Problem.TOO_LARGE : undefined)
     const response = problem === undefined ? yield* reportFailures(served, method, path) : Problem.response(problem)
+    if (response.status === 401 && authorization !== undefined) wrongToken(ipOf(request))
     return HttpServerResponse.setHeaders(response, {
       "cache-control": response.headers["cache-control"] ?? "no-store",
       "content-security-policy": contentSecurityPolicy,

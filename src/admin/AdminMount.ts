@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
+import type { ServerStatus } from "../session/ServerStatus.ts"
 import { AdminServer } from "./AdminServer.ts"
 import { loadAdminHttp } from "./loadAdminHttp.ts"
 
@@ -44,7 +45,8 @@ export const make = (prefix: string): AdminMount => {
 
   const serve = Effect.fnUntraced(function* (
     admin: ServerConfig["Service"]["admin"],
-    operations: Operations
+    operations: Operations,
+    status: Pick<ServerStatus["Service"], "listeners">
   ): Effect.fn.Return<undefined, ListenError, Scope.Scope> {
     const { host, port } = admin
     if (port !== null) {
@@ -53,7 +55,7 @@ export const make = (prefix: string): AdminMount => {
     }
     if (running !== undefined) return yield* Effect.die(new Error("two servers share one AdminMount"))
     const { mounted } = yield* loadAdminHttp(admin)
-    running = yield* mounted(admin, operations)
+    running = yield* mounted(admin, operations, status)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         running = undefined
@@ -64,7 +66,9 @@ export const make = (prefix: string): AdminMount => {
 
   const layer = Layer.effect(
     AdminServer,
-    Effect.map(ServerConfig, ({ admin }) => AdminServer.of({ serve: (operations) => serve(admin, operations) }))
+    Effect.map(ServerConfig, ({ admin }) =>
+      AdminServer.of({ serve: (operations, status) => serve(admin, operations, status) })
+    )
   )
 
   const segment = prefix.slice(prefix.lastIndexOf("/") + 1)

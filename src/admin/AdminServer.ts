@@ -8,6 +8,7 @@ import { ADMIN_CONNECTIONS } from "./AdminConnections.ts"
 import { loadAdminHttp } from "./loadAdminHttp.ts"
 import type { BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
+import type { ServerStatus } from "../session/ServerStatus.ts"
 
 /** Health, metrics, dashboard and actions for operators, over HTTP. */
 export class AdminServer extends Context.Service<
@@ -17,9 +18,13 @@ export class AdminServer extends Context.Service<
      * Serves the operations of a server until the scope ends.
      *
      * @param operations the server to show and to act on
+     * @param status where that server listens
      * @returns the bound address, `undefined` if the admin server is off; fails with `ListenError`
      */
-    readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>
+    readonly serve: (
+      operations: Operations,
+      status: Pick<ServerStatus["Service"], "listeners">
+    ) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>
   }
 >()("summoner-server/AdminServer") {
   /** No admin server. */
@@ -33,7 +38,8 @@ export class AdminServer extends Context.Service<
       const { port } = admin
       if (port === null) return yield* Effect.provide(AdminServer, AdminServer.layerDisabled)
       return AdminServer.of({
-        serve: (operations) => Effect.flatMap(loadAdminHttp(admin), ({ serve }) => serve({ admin, port, operations }))
+        serve: (operations, status) =>
+          Effect.flatMap(loadAdminHttp(admin), ({ serve }) => serve({ admin, port, operations, status }))
       })
     })
   )

@@ -83,10 +83,10 @@ const distribution = ({ buckets, count, sum }: Distribution, perUnit = 1) => ({
   sum: sum / perUnit
 })
 
-const snakeCase = (counts: Readonly<Record<string, number>>) =>
-  Object.fromEntries(
-    Object.entries(counts).map(([name, count]) => [name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_"), count])
-  )
+const snakeCase = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_")
+
+const snakeCased = (counts: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [snakeCase(name), count]))
 
 /** @param entries in the order in which they were added */
 export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { readonly limit?: number }) => ({
@@ -98,6 +98,8 @@ export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { re
 })
 
 export const stats = (of: {
+  readonly name: string
+  readonly listeners: ReadonlyArray<string>
   readonly at: Date
   readonly state: ServerState
   readonly stats: ClientRegistry.Stats
@@ -106,7 +108,9 @@ export const stats = (of: {
   readonly lag: EventLoopLag
   readonly logLinesDropped: number
 }): typeof AdminApi.Stats.Type => ({
+  name: of.name,
   version,
+  listeners: of.listeners,
   state: of.state,
   at: of.at.toISOString(),
   started_at: of.stats.startedAt.toISOString(),
@@ -120,8 +124,8 @@ export const stats = (of: {
   bytes_waiting: of.stats.bytesWaiting,
   bytes_waiting_max: of.stats.bytesWaitingMax,
   quarantined: of.stats.quarantined,
-  incidents: snakeCase(of.stats.incidents),
-  departures: snakeCase(of.stats.departures),
+  incidents: snakeCased(of.stats.incidents),
+  departures: snakeCased(of.stats.departures),
   fan_out: distribution(of.stats.fanOut),
   latency_ms: distribution(of.stats.latencyMicros, 1000),
   event_loop_lag_ms: of.lag,
@@ -144,8 +148,21 @@ export const change = (event: ClientRegistry.ClientChange, at: Date): typeof Adm
     case "Connected":
       return { type: "connected", ...of, reason: "" }
     case "Disconnected":
-      return { type: "disconnected", ...of, reason: event.reason }
+      return { type: "disconnected", ...of, kind: snakeCase(event.kind), reason: event.reason }
     case "StateChanged":
       return { type: "state", ...of, reason: event.from }
   }
 }
+
+/** Characters of a message that operators are shown. */
+const SHOWN_CHARACTERS = 500
+
+export const message = (
+  { address, content }: ClientRegistry.RelayedMessage,
+  at: Date
+): typeof AdminApi.Message.Type => ({
+  at: at.toISOString(),
+  from: address,
+  content: content.slice(0, SHOWN_CHARACTERS).toWellFormed(),
+  omitted: Math.max(0, content.length - SHOWN_CHARACTERS)
+})

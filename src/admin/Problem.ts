@@ -43,7 +43,10 @@ export const ofCode = (code: string | undefined): Problem => BY_CODE[code ?? ""]
 
 /** The methods of each path. */
 const METHODS = new Map<string, Array<string>>(
-  ["/", "/healthz", "/readyz", "/metrics", "/api/events", "/api/openapi.json"].map((path) => [path, ["GET", "HEAD"]])
+  ["/", "/healthz", "/readyz", "/metrics", "/api/events", "/api/messages", "/api/openapi.json"].map((path) => [
+    path,
+    ["GET", "HEAD"]
+  ])
 )
 for (const { endpoints } of Object.values(AdminApi.groups)) {
   for (const { method, path } of Object.values(endpoints)) {

@@ -30,7 +30,7 @@ export interface Options extends LoggerValues {
 
 type LoggerValues = Values["logger"]
 
-/** The log of relayed messages (docs/metrics.md). Plain code, because it is called for every line. */
+/** The log of relayed messages (docs/operating.md#log-lines). Plain code, because it is called for every line. */
 export interface MessageLog {
   /** Whether anything would be logged. */
   readonly enabled: boolean
@@ -66,6 +66,8 @@ export const MessageLog = Context.Reference<MessageLog>("summoner-server/Message
 export class RelayLogger extends Context.Service<
   RelayLogger,
   {
+    /** The server's name in the log. */
+    readonly name: string
     /** The log file, when there is one. */
     readonly path: string | undefined
     /** Lines dropped so far because the console or the file did not keep up. */
@@ -120,14 +122,19 @@ export class RelayLogger extends Context.Service<
             yield* Effect.addFinalizer(() =>
               flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption(FLUSH_MILLIS))
             )
-            const context = yield* makeContext({ log_level, log_keys: null }, { path: undefined, sinks: [output] })
+            const context = yield* makeContext(
+              { name: SILENT_NAME, log_level, log_keys: null },
+              { path: undefined, sinks: [output] }
+            )
             return isMessageLogged ? context : Context.add(context, MessageLog, { enabled: false, relayed: () => {} })
           })
         )
 
   /** Logs nothing. */
   static readonly layerSilent: Layer.Layer<RelayLogger> = Layer.effectContext(
-    Effect.suspend(() => makeContext({ log_level: "CRITICAL", log_keys: null }, { path: undefined, sinks: [] }))
+    Effect.suspend(() =>
+      makeContext({ name: SILENT_NAME, log_level: "CRITICAL", log_keys: null }, { path: undefined, sinks: [] })
+    )
   )
 
   /**
@@ -152,6 +159,9 @@ export class RelayLogger extends Context.Service<
       })
     )
 }
+
+/** The name of a server whose lines have none: it logs nothing, or another thread writes them. */
+const SILENT_NAME = "summoner-server"
 
 /** What threads have to log for this fiber. */
 export const wireOf: Effect.Effect<LogWire, never, ServerConfig> = Effect.gen(function* () {
@@ -215,7 +225,7 @@ interface Outputs {
   readonly sinks: ReadonlyArray<Output>
 }
 
-/** With JSON logs on, the console too shows a relayed message as its envelope (docs/metrics.md). */
+/** With JSON logs on, the console too shows a relayed message as its envelope (docs/operating.md#log-lines). */
 const textOutput = (options: Pick<Options, "name" | "date_format" | "enable_json_log">, format: string): Format => {
   const line = LogFormat.text({ name: options.name, format, dateFormat: options.date_format })
   const relayed = options.enable_json_log ? LogMessage.relayedJson : LogMessage.relayedText
@@ -316,7 +326,7 @@ const flushAll = (sinks: ReadonlyArray<Output>): Effect.Effect<void> =>
   Effect.forEach(sinks, (output) => output.sink.flush, { concurrency: "unbounded", discard: true })
 
 const makeContext = Effect.fnUntraced(function* (
-  options: Pick<Options, "log_level" | "log_keys">,
+  options: Pick<Options, "name" | "log_level" | "log_keys">,
   { path, sinks }: Outputs
 ): Effect.fn.Return<Context.Context<RelayLogger>> {
   const clock = yield* Clock.Clock
@@ -368,6 +378,7 @@ const makeContext = Effect.fnUntraced(function* (
     }
   }
   return Context.make(RelayLogger, {
+    name: options.name,
     path,
     droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
     isLoggedUnsafe,

@@ -20,7 +20,7 @@ import { Lifecycle } from "../session/Lifecycle.ts"
 import { type BoundAddress, Listener } from "../session/Listener.ts"
 import * as Operations from "../session/Operations.ts"
 import { RefusalLog } from "../session/RefusalLog.ts"
-import { ServerStatus } from "../session/ServerStatus.ts"
+import { listenersOf, ServerStatus } from "../session/ServerStatus.ts"
 import { Session } from "../session/Session.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
@@ -71,6 +71,7 @@ const start = Effect.gen(function* () {
   const registry = yield* ClientRegistry
   const refusals = yield* RefusalLog
   const status = yield* ServerStatus
+  const { tls } = yield* ServerConfig
   const lifecycle = yield* Lifecycle
   const parts = yield* GivenParts
   const scope = yield* Effect.scope
@@ -97,7 +98,7 @@ const start = Effect.gen(function* () {
     )
   })
 
-  const adminAddress = yield* Scope.provide(admin.serve(operations), administration)
+  const adminAddress = yield* Scope.provide(admin.serve(operations, status), administration)
   // Not the parent of anything: listening forks fibers that outlive it.
   const [address, webSocketUrl] = yield* Effect.useSpan("start", { root: true }, () =>
     Effect.all([asTransport(listener.listen(gate)), asTransport(webSocketListener.listen(gate))])
@@ -108,6 +109,7 @@ const start = Effect.gen(function* () {
     return opening === undefined ? Effect.void : opening.open
   })
   status.address = address
+  status.listeners = listenersOf(address, webSocketUrl, tls.cert !== null)
   if (opening === undefined) yield* open
   yield* Effect.addFinalizer(() => shutdown)
   yield* lifecycle.listening(address, webSocketUrl, parts)

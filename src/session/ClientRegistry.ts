@@ -7,7 +7,12 @@ import { EventFeed, type Observed } from "../internal/EventFeed.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import { MessageLog } from "../logging/RelayLogger.ts"
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
-import { type DisconnectReason, type DisconnectCounts, noDisconnects } from "../room/DisconnectReason.ts"
+import {
+  type DisconnectCounts,
+  type DisconnectKind,
+  type DisconnectReason,
+  noDisconnects
+} from "../room/DisconnectReason.ts"
 import type { Sender } from "../room/Room.ts"
 import type { Client } from "./Client.ts"
 import { noTotals, type Totals } from "./Incidents.ts"
@@ -16,7 +21,12 @@ import { noTotals, type Totals } from "./Incidents.ts"
 export type ClientChange =
   | { readonly _tag: "Connected"; readonly client: ClientInfo }
   | { readonly _tag: "StateChanged"; readonly client: ClientInfo; readonly from: ClientState }
-  | { readonly _tag: "Disconnected"; readonly client: ClientInfo; readonly reason: string }
+  | {
+      readonly _tag: "Disconnected"
+      readonly client: ClientInfo
+      readonly kind: DisconnectKind
+      readonly reason: string
+    }
 
 /** A relayed line. */
 export interface RelayedMessage {
@@ -177,7 +187,7 @@ export class ClientRegistry extends Context.Service<
           // Another client may have come with the same address already.
           if (byAddress.get(address) === client) byAddress.delete(address)
           leaving.add(client)
-          if (isWatched()) publish({ _tag: "Disconnected", client: client.info, reason })
+          if (isWatched()) publish({ _tag: "Disconnected", client: client.info, kind, reason })
         },
         forgetUnsafe: (client) => {
           if (!leaving.delete(client)) return

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import { formatAddress } from "../net/IpAddress.ts"
 import type { BoundAddress } from "./Listener.ts"
 
 /** `draining`: it takes no new clients, and goes on for those that are connected. */
@@ -12,8 +13,27 @@ export class ServerStatus extends Context.Service<
     state: ServerState
     /** Where it listens, from `ready` on. */
     address: BoundAddress | undefined
+    /** URLs for clients, from `ready` on: `tcp://host:port` or `tls://…`, and `ws://…` or `wss://…`. */
+    listeners: ReadonlyArray<string>
   }
 >()("summoner-server/ServerStatus") {
   /** A server that starts. */
-  static readonly layer = Layer.sync(ServerStatus, () => ServerStatus.of({ state: "starting", address: undefined }))
+  static readonly layer = Layer.sync(ServerStatus, () =>
+    ServerStatus.of({ state: "starting", address: undefined, listeners: [] })
+  )
 }
+
+/**
+ * URLs for clients.
+ *
+ * @param webSocketUrl `undefined` if the server does not listen for WebSocket clients
+ * @param isTls whether the port takes TLS
+ */
+export const listenersOf = (
+  { host, port }: BoundAddress,
+  webSocketUrl: string | undefined,
+  isTls: boolean
+): ReadonlyArray<string> => [
+  `${isTls ? "tls" : "tcp"}://${formatAddress(host, port)}`,
+  ...(webSocketUrl === undefined ? [] : [webSocketUrl])
+]

@@ -1,4 +1,4 @@
-/** What runs in each of the threads of a server: a whole relay, which the main thread supervises (docs/scaling.md). */
+/** What runs in each of the threads of a server: a whole relay, which the main thread supervises (docs/scaling.md#all-cores-of-one-machine). */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -96,7 +96,8 @@ const status = ServerStatus.of({
   set state(next) {
     state = next
   },
-  address: undefined
+  address: undefined,
+  listeners: []
 })
 
 /** The relay, what it does for the main thread, and what it reports. */

@@ -9,7 +9,7 @@ import { RelayLogger } from "../logging/RelayLogger.ts"
 import { Relay } from "../relay/Relay.ts"
 import { Lifecycle } from "../session/Lifecycle.ts"
 import type { Operations } from "../session/Operations.ts"
-import { ServerStatus } from "../session/ServerStatus.ts"
+import { listenersOf, ServerStatus } from "../session/ServerStatus.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
 import { ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
@@ -35,10 +35,12 @@ export const layer = (count: number, startsClosed = false) =>
       const operations = yield* ThreadOperations.make(supervisor)
       // Threads load their code while this one loads that of the admin server.
       const starting = yield* Effect.forkScoped(supervisor.start, { startImmediately: true })
-      const adminAddress = yield* observe(supervisor, operations)
+      const adminAddress = yield* observe(supervisor, operations, status)
       const { address, webSocketUrl } = yield* Fiber.join(starting)
       const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
       yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients)
+      status.address = address
+      status.listeners = listenersOf(address, webSocketUrl, config.tls.cert !== null)
       yield* Effect.addFinalizer(() =>
         Effect.gen(function* () {
           status.state = "stopping"
@@ -60,13 +62,17 @@ export const layer = (count: number, startsClosed = false) =>
   ).pipe(Layer.provide([AdminServer.layer, TlsIdentity.layer, Lifecycle.layer, ServerStatus.layer]))
 
 /** What operators see: of all threads, in one place. */
-const observe = Effect.fnUntraced(function* (supervisor: Supervisor.Supervisor, operations: Operations) {
+const observe = Effect.fnUntraced(function* (
+  supervisor: Supervisor.Supervisor,
+  operations: Operations,
+  status: ServerStatus["Service"]
+) {
   const admin = yield* AdminServer
   const logger = yield* Effect.serviceOption(RelayLogger)
   const serve = Effect.gen(function* () {
     yield* RelayMetrics.register(operations)
     yield* ThreadMetrics.register(supervisor)
-    return yield* admin.serve(operations)
+    return yield* admin.serve(operations, status)
   })
   if (Option.isNone(logger)) return yield* serve
   const { droppedUnsafe } = logger.value

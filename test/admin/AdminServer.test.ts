@@ -9,6 +9,7 @@ import { ListenError, RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 
 const TOKEN = "s3cret"
 
@@ -174,6 +175,91 @@ describe("the admin server", () => {
   )
 })
 
+describe.each(threadCounts)("the admin server of a relay with worker_threads: %s", (worker_threads) => {
+  it.live("says the name of the server and where clients find it", () =>
+    Effect.gen(function* () {
+      const { relay } = yield* Server.start({
+        hyper_parameters: { worker_threads },
+        websocket: { port: 0 },
+        admin: { port: 0, token: TOKEN }
+      })
+      const stats = yield* Effect.promise(async () =>
+        (await fetch(`http://127.0.0.1:${relay.adminAddress!.port}/api/stats`)).json()
+      )
+      assert.deepInclude(stats, {
+        name: "MyServer",
+        listeners: [`tcp://127.0.0.1:${relay.address.port}`, relay.webSocketUrl]
+      })
+    })
+  )
+
+  it.live("sends a message to every client, and says why it cannot", () =>
+    Effect.gen(function* () {
+      const { lines, relay } = yield* Server.start({
+        hyper_parameters: { worker_threads },
+        admin: { port: 0, token: TOKEN }
+      })
+      const [a, b] = [yield* TcpClient.connect(relay.address.port), yield* TcpClient.connect(relay.address.port)]
+      yield* TcpClient.settled(a, b)
+      const broadcast = (body: object) =>
+        Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${relay.adminAddress!.port}/api/broadcast`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+            body: JSON.stringify(body)
+          })
+          return [response.status, await response.json()]
+        })
+      assert.deepStrictEqual(yield* broadcast({ content: "restart at six", from: "operator" }), [200, { done: true }])
+      for (const client of [a, b]) {
+        assert.strictEqual(yield* client.line, '{"remote_addr":"operator","content":"restart at six"}')
+      }
+      assert.deepStrictEqual(yield* broadcast({ content: "\ud800" }), [
+        422,
+        { _tag: "Impossible", error: "the message has an unpaired surrogate; expected Unicode text" }
+      ])
+      assert.include(lines, 'INFO admin 127.0.0.1: broadcast 14 characters as "operator"')
+    })
+  )
+})
+
+describe("the token of the admin server", () => {
+  it.live("can be tried, and a wrong one is logged", () =>
+    Effect.gen(function* () {
+      const { lines, relay } = yield* Server.start({ admin: { port: 0, token: TOKEN } })
+      const attempt = (token: string) =>
+        Effect.promise(async () => {
+          const { status } = await fetch(`http://127.0.0.1:${relay.adminAddress!.port}/api/token`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${token}` }
+          })
+          return status
+        })
+      assert.strictEqual(yield* attempt(TOKEN), 200)
+      assert.deepStrictEqual(Server.noise(lines), [])
+      assert.strictEqual(yield* attempt("guess"), 401)
+      yield* Server.until(() => lines.includes("WARNING admin: requests with a wrong token: 1, last from 127.0.0.1"))
+      assert.notInclude(lines.join(), "guess")
+    })
+  )
+
+  it.live("is needed to read messages everywhere, however the path is written", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* start()
+      assert.strictEqual((yield* ask("/api/stats")).status, 200)
+      for (const path of ["/api/messages", "//api/messages", "/api/messages/", "/api/m%65ssages", "/API/messages"]) {
+        const { status } = yield* ask(path)
+        assert.include([401, 404], status, path)
+      }
+      assert.strictEqual((yield* ask("/api/messages")).status, 401)
+      const off = yield* start({ admin: { token: null } })
+      assert.deepInclude((yield* off.ask("/api/messages")).json(), {
+        error: "reading is off: it needs admin.token in the configuration"
+      })
+    })
+  )
+})
+
 describe("the readiness of a server", () => {
   it.live("ends when it drains, and comes back when it takes clients again", () =>
     Effect.gen(function* () {
@@ -282,8 +368,11 @@ describe("the room, for operators,", () => {
       assert.match(openapi, /^3\.1/)
       assert.sameMembers(Object.keys(paths), [
         "/api/stats",
+        "/api/history",
         "/api/clients",
         "/api/quarantine",
+        "/api/broadcast",
+        "/api/token",
         "/api/disconnect",
         "/api/lift",
         "/api/drain",

@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import axe from "axe-core"
 import type { Page } from "playwright-core"
 import type * as AdminApi from "../../src/admin/AdminApi.ts"
 import * as Admin from "../support/Admin.ts"
@@ -15,6 +16,7 @@ interface PageElement {
   readonly id: string
   readonly textContent: string
   readonly scrollWidth: number
+  readonly clientWidth: number
   readonly outerHTML: string
   readonly value: string
   readonly getAttribute: (name: string) => string
@@ -129,7 +131,12 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await tile(page, "Memory").filter({ hasText: /MiB$/ }).waitFor()
           await text(page, "#events", new RegExp(`${a.address} connected`))
           await row(page, a.address).filter({ hasText: "active" }).waitFor()
-          // Every plot draws what it says.
+          // Every plot draws what it says, and every tile has its course.
+          await page.locator('.spark path[d*="L"]').first().waitFor()
+          assert.strictEqual(await page.locator(".spark path[d^=M]").count(), 12)
+          await text(page, "#name", "MyServer")
+          await text(page, "#about", `up `)
+          await text(page, "#about", `tcp://127.0.0.1:${server.port}`)
           const plots = page.getByRole("img")
           assert.strictEqual(await plots.count(), 3)
           await page.getByRole("img", { name: "clients 2," }).waitFor()
@@ -255,9 +262,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await giveToken(page)
           await text(page, "#message", `${a.address} is disconnected and quarantined.`)
           await text(page, "#clients-empty", "No clients are connected.")
-          await text(page, "#events", `${a.address} left: disconnected by the application and quarantined`)
+          await text(page, "#events", `${a.address} disconnected by an operator or the program, and quarantined`)
           await text(page, "#quarantine", "127.0.0.1")
-          await text(page, "#totals", "disconnected: application")
+          await text(page, "#totals", "disconnected by an operator or the program")
           assert.notInclude(page.url(), Admin.TOKEN)
           assert.include(await page.evaluate(() => JSON.stringify(sessionStorage)), Admin.TOKEN)
           assert.notInclude(
@@ -289,19 +296,20 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await field.fill(MARKUP)
           await field.press("Enter")
           await giveToken(page)
-          const bar = page
-            .locator("[aria-live=assertive] #message-text")
+          const problem = page
+            .locator("#quarantine-problem[role=alert]")
             .filter({ hasText: "cannot be quarantined: expected an IP address" })
-          await bar.waitFor()
-          assert.include((await bar.textContent())!, JSON.stringify(MARKUP))
+          await problem.waitFor()
+          assert.include((await problem.textContent())!, JSON.stringify(MARKUP))
           await field.fill("10.1.2.3")
           await page.getByRole("button", { name: "Quarantine", exact: true }).click()
           await text(page, "[aria-live=polite] #message-text", "10.1.2.3 is quarantined.")
+          assert.strictEqual(await problem.count(), 0)
           await page.getByRole("button", { name: "Lift the quarantine of 10.1.2.3" }).click()
           await text(page, "#message", "10.1.2.3 may come back.")
           await text(page, "#quarantine-empty", "No addresses are quarantined.")
           assert.strictEqual(await page.locator("img").count(), 0)
-          assert.match(await page.title(), /summoner-server$/)
+          assert.match(await page.title(), /MyServer$/)
         })
       })
     )
@@ -457,13 +465,14 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             assert.notInclude(named(role), "", `a ${role} without a name`)
           }
           assert.sameMembers(named("heading"), [
-            "summoner-server",
+            "MyServer",
             "Now",
-            "The last five minutes",
+            "The last fifteen minutes",
             "Lines and deliveries",
             "Latency of relaying",
             "Clients and backlog",
             "Clients",
+            "Messages",
             "Incidents and disconnects",
             "Recent events",
             "Quarantine"
@@ -476,7 +485,16 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
                 Boolean
               )
             ),
-            ["state", "connection", "announcements"]
+            [
+              "state",
+              "health",
+              "connection",
+              "announcements",
+              "clients-problem",
+              "messages-problem",
+              "quarantine-problem",
+              "quarantine-unread"
+            ]
           )
         })
       })
@@ -492,6 +510,21 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await page.locator("#clients tr").waitFor()
           const isWithin = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)
           assert.isTrue(await isWithin())
+          // Nothing has to be looked for beside the screen.
+          assert.deepStrictEqual(
+            await page.evaluate(() =>
+              Array.from(document.querySelectorAll("main *"))
+                .filter(({ clientWidth, scrollWidth }) => clientWidth > 1 && scrollWidth > clientWidth)
+                .map(({ id, textContent }) => `${id}: ${textContent}`)
+            ),
+            []
+          )
+          assert.include(
+            await page.evaluate(
+              `getComputedStyle(document.querySelector("#clients [data-title=State]"), "::before").content`
+            ),
+            "State"
+          )
           await page.getByRole("button", { name: "Drain" }).click()
           assert.isTrue(await isWithin())
           await page.keyboard.press("Escape")
@@ -548,7 +581,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
                 event("stats", {
                   ...stats,
                   state: MARKUP,
+                  name: MARKUP,
                   version: MARKUP,
+                  listeners: [MARKUP],
                   incidents: { [MARKUP]: 1 },
                   departures: { [MARKUP]: 1 }
                 }) +
@@ -563,7 +598,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await text(page, "#quarantine", MARKUP)
           await text(page, "#totals", `disconnected: ${MARKUP}`)
           await text(page, "#state", MARKUP)
-          await text(page, "#events", `left: ${MARKUP}`)
+          await text(page, "#name", MARKUP)
+          await text(page, "#about", MARKUP)
+          await text(page, "#events", `disconnected: ${MARKUP}`)
           await text(page, "#events-missed", "3 not shown")
           // Certificates have a column where there are some, and so has how clients came.
           await page.getByRole("columnheader", { name: "Certificate" }).waitFor()
@@ -572,6 +609,135 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await text(page, "dialog h2", MARKUP)
           assert.strictEqual(await page.locator("img, :not(body) > script").count(), 0)
           assert.notStrictEqual(await page.title(), "markup")
+        })
+      })
+    )
+
+    live("shows, when it is opened, what happened before", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.start()
+        const a = yield* TcpClient.connect(server.port)
+        a.send("before\n")
+        const entries = Effect.promise(
+          async () =>
+            (await (await fetch(`${server.url}/api/history`)).json()) as ReadonlyArray<typeof AdminApi.Stats.Type>
+        )
+        while (!(yield* entries).some(({ lines_in }) => lines_in > 0)) yield* Effect.sleep("100 millis")
+        a.socket.end()
+        const page = yield* open(server.url)
+        yield* steps(async () => {
+          await text(page, "#connection", "live")
+          await text(page, "#events-empty", "None since this page was opened.")
+          await page.getByText("As a table").first().click()
+          // The rate between two entries, ten seconds apart.
+          await page
+            .locator(".plots tbody tr")
+            .filter({ hasText: /[\d.]+\/s/ })
+            .first()
+            .waitFor()
+          assert.isTrue(await page.evaluate("points.some(({ lines }) => lines > 0)"))
+          assert.isTrue(await page.evaluate("points.some(({ clients }) => clients === 1)"))
+        })
+      })
+    )
+
+    live("shows the messages of the room to those who have the token, and sends one to every client", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.start()
+        const [a, b] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
+        yield* TcpClient.settled(a, b)
+        const page = yield* open(server.url, REFUSED)
+        yield* steps(async () => {
+          await text(page, "#messages-empty", "reading them needs the token")
+          await page.getByRole("button", { name: "Show messages" }).click()
+          await giveToken(page)
+          await text(page, "#messages-empty", "Waiting for the next message.")
+          await page.getByRole("button", { name: "Hide messages" }).waitFor()
+        })
+        yield* server.logged(/^INFO admin 127.0.0.1: read messages$/)
+        a.send(`${MARKUP}\n`)
+        a.send(`${"x".repeat(600)}\n`)
+        yield* steps(async () => {
+          await text(page, "#messages", MARKUP)
+          await text(page, "#messages", `${"x".repeat(500)} … 100 characters more`)
+          await page.getByLabel("Message to every client").fill("restart at six")
+          await page.getByLabel("Sender of the message").fill("operator")
+          await page.getByRole("button", { name: "Send" }).click()
+          await text(page, "#message", "The message was sent to every client.")
+          await text(page, "#messages", "operator restart at six")
+        })
+        while ((yield* b.line) !== '{"remote_addr":"operator","content":"restart at six"}') continue
+        yield* steps(async () => {
+          // Without the token they are gone from the page.
+          await page.getByRole("button", { name: "Forget token" }).click()
+          await page.getByRole("button", { name: "Show messages" }).waitFor()
+          assert.strictEqual(await page.locator("#messages li").count(), 0)
+          assert.strictEqual(await page.locator("img").count(), 0)
+        })
+      })
+    )
+
+    live("says in words what is wrong, on the tile at fault and at the top", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.start()
+        const page = yield* open(server.url)
+        const stats = yield* Effect.promise(
+          async () => (await (await fetch(`${server.url}/api/stats`)).json()) as typeof AdminApi.Stats.Type
+        )
+        yield* steps(async () => {
+          const healthy = { ...stats, state: "ready", memory_bytes: 1e8, event_loop_lag_ms: { p50: 1, p99: 2, max: 3 } }
+          const show = async (entry: object) => {
+            const body = `event: stats\ndata: ${JSON.stringify({ ...healthy, ...entry })}\n\n`
+            await page.unrouteAll({ behavior: "wait" })
+            await page.route("**/api/history", (route) => route.fulfill({ json: [] }))
+            await page.route("**/api/events", (route) => route.fulfill({ contentType: "text/event-stream", body }))
+            await page.reload()
+          }
+          await show({})
+          await text(page, "#health.good", "healthy")
+          await show({ event_loop_lag_ms: { p50: 1, p99: 244, max: 300 } })
+          await text(page, "#health.warn", "late")
+          await text(page, "#tiles .warn", "late: above 100 ms")
+          await show({ state: "draining", memory_bytes: 5e8 })
+          await text(page, "#health.bad", "closed, big")
+          await text(page, "#tiles .bad", "closed: draining, takes no new clients")
+          assert.strictEqual(await page.locator("#tiles .warn").count(), 1)
+          await page.unrouteAll({ behavior: "wait" })
+        })
+      })
+    )
+
+    live("has no fault that axe finds, on a desk and on a phone, by day and by night", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.start()
+        yield* TcpClient.connect(server.port)
+        yield* Effect.promise(() =>
+          fetch(`${server.url}/api/quarantine`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${Admin.TOKEN}`, "content-type": "application/json" },
+            body: JSON.stringify({ key: "10.1.2.3" })
+          })
+        )
+        const page = yield* open(server.url)
+        yield* steps(async () => {
+          await page.locator("#clients tr").waitFor()
+          await page.locator("#quarantine tr").waitFor()
+          await text(page, "#connection", "live")
+          await page.getByText("As a table").first().click()
+          await page.evaluate(axe.source)
+          const findings = async () => {
+            const { violations } = (await page.evaluate(`axe.run({ resultTypes: ["violations"] })`)) as axe.AxeResults
+            return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)
+          }
+          for (const width of [1280, 360]) {
+            await page.setViewportSize({ width, height: 800 })
+            for (const colorScheme of ["light", "dark"] as const) {
+              await page.emulateMedia({ colorScheme })
+              assert.deepStrictEqual(await findings(), [], `${width} px, ${colorScheme}`)
+            }
+          }
+          await page.getByRole("button", { name: /^Disconnect / }).click()
+          assert.deepStrictEqual(await findings(), [])
         })
       })
     )

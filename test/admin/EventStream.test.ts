@@ -6,7 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as EventStream from "../../src/admin/EventStream.ts"
 import type { Observed } from "../../src/internal/EventFeed.ts"
 import type { Operations } from "../../src/session/Operations.ts"
-import type { ClientChange } from "../../src/session/ClientRegistry.ts"
+import type { ClientChange, RelayedMessage } from "../../src/session/ClientRegistry.ts"
 
 const arrival = (n: number, missed = 0): Observed<ClientChange> => ({
   _tag: "Connected",
@@ -43,7 +43,7 @@ const follow = Effect.fnUntraced(function* () {
   }
   const told: Array<{ readonly addresses: ReadonlyArray<string>; readonly missed: number }> = []
   const operations = { changes: Stream.fromQueue(changes) } as unknown as Operations
-  yield* EventStream.make(operations, Effect.succeed({} as never)).pipe(
+  yield* EventStream.events(operations, Effect.succeed({} as never)).pipe(
     Stream.filter((event) => event.startsWith("event: changes\n")),
     Stream.runForEach((event) =>
       Effect.sync(() => {
@@ -84,6 +84,38 @@ describe("the changes of an event stream", () => {
       yield* TestClock.adjust("5 seconds")
       yield* until(() => told.length > 1)
       assert.deepStrictEqual(told.slice(1), [{ addresses: addresses(5000, 5001), missed: 0 }])
+    })
+  )
+})
+
+describe("the messages of an event stream", () => {
+  it.effect("are the newest of each second, cut to five hundred characters, and how many were left out", () =>
+    Effect.gen(function* () {
+      const relayed = yield* Queue.unbounded<Observed<RelayedMessage>>()
+      const told: Array<{ readonly messages: ReadonlyArray<object>; readonly missed: number }> = []
+      yield* EventStream.messages({ messages: Stream.fromQueue(relayed) } as unknown as Operations).pipe(
+        Stream.runForEach((event) => Effect.sync(() => told.push(JSON.parse(event.slice(event.indexOf("{")))))),
+        Effect.forkScoped
+      )
+      yield* until(() => told.length === 1)
+      assert.deepStrictEqual(told, [{ messages: [], missed: 0 }])
+      for (let n = 0; n < 30; n++) {
+        Queue.offerUnsafe(relayed, { address: "10.0.0.1:1", content: `${n}`, missed: n === 3 ? 5 : 0 })
+      }
+      Queue.offerUnsafe(relayed, { address: "operator", content: "😀".repeat(400), missed: 0 })
+      yield* until(() => Queue.sizeUnsafe(relayed) === 0)
+      yield* TestClock.adjust("1 second")
+      yield* until(() => told.some(({ messages }) => messages.length > 0))
+      const { messages, missed } = told.find(({ messages }) => messages.length > 0)!
+      assert.strictEqual(messages.length, 20)
+      assert.strictEqual(missed, 11 + 5)
+      const at = new Date(0).toISOString()
+      assert.deepStrictEqual(messages[18], { at, from: "10.0.0.1:1", content: "29", omitted: 0 })
+      assert.deepStrictEqual(messages[19], { at, from: "operator", content: "😀".repeat(250), omitted: 300 })
+      // A silent room is not a lost connection.
+      const before = told.length
+      yield* TestClock.adjust("2 seconds")
+      yield* until(() => told.length > before + 1)
     })
   )
 })

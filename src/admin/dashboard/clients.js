@@ -14,7 +14,14 @@
  */
 
 /** @type {Readonly<Record<Client["state"], string>>} */
-const STATE_CLASSES = { active: "good", throttled: "warn", paused: "warn", waiting: "warn", slow: "bad" }
+const STATE_CLASSES = {
+  active: "good",
+  throttled: "warn",
+  paused: "warn",
+  waiting: "warn",
+  pending: "warn",
+  slow: "bad"
+}
 
 /** @param {Client} client */
 const age = ({ connected_at }) => {
@@ -86,7 +93,7 @@ const showClients = ({ clients, matching, total }) => {
   updateRows($("#clients", HTMLTableSectionElement), clients, {
     key: ({ address }) => address,
     make: ({ address }) => {
-      const cells = COLUMNS.map(({ className = "" }) => element("td", { class: className }))
+      const cells = COLUMNS.map(({ className = "", title }) => element("td", { class: className, "data-title": title }))
       return element(
         "tr",
         {},
@@ -111,10 +118,14 @@ const showClients = ({ clients, matching, total }) => {
 }
 
 const search = $("#search", HTMLInputElement)
-const clientsPoll = poll((signal) => {
-  const query = { search: search.value.trim(), sort: sorting.by, order: sorting.order, limit: "100" }
-  return /** @type {Promise<Clients>} */ (get(`api/clients?${new URLSearchParams(query)}`, signal))
-}, showClients)
+const clientsPoll = poll(
+  (signal) => {
+    const query = { search: search.value.trim(), sort: sorting.by, order: sorting.order, limit: "100" }
+    return /** @type {Promise<Clients>} */ (get(`api/clients?${new URLSearchParams(query)}`, signal))
+  },
+  showClients,
+  $("#clients-problem")
+)
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let searchTimer

@@ -66,13 +66,15 @@ const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
  * Performs an action without a dialog.
  *
  * @param {() => Promise<unknown>} action
+ * @param {HTMLElement} problem beside the action; says why it failed
  * @param {() => void} done
  */
-const perform = async (action, done) => {
+const perform = async (action, problem, done) => {
+  setText(problem, "")
   try {
     await action()
     done()
   } catch (error) {
-    say(explain(error), true)
+    setText(problem, explain(error))
   }
 }

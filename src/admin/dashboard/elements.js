@@ -33,6 +33,19 @@ const element = (name, attributes = {}, ...children) => {
 }
 
 /**
+ * Creates an element of a drawing.
+ *
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Attributes} attributes
+ */
+const svgElement = (name, attributes) => {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name)
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value))
+  return node
+}
+
+/**
  * Sets a text if it differs: screen readers announce every change, and a change loses the selection.
  *
  * @param {Node} node

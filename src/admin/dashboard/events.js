@@ -14,9 +14,12 @@ const clock = (time) => new Date(time).toLocaleTimeString("en-GB")
  *
  * @param {Change} change
  */
-const describe = ({ client, reason, type }) => {
+const describe = ({ client, kind, reason, type }) => {
   if (type === "state") return [`${reason} → ${client.state}`, STATE_CLASSES[client.state] ?? ""]
-  return type === "disconnected" ? [`left: ${reason}`, ""] : [type, type === "connected" ? "good" : ""]
+  if (type !== "disconnected") return [type, type === "connected" ? "good" : ""]
+  if (kind === undefined) return [`disconnected: ${reason}`, ""]
+  const more = kind === "lost" ? `: ${reason}` : reason.includes("and quarantined") ? ", and quarantined" : ""
+  return [departure(kind) + more, ""]
 }
 
 /**

@@ -17,10 +17,17 @@
  * @property {number | null} p99
  * @property {number} clients
  * @property {number} backlog in bytes
+ * @property {ReadonlyArray<number | null>} tiles the value of each tile
  */
 
-/** The time span of the plots. */
-const SHOWN_MILLIS = 300_000
+/** The time span of the plots: that of the server's history. */
+const SHOWN_MILLIS = 900_000
+
+/** The shortest time span, for a server that has just started. */
+const LEAST_SHOWN_MILLIS = 60_000
+
+/** The server keeps an entry every ten seconds, and sends one every second. Longer pauses are gaps. */
+const MAX_STEP_MILLIS = 15_000
 
 /**
  * Of the last minute, newest last.
@@ -30,7 +37,7 @@ const SHOWN_MILLIS = 300_000
 const readings = []
 
 /**
- * Of the last five minutes.
+ * Of the last fifteen minutes.
  *
  * @type {Array<Point>}
  */
@@ -55,18 +62,39 @@ const remember = (stats) => {
     p50: latency(now, 2, 0.5),
     p99: latency(now, 2, 0.99),
     clients: now.clients,
-    backlog: now.bytes_waiting
+    backlog: now.bytes_waiting,
+    tiles: TILES.map(({ value }) => value(now))
   })
-  while (now.time - points[0].time > SHOWN_MILLIS || points.length > 400) points.shift()
+  while (now.time - points[0].time > SHOWN_MILLIS || points.length > 1000) points.shift()
 }
 
 /**
- * The oldest reading of the last seconds before the newest one.
+ * Remembers what happened before the page was opened, or while it was not connected.
+ *
+ * @param {ReadonlyArray<Stats>} entries of the server, oldest first
+ */
+const replay = (entries) => {
+  const known = readings.at(-1)?.time ?? -Infinity
+  for (const entry of entries) if (Date.parse(entry.at) > known) remember(entry)
+}
+
+/** The time from the first point to the last, within bounds: what plots and sparklines show. */
+const shownMillis = () => {
+  const known = points.length === 0 ? 0 : points[points.length - 1].time - points[0].time
+  return Math.min(Math.max(known, LEAST_SHOWN_MILLIS), SHOWN_MILLIS)
+}
+
+/**
+ * The oldest reading of the last seconds before the newest one, or the one before it where they are further apart.
  *
  * @param {Reading} now
  * @param {number} secs
  */
-const since = (now, secs) => readings.find(({ time }) => now.time - time <= secs * 1000 + 300 && time < now.time)
+const since = (now, secs) => {
+  const before = readings.filter(({ time }) => time < now.time)
+  const oldest = before.find(({ time }) => now.time - time <= secs * 1000 + 300) ?? before.at(-1)
+  return oldest !== undefined && now.time - oldest.time <= MAX_STEP_MILLIS ? oldest : undefined
+}
 
 /**
  * The rate of a counter per second, over the last two seconds.

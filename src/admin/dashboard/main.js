@@ -4,8 +4,10 @@
 const render = () => {
   const now = readings.at(-1)
   if (now === undefined) return
-  showServer(now)
-  showTiles(now)
+  const problems = problemsOf(now)
+  showServer(now, problems)
+  showHealth(problems)
+  showTiles(now, problems)
   showPlots()
   showTotals(now)
 }

@@ -1,11 +1,11 @@
-// The plots: each a card with a legend, two curves over the last five minutes, and the same points as a table.
+// The plots: each a card with a legend, two curves over the last fifteen minutes, and the same points as a table.
 "use strict"
 
 /**
  * One curve.
  *
  * @typedef {object} Series
- * @property {Exclude<keyof Point, "time">} key
+ * @property {Exclude<keyof Point, "time" | "tiles">} key
  * @property {string} name
  * @property {(n: number | null) => string} format
  * @property {Array<number>} [increments] allowed distances between ticks of its axis; whole numbers by default
@@ -19,11 +19,8 @@
  * @property {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both series; without it each has its own linear axis
  */
 
-/** The table shows every fifteenth point. */
-const TABULATED = 15
-
-/** The distance between two points, in milliseconds, that interrupts the curve. */
-const GAP_MILLIS = 3500
+/** The time between two rows of a table. */
+const TABULATED_MILLIS = 30_000
 
 const WHOLE_NUMBERS = Array.from({ length: 45 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3))
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i)
@@ -62,7 +59,9 @@ const addCard = ({ series, title }) => {
 
 /** The points, with an empty one in each gap, so that no curve spans it. */
 const withGaps = () =>
-  points.flatMap((point, i) => (i > 0 && point.time - points[i - 1].time > GAP_MILLIS ? [undefined, point] : [point]))
+  points.flatMap((point, i) =>
+    i > 0 && point.time - points[i - 1].time > MAX_STEP_MILLIS ? [undefined, point] : [point]
+  )
 
 /**
  * The data for uPlot: seconds before the last point, and the values of each series.
@@ -81,6 +80,17 @@ const dataOf = ({ decades, series }, shown) => {
       return value === null ? null : Math.min(Math.max(value, low), high)
     })
   return [times, ...series.map(valuesOf)]
+}
+
+/**
+ * Ticks of the time axis: seconds before now, oldest first.
+ *
+ * @param {number} span in seconds
+ * @param {number} most distances between ticks
+ */
+const timeTicks = (span, most) => {
+  const step = [15, 30, 60, 120, 180, 300].find((step) => span / step <= most) ?? span
+  return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => -step * i).toReversed()
 }
 
 /**
@@ -115,7 +125,7 @@ const optionsOf = ({ decades, series }, coloured) => {
     legend: { show: false },
     cursor: { y: false, drag: { x: false } },
     scales: {
-      x: { time: false, range: [-SHOWN_MILLIS / 1000, 0] },
+      x: { time: false, range: () => [-shownMillis() / 1000, 0] },
       first: scaleOf(series[0]),
       second: scaleOf(series[1])
     },
@@ -124,8 +134,8 @@ const optionsOf = ({ decades, series }, coloured) => {
         ...axis,
         size: 26,
         gap: 8,
-        splits: ({ width }) => (width < 340 ? [4, 2, 0] : [5, 4, 3, 2, 1, 0]).map((minutes) => -60 * minutes),
-        values: (_, seconds) => seconds.map((second) => (second === 0 ? "now" : `−${-second / 60} min`))
+        splits: ({ width }) => timeTicks(shownMillis() / 1000, width < 340 ? 3 : 5),
+        values: (_, seconds) => seconds.map((second) => (second === 0 ? "now" : `−${duration(-second)}`))
       },
       ...series.slice(0, decades === undefined ? 2 : 1).map(valueAxis)
     ],
@@ -160,7 +170,7 @@ const makePlot = (plot) => {
     shown = withGaps()
     picture.setData(dataOf(plot, shown))
     const now = series.map(({ format, key, name }) => `${name} ${format(last[key])}`)
-    image.setAttribute("aria-label", `${title}, last five minutes; now ${now.join(", ")}`)
+    image.setAttribute("aria-label", `${title}, last fifteen minutes; now ${now.join(", ")}`)
     showLegend()
     if (details.open) tabulate(last)
   }
@@ -177,7 +187,12 @@ const makePlot = (plot) => {
 
   /** @param {Point} last */
   const tabulate = (last) => {
-    const some = points.toReversed().filter((_, i) => i % TABULATED === 0)
+    let next = Infinity
+    const some = points.toReversed().filter(({ time }) => {
+      if (time > next) return false
+      next = time - TABULATED_MILLIS
+      return true
+    })
     rows.replaceChildren(
       ...some.map((point) => {
         const cells = [ago(point, last), ...series.map(({ format, key }) => format(point[key]))]
@@ -200,9 +215,6 @@ const makePlot = (plot) => {
  * @param {Point} last
  */
 const ago = (point, last) => duration((last.time - point.time) / 1000)
-
-/** @param {number | null} n */
-const perSecond = (n) => (n === null ? NOTHING : `${count(n)}/s`)
 
 const plots = [
   makePlot({

@@ -12,12 +12,12 @@ const MAX_PAUSE_MILLIS = 60_000
  * @template Answer
  * @param {(signal: AbortSignal) => Promise<Answer>} read
  * @param {(answer: Answer) => void} show
+ * @param {HTMLElement} problem says why a request was refused
  */
-const poll = (read, show) => {
+const poll = (read, show, problem) => {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
   let controller = new AbortController()
-  let shownProblem = ""
   const now = async () => {
     clearTimeout(timer)
     controller.abort()
@@ -34,9 +34,7 @@ const poll = (read, show) => {
     const took = isTokenMissing ? 0 : performance.now() - from
     timer = setTimeout(now, Math.min(MAX_PAUSE_MILLIS, Math.max(LEAST_PAUSE_MILLIS, 10 * took)))
     // The badge at the top of the page shows a lost connection and a missing token.
-    const problem = answer instanceof RequestError && !isTokenMissing ? explain(answer) : ""
-    if (problem !== "" && problem !== shownProblem) say(problem, true)
-    shownProblem = problem
+    setText(problem, answer instanceof RequestError && !isTokenMissing ? explain(answer) : "")
     if (!(answer instanceof Error)) show(answer)
   }
   return { now }

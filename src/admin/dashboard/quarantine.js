@@ -23,8 +23,11 @@ const showQuarantine = ({ entries, total }) => {
 
 const quarantinePoll = poll(
   (signal) => /** @type {Promise<Quarantined>} */ (get("api/quarantine?limit=100", signal)),
-  showQuarantine
+  showQuarantine,
+  $("#quarantine-unread")
 )
+
+const quarantineProblem = $("#quarantine-problem")
 
 $("#quarantine-form").addEventListener("submit", (event) => {
   event.preventDefault()
@@ -33,6 +36,7 @@ $("#quarantine-form").addEventListener("submit", (event) => {
   if (key === "") return field.focus()
   perform(
     () => act("api/quarantine", { key }),
+    quarantineProblem,
     () => {
       field.value = ""
       say(`${key} is quarantined.`)
@@ -45,6 +49,7 @@ $("#quarantine-form").addEventListener("submit", (event) => {
 const lift = (key) =>
   perform(
     () => act("api/lift", { key }),
+    quarantineProblem,
     () => {
       say(`${key} may come back.`)
       quarantinePoll.now()

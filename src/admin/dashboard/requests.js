@@ -7,6 +7,7 @@
  * @typedef {typeof import("../AdminApi.ts").Clients.Type} Clients
  * @typedef {typeof import("../AdminApi.ts").Quarantined.Type} Quarantined
  * @typedef {typeof import("../AdminApi.ts").Change.Type} Change
+ * @typedef {typeof import("../AdminApi.ts").Message.Type} Message
  */
 
 /** The server answered with an error. */
@@ -29,7 +30,7 @@ const TIMEOUT_MILLIS = 30_000
  * @property {string} [method]
  * @property {unknown} [body] sent as JSON
  * @property {AbortSignal} [signal]
- * @property {boolean} [isAction] the user asked for it, so that a missing token is always asked for
+ * @property {boolean | undefined} [isAction] the user asked for it, so that a missing token is always asked for
  */
 
 /**

@@ -6,16 +6,22 @@ const SERVER_CLASSES = { ready: "good", draining: "warn" }
 
 const drainButton = $("#drain", HTMLButtonElement)
 
-/** @param {Reading} now */
-const showServer = (now) => {
+/**
+ * @param {Reading} now
+ * @param {ReadonlyArray<Check>} problems
+ */
+const showServer = (now, problems) => {
   const state = $("#state")
   state.hidden = false
   state.className = `badge ${SERVER_CLASSES[now.state] ?? "bad"}`
   setText(state, now.state)
-  setText($("#about"), `${now.version}, up ${duration((now.time - Date.parse(now.started_at)) / 1000)}`)
+  setText($("#name"), now.name)
+  const uptime = duration((now.time - Date.parse(now.started_at)) / 1000)
+  setText($("#about"), [`summoner-server ${now.version}`, `up ${uptime}`, ...now.listeners].join(" · "))
   drainButton.disabled = now.state !== "ready" && now.state !== "draining"
   setText(drainButton, now.state === "draining" ? "Accept new clients …" : "Drain …")
-  document.title = `${count(now.clients)} clients, ${now.state} – summoner-server`
+  const words = problems.map(({ word }) => word)
+  document.title = `${[`${count(now.clients)} clients`, now.state, ...words].join(", ")} – ${now.name}`
 }
 
 const DRAIN = {

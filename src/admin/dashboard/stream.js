@@ -1,17 +1,17 @@
-// The server-sent events, for as long as the page is open.
+// The server-sent events.
 "use strict"
 
 /** The longest event, in characters. */
 const MAX_EVENT = 1_000_000
 
-/** The server sends an event every second. */
+/** The server sends an event every second, on each stream. */
 const SILENCE_MILLIS = 10_000
 
 /** The pause between attempts to connect. */
 const FIRST_WAIT_MILLIS = 1000
 const MAX_WAIT_MILLIS = 15_000
 
-/** Ends the current stream. */
+/** Ends the current stream of events. */
 let stream = new AbortController()
 
 /** Ends the wait before the next attempt. */
@@ -20,12 +20,13 @@ let wake = () => {}
 /**
  * Reads server-sent events until the stream ends. `EventSource` cannot send the token.
  *
+ * @param {string} path
+ * @param {AbortController} controller ends it
  * @param {(name: string, data: unknown) => void} onEvent
+ * @param {boolean} [isAction] the user asked for it
  */
-const readEvents = async (onEvent) => {
-  const controller = new AbortController()
-  stream = controller
-  const { body } = await request("api/events", { signal: controller.signal })
+const readEvents = async (path, controller, onEvent, isAction) => {
+  const { body } = await request(path, { signal: controller.signal, isAction })
   if (body === null) return
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ""
@@ -77,18 +78,22 @@ const follow = async () => {
   let wait = FIRST_WAIT_MILLIS
   while (true) {
     let problem = "connection lost, trying again"
-    await readEvents((name, data) => {
-      wait = FIRST_WAIT_MILLIS
-      try {
-        showEvent(name, data)
-      } catch (error) {
-        // A fault of the page, not of the connection.
-        reportError(error)
-      }
-    }).catch((error) => {
+    stream = new AbortController()
+    try {
+      replay(/** @type {ReadonlyArray<Stats>} */ (await get("api/history", stream.signal)))
+      await readEvents("api/events", stream, (name, data) => {
+        wait = FIRST_WAIT_MILLIS
+        try {
+          showEvent(name, data)
+        } catch (error) {
+          // A fault of the page, not of the connection.
+          reportError(error)
+        }
+      })
+    } catch (error) {
       if (error instanceof RequestError)
         problem = error.status === 401 ? "a token is needed" : `${error.message}, trying again`
-    })
+    }
     showConnection(problem, "bad")
     await new Promise((/** @type {(_: void) => void} */ resolve) => {
       wake = resolve

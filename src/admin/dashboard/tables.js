@@ -45,7 +45,7 @@ const updateRows = (body, items, { key, make, update }) => {
  * @param {() => void} onClick
  */
 const rowAction = (text, label, onClick) => {
-  const button = element("button", { type: "button", class: "small", "aria-label": label }, text)
+  const button = element("button", { type: "button", class: "small quiet", "aria-label": label }, text)
   button.addEventListener("click", onClick)
   return element("td", { class: "number" }, button)
 }

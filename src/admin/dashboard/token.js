@@ -36,10 +36,13 @@ const askToken = async (problem, isWanted = false) => {
     tokenInput.value = ""
     ask($("#token-dialog", HTMLDialogElement), {
       problem,
-      submit: () => {
+      submit: async () => {
         const given = tokenInput.value.trim()
         if (!/^[\x21-\x7e]+$/.test(given))
           throw new RequestError(0, "A token has visible ASCII characters and no spaces.")
+        const response = await send("api/token", { method: "POST" }, given)
+        if (response.status === 401) throw new RequestError(401, "The server does not accept this token.")
+        if (!response.ok) throw await errorOf(response)
         token.set(given)
         isDeclined = false
         refresh()
@@ -62,6 +65,7 @@ tokenButton.addEventListener("click", () => {
     token.set(null)
     isDeclined = true
     stream.abort()
+    hideMessages()
     say("The token is forgotten.")
   }
 })

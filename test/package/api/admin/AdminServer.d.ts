@@ -5,8 +5,9 @@ import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../config/ServerConfig.ts";
 import type { BoundAddress, ListenError } from "../session/Listener.ts";
 import type { Operations } from "../session/Operations.ts";
+import type { ServerStatus } from "../session/ServerStatus.ts";
 declare const AdminServer_base: Context.ServiceClass<AdminServer, "summoner-server/AdminServer", {
-    readonly serve: (operations: Operations) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>;
+    readonly serve: (operations: Operations, status: Pick<ServerStatus["Service"], "listeners">) => Effect.Effect<BoundAddress | undefined, ListenError, Scope.Scope>;
 }>;
 export declare class AdminServer extends AdminServer_base {
     static readonly layerDisabled: Layer.Layer<AdminServer, never, never>;

@@ -214,6 +214,23 @@ export declare const Values: Schema.Struct<{
             readonly eviction_grace_ms?: number;
         } | null;
     }, never, never>>>, never, never>;
+    readonly history: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly lines: number;
+        readonly seconds: number | null;
+        readonly bytes: number;
+    }, {
+        readonly lines?: number;
+        readonly seconds?: number | null;
+        readonly bytes?: number;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly lines: number;
+        readonly seconds: number | null;
+        readonly bytes: number;
+    }, {
+        readonly lines?: number;
+        readonly seconds?: number | null;
+        readonly bytes?: number;
+    }, never, never>>>, never, never>;
     readonly tls: Schema.decodeTo<Schema.toType<Schema.Codec<{
         readonly cert: string | null;
         readonly key: string | null;
@@ -244,6 +261,7 @@ export declare const Values: Schema.Struct<{
         readonly port: number | null;
         readonly path: string;
         readonly origins: readonly string[];
+        readonly page: boolean;
         readonly max_clients: number | null;
         readonly compression: "off" | false;
     }, {
@@ -251,6 +269,7 @@ export declare const Values: Schema.Struct<{
         readonly port?: number | null;
         readonly path?: string;
         readonly origins?: readonly string[];
+        readonly page?: boolean;
         readonly max_clients?: number | null;
         readonly compression?: "off" | false;
     }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
@@ -258,6 +277,7 @@ export declare const Values: Schema.Struct<{
         readonly port: number | null;
         readonly path: string;
         readonly origins: readonly string[];
+        readonly page: boolean;
         readonly max_clients: number | null;
         readonly compression: "off" | false;
     }, {
@@ -265,6 +285,7 @@ export declare const Values: Schema.Struct<{
         readonly port?: number | null;
         readonly path?: string;
         readonly origins?: readonly string[];
+        readonly page?: boolean;
         readonly max_clients?: number | null;
         readonly compression?: "off" | false;
     }, never, never>>>, never, never>;

@@ -20,6 +20,7 @@ export interface LogWire {
 }
 export declare const MessageLog: Context.Reference<MessageLog>;
 declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
+    readonly name: string;
     readonly path: string | undefined;
     readonly droppedUnsafe: () => number;
     readonly isLoggedUnsafe: (level: LogLevel.LogLevel) => boolean;

@@ -4,7 +4,7 @@ import type * as Stream from "effect/Stream";
 import { type Observed } from "../internal/EventFeed.ts";
 import type { Distribution } from "../internal/Histogram.ts";
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts";
-import { type DisconnectReason, type DisconnectCounts } from "../room/DisconnectReason.ts";
+import { type DisconnectCounts, type DisconnectKind, type DisconnectReason } from "../room/DisconnectReason.ts";
 import type { Sender } from "../room/Room.ts";
 import type { Client } from "./Client.ts";
 import { type Totals } from "./Incidents.ts";
@@ -18,6 +18,7 @@ export type ClientChange = {
 } | {
     readonly _tag: "Disconnected";
     readonly client: ClientInfo;
+    readonly kind: DisconnectKind;
     readonly reason: string;
 };
 export interface RelayedMessage {
@@ -49,6 +50,7 @@ export interface Stats {
 declare const ClientRegistry_base: Context.ServiceClass<ClientRegistry, "summoner-server/ClientRegistry", {
     readonly totals: Totals;
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>;
+    readonly countFromUnsafe: (ip: string) => number;
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
     readonly findUnsafe: (address: string) => Client | undefined;
     readonly enterUnsafe: (client: Client) => void;

@@ -5,8 +5,10 @@ export type ServerState = "starting" | "ready" | "draining" | "stopping";
 declare const ServerStatus_base: Context.ServiceClass<ServerStatus, "summoner-server/ServerStatus", {
     state: ServerState;
     address: BoundAddress | undefined;
+    listeners: ReadonlyArray<string>;
 }>;
 export declare class ServerStatus extends ServerStatus_base {
     static readonly layer: Layer.Layer<ServerStatus, never, never>;
 }
+export declare const listenersOf: ({ host, port }: BoundAddress, webSocketUrl: string | undefined, isTls: boolean) => ReadonlyArray<string>;
 export {};

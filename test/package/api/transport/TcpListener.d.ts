@@ -11,6 +11,7 @@ import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export { ConnectionRefused, PeerGone } from "./Refusal.ts";
 export type { Peer } from "./TcpConnection.ts";
+export declare const REFUSAL_LINGER_MILLIS = 250;
 export declare const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
 export declare const layerWith: (options: {
     readonly refusalLingerMillis: number;

@@ -1,0 +1,31 @@
+import * as Effect from "effect/Effect"
+import { background } from "../internal/background.ts"
+import type * as AdminApi from "./AdminApi.ts"
+
+/** Time between two entries, in milliseconds. */
+const STEP_MILLIS = 10_000
+
+/** Entries kept: fifteen minutes. */
+export const MAX_ENTRIES = 90
+
+/**
+ * Keeps the statistics of the last fifteen minutes, for those who look after something has happened.
+ *
+ * @param stats the current statistics
+ * @returns `json`: the entries as an array, oldest first. Each is encoded once, because to encode all of them for a request would hold up
+ *   the room
+ */
+export const make = Effect.fnUntraced(function* <R>(stats: Effect.Effect<typeof AdminApi.Stats.Type, never, R>) {
+  const entries: Array<string> = []
+  yield* background(
+    "the statistics of the last minutes are no longer kept",
+    Effect.gen(function* () {
+      while (true) {
+        entries.push(JSON.stringify(yield* stats))
+        if (entries.length > MAX_ENTRIES) entries.shift()
+        yield* Effect.sleep(STEP_MILLIS)
+      }
+    })
+  )
+  return { json: Effect.sync(() => `[${entries.join(",")}]`) }
+})
