@@ -49,6 +49,7 @@ const terminal = (title: string, args: string) =>
 
 type Terminal = Effect.Success<ReturnType<typeof terminal>>
 
+const WIDTH = 1180
 const COLOURS = ["#484f58", "#ff7b72", "#7ee787", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#e6edf3"]
 
 const escapeHtml = (text: string) => text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
@@ -89,7 +90,7 @@ const program = Effect.gen(function* () {
   yield* say(a, b, "deal")
 
   const { page } = yield* Chromium.page(
-    yield* Chromium.context(yield* Chromium.launch, { viewport: { width: 1180, height: 100 }, deviceScaleFactor: 1.5 })
+    yield* Chromium.context(yield* Chromium.launch, { viewport: { width: WIDTH, height: 100 }, deviceScaleFactor: 1 })
   )
   yield* Effect.promise(async () => {
     await page.setContent(`<!doctype html><meta charset="utf-8"><style>
@@ -101,7 +102,9 @@ const program = Effect.gen(function* () {
       figcaption, pre { font: 13.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace }
     </style>${[server, a, b].map(pane).join("")}`)
     const path = `${ROOT}docs/terminals.png`
-    await page.locator("body").screenshot({ path })
+    const height = await page.evaluate<number>("document.documentElement.offsetHeight")
+    await page.setViewportSize({ width: WIDTH, height: 2 * Math.ceil(height / 2) })
+    await page.screenshot({ path })
     console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`)
   })
 })

@@ -83,9 +83,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
       })
     )
 
-    live("chats as the page of docs/clients.md does, and says goodbye", () =>
+    live("chats as the page of docs/protocol.md does, and says goodbye", () =>
       Effect.gen(function* () {
-        const { complaints, page, server, tcp } = yield* start(pageIn("docs/clients.md"))
+        const { complaints, page, server, tcp } = yield* start(pageIn("docs/protocol.md"))
         const line = Effect.map(tcp.line, (line) => JSON.parse(line).content)
         assert.strictEqual(yield* line, "hello from a browser")
         tcp.send("Zoë 😀\nping\n")

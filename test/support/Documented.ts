@@ -26,7 +26,7 @@ const snippetsOf = (path: string): ReadonlyArray<Snippet> =>
     prints: (output ?? "").split("\n").filter((line) => line !== "")
   }))
 
-const programs = ["README.md", "docs/clients.md", "docs/embedding.md"].flatMap(snippetsOf)
+const programs = ["README.md", "docs/protocol.md", "docs/embedding.md"].flatMap(snippetsOf)
 
 const needsServer = ({ code }: Program) => code.includes("tcp://127.0.0.1:8888")
 

@@ -13,7 +13,7 @@ export interface Built {
   readonly contentSecurityPolicy: string
 }
 
-/** The chat that the relay serves to browsers (docs/websocket.md). */
+/** The chat that the relay serves to browsers (docs/protocol.md). */
 export interface ChatPage {
   /** Sends the page and ends the connection. Fails once it is closed, by the client or because it has gone. */
   readonly serve: (socket: Socket) => Effect.Effect<never, PeerGone>
