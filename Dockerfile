@@ -1,4 +1,4 @@
-# The server as an image: docs/deploy.md says how to run it.
+# The server as an image: docs/deploying.md says how to run it.
 
 FROM node:26.10.0-slim AS build
 WORKDIR /build

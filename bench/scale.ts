@@ -1,6 +1,6 @@
 /**
  * How large a room can be: `node bench/scale.ts` prints what the model says, `--check` measures rooms that fit on this machine and
- * prints both, after a build. docs/scaling.md explains the model.
+ * prints both, after a build. docs/scaling.md#how-large-a-room-can-be explains the model.
  */
 import { parseArgs } from "node:util"
 import * as Servers from "./servers.ts"

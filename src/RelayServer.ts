@@ -112,7 +112,7 @@ const configured = <P extends Setup, E = never>(
 
 /**
  * The whole server as one Layer. It listens once the Layer is built. When its scope ends, it stops accepting, delivers what it has
- * accepted, sends every client a notice and closes (docs/operations.md).
+ * accepted, sends every client a notice and closes (docs/operating.md#stopping).
  *
  * Each of its Layers takes a `Setup`: parts of the program instead of the standard ones, `{ messageFilter, rateLimiter }` for example.
  * Parts have to be given there. One that is provided around the server would be ignored, so the server dies of it. A server with parts of

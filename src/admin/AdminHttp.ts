@@ -336,10 +336,7 @@ const act = (operations: Operations) =>
         ),
       broadcast: ({ payload: { content, from } }) =>
         operations.broadcast(content, { from }).pipe(
-          Effect.catchTags({
-            ClientNotFound: ({ message }) => Effect.fail(new Impossible({ error: message })),
-            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
-          }),
+          Effect.mapError(({ message }) => new Impossible({ error: message })),
           Effect.andThen(
             audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${JSON.stringify(from)}`}`)
           )

@@ -28,7 +28,7 @@ const REPORT_MILLIS = 5000
 const MAX_WARNINGS = 32
 
 /**
- * The processes of a room, connected by NATS (docs/cluster.md).
+ * The processes of a room, connected by NATS (docs/scaling.md#several-machines).
  *
  * Batches are messages on `cluster.nats.subject`; processes exchange control messages on `<subject>.control`. NATS delivers at most once.
  * So batches are numbered, kept until the server has confirmed them, and sent again on the next connection; every receiver drops the

@@ -1,5 +1,5 @@
 /**
- * The room of the threads of one process, in shared memory (docs/scaling.md).
+ * The room of the threads of one process, in shared memory (docs/scaling.md#all-cores-of-one-machine).
  *
  * The main thread allocates it with `share` and hands it to every relay thread in its `workerData`; a relay thread is a `layer` over it. A
  * thread that has ended is detached by whoever notices its end, before another takes its place.

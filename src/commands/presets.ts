@@ -10,7 +10,7 @@ interface Preset {
 /** Nobody is disconnected for speaking in a large room: `max_clients` bounds it. */
 const NO_PRESSURE = { enable_throttle: false, enable_flow_control: false, enable_disconnect: false }
 
-/** Configurations to begin with (docs/tuning.md). */
+/** Configurations to begin with (docs/deploying.md#recipes). */
 export const presets = {
   agents: {
     title: "AI agents that speak often, and may stop reading while they think",

@@ -41,6 +41,7 @@ const NO_QUARANTINE: Condition = { "hyper_parameters.quarantine_cooldown_secs": 
 const NO_THROTTLE: Condition = { "hyper_parameters.backpressure_policy.enable_throttle": false }
 const NO_FLOW_CONTROL: Condition = { "hyper_parameters.backpressure_policy.enable_flow_control": false }
 const NO_DISCONNECT: Condition = { "hyper_parameters.backpressure_policy.enable_disconnect": false }
+const NO_HISTORY: Condition = { "history.lines": 0 }
 const NO_TLS: Condition = { "tls.cert": null }
 
 const Logger = Schema.Struct({
@@ -399,6 +400,17 @@ const Cluster = Schema.Struct({
   nats: group(Nats, "One room over several processes, by NATS.", { "cluster.nats.servers": null })
 })
 
+const History = Schema.Struct({
+  lines: live(whole(0, 100_000), 0, "Lines that a client gets when it joins: the last of the room. 0 keeps none."),
+  seconds: live(orNull(whole(1)), null, "Age in seconds from which a line is no longer sent. `null`: any.", NO_HISTORY),
+  bytes: live(
+    whole(1024, 16_777_216),
+    262_144,
+    "Bytes of lines that are kept, and sent, at most; never more than `slow_consumer.soft_limit_bytes`.",
+    NO_HISTORY
+  )
+})
+
 /** A complete configuration, with every default filled in. */
 export interface Values extends Schema.Schema.Type<typeof Values> {}
 
@@ -416,6 +428,7 @@ export const Values = Schema.Struct({
   ),
   logger: group(Logger, "What is logged, where and how.", { ...NO_CONSOLE, ...NO_FILE }),
   hyper_parameters: group(HyperParameters, "Limits and protection."),
+  history: group(History, "The last lines of the room, for clients that join late.", NO_HISTORY),
   tls: group(Tls, "Encryption of the relay's own port."),
   websocket: group(WebSocket, "Clients that speak WebSocket, in the same room.", { "websocket.port": null }),
   admin: group(Admin, "Health, metrics, dashboard and actions for operators.", { "admin.port": null }),

@@ -10,7 +10,7 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 export type Verdict = "pass" | "throttle" | "flow_control" | "disconnect"
 
 /**
- * Slows down the senders of a large room (docs/operations.md). The decision depends on the
+ * Slows down the senders of a large room (docs/operating.md). The decision depends on the
  * fan-out alone and is taken, and applied, in the sender's own fiber: no report of it can be lost, and other senders
  * notice nothing.
  */

@@ -16,7 +16,7 @@ export interface Watched {
 }
 
 /**
- * Ends clients that complete no line for `client_timeout_secs` (docs/operations.md). One fiber looks after all of them every
+ * Ends clients that complete no line for `client_timeout_secs` (docs/operating.md). One fiber looks after all of them every
  * `timeout_check_interval_secs`, so that silence costs a connection no timer of its own.
  */
 export class IdleTimeout extends Context.Service<

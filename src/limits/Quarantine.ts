@@ -20,7 +20,7 @@ export interface Entry {
 }
 
 /**
- * Keeps clients out that the server has force-disconnected (docs/operations.md).
+ * Keeps clients out that the server has force-disconnected (docs/operating.md).
  * Whoever is connected already stays.
  */
 export class Quarantine extends Context.Service<

@@ -27,7 +27,7 @@ export interface LimitedClient {
 }
 
 /**
- * Limits the lines one client may send (docs/operations.md).
+ * Limits the lines one client may send (docs/operating.md#rates).
  *
  * `layerFixedWindow` is the default and does what the original does; `layerTokenBucket` spreads the same rate evenly;
  * `layerUnlimited` is the Python profile's.

@@ -30,7 +30,7 @@ export interface Options extends LoggerValues {
 
 type LoggerValues = Values["logger"]
 
-/** The log of relayed messages (docs/metrics.md). Plain code, because it is called for every line. */
+/** The log of relayed messages (docs/operating.md#log-lines). Plain code, because it is called for every line. */
 export interface MessageLog {
   /** Whether anything would be logged. */
   readonly enabled: boolean
@@ -225,7 +225,7 @@ interface Outputs {
   readonly sinks: ReadonlyArray<Output>
 }
 
-/** With JSON logs on, the console too shows a relayed message as its envelope (docs/metrics.md). */
+/** With JSON logs on, the console too shows a relayed message as its envelope (docs/operating.md#log-lines). */
 const textOutput = (options: Pick<Options, "name" | "date_format" | "enable_json_log">, format: string): Format => {
   const line = LogFormat.text({ name: options.name, format, dateFormat: options.date_format })
   const relayed = options.enable_json_log ? LogMessage.relayedJson : LogMessage.relayedText

@@ -11,6 +11,7 @@ import type { Distribution } from "../internal/Histogram.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
+import { History } from "./History.ts"
 import { Member, Room, type Sender } from "./Room.ts"
 
 export { Member, Sender } from "./Room.ts"
@@ -42,7 +43,7 @@ export interface MemberEvents {
 }
 
 /**
- * Owns the room, and decides when senders wait for slow readers (docs/operations.md).
+ * Owns the room, and decides when senders wait for slow readers (docs/operating.md#slow-readers).
  *
  * `Room` relays lines, in plain code; waiting is here.
  */
@@ -106,8 +107,9 @@ export class Broadcaster extends Context.Service<
   static readonly layer = Layer.effect(
     Broadcaster,
     Effect.gen(function* () {
-      const { max_line_bytes, slow_consumer } = (yield* ServerConfig).hyper_parameters
-      const room = new Room(max_line_bytes)
+      const { history, hyper_parameters } = yield* ServerConfig
+      const { max_line_bytes, slow_consumer } = hyper_parameters
+      const room = new Room(max_line_bytes, new History(history, slow_consumer))
       const goOn = yield* Latch.make(true)
       /** Members, and names of a bus, that senders wait for, each with the fiber that ends the wait. */
       const awaited = new Map<Member | string, Fiber.Fiber<void>>()

@@ -4,6 +4,7 @@ import { EnvelopeBuffer } from "../protocol/EnvelopeBuffer.ts"
 import { BatchMemory } from "./BatchMemory.ts"
 import type { Connection } from "./Connection.ts"
 import { DirectedLines, without } from "./DirectedLines.ts"
+import type { History } from "./History.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
 /**
@@ -103,15 +104,23 @@ export class Room {
   /** The other processes, as one sender: they do not get their lines back. */
   readonly #others = new Sender("")
 
-  /** @param maxLineBytes the longest envelope relayed, in bytes with its line feed */
-  constructor(maxLineBytes: number) {
+  readonly #history: History | undefined
+
+  /**
+   * @param maxLineBytes the longest envelope relayed, in bytes with its line feed
+   * @param history gets what is sent to all, and greets members with it
+   */
+  constructor(maxLineBytes: number, history?: History) {
     this.#maxLineBytes = maxLineBytes
+    this.#history = history
     this.#batch = new EnvelopeBuffer(BATCH_BYTES + maxLineBytes)
   }
 
-  /** Adds a member. It gets every line published from now on, and none from before. */
+  /** Adds a member. It gets every line published from now on, and of those before what the history has. */
   join(member: Member): void {
     this.flush()
+    const missed = this.#history?.chunks(performance.now()) ?? []
+    if (missed.length > 0) member.outbox.sendAll(missed)
     this.members.add(member)
   }
 
@@ -180,6 +189,7 @@ export class Room {
     if (bytes.length > COPIED_BYTES) {
       this.flush()
       for (const member of this.members) member.outbox.send(batch)
+      if (this.#history?.isOn === true) this.#history.add(batch, performance.now())
       return
     }
     if (bytes.length > this.#batch.bytes.length - this.#batchBytes) this.flush()
@@ -222,7 +232,9 @@ export class Room {
     const directed = this.#directed
     this.#directed = undefined
     const isKept = directed === undefined ? this.#flushToAll(chunk, senders) : this.#flushDirected(chunk, directed)
-    if (!isKept) this.#memory.release(bytes)
+    if (this.#history?.isOn === true) {
+      for (const part of directed?.forAll(chunk, undefined) ?? [chunk]) this.#history.add(part, performance.now())
+    } else if (!isKept) this.#memory.release(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.

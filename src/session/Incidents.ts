@@ -1,4 +1,4 @@
-/** What an incident happens to. Each has a counter of its own (docs/metrics.md). */
+/** What an incident happens to. Each has a counter of its own (docs/operating.md#metrics). */
 export type Affected =
   /** A connection was not let in. */
   | "connection"

@@ -27,7 +27,7 @@ const untilClosed = Effect.fnUntraced(function* (connection: Connection) {
 })
 
 /**
- * How long the server goes on sending to clients that leave (docs/operations.md).
+ * How long the server goes on sending to clients that leave (docs/operating.md).
  *
  * @param graceMillis `shutdown_grace_ms`, read at each use
  */

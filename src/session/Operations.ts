@@ -99,7 +99,7 @@ export interface Operations {
   /** Counts since the start of the server. */
   readonly stats: Effect.Effect<Stats>
 
-  /** The room across processes (docs/cluster.md). All else here, except the quarantine, is about this process alone. */
+  /** The room across processes (docs/scaling.md#several-machines). All else here, except the quarantine, is about this process alone. */
   readonly cluster: WholeRoom
 }
 

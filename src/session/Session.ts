@@ -27,7 +27,7 @@ import * as SenderPacing from "./SenderPacing.ts"
 
 /**
  * Runs clients, from their arrival to the closed socket: join the room, relay their lines, send the last notice
- * (docs/protocol.md, docs/operations.md).
+ * (docs/protocol.md, docs/operating.md).
  *
  * A session is one fiber. Idle timeout, eviction and shutdown are interruptions of it; leaving the room, the last notice and closing
  * the connection are its release, so that no path can skip them.

@@ -1,4 +1,4 @@
-/** Metrics of the process, named like those of Prometheus client libraries (docs/metrics.md). */
+/** Metrics of the process, named like those of Prometheus client libraries (docs/operating.md#metrics). */
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { version } from "../version.ts"

@@ -1,4 +1,4 @@
-/** The metrics of a server in Effect's metric registry, computed from its statistics when read (docs/metrics.md). */
+/** The metrics of a server in Effect's metric registry, computed from its statistics when read (docs/operating.md#metrics). */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"

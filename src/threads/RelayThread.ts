@@ -1,4 +1,4 @@
-/** What runs in each of the threads of a server: a whole relay, which the main thread supervises (docs/scaling.md). */
+/** What runs in each of the threads of a server: a whole relay, which the main thread supervises (docs/scaling.md#all-cores-of-one-machine). */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** Metrics of the threads of a server, one by one. Their meaning is in docs/metrics.md. */
+/** Metrics of the threads of a server, one by one. Their meaning is in docs/operating.md#of-several-threads. */
 import * as Effect from "effect/Effect"
 import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import type { Report } from "./Messages.ts"

@@ -45,10 +45,10 @@ describe("the health of the dashboard", () => {
   })
 })
 
-describe("docs/dashboard.md", () => {
+describe("docs/operating.md", () => {
   it("explains every word of the health badge, with its alert and colour", () => {
     const checks = constantOf<ReadonlyArray<Check>>("CHECKS", "formats.js", "history.js", "health.js")
-    const rows = Docs.rowsBelow("docs/dashboard.md", "### Health")
+    const rows = Docs.rowsBelow("docs/operating.md", "### Health")
     assert.deepStrictEqual(
       rows.slice(1).map(([word, colour, , alert]) => [word, colour, alert]),
       checks.map(({ alert, severity, word }) => [word, severity === "page" ? "red" : "yellow", `\`${alert}\``])

@@ -131,7 +131,7 @@ it("every key but the ignored $schema says whether it can be reloaded, and none 
     ["$schema"]
   )
   const live = new Set(settableKeys().flatMap(({ isReloadable, path }) => (isReloadable ? [path] : [])))
-  assert.strictEqual(live.size, 30)
+  assert.strictEqual(live.size, 33)
   for (const path of ["port", "hyper_parameters.max_line_bytes", "hyper_parameters.rate_limit_scope", "version"]) {
     assert.isFalse(live.has(path), path)
   }

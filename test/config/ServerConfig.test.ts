@@ -142,6 +142,7 @@ describe("the defaults of the configuration", () => {
         eviction_grace_ms: 3000
       }
     },
+    history: { lines: 0, seconds: null, bytes: 262_144 },
     tls: { cert: null, key: null, ca: null, request_client_cert: false, min_version: "TLSv1.2" },
     websocket: { host: null, port: null, path: "/", origins: [], page: false, max_clients: null, compression: "off" },
     admin: { host: "127.0.0.1", port: null, token: null, token_for_reading: false },
@@ -431,6 +432,7 @@ describe("problems of a configuration", () => {
         "hyper_parameters.shutdown_grace_ms",
         "hyper_parameters.slow_consumer.stall_grace_ms",
         "hyper_parameters.slow_consumer.eviction_grace_ms",
+        "history.lines",
         "websocket.port",
         "admin.port"
       ])
@@ -893,43 +895,46 @@ describe("the layers of ServerConfig", () => {
 })
 
 describe("docs/configuration.md", () => {
-  it.effect("has every key with its default, bounds and meaning, in the order of the schema", () =>
-    Effect.gen(function* () {
-      const document = yield* Effect.promise(() => readFile("docs/configuration.md", "utf8"))
-      const rows = document
+  /** The groups of its keys by their path, each with the lines below its heading. */
+  const groups = Effect.promise(() => readFile("docs/configuration.md", "utf8")).pipe(
+    Effect.map((document) =>
+      document
         .split(/^## /m)
         .filter((section) => section.startsWith("Keys"))
-        .join("")
-        .split("\n")
-        .filter((line) => line.startsWith("| `"))
-        .map(cells)
+        .flatMap((section) => section.split(/^### /m).slice(1))
+        .map((section) => section.split("\n"))
+        .map(([heading, ...lines]) => ({ prefix: heading === "Top level" ? "" : `${heading}.`, lines }))
+    )
+  )
+
+  it.effect("has every key with its default, bounds, reload and meaning, in the order of the schema", () =>
+    Effect.gen(function* () {
+      const rows = (yield* groups).flatMap(({ lines, prefix }) =>
+        lines.filter((line) => line.startsWith("| `")).map((line) => cells(line.replace("`", `\`${prefix}`)))
+      )
       const documented = keys()
         .filter(({ isGroup }) => !isGroup)
-        .map(({ path, expected, default: value, description }) =>
+        .map(({ path, expected, default: value, description, isReloadable }) =>
           cells(
-            `| \`${path}\` | ${value === undefined ? "" : `\`${JSON.stringify(value)}\``} | ${expected} | ${description} |`
+            `| \`${path}\` | ${value === undefined ? "" : `\`${JSON.stringify(value)}\``} | ${expected} | ${
+              isReloadable === undefined ? "" : isReloadable ? "yes" : "no"
+            } | ${description} |`
           )
         )
       assert.deepStrictEqual(rows, documented)
     })
   )
 
-  it.effect("says of every key when to change it, and whether a reload is enough", () =>
+  it.effect("says of keys when to change them below the table that they are in", () =>
     Effect.gen(function* () {
-      const document = yield* Effect.promise(() => readFile("docs/configuration.md", "utf8"))
-      const rows = document
-        .split(/^## /m)
-        .filter((section) => section.startsWith("When to change what"))
-        .join("")
-        .split("\n")
-        .filter((line) => line.startsWith("| `"))
-        .map(cells)
-      const expected = settableKeys().map(({ isReloadable, path }) => [`\`${path}\``, isReloadable ? "yes" : "no"])
-      assert.deepStrictEqual(
-        rows.map((row) => row.slice(1, 3)),
-        expected
-      )
-      for (const row of rows) assert.match(row[3]!, /^[A-Z0-9`].*\.$/)
+      const known = new Set(settableKeys().map(({ path }) => path))
+      for (const { lines, prefix } of yield* groups) {
+        const advised = lines
+          .flatMap((line) => /^- (`[a-z_`, ]+):/.exec(line)?.[1] ?? [])
+          .flatMap((names) => Array.from(names.matchAll(/`([a-z_]+)`/g), ([, name]) => `${prefix}${name}`))
+        assert.isNotEmpty(advised, prefix)
+        for (const path of advised) assert.isTrue(known.has(path), path)
+      }
     })
   )
 })

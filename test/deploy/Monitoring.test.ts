@@ -62,11 +62,11 @@ const problemsOf = (expr: string): ReadonlyArray<string> => {
   return [
     ...used.flatMap(({ matchers, metric, written }) =>
       metric === undefined
-        ? [`${written} is not in docs/metrics.md`]
+        ? [`${written} is not in docs/operating.md`]
         : matchers.flatMap(({ label, values }) =>
             values
               .filter((value) => !metric.labels.get(label)?.includes(value))
-              .map((value) => `${written} has no ${label}="${value}" in docs/metrics.md`)
+              .map((value) => `${written} has no ${label}="${value}" in docs/operating.md`)
           )
     ),
     ...Array.from(expr.matchAll(/\bby \(([^)]*)\)/g))
@@ -76,7 +76,7 @@ const problemsOf = (expr: string): ReadonlyArray<string> => {
   ]
 }
 
-describe("docs/metrics.md", () => {
+describe("docs/operating.md", () => {
   it("names each metric once, as Prometheus wants names to be", () => {
     const names = metrics.map(({ name }) => name)
     assert.isAtLeast(names.length, 25)
@@ -86,7 +86,7 @@ describe("docs/metrics.md", () => {
       assert.oneOf(kind, ["counter", "gauge", "histogram"])
       assert.strictEqual(name.endsWith("_total"), kind === "counter", name)
     }
-    const labelled = Docs.rowsBelow("docs/metrics.md", "### Labels").flatMap(([first]) => Docs.code(first!))
+    const labelled = Docs.rowsBelow("docs/operating.md", "### Labels").flatMap(([first]) => Docs.code(first!))
     for (const name of labelled) assert.include(names, name)
   })
 

@@ -6,9 +6,9 @@ import { decode, defaults, keys } from "../../src/config/ServerConfig.ts"
 import { ROOT } from "../support/Package.ts"
 import { valueAt } from "../../src/config/ConfigPath.ts"
 
-const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
+const text = readFileSync(join(ROOT, "docs/security.md"), "utf8")
 
-describe("SECURITY.md", () => {
+describe("docs/security.md", () => {
   it("names only keys of the configuration that exist", () => {
     const paths = new Set(keys().flatMap(({ path }) => [path, path.slice(path.lastIndexOf(".") + 1)]))
     const named = [...text.matchAll(/`((?:hyper_parameters|tls|admin|logger|otlp)\.[a-z_.]+|[a-z]+(?:_[a-z]+)+)`/g)]
@@ -25,7 +25,7 @@ describe("SECURITY.md", () => {
   it.effect("recommends a configuration that the server accepts", () =>
     Effect.gen(function* () {
       const [, json] = /```json\n([^`]+)```/.exec(text)!
-      const { warnings } = yield* decode(JSON.parse(json!), "SECURITY.md")
+      const { warnings } = yield* decode(JSON.parse(json!), "docs/security.md")
       assert.deepStrictEqual(warnings, [])
     })
   )

@@ -1,6 +1,6 @@
 /**
  * How long and how hard the faults are: the quick form runs with every `npm test`, the long one with `SOAK=1`
- * (`npm run test:soak`) and is what docs/operations.md quotes.
+ * (`npm run test:soak`) and is what docs/operating.md#protection quotes.
  */
 
 /** Whether the long form runs. */

@@ -5,6 +5,7 @@ import { ROOT } from "./Package.ts"
 /** The pages of the documentation that people read, by their path in the checkout. */
 export const PAGES = [
   "README.md",
+  "SECURITY.md",
   ...readdirSync(join(ROOT, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`)

@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:http"
 import type * as Https from "node:https"
 import type * as Net from "node:net"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
-import { type Parts, RelayServer } from "../../src/RelayServer.ts"
+import { RelayServer, type Setup } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 
 /** Listens on a free port until the scope ends, and then cuts its connections. */
@@ -35,10 +35,10 @@ export const serve = Effect.fnUntraced(function* (routes: Layer.Layer<never, nev
 }, Effect.orDie)
 
 /** A relay with parts of its own, and its log. */
-export const relay = Effect.fnUntraced(function* (options: Options, parts: Parts) {
+export const relay = Effect.fnUntraced(function* (options: Options, setup: Setup) {
   const lines: Array<string> = []
   const context = yield* Layer.build(
-    RelayServer.layer({ port: 0, ...options }, parts).pipe(Layer.provide(RelayLogger.layerTest(lines)))
+    RelayServer.layer({ port: 0, ...options }, setup).pipe(Layer.provide(RelayLogger.layerTest(lines)))
   )
   return { lines, relay: (yield* Effect.provideContext(RelayServer, context)) as RelayServer["Service"] }
 })

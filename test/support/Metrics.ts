@@ -1,6 +1,6 @@
 import * as Docs from "./Docs.ts"
 
-/** A metric, as docs/metrics.md describes it. */
+/** A metric, as docs/operating.md describes it. */
 export interface Metric {
   readonly name: string
   readonly kind: string
@@ -10,7 +10,7 @@ export interface Metric {
 
 const labelled = new Map<string, Map<string, Array<string>>>()
 let current = ""
-for (const [metric = "", label = ""] of Docs.rowsBelow("docs/metrics.md", "### Labels")) {
+for (const [metric = "", label = ""] of Docs.rowsBelow("docs/operating.md", "### Labels")) {
   const [name = current] = Docs.code(metric)
   current = name
   const [, key, value] = /^(\w+)="(.*)"$/.exec(Docs.code(label)[0] ?? "") ?? []
@@ -20,21 +20,23 @@ for (const [metric = "", label = ""] of Docs.rowsBelow("docs/metrics.md", "### L
   values.set(key, [...(values.get(key) ?? []), value!])
 }
 
-/** Every metric that docs/metrics.md knows. */
-export const metrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/metrics.md", "## Metrics").flatMap(
+/** Every metric that docs/operating.md knows. */
+export const metrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/operating.md", "## Metrics").flatMap(
   ([first = "", kind = ""]) =>
     Docs.code(first).map((name) => ({ name, kind, labels: labelled.get(name) ?? new Map<string, Array<string>>() }))
 )
 
 /** Those of a server of several threads only, by `worker`. */
-export const workerMetrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/metrics.md", "### Of several threads").flatMap(
-  ([first = "", kind = ""]) =>
-    Docs.code(first).map((name) => ({
-      name,
-      kind,
-      labels: new Map([
-        ["worker", []],
-        ["stat", ["p50", "p99", "max"]]
-      ])
-    }))
+export const workerMetrics: ReadonlyArray<Metric> = Docs.rowsBelow(
+  "docs/operating.md",
+  "### Of several threads"
+).flatMap(([first = "", kind = ""]) =>
+  Docs.code(first).map((name) => ({
+    name,
+    kind,
+    labels: new Map([
+      ["worker", []],
+      ["stat", ["p50", "p99", "max"]]
+    ])
+  }))
 )

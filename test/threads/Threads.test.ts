@@ -89,6 +89,22 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
     })
   )
 
+  it.live("greets clients that join with its history, whichever thread they reach", () =>
+    Effect.gen(function* () {
+      const { port, reload, room } = yield* ready
+      yield* reload({ history: { lines: 3 } })
+      const [sender, hearer] = (yield* room(1)).flat()
+      const contents = ["1", "2", "3", "4", "5"]
+      for (const content of contents) sender!.send(`${content}\n`)
+      const lines = yield* hearer!.lines(contents.length)
+      for (let i = 0; i < 6; i++) {
+        const late = yield* TcpClient.connect(port)
+        assert.deepStrictEqual(yield* late.lines(3), lines.slice(-3))
+      }
+      yield* reload()
+    })
+  )
+
   it.live("is one server to operators, who list, tell, disconnect and quarantine clients of both threads", () =>
     Effect.gen(function* () {
       const { port, relay, room } = yield* ready

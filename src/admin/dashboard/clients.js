@@ -15,11 +15,11 @@
 
 /** @type {Readonly<Record<Client["state"], string>>} */
 const STATE_CLASSES = {
-  pending: "warn",
   active: "good",
   throttled: "warn",
   paused: "warn",
   waiting: "warn",
+  pending: "warn",
   slow: "bad"
 }
 

@@ -42,6 +42,8 @@ export class UpgradeRequests {
       http.on(event, (request: IncomingMessage) => {
         // Discards the body instead of buffering it.
         request.resume()
+        // What follows is not for the parser, which would keep a response for each further request.
+        request.socket.removeAllListeners("data").on("data", ignore)
         finish(request.socket, request)
       })
     }

@@ -24,7 +24,7 @@ import * as WebSocketSessions from "./WebSocketSessions.ts"
 
 /** A `WebSocketListener` without a port: the program hands it the requests. */
 export interface WebSocketMount {
-  /** The listener of one server. It refuses clients with 503 before that server listens, and once it has shut down. */
+  /** The listener of one server. It refuses clients with 503 before that server is open, and once it has shut down. */
   readonly layer: Layer.Layer<WebSocketListener, never, ServerConfig>
   /**
    * Takes over a connection: call it for those `upgrade` events of an `http.Server` or `https.Server` that are meant for the relay. Which
@@ -57,6 +57,7 @@ const NOT_RUNNING: Handshake.Rejection = {
 /** A mount for the WebSocket clients of one server. */
 export const make = (): WebSocketMount => {
   let receive: ((request: IncomingMessage) => void) | undefined
+  let isOpen = false
 
   const listen = Effect.fnUntraced(function* (
     config: ServerConfig["Service"],
@@ -88,8 +89,14 @@ export const make = (): WebSocketMount => {
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         receive = undefined
+        isOpen = false
       })
     )
+    const open = () => {
+      isOpen = true
+    }
+    if (gate.opened === undefined) open()
+    else yield* Effect.forkScoped(Effect.map(gate.opened, open))
     return undefined
   })
 
@@ -110,7 +117,7 @@ export const make = (): WebSocketMount => {
     if (socket instanceof TLSSocket) CloseNotify.watch(socket)
     // `upgraded` differs if the request has a body, for which it is refused.
     if (upgraded === socket && head.length > 0) socket.unshift(head)
-    if (receive !== undefined) return receive(request)
+    if (isOpen) return receive!(request)
     request.resume()
     socket.resume().end(Handshake.refusal(NOT_RUNNING))
     setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)

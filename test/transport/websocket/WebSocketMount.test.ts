@@ -124,6 +124,19 @@ describe("a relay mounted on an HTTP server", () => {
     })
   )
 
+  it.live("serves no client of a server that starts closed before that is opened", () =>
+    Effect.gen(function* () {
+      const mount = WebSocketMount.make()
+      const host = Http.createServer().on("upgrade", mount.handleUpgrade)
+      const port = yield* HostServer.listen(host)
+      const connect = WebSocketClient.connect(`ws://127.0.0.1:${port}/`)
+      const { lines, relay } = yield* HostServer.relay({}, { webSocketListener: mount.layer, startsClosed: true })
+      assert.match((yield* connect).answer, /^HTTP\/1.1 503 /)
+      yield* relay.open
+      yield* assertRelays(yield* connect, yield* TcpClient.connect(relay.address.port), lines)
+    })
+  )
+
   it.live("closes a connection that it refuses before it runs, also if the client does not", () =>
     Effect.gen(function* () {
       const host = Http.createServer()

@@ -214,6 +214,23 @@ export declare const Values: Schema.Struct<{
             readonly eviction_grace_ms?: number;
         } | null;
     }, never, never>>>, never, never>;
+    readonly history: Schema.decodeTo<Schema.toType<Schema.Codec<{
+        readonly lines: number;
+        readonly seconds: number | null;
+        readonly bytes: number;
+    }, {
+        readonly lines?: number;
+        readonly seconds?: number | null;
+        readonly bytes?: number;
+    }, never, never>>, Schema.optionalKey<Schema.NullOr<Schema.Codec<{
+        readonly lines: number;
+        readonly seconds: number | null;
+        readonly bytes: number;
+    }, {
+        readonly lines?: number;
+        readonly seconds?: number | null;
+        readonly bytes?: number;
+    }, never, never>>>, never, never>;
     readonly tls: Schema.decodeTo<Schema.toType<Schema.Codec<{
         readonly cert: string | null;
         readonly key: string | null;

@@ -1,5 +1,6 @@
 import { Histogram } from "../internal/Histogram.ts";
 import type { Connection } from "./Connection.ts";
+import type { History } from "./History.ts";
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts";
 export interface Run {
     readonly start: number;
@@ -22,7 +23,7 @@ export declare class Room {
     readonly members: Set<Member>;
     readonly fanOut: Histogram;
     readonly latencyMicros: Histogram;
-    constructor(maxLineBytes: number);
+    constructor(maxLineBytes: number, history?: History);
     join(member: Member): void;
     leave(member: Member): void;
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;

@@ -3,13 +3,14 @@ import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { RelayServer } from "../../src/RelayServer.ts"
+import { presets } from "../../src/commands/presets.ts"
 import * as DisconnectReason from "../../src/room/DisconnectReason.ts"
 import { noTotals } from "../../src/session/Incidents.ts"
 import * as ServerConfig from "../../src/config/ServerConfig.ts"
 import * as Docs from "../support/Docs.ts"
 import { ROOT } from "../support/Package.ts"
 
-const METRICS = "docs/metrics.md"
+const OPERATING = "docs/operating.md"
 
 /** What these print is for whoever called them. */
 const NOT_THE_SERVER = /^(client|testing|commands\/(check|init|schema)\.ts|commands\/(connect|top))/
@@ -28,7 +29,7 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
   })
 
 const rows = ["### The server", "### Clients", "### The log itself"].flatMap((heading) =>
-  Docs.rowsBelow(METRICS, heading)
+  Docs.rowsBelow(OPERATING, heading)
 )
 
 /** The lines that the page explains, in the same form. Rows of lines have a level, rows of parts of lines have none. */
@@ -48,7 +49,7 @@ const ELSEWHERE = [
   "worker_threads: <> configured, <> run: <>"
 ]
 
-describe("docs/metrics.md", () => {
+describe("docs/operating.md", () => {
   it("has the lines that the server logs, and no others", () => {
     assert.isAtLeast(logged.length, 20)
     const known = new Set([...logged, ...ELSEWHERE])
@@ -87,7 +88,7 @@ const configurations = Docs.PAGES.flatMap((path) =>
 
 describe("the configurations of the documentation", () => {
   it.effect.each(
-    configurations.filter(({ name }) => /docs\/(tuning|deploy|runbook|operations|configuration)/.test(name))
+    configurations.filter(({ name }) => /docs\/(configuration|deploying|operating|scaling|security)/.test(name))
   )("are accepted: $name", ({ name, text }) =>
     Effect.gen(function* () {
       const { warnings } = yield* ServerConfig.decode(JSON.parse(text), name)
@@ -95,10 +96,18 @@ describe("the configurations of the documentation", () => {
     })
   )
 
-  it("are there for each recipe", () => {
-    const recipes = Docs.page("docs/tuning.md").split("## Recipes")[1]!.split("\n## ")[0]!
-    assert.isAtLeast(recipes.split("\n### ").length - 1, 3)
-    for (const recipe of recipes.split("\n### ").slice(1)) assert.include(recipe, "```json")
+  it("are the presets of init, each with its limits", () => {
+    const documented = Docs.rowsBelow("docs/deploying.md", "## Recipes")
+      .slice(1)
+      .map(([name, , lines, clients]) => [name, lines, clients])
+    assert.deepStrictEqual(
+      documented,
+      Object.entries(presets).map(([name, { hyper_parameters }]) => [
+        `\`${name}\``,
+        hyper_parameters.rate_limit_msgs_per_minute.toLocaleString("en"),
+        hyper_parameters.max_clients.toLocaleString("en")
+      ])
+    )
   })
 })
 
@@ -124,5 +133,29 @@ describe("the links of the documentation", () => {
       assert.isTrue(existsSync(join(ROOT, linked)), `${path}: ${target}`)
       if (anchor !== undefined) assert.isTrue(Docs.anchors(linked).has(anchor), `${path}: ${target}`)
     }
+  })
+})
+
+/** What points to a page in words: comments, alerts, descriptions. */
+const POINTING = ["src", "deploy", "bench", "test"]
+  .flatMap((directory) =>
+    readdirSync(join(ROOT, directory), { recursive: true, encoding: "utf8" }).map((path) => join(directory, path))
+  )
+  .filter((path) => /\.(ts|js|yaml|json|conf|service|timer)$/.test(path))
+  .concat("Dockerfile", "CONTRIBUTING.md")
+
+describe("the pages that code and deployment files name", () => {
+  it("exist, with the sections that are named", () => {
+    const named = POINTING.flatMap((file) =>
+      Array.from(Docs.page(file).matchAll(/\b(docs\/[a-z-]+\.md)(?:#([a-z0-9-]+))?/g), ([pointer, path, anchor]) => ({
+        pointer: `${file}: ${pointer}`,
+        isThere: existsSync(join(ROOT, path!)) && (anchor === undefined || Docs.anchors(path!).has(anchor))
+      }))
+    )
+    assert.isAtLeast(named.length, 40)
+    assert.deepStrictEqual(
+      named.filter(({ isThere }) => !isThere).map(({ pointer }) => pointer),
+      []
+    )
   })
 })

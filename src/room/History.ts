@@ -1,0 +1,108 @@
+import type { ServerConfig } from "../config/ServerConfig.ts"
+import type { Chunk } from "./Outbox.ts"
+
+/** Bytes that an entry costs beside its content: objects, and an array element. */
+const ENTRY_BYTES = 256
+
+const LINE_FEED = 0x0a
+
+/** The groups `history` and `slow_consumer`. Read at each use, because a reload changes them. */
+export type HistoryLimits = ServerConfig["Service"]["history"]
+export type BacklogLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "soft_limit_bytes">
+
+interface Entry extends Chunk {
+  readonly atMillis: number
+}
+
+/**
+ * The last lines of the room, for clients that join: the batches that were sent, not a copy of them. Holds no more than the limits, and the
+ * rest of the oldest batch that is within them.
+ */
+export class History {
+  readonly #limits: HistoryLimits
+  readonly #backlog: BacklogLimits
+  /** A queue whose first `#head` entries are gone. */
+  #entries: Array<Entry> = []
+  #head = 0
+  #lines = 0
+  /** What the entries cost. */
+  #bytes = 0
+
+  /**
+   * @param limits `lines` 0: nothing is kept
+   * @param backlog of a client: what it gets does not make it slow
+   */
+  constructor(limits: HistoryLimits, backlog: BacklogLimits) {
+    this.#limits = limits
+    this.#backlog = backlog
+  }
+
+  get isOn(): boolean {
+    return this.#limits.lines > 0
+  }
+
+  /** What the entries cost, in bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Keeps lines that have been sent to all. Their bytes must not change. */
+  add(chunk: Chunk, nowMillis: number): void {
+    this.#entries.push({ bytes: chunk.bytes, messages: chunk.messages, atMillis: nowMillis })
+    this.#lines += chunk.messages
+    this.#bytes += costOf(chunk)
+    this.#dropOld(nowMillis)
+  }
+
+  /** What a client gets that joins now. */
+  chunks(nowMillis: number): ReadonlyArray<Chunk> {
+    this.#dropOld(nowMillis)
+    const { lines } = this.#limits
+    const kept = this.#entries.slice(this.#head)
+    if (kept.length === 0) return kept
+    const [first, ...rest] = kept
+    const restBytes = rest.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const restLines = this.#lines - first!.messages
+    const last = lastLines(first!, lines - restLines, this.#maxBytes() - restBytes)
+    return last.messages === 0 ? rest : [last, ...rest]
+  }
+
+  #maxBytes(): number {
+    return Math.min(this.#limits.bytes, this.#backlog.soft_limit_bytes)
+  }
+
+  /** Drops the oldest entries as long as the others are enough. */
+  #dropOld(nowMillis: number): void {
+    const { lines, seconds } = this.#limits
+    const maxBytes = this.#maxBytes()
+    while (this.#head < this.#entries.length) {
+      const first = this.#entries[this.#head]!
+      const isOld = seconds !== null && nowMillis - first.atMillis > seconds * 1000
+      if (!isOld && this.#lines - first.messages < lines && this.#bytes - costOf(first) < maxBytes) break
+      this.#lines -= first.messages
+      this.#bytes -= costOf(first)
+      this.#head++
+    }
+    if (this.#head > 64 && this.#head * 2 > this.#entries.length) {
+      this.#entries.splice(0, this.#head)
+      this.#head = 0
+    }
+  }
+}
+
+const costOf = ({ bytes }: Chunk): number => bytes.length + ENTRY_BYTES
+
+/** The last lines of a chunk, `lines` and `maxBytes` at most. */
+const lastLines = (chunk: Chunk, lines: number, maxBytes: number): Chunk => {
+  const { bytes, messages } = chunk
+  if (messages <= lines && bytes.length <= maxBytes) return chunk
+  let from = bytes.length
+  let taken = 0
+  while (taken < Math.min(lines, messages)) {
+    const start = bytes.lastIndexOf(LINE_FEED, from - 2) + 1
+    if (bytes.length - start > maxBytes) break
+    from = start
+    taken++
+  }
+  return { bytes: bytes.subarray(from), messages: taken }
+}
