@@ -7,6 +7,8 @@ import { type Built, FILE } from "../src/transport/websocket/ChatPage.ts"
 const { output } = await build({
   input: "src/chat/main.ts",
   platform: "browser",
+  // The image is built without those of the checkout.
+  tsconfig: false,
   write: false,
   logLevel: "warn",
   output: { format: "iife", minify: true }

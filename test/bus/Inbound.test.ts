@@ -38,6 +38,7 @@ describe("Inbound", () => {
       let published = 0
       let dropped = 0
       let requests: Array<Request> = []
+      let answeredMillis = 0
 
       const take = (frame: Frame.Frame, isRepair: boolean) => {
         const arrival = inbound.take(frame, now, isRepair)
@@ -56,6 +57,7 @@ describe("Inbound", () => {
       const answer = (newest: number) => {
         const pending = requests
         requests = []
+        answeredMillis = now
         for (const { next, token } of pending) {
           const again = (newest === 0 ? batches : batches.slice(-newest)).filter(({ sequence }) => sequence >= next)
           lost += inbound.answered(ID, { token, next: again[0]?.sequence ?? published + 1 }).lost
@@ -79,6 +81,8 @@ describe("Inbound", () => {
         else if (kind === 7) answer(kept)
         else if (kind === 8) signOfLife()
         else now += REQUEST_MILLIS / 2
+        // A relay that answers late is not given up; one that never does is.
+        if (now - answeredMillis >= 2 * REQUEST_MILLIS) answer(kept)
       }
       publish(1, 0)
       for (let i = 0; i < 3; i++) {
