@@ -61,8 +61,21 @@ export default {
   excludePrivate: true,
   treatWarningsAsErrors: true,
   validation: { notExported: true, notDocumented: true, invalidLink: true },
-  // What the room knows of a client and of a sender, and how a client connects: nobody outside makes one or reads it.
-  intentionallyNotExported: ["Member", "Sender", "Open"],
+  // How a client connects, what a member of the room is made of, what the server tells its admin server, and the types with which the parts of a
+  // server are checked: nobody outside makes one or names it.
+  intentionallyNotExported: [
+    "EffectOf",
+    "Exact",
+    "ExtrasOf",
+    "LayersOf",
+    "Open",
+    "Outbox",
+    "OutboxEvents",
+    "OutboxLimits",
+    "Part",
+    "Run",
+    "ServerStatus"
+  ],
   requiredToBeDocumented: ["Class", "Interface", "Function", "Variable", "TypeAlias"],
   hideBreadcrumbs: true,
   hidePageHeader: true

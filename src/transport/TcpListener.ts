@@ -140,6 +140,12 @@ export interface Reception {
   readonly fork: (session: Effect.Effect<void>) => void
 }
 
+/** What transports over any server have in common. */
+export interface CommonReception extends Pick<Reception, "enter" | "fork" | "refuse"> {
+  /** Whether the process has no file descriptors for another client. */
+  readonly isFull: () => boolean
+}
+
 /** What a transport may have done for connections of any server: everything but `wait`. */
 export const receptionOf = Effect.fnUntraced(function* ({
   config,
@@ -150,7 +156,7 @@ export const receptionOf = Effect.fnUntraced(function* ({
 }: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors"> & {
   /** Clients of other threads. */
   readonly othersUnsafe?: () => number
-}) {
+}): Effect.fn.Return<CommonReception, never, Scope.Scope> {
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const { clientPlaces } = capacity(config, reservedDescriptors)
   const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
