@@ -9,7 +9,7 @@ import { Machine } from "../../src/threads/threadCount.ts"
 import { PATIENCE } from "./patience.ts"
 
 /** As many cores as tests have threads run, on a machine with one as well. */
-const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 256 }
+export const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 256 }
 
 /** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
 export const start = Effect.fnUntraced(function* (input: object, setup: { readonly startsClosed?: boolean } = {}) {

@@ -15,6 +15,7 @@ import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import * as MessageFilter from "../../src/session/MessageFilter.ts"
 import { StuckSeconds } from "../../src/threads/Supervisor.ts"
+import { Machine } from "../../src/threads/threadCount.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
@@ -561,7 +562,7 @@ describe("a server with parts of the program", () => {
           Layer.provide(ServerConfig.layerTest({ port: 0, hyper_parameters: { worker_threads: 2 } })),
           Layer.provide(RelayLogger.layerTest(lines))
         )
-      )
+      ).pipe(Effect.provideService(Machine, Server.MACHINE))
       assert.deepStrictEqual(
         lines.filter((line) => line.includes("worker_threads")),
         [
