@@ -27,7 +27,7 @@ class Database extends Context.Service<Database, { readonly insert: (line: strin
   )
 }
 
-/** An HTTP server: whoever asks for anything gets the events of the relay. */
+/** An HTTP server: every request is answered with the events of the relay. */
 class EventStreams extends Context.Service<EventStreams, { readonly send: (data: object) => void }>()("EventStreams") {
   static readonly layer = Layer.effect(
     EventStreams,
@@ -82,7 +82,7 @@ class Recorder extends Context.Service<
   )
 }
 
-/** Built last, and so the first to end. Nobody is served before it is followed. */
+/** Built last, and so the first to end. The relay opens once its events are followed. */
 const Relay = Layer.effectDiscard(
   Effect.gen(function* () {
     const relay = yield* RelayServer

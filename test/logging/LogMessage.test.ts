@@ -87,7 +87,7 @@ describe("a relayed message", () => {
     assert.deepStrictEqual(envelope(content, ["a"]).content, { _payload: { a: 1 } })
   })
 
-  it("has any JSON as what it is, and what only looks like it as a string", () => {
+  it("has valid JSON of any type as that value, and everything else as a string", () => {
     for (const json of ["[1, 2]", "42", " -1.5e3\t", "true", "null", '"hi"', "[]"]) {
       assert.deepStrictEqual(envelope(json).content, JSON.parse(json), json)
     }
