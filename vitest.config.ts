@@ -1,6 +1,9 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 
+// Workers, and the processes and threads that tests start, load the same code.
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/node", import.meta.url))
+
 /** No test decides by time: only one that hangs meets the limit, on the slowest machine too. */
 const TIMEOUT_MILLIS = 180_000
 
@@ -36,6 +39,7 @@ const COMPONENTS = [
   "test/e2e/**/*.test.ts",
   "test/faults/**/*.test.ts",
   "test/limits/SharedLimits.test.ts",
+  "test/package/Api.test.ts",
   "test/scripts/**/*.test.ts",
   "test/threads/Threads.test.ts",
   "test/transport/websocket/ChatPage.test.ts"
@@ -61,8 +65,6 @@ const project = (
     globalSetup,
     maxWorkers: WORKERS,
     isolate: false,
-    // Most processes that tests start load the same code.
-    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/node", import.meta.url)) },
     testTimeout: TIMEOUT_MILLIS,
     hookTimeout: TIMEOUT_MILLIS
   }

@@ -29,7 +29,7 @@ const inline = (files: Readonly<Record<string, string | undefined>>) =>
 describe("the page of the dashboard", () => {
   it.live("allows its own style and scripts, and nothing else", () =>
     Effect.gen(function* () {
-      const server = yield* Admin.listening()
+      const server = yield* Admin.start()
       const response = yield* Admin.open(server.url)
       assert.strictEqual(response.status, 200)
       assert.match(response.headers.get("content-type")!, /^text\/html/)

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import { check } from "../../src/commands/check.ts"
@@ -14,7 +13,6 @@ import { jsonSyntaxError } from "../../src/config/JsonSyntaxError.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../../src/config/redact.ts"
 import { decode, defaults, keys, merge, settableKeys, withoutSecrets } from "../../src/config/ServerConfig.ts"
-import * as Cli from "../support/Cli.ts"
 import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
@@ -174,49 +172,6 @@ describe("no secret of any key is shown", () => {
         assert.include(String(value), HIDDEN, path)
       }
       assertHidden(shown)
-    })
-  )
-})
-
-describe.concurrent("no secret of any key is shown", () => {
-  it.live("by a server that starts at DEBUG, is reloaded with mistakes, and stops", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": everySecret((path) => valid(path, SECRET)) })
-      const server = yield* Cli.listening([], { cwd })
-      for (const path of secretPaths) {
-        for (const next of [
-          only(path, valid(path, OTHER)),
-          only(path, `${SECRET} ${OTHER}`),
-          only(groupOf(path), SECRET)
-        ]) {
-          const before = server.output().length
-          writeFileSync(join(cwd, "server.json"), JSON.stringify(next))
-          server.process.kill("SIGHUP")
-          yield* server.printed(
-            new RegExp(`^[^]{${before}}[^]*configuration(?::| not reloaded:)[^\\n]*(?:->|found)[^\\n]*\\n`)
-          )
-        }
-      }
-      server.process.kill("SIGTERM")
-      assert.deepInclude(yield* server.exit, { code: 0 })
-      assertHidden(server.output())
-    })
-  )
-
-  it.live("by a server that cannot start because of them", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make()
-      const variables = secretPaths.map(ConfigSources.variableOf)
-      const env = Object.fromEntries(
-        variables.flatMap((name) => [
-          [name, `${SECRET} ${OTHER}`],
-          [`${name}X`, SECRET]
-        ])
-      )
-      const program = yield* Cli.start([], { cwd, env })
-      assert.deepInclude(yield* program.exit, { code: 1 })
-      for (const name of Object.keys(env)) assert.include(program.output(), `${name}: expected`)
-      assertHidden(program.output())
     })
   )
 })

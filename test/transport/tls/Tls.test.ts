@@ -7,7 +7,6 @@ import * as Net from "node:net"
 import { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import * as Certificates from "../../support/Certificates.ts"
-import * as Cli from "../../support/Cli.ts"
 import { noise, start, until } from "../../support/Server.ts"
 import * as TcpClient from "../../support/TcpClient.ts"
 
@@ -400,22 +399,6 @@ describe.skipIf(!Certificates.hasOpenssl)(`a TLS handshake${Certificates.withOpe
         late.once("data", (text: string) => resume(Effect.succeed(text)))
       })
       assert.strictEqual(notice, "Warning: Server is full. Please try again later.\n")
-    })
-  )
-
-  it.live("is possible however many other connections are silent", () =>
-    Effect.gen(function* () {
-      const certificates = yield* Certificates.make
-      certificates.write("server.json", JSON.stringify({ port: 0, tls: certificates.config }))
-      // A quarter of the 64 - 32 places is for those who have not shaken hands.
-      const server = yield* Cli.listening([], { cwd: certificates.directory, setup: "ulimit -n 64" })
-      const first = yield* TcpClient.connect(server.port)
-      for (let i = 0; i < 8; i++) yield* TcpClient.connect(server.port)
-      assert.deepStrictEqual(yield* first.rest, [])
-      yield* server.printed(/connections refused: displaced while arriving/)
-      const a = yield* TcpClient.connect(server.port, { tls: certificates.client() })
-      const b = yield* TcpClient.connect(server.port, { tls: certificates.client() })
-      yield* TcpClient.settled(a, b)
     })
   )
 })

@@ -11,8 +11,6 @@ import { ListenError } from "../../../src/session/Listener.ts"
 import { RelayServer } from "../../../src/RelayServer.ts"
 import { ServerConfig } from "../../../src/config/ServerConfig.ts"
 import * as Certificates from "../../support/Certificates.ts"
-import * as Cli from "../../support/Cli.ts"
-import * as Directory from "../../support/Directory.ts"
 import * as Server from "../../support/Server.ts"
 import * as TcpClient from "../../support/TcpClient.ts"
 import * as WebSocketClient from "../../support/WebSocketClient.ts"
@@ -458,21 +456,6 @@ describe("the WebSocket handshake", () => {
       const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}\r\n\r\n`
       early.send(Buffer.concat([Buffer.from(head + key), WebSocketClient.frame(WebSocketClient.TEXT, "early")]))
       assert.strictEqual(yield* tcp.line, envelope(early, "early"))
-    })
-  )
-
-  it.live("is given up for a newer one when more are under way than the process has room for", () =>
-    Effect.gen(function* () {
-      const directory = yield* Directory.make({ "server.json": { websocket: { port: 0 } } })
-      const program = yield* Cli.listening(["--config", "server.json"], { cwd: directory, setup: "ulimit -n 64" })
-      const [, url] = yield* program.printed(/listening on (ws:\S+)/)
-      const first = yield* TcpClient.connect(Number(new URL(url!).port))
-      first.send("GET / HTTP/1.1\r\n")
-      // A quarter of the 64 - 32 places is for those who have not arrived.
-      for (let i = 0; i < 8; i++) yield* TcpClient.connect(Number(new URL(url!).port))
-      assert.deepStrictEqual(yield* first.rest, [])
-      yield* program.printed(/connections refused: displaced while arriving/)
-      assert.match((yield* WebSocketClient.connect(url!)).answer, /^HTTP\/1\.1 101 /)
     })
   )
 
