@@ -122,7 +122,7 @@ describe.concurrent.each(threadCounts)("a burst as large as the rate limit allow
 describe("a client that takes a byte a second", () => {
   it.live("is evicted by bursts of lines, which reach the others whole", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({ logger, limits: evictingLimits })
+      const relay = yield* Relay.inProcess({ logger, limits: evictingLimits })
       const sender = yield* PacedReader.connect(relay.port)
       const reader = yield* PacedReader.connect(relay.port)
       const trickle = yield* PacedReader.connect(relay.port)

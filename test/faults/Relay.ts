@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { ThreadEntry } from "../../src/threads/Thread.ts"
 import * as Cli from "../support/Cli.ts"
 import { PATIENCE } from "../support/patience.ts"
 import * as Server from "../support/Server.ts"
@@ -55,13 +56,25 @@ export const talkative = Effect.fnUntraced(function* (
   return { ...program, pid: program.process.pid!, cwd, args }
 })
 
-/** A server in the process of the test, which takes a tenth of what the program takes to start. With threads it is the program. */
-export const inProcess = Effect.fnUntraced(function* (
-  options: Pick<Options, "limits" | "host"> = {}
-): Effect.fn.Return<Pick<Relay, "port" | "output" | "printed">, never, Scope.Scope> {
-  const { host = "127.0.0.1", limits } = options
-  if (limits?.worker_threads !== undefined && limits.worker_threads > 1) return yield* talkative(options)
-  const { lines, port } = yield* Effect.orDie(Server.start({ host, hyper_parameters: { ...UNLIMITED, ...limits } }))
+/** What its threads run: the built one, which is loaded in a third of the time. */
+const THREAD = new URL("../../dist/cli/RelayThread.js", import.meta.url)
+
+/**
+ * A server in the process of the test, which takes a tenth of what the program takes to start. It logs from INFO on, each relayed line, too,
+ * unless the options say otherwise.
+ */
+export const inProcess = Effect.fnUntraced(function* ({
+  groups,
+  host = "127.0.0.1",
+  limits,
+  logger
+}: Omit<Options, "setup"> = {}): Effect.fn.Return<Pick<Relay, "port" | "output" | "printed">, never, Scope.Scope> {
+  const { lines, port } = yield* Server.start({
+    host,
+    logger: { log_level: "INFO", ...logger },
+    ...groups,
+    hyper_parameters: { ...UNLIMITED, ...limits }
+  }).pipe(Effect.provideService(ThreadEntry, THREAD), Effect.orDie)
   const output = () => lines.join("\n")
   const printed = (pattern: RegExp) =>
     Effect.map(

@@ -8,6 +8,9 @@ import * as Relay from "./Relay.ts"
 
 const TOO_SLOW = "Warning: You have been disconnected due to reading too slowly."
 
+/** A test that has all lines in its own log would find in it what it waits for ever more slowly. */
+const WARNINGS = { log_level: "WARNING" }
+
 const whole = (lines: number) => ({ lines, missing: 0, disordered: 0, damaged: 0 })
 
 /** What a client got is the beginning of what was sent. */
@@ -77,7 +80,7 @@ describe("a client that never reads", () => {
     Effect.gen(function* () {
       const { lineBytes } = form.stalled
       const { clients, everyLines } = form.takingTurns
-      const relay = yield* Relay.quiet()
+      const relay = yield* Relay.inProcess({ logger: WARNINGS })
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const reader = yield* LoadClient.connect(relay.port, { lineBytes })
       const others = yield* LoadClient.connectMany(relay.port, clients, { lineBytes })
@@ -100,7 +103,8 @@ describe("a client that never reads", () => {
   itMeasures("is told why it is disconnected, behind whole lines, if it reads again in time", () =>
     Effect.gen(function* () {
       const lineBytes = 8000
-      const relay = yield* Relay.quiet({
+      const relay = yield* Relay.inProcess({
+        logger: WARNINGS,
         limits: { shutdown_grace_ms: 600_000, slow_consumer: form.dropping.limits }
       })
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
@@ -121,7 +125,7 @@ describe.each(threadCounts)("an agent that pauses, with %i thread(s),", (worker_
   itMeasures("gets every message, in order, and does not hold up the others", () =>
     Effect.gen(function* () {
       const { lineBytes, lines } = form.pause
-      const relay = yield* Relay.quiet({ limits: { worker_threads } })
+      const relay = yield* Relay.inProcess({ logger: WARNINGS, limits: { worker_threads } })
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
       const reader = yield* LoadClient.connect(relay.port, { lineBytes })
       const agent = yield* LoadClient.connect(relay.port, { lineBytes })

@@ -9,16 +9,17 @@ import { Machine } from "../../src/threads/threadCount.ts"
 import { PATIENCE } from "./patience.ts"
 
 /** As many cores as tests have threads run, on a machine with one as well. */
-export const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 256 }
+export const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 96 }
 
 /** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
 export const start = Effect.fnUntraced(function* (input: object, setup: { readonly startsClosed?: boolean } = {}) {
   const lines: Array<string> = []
   const { values } = yield* decode({ port: 0, ...input }, "test")
+  const { log_keys, log_level } = values.logger
   const context = yield* Layer.build(
     RelayServer.layerServerConfig(setup).pipe(
       Layer.provideMerge(ConfigReload.layer(values)),
-      Layer.provideMerge(RelayLogger.layerTest(lines))
+      Layer.provideMerge(RelayLogger.layerTest(lines, { log_keys, log_level }))
     )
   ).pipe(Effect.provideService(Machine, MACHINE))
   const relay = yield* Effect.provideContext(RelayServer, context)
