@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { constants, type Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
+import { statIfPresent } from "../internal/files.ts"
 
 /** The log file, or its directory, cannot be created or written. */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
@@ -123,12 +124,6 @@ const rotate = async (path: string, backups: number): Promise<void> => {
 }
 
 const exists = async (path: string): Promise<boolean> => (await statIfPresent(path)) !== undefined
-
-const statIfPresent = (path: string) =>
-  Fs.stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined
-    throw error
-  })
 
 // Messages are private: readable for the server and its group, such as a log shipper, only.
 const FILE_MODE = 0o640
