@@ -92,6 +92,7 @@ const program = Effect.gen(function* () {
   yield* Effect.promise(async () => {
     await page.getByRole("button", { name: "Backlog" }).click()
     await page.locator("[aria-sort=descending]", { hasText: "Backlog" }).waitFor()
+    await page.waitForTimeout(2500)
     // A busy machine makes the server late for moments.
     await page.getByText("healthy", { exact: true }).waitFor()
     await page.evaluate("document.activeElement.blur()")
