@@ -45,14 +45,14 @@ export const pathOf = (directory: string, name: string): string =>
  * @param options.path the file
  * @param options.maxBytes `max_file_size`
  * @param options.backups `backup_count`
- * @param options.onOutage told once whenever appending, or renaming, begins to fail
+ * @param options.report told once whenever appending, or renaming, begins to fail
  * @returns fails with `LogFileError` when the file cannot be opened
  */
 export const open: (options: {
   readonly path: string
   readonly maxBytes: number
   readonly backups: number
-  readonly onOutage: (message: string) => void
+  readonly report: (message: string) => void
 }) => Effect.Effect<LogFile, LogFileError, Scope.Scope> = Effect.fnUntraced(function* (options) {
   const { path } = options
   const limit = options.backups > 0 && options.maxBytes > 0 ? options.maxBytes : Infinity
@@ -88,7 +88,7 @@ export const open: (options: {
             await rotate(await Fs.realpath(path), options.backups)
             isGrowing = false
           } catch (cause) {
-            if (!isGrowing) options.onOutage(`Cannot rename the log file ${path}, which grows: ${String(cause)}`)
+            if (!isGrowing) options.report(`Cannot rename the log file ${path}, which grows: ${String(cause)}`)
             isGrowing = true
             room = Infinity
           }
@@ -101,7 +101,7 @@ export const open: (options: {
       Effect.retry({ while: ({ code }) => code === FULL, schedule: Schedule.spaced("10 millis"), times: 100 }),
       Effect.tapError((error) =>
         Effect.sync(() => {
-          if (!failing) options.onOutage(`${error.message}; trying again every second`)
+          if (!failing) options.report(`${error.message}; trying again every second`)
           failing = true
         })
       ),

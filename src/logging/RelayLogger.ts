@@ -292,7 +292,7 @@ const makeOutputs = Effect.fnUntraced(function* (
       path,
       maxBytes: options.max_file_size,
       backups: options.backup_count,
-      onOutage: report
+      report
     })
     const sink = yield* LogSink.make({
       write: file.append,

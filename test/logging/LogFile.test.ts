@@ -27,7 +27,7 @@ const open = Effect.fnUntraced(function* (
     path,
     maxBytes: options?.maxBytes ?? 1_000_000,
     backups: options?.backups ?? 3,
-    onOutage: (message) => outages.push(message)
+    report: (message) => outages.push(message)
   })
   return { append: (text: string) => file.append(Buffer.from(text)), outages }
 })
