@@ -291,7 +291,7 @@ const makeOutputs = Effect.fnUntraced(function* (
       path,
       maxBytes: options.max_file_size,
       backups: options.backup_count,
-      onOutage: (error) => report(`${error.message}; trying again every second`)
+      report
     })
     const sink = yield* LogSink.make({
       write: file.append,
