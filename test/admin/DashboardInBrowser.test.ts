@@ -7,7 +7,7 @@ import type * as AdminApi from "../../src/admin/AdminApi.ts"
 import * as Admin from "../support/Admin.ts"
 import * as Chromium from "../support/Chromium.ts"
 import * as Forwarder from "../support/Forwarder.ts"
-import { SharedBrowser } from "../support/SharedBrowser.ts"
+import { before, SharedBrowser } from "../support/SharedBrowser.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** What runs in the browser sees its page; this project is checked without the types of one. */
@@ -42,34 +42,23 @@ declare const innerWidth: number
 const LONGEST_PAUSE_MILLIS = 2000
 
 /** Shortens the pauses of a page, like the seconds of its server. */
-const hasten = ({ haste, longest }: { readonly haste: number; readonly longest: number }) => {
+const HASTEN = `{
   const { setTimeout } = globalThis
-  const hasty = (run: () => void, millis = 0) => setTimeout(run, millis <= longest ? millis / haste : millis)
-  globalThis.setTimeout = hasty as typeof setTimeout
-}
+  globalThis.setTimeout = (run, millis = 0) =>
+    setTimeout(run, millis <= ${LONGEST_PAUSE_MILLIS} ? millis / ${Admin.HASTE} : millis)
+}`
 
 const MARKUP = `<img src=x onerror="document.title='markup'"><script>document.title='markup'</script>`
 
 /**
- * Opens the dashboard of a server, and looks at the end whether anything went wrong on it.
+ * Opens the dashboard of a server.
  *
  * @param expected errors in the console: the browser tells of every answer that is not what was asked for
  */
-const open = Effect.fnUntraced(function* (url: string, expected = /^$/) {
-  const { complaints, page } = yield* Effect.flatMap(SharedBrowser.newContext, Chromium.page)
-  yield* Effect.promise(() => page.addInitScript(hasten, { haste: Admin.HASTE, longest: LONGEST_PAUSE_MILLIS }))
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      assert.deepStrictEqual(complaints.thrown, [])
-      assert.deepStrictEqual(
-        complaints.errors.filter((error) => !expected.test(error)),
-        []
-      )
-      assert.deepStrictEqual(complaints.foreign, [])
-    })
-  )
-  yield* Effect.promise(() => page.goto(url))
-  return page
+const open = Effect.fnUntraced(function* (url: string, expected?: RegExp) {
+  const watched = yield* SharedBrowser.page
+  yield* before(watched.page, HASTEN)
+  return yield* SharedBrowser.open(watched, url, expected)
 })
 
 const REFUSED = /^Failed to load resource: the server responded with a status of 4\d\d/
@@ -688,13 +677,18 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         )
         yield* steps(async () => {
           const healthy = { ...stats, state: "ready", memory_bytes: 1e8, event_loop_lag_ms: { p50: 1, p99: 2, max: 3 } }
-          const show = async (entry: object) => {
-            const body = `event: stats\ndata: ${JSON.stringify({ ...healthy, ...entry })}\n\n`
-            await page.unrouteAll({ behavior: "wait" })
-            await page.route("**/api/history", (route) => route.fulfill({ json: [] }))
-            await page.route("**/api/events", (route) => route.fulfill({ contentType: "text/event-stream", body }))
-            await page.reload()
+          let entry: object = healthy
+          const show = (change: object) => {
+            entry = { ...healthy, ...change }
+            return page.reload()
           }
+          await page.route("**/api/history", (route) => route.fulfill({ json: [] }))
+          await page.route("**/api/events", (route) =>
+            route.fulfill({
+              contentType: "text/event-stream",
+              body: `event: stats\ndata: ${JSON.stringify(entry)}\n\n`
+            })
+          )
           await show({})
           await text(page, "#health.good", "healthy")
           await show({ event_loop_lag_ms: { p50: 1, p99: 244, max: 300 } })
@@ -727,19 +721,25 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           await text(page, "#connection", "live")
           await page.getByText("As a table").first().click()
           await page.evaluate(axe.source)
-          const findings = async () => {
-            const { violations } = (await page.evaluate(`axe.run({ resultTypes: ["violations"] })`)) as axe.AxeResults
+          const findings = async (within: string, rules: ReadonlyArray<string> | undefined) => {
+            const options: axe.RunOptions = { resultTypes: ["violations"], ...(rules && { runOnly: [...rules] }) }
+            const { violations } = await page.evaluate<axe.AxeResults>(
+              `axe.run(${JSON.stringify(within)}, ${JSON.stringify(options)})`
+            )
             return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)
           }
-          for (const width of [1280, 360]) {
+          // Day and night differ in colours only, a dialog from the page in what is in it.
+          for (const { colorScheme, rules, width } of [
+            { width: 1280, colorScheme: "light", rules: undefined },
+            { width: 1280, colorScheme: "dark", rules: ["color-contrast"] },
+            { width: 360, colorScheme: "dark", rules: undefined }
+          ] as const) {
             await page.setViewportSize({ width, height: 800 })
-            for (const colorScheme of ["light", "dark"] as const) {
-              await page.emulateMedia({ colorScheme })
-              assert.deepStrictEqual(await findings(), [], `${width} px, ${colorScheme}`)
-            }
+            await page.emulateMedia({ colorScheme })
+            assert.deepStrictEqual(await findings("html", rules), [], `${width} px, ${colorScheme}`)
           }
           await page.getByRole("button", { name: /^Disconnect / }).click()
-          assert.deepStrictEqual(await findings(), [])
+          assert.deepStrictEqual(await findings("dialog[open]", undefined), [])
         })
       })
     )

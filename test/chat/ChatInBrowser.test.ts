@@ -1,52 +1,31 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { BrowserContextOptions, Page } from "playwright-core"
+import type * as Scope from "effect/Scope"
+import type { Page } from "playwright-core"
 import * as Certificates from "../support/Certificates.ts"
+import * as Chat from "../support/Chat.ts"
 import * as Chromium from "../support/Chromium.ts"
-import * as Cli from "../support/Cli.ts"
-import { SharedBrowser } from "../support/SharedBrowser.ts"
+import * as Forwarder from "../support/Forwarder.ts"
+import { before, SharedBrowser } from "../support/SharedBrowser.ts"
 import * as TcpClient from "../support/TcpClient.ts"
-import { threadCounts } from "../support/threadCounts.ts"
 
 const { does } = Chromium
 
-const OPEN = {
-  SUMMONER_WEBSOCKET_PORT: "0",
-  SUMMONER_WEBSOCKET_PAGE: "true",
-  SUMMONER_HYPER_PARAMETERS_RATE_LIMIT_MSGS_PER_MINUTE: "1000000"
-}
+const OPEN = { rate_limit_msgs_per_minute: 1_000_000 }
 
 /** A relay that serves the chat; the address of the page is `url`. */
-const start = Effect.fnUntraced(function* (
-  env: Readonly<Record<string, string>> = {},
-  { args = [], ...options }: Omit<Cli.Options, "env"> & { readonly args?: ReadonlyArray<string> } = {}
-) {
-  const server = yield* Cli.listening(args, { ...options, env: { ...OPEN, ...env } })
-  const [, url = ""] = yield* server.printed(/listening on (wss?:\/\/\S+)/)
-  return { ...server, url: url.replace(/^ws/, "http") }
+const start = Effect.fnUntraced(function* (config: Chat.Config = { hyper_parameters: OPEN }) {
+  const server = yield* Chat.start(config)
+  return { ...server, url: server.url.replace(/^ws/, "http") }
 })
 
-/** Opens the chat as a person who has not been there before. Nothing may go wrong on it but what is expected. */
+/** Opens the chat. Nothing may go wrong on it but what is expected. */
 const open = Effect.fnUntraced(function* (
   url: string,
-  options: BrowserContextOptions = {},
-  expected = /^$/,
-  before = ""
+  opened: Effect.Effect<Chromium.Watched, never, SharedBrowser | Scope.Scope> = SharedBrowser.page,
+  expected?: RegExp
 ) {
-  const context = yield* Effect.flatMap(SharedBrowser, (browser) => Chromium.context(browser, options))
-  const { complaints, page } = yield* Chromium.page(context)
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      assert.deepStrictEqual(complaints.thrown, [])
-      assert.deepStrictEqual(
-        complaints.errors.filter((error) => !expected.test(error)),
-        []
-      )
-      assert.deepStrictEqual(complaints.foreign, [])
-    })
-  )
-  yield* does(() => page.addInitScript(before))
-  yield* does(() => page.goto(url))
+  const page = yield* SharedBrowser.open(yield* opened, url, expected)
   yield* status(page, "Connected")
   return page
 })
@@ -67,29 +46,29 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
   (it) => {
     const live = it.effect.skipIf(!Chromium.hasChromium)
 
-    for (const count of threadCounts) {
-      live(`has people talk with each other and with agents, threads: ${count}`, () =>
-        Effect.gen(function* () {
-          const { port, printed, url } = yield* start({ SUMMONER_HYPER_PARAMETERS_WORKER_THREADS: String(count) })
-          const tcp = yield* TcpClient.connect(port)
-          const [ada, zoe] = [yield* open(url), yield* open(url)]
-          yield* printed(/\(3 clients\)/)
-          yield* does(() => ada.getByLabel("Name").fill("ada"))
-          yield* say(ada, "hello 😀")
-          const fromAda = JSON.parse(yield* tcp.line)
-          assert.strictEqual(fromAda.content, "ada: hello 😀")
-          yield* sees(zoe, "ada: hello 😀", "li.message")
-          yield* sees(zoe, fromAda.remote_addr, "li.message .from")
-          yield* sees(ada, "ada: hello 😀", "li.own")
-          const markup = `<img src="x" onerror="document.title = 'owned'"><script>document.title = 'owned'</script>`
-          tcp.send(`${markup}\n`)
-          yield* sees(ada, markup, "li.message")
-          assert.strictEqual(yield* does(() => ada.locator("li img, li script").count()), 0)
-          yield* say(zoe, "without a name")
-          assert.strictEqual(JSON.parse(yield* tcp.line).content, "without a name")
-        })
-      )
-    }
+    // With one thread: a page cannot tell how many there are.
+    live("has people talk with each other and with agents", () =>
+      Effect.gen(function* () {
+        const { logged, port, url } = yield* start()
+        const tcp = yield* TcpClient.connect(port)
+        // Two people do not share the name that the page remembers.
+        const [ada, zoe] = [yield* open(url), yield* open(url, SharedBrowser.ownPage())]
+        yield* logged(/\(3 clients\)/)
+        yield* does(() => ada.getByLabel("Name").fill("ada"))
+        yield* say(ada, "hello 😀")
+        const fromAda = JSON.parse(yield* tcp.line)
+        assert.strictEqual(fromAda.content, "ada: hello 😀")
+        yield* sees(zoe, "ada: hello 😀", "li.message")
+        yield* sees(zoe, fromAda.remote_addr, "li.message .from")
+        yield* sees(ada, "ada: hello 😀", "li.own")
+        const markup = `<img src="x" onerror="document.title = 'owned'"><script>document.title = 'owned'</script>`
+        tcp.send(`${markup}\n`)
+        yield* sees(ada, markup, "li.message")
+        assert.strictEqual(yield* does(() => ada.locator("li img, li script").count()), 0)
+        yield* say(zoe, "without a name")
+        assert.strictEqual(JSON.parse(yield* tcp.line).content, "without a name")
+      })
+    )
 
     live("remembers the name that was typed", () =>
       Effect.gen(function* () {
@@ -106,7 +85,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
 
     live("shows notices of the server apart from messages, and reads news to screen readers", () =>
       Effect.gen(function* () {
-        const { port, url } = yield* start({ SUMMONER_HYPER_PARAMETERS_RATE_LIMIT_MSGS_PER_MINUTE: "1" })
+        const { port, url } = yield* start({ hyper_parameters: { rate_limit_msgs_per_minute: 1 } })
         const page = yield* open(url)
         yield* say(page, "one")
         yield* say(page, "two")
@@ -122,19 +101,19 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
 
     live("says that the connection is lost, keeps what is written meanwhile, and sends it when the relay is back", () =>
       Effect.gen(function* () {
+        const address = yield* Forwarder.make
         const first = yield* start()
-        const page = yield* open(first.url, {}, /WebSocket connection .* failed/)
-        first.process.kill("SIGTERM")
+        address.target(Number(new URL(first.url).port))
+        const page = yield* open(`http://127.0.0.1:${address.port}`, undefined, /WebSocket connection .* failed/)
+        address.target(undefined)
+        yield* first.stop
         yield* sees(page, "Warning: Server is shutting down.", "li.notice")
-        yield* first.exit
         yield* status(page, "Disconnected: ")
         yield* say(page, "are you there?")
         yield* sees(page, "waiting for the connection", "li.own")
-        const again = yield* start(
-          { SUMMONER_WEBSOCKET_PORT: new URL(first.url).port },
-          { args: ["--port", String(first.port)] }
-        )
+        const again = yield* start()
         const tcp = yield* TcpClient.connect(again.port)
+        address.target(Number(new URL(again.url).port))
         yield* status(page, "Connected")
         yield* sees(page, "Connected again.", "li.event")
         yield* does(() => page.locator("li.own .state").waitFor({ state: "detached" }))
@@ -148,7 +127,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
     live("keeps a bounded part of a flood, and of a long message what is asked for", () =>
       Effect.gen(function* () {
         const { port, url } = yield* start()
-        const page = yield* open(url, {}, /^$/, HELD_DRAWING)
+        const watched = yield* SharedBrowser.page
+        yield* before(watched.page, HELD_DRAWING)
+        const page = yield* open(url, Effect.succeed(watched))
         const tcp = yield* TcpClient.connect(port)
         // Nothing is drawn until all has come.
         yield* does(() => page.evaluate("hold()"))
@@ -186,7 +167,8 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
     live("does not move what somebody reads further up, and leads back to the end", () =>
       Effect.gen(function* () {
         const { port, url } = yield* start()
-        const page = yield* open(url, { viewport: { width: 360, height: 640 } })
+        const page = yield* open(url)
+        yield* does(() => page.setViewportSize({ width: 360, height: 640 }))
         const tcp = yield* TcpClient.connect(port)
         for (let i = 0; i < 60; i++) tcp.send(`line ${i}\n`)
         yield* sees(page, "line 59")
@@ -212,7 +194,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
       live(`fits on a phone, ${colorScheme}, and can be read`, () =>
         Effect.gen(function* () {
           const { port, url } = yield* start()
-          const page = yield* open(url, { viewport: { width: 320, height: 560 }, colorScheme })
+          const page = yield* open(url)
+          yield* does(() => page.setViewportSize({ width: 320, height: 560 }))
+          yield* does(() => page.emulateMedia({ colorScheme }))
           const tcp = yield* TcpClient.connect(port)
           tcp.send(`${"x".repeat(300)}\n`)
           yield* sees(page, "xxx")
@@ -234,12 +218,9 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
     it.effect.skipIf(!Chromium.hasChromium || !Certificates.hasOpenssl)("works by TLS", () =>
       Effect.gen(function* () {
         const certificates = yield* Certificates.make
-        const { port, url } = yield* start(
-          { SUMMONER_TLS_CERT: "server.pem", SUMMONER_TLS_KEY: "server-key.pem" },
-          { cwd: certificates.directory }
-        )
+        const { port, url } = yield* start({ tls: certificates.config })
         assert.match(url, /^https:/)
-        const page = yield* open(url, { ignoreHTTPSErrors: true })
+        const page = yield* open(url, SharedBrowser.ownPage({ ignoreHTTPSErrors: true }))
         const tcp = yield* TcpClient.connect(port, { tls: certificates.client() })
         tcp.send("hello by TLS\n")
         yield* sees(page, "hello by TLS")

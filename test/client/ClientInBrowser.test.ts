@@ -5,9 +5,10 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import * as Chromium from "../support/Chromium.ts"
-import * as Cli from "../support/Cli.ts"
 import * as Docs from "../support/Docs.ts"
+import * as Forwarder from "../support/Forwarder.ts"
 import { ROOT } from "../support/Package.ts"
+import * as Server from "../support/Server.ts"
 import { SharedBrowser } from "../support/SharedBrowser.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
@@ -38,23 +39,22 @@ const site = (pageOf: () => string) =>
     ({ close }) => Effect.sync(close)
   )
 
-/** The built server, a page on a site whose pages may connect to it, and a TCP client. */
+/** A server, a page on a site whose pages may connect to it, and a TCP client. */
 const start = Effect.fnUntraced(function* (page: string) {
   let url = ""
   const { origin } = yield* site(() => page.replace("ws://127.0.0.1:8889/", url))
-  const server = yield* Cli.listening([], {
-    env: {
-      SUMMONER_WEBSOCKET_PORT: "0",
-      SUMMONER_WEBSOCKET_ORIGINS: JSON.stringify([origin]),
-      SUMMONER_HYPER_PARAMETERS_RATE_LIMIT_MSGS_PER_MINUTE: "1000000"
-    }
+  const server = yield* Server.start({
+    websocket: { port: 0, origins: [origin] },
+    hyper_parameters: { rate_limit_msgs_per_minute: 1_000_000 }
   })
-  ;[url] = yield* server.printed(/ws:\/\/\S+/)
+  const address = yield* Forwarder.make
+  address.target(Number(new URL(server.relay.webSocketUrl!).port))
+  url = `ws://127.0.0.1:${address.port}/`
   const tcp = yield* TcpClient.connect(server.port)
-  yield* server.printed(/\(1 client\)/)
-  const opened = yield* Chromium.page(yield* SharedBrowser.newContext)
+  yield* server.logged(/\(1 client\)/)
+  const opened = yield* SharedBrowser.page
   yield* does(() => opened.page.goto(origin))
-  return { ...opened, server, tcp, url }
+  return { ...opened, address, origin, server, tcp, url }
 })
 
 layer(SharedBrowser.layer, { excludeTestServices: true })(
@@ -65,7 +65,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
     live("chats without the client, as the page of the README does", () =>
       Effect.gen(function* () {
         const { complaints, page, server, tcp } = yield* start(pageIn("README.md"))
-        yield* server.printed(/\(websocket\) connected/)
+        yield* server.logged(/\(websocket\) connected/)
         tcp.send("Zoë 😀 <b>\n")
         const items = page.locator("li")
         yield* does(() => items.nth(0).waitFor())
@@ -76,7 +76,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           `${tcp.address}: Zoë 😀 <b>`,
           "me: hello from a browser"
         ])
-        server.process.kill("SIGTERM")
+        yield* server.stop
         yield* does(() => items.nth(2).waitFor())
         assert.strictEqual(yield* does(() => items.nth(2).textContent()), "Warning: Server is shutting down.")
         assert.deepStrictEqual(complaints.thrown, [])
@@ -96,14 +96,14 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
         ])
         yield* does(() => page.getByRole("button").click())
         assert.strictEqual(yield* line, "bye")
-        yield* server.printed(/disconnected: closed by the client \(1 client\)/)
+        yield* server.logged(/disconnected: closed by the client \(1 client\)/)
         assert.deepStrictEqual(complaints.thrown, [])
       })
     )
 
     live("keeps order and every line under load, both ways, and connects again when it was thrown out", () =>
       Effect.gen(function* () {
-        const { page, server, tcp, url } = yield* start("<!doctype html><title>Load</title>")
+        const { address, origin, page, server, tcp, url } = yield* start("<!doctype html><title>Load</title>")
         const count = 2000
         yield* does(() =>
           page.evaluate(`(async () => {
@@ -112,7 +112,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             globalThis.client = await connect(${JSON.stringify(url)}, { onStatus: ({ state }) => statuses.push(state) })
           })()`)
         )
-        yield* server.printed(/\(2 clients\)/)
+        yield* server.logged(/\(2 clients\)/)
         const numbers = Array.from({ length: count }, (_, i) => `${i} ${"x".repeat(i % 300)}`)
         const sent = does(() =>
           page.evaluate(`(async () => {
@@ -133,14 +133,13 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
           })()`)
         )
         assert.deepStrictEqual(received, numbers)
-        server.process.kill("SIGTERM")
-        yield* server.exit
-        const again = yield* Cli.listening(["--port", String(server.port)], {
-          env: { SUMMONER_WEBSOCKET_PORT: new URL(url).port, SUMMONER_WEBSOCKET_ORIGINS: '["*"]' }
-        })
-        yield* again.printed(/\(websocket\) connected/)
+        address.target(undefined)
+        yield* server.stop
+        const again = yield* Server.start({ websocket: { port: 0, origins: [origin] } })
+        address.target(Number(new URL(again.relay.webSocketUrl!).port))
+        yield* again.logged(/\(websocket\) connected/)
         const back = yield* TcpClient.connect(again.port)
-        yield* again.printed(/\(2 clients\)/)
+        yield* again.logged(/\(2 clients\)/)
         yield* does(() => page.evaluate(`client.send("I am back")`))
         assert.strictEqual(JSON.parse(yield* back.line).content, "I am back")
         const statuses = yield* does(() => page.evaluate<Array<string>>("statuses"))

@@ -4,23 +4,23 @@ import * as Tls from "node:tls"
 import { connect, type Client } from "../../src/client/index.ts"
 import * as Notice from "../../src/protocol/Notice.ts"
 import * as Certificates from "../support/Certificates.ts"
-import * as Cli from "../support/Cli.ts"
-import * as Directory from "../support/Directory.ts"
+import * as Server from "../support/Server.ts"
 
 const SCHEMES = Certificates.hasOpenssl ? (["tcp", "tls", "ws", "wss"] as const) : (["tcp", "ws"] as const)
 
 /** A server with these keys, where it listens for a scheme, and the authority that its certificate is from. */
 const serve = Effect.fnUntraced(function* (scheme: (typeof SCHEMES)[number], hyper_parameters: object = {}) {
   const certificates = scheme === "tls" || scheme === "wss" ? yield* Certificates.make : undefined
-  const config = { hyper_parameters, websocket: { port: 0 }, ...(certificates && { tls: certificates.config }) }
-  const cwd = yield* Directory.make({ "server.json": config })
-  const server = yield* Cli.listening([], { cwd })
-  const [url] = yield* server.printed(/wss?:\/\/\S+/)
+  const server = yield* Server.start({
+    hyper_parameters,
+    websocket: { port: 0 },
+    ...(certificates && { tls: certificates.config })
+  })
   const ca = certificates?.read("ca.pem")
   return {
     ...server,
     ca,
-    url: scheme.startsWith("ws") ? url : `${scheme}://127.0.0.1:${server.port}`,
+    url: scheme.startsWith("ws") ? server.relay.webSocketUrl! : `${scheme}://127.0.0.1:${server.port}`,
     tls: scheme === "tls" ? { ca } : undefined
   }
 })
@@ -49,7 +49,7 @@ const connecting = (url: string, options: Parameters<typeof connect>[1] = {}) =>
     return yield* Effect.promise(() => connect(url, { ...options, signal }))
   })
 
-describe.each(SCHEMES)("the client, by %s to the built server,", (scheme) => {
+describe.each(SCHEMES)("the client, by %s to a server,", (scheme) => {
   // What a program says with NODE_EXTRA_CA_CERTS.
   const authorities = Tls.getCACertificates("default")
   const trust = (ca: string | Buffer | undefined) => {
@@ -66,7 +66,7 @@ describe.each(SCHEMES)("the client, by %s to the built server,", (scheme) => {
         yield* connecting(server.url, { tls: server.tls }),
         yield* connecting(server.url, { tls: server.tls })
       ]
-      yield* server.printed(/\(2 clients\)/)
+      yield* server.logged(/\(2 clients\)/)
       const count = 2000
       const lines = Array.from({ length: count }, (_, i) => `${i} Zoë 😀 ${"x".repeat(i % 300)}`)
       const received = messages(b, count + 1)
@@ -99,7 +99,7 @@ describe.each(SCHEMES)("the client, by %s to the built server,", (scheme) => {
         await client.send("two")
         await client.readable()
       })
-      server.process.kill("SIGTERM")
+      yield* server.stop
       const error = yield* Effect.promise(() => rejection(messages(client, 1)))
       assert.strictEqual(error.reason, "the server closed it (Server is shutting down.)")
       assert.deepStrictEqual(

@@ -49,10 +49,11 @@ const start = Effect.fnUntraced(function* (
 ) {
   const { origin } = yield* Chromium.site(html)
   const server = yield* begin(origin, config)
-  const context = yield* SharedBrowser.newContext
-  const open = Effect.fnUntraced(function* (options: { readonly site?: string; readonly relay?: string } = {}) {
+  const open = Effect.fnUntraced(function* (
+    options: { readonly site?: string; readonly relay?: string; readonly hangs?: boolean } = {}
+  ) {
     const { relay = server.url, site = origin } = options
-    const { page } = yield* Chromium.page(context)
+    const { page } = yield* options.hangs === true ? SharedBrowser.ownPage() : SharedBrowser.page
     yield* does(() => page.goto(`${site}/?relay=${encodeURIComponent(relay)}`))
     yield* does(() => page.evaluate(FOLLOW_STATUS))
     /** Waits for the next status with this text. */
@@ -238,7 +239,7 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             slow_consumer: { soft_limit_bytes: 65_536, hard_limit_bytes: limit, stall_grace_ms: 0 }
           }
         })
-        const hung = yield* open()
+        const hung = yield* open({ hangs: true })
         yield* hung.status("connected to ")
         const [sender, reader] = [yield* TcpClient.connect(server.port), yield* TcpClient.connect(server.port)]
         yield* server.logged(/\(3 clients\)/)

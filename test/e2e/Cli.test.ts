@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import * as Net from "node:net"
 import { basename, join } from "node:path"
+import { serve } from "../../src/commands/serve.ts"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
+import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import { threadCounts } from "../support/threadCounts.ts"
 
@@ -86,13 +89,10 @@ describe("the configuration", () => {
       }
       assert.notMatch(bad.output(), /^\s+at /m)
 
-      const broken = yield* Cli.start(["--config", "broken.json"], { cwd })
-      assert.strictEqual((yield* broken.exit).code, 1)
-      assert.match(broken.output(), /broken\.json[^]*line 3, column 1/)
-
-      const missing = yield* Cli.start(["--config", "missing.json"], { cwd })
-      assert.strictEqual((yield* missing.exit).code, 1)
-      assert.match(missing.output(), /^error: .*missing\.json.*\n$/)
+      const broken = yield* Commands.run(serve, ["--config", "broken.json"], { cwd })
+      assert.match(broken.error!, /broken\.json[^]*line 3, column 1/)
+      const missing = yield* Commands.run(serve, ["--config", "missing.json"], { cwd })
+      assert.match(missing.error!, /^.*missing\.json.*$/)
     })
   )
 
@@ -135,16 +135,15 @@ describe("the configuration", () => {
 describe("the server that cannot listen", () => {
   it.live("fails in one line that names host, port and reason", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening()
+      const server = yield* Server.start()
       const second = yield* Cli.start(["--port", String(server.port)])
       assert.strictEqual((yield* second.exit).code, 1)
       assert.strictEqual(
         second.output().split("\n").at(-2),
         `error: cannot listen on 127.0.0.1:${server.port}: the port is already in use (EADDRINUSE)`
       )
-      const elsewhere = yield* Cli.start(["--host", "203.0.113.1", "--port", "8888"])
-      assert.strictEqual((yield* elsewhere.exit).code, 1)
-      assert.match(elsewhere.output(), /\nerror: cannot listen on 203\.0\.113\.1:8888: .*\(EADDRNOTAVAIL\)\n$/)
+      const elsewhere = yield* Effect.flip(Server.start({ host: "203.0.113.1", port: 8888 }))
+      assert.match(elsewhere.message, /^cannot listen on 203\.0\.113\.1:8888: .*\(EADDRNOTAVAIL\)$/)
     })
   )
 })

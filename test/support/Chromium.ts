@@ -10,8 +10,10 @@ import {
   type BrowserContextOptions,
   type BrowserServer,
   chromium,
+  type ConsoleMessage,
   type LaunchOptions,
-  type Page
+  type Page,
+  type Request
 } from "playwright-core"
 import { PATIENCE } from "./patience.ts"
 
@@ -108,23 +110,34 @@ export const context = (
     (context) => Effect.promise(() => context.close())
   )
 
-/** Opens an empty page and records the errors on it; the page is gone with its context. */
-export const page = (context: BrowserContext): Effect.Effect<Watched> =>
-  Effect.promise(async () => {
-    const page = await context.newPage()
-    const complaints = { thrown: [] as Array<string>, errors: [] as Array<string>, foreign: [] as Array<string> }
-    let host: string | undefined
-    page.on("pageerror", (error) => complaints.thrown.push(String(error)))
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.errors.push(message.text())
-    })
-    page.on("request", (request) => {
-      const url = new URL(request.url())
-      if (request.isNavigationRequest()) host = url.host
-      else if (url.host !== host && url.protocol !== "data:") complaints.foreign.push(request.url())
-    })
-    return { page, complaints }
-  })
+/** Records the errors on a page, until the scope closes. */
+export const watched = (page: Page): Effect.Effect<Watched, never, Scope.Scope> => {
+  const complaints = { thrown: [] as Array<string>, errors: [] as Array<string>, foreign: [] as Array<string> }
+  let host: string | undefined
+  const onError = (error: Error) => void complaints.thrown.push(String(error))
+  const onConsole = (message: ConsoleMessage) => {
+    if (message.type() === "error") complaints.errors.push(message.text())
+  }
+  const onRequest = (request: Request) => {
+    const url = new URL(request.url())
+    if (request.isNavigationRequest()) host = url.host
+    else if (url.host !== host && url.protocol !== "data:") complaints.foreign.push(request.url())
+  }
+  return Effect.acquireRelease(
+    Effect.sync(() => {
+      page.on("pageerror", onError).on("console", onConsole).on("request", onRequest)
+      return { page, complaints }
+    }),
+    () => Effect.sync(() => page.off("pageerror", onError).off("console", onConsole).off("request", onRequest))
+  )
+}
+
+/** Opens an empty page, which is gone with its context, and records the errors on it. */
+export const page = (context: BrowserContext): Effect.Effect<Watched, never, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.promise(() => context.newPage()),
+    watched
+  )
 
 /** An action of the browser that a test waits for. */
 export const does = <A>(action: () => Promise<A>): Effect.Effect<A> => Effect.promise(action)

@@ -4,22 +4,17 @@ import * as Net from "node:net"
 import type * as Tls from "node:tls"
 import * as Handshake from "../../../src/transport/websocket/WebSocketHandshake.ts"
 import * as Certificates from "../../support/Certificates.ts"
+import * as Chat from "../../support/Chat.ts"
 import * as Cli from "../../support/Cli.ts"
 import * as TcpClient from "../../support/TcpClient.ts"
 import { threadCounts } from "../../support/threadCounts.ts"
 import * as WebSocketClient from "../../support/WebSocketClient.ts"
 
-const start = Effect.fnUntraced(function* (
-  env: Readonly<Record<string, string>> = {},
-  options: Omit<Cli.Options, "env"> = {}
-) {
-  const server = yield* Cli.listening([], {
-    ...options,
-    env: { SUMMONER_WEBSOCKET_PORT: "0", SUMMONER_WEBSOCKET_PAGE: "true", ...env }
-  })
-  const [, url = ""] = yield* server.printed(/listening on (wss?:\/\/\S+)/)
+/** What the tests ask of a relay with the chat at this address. */
+const at = (url: string) => ({
+  url,
   /** Asks for the page as a browser does. */
-  const ask = (headers: Readonly<Record<string, string>> = {}, tls?: Tls.ConnectionOptions) =>
+  ask: (headers: Readonly<Record<string, string>> = {}, tls?: Tls.ConnectionOptions) =>
     WebSocketClient.connect(url, {
       headers: {
         Connection: "keep-alive",
@@ -29,16 +24,19 @@ const start = Effect.fnUntraced(function* (
         ...headers
       },
       ...(tls === undefined ? {} : { tls })
-    })
-  return { ...server, url, ask, connect: (options?: WebSocketClient.Options) => WebSocketClient.connect(url, options) }
+    }),
+  connect: (options?: WebSocketClient.Options) => WebSocketClient.connect(url, options)
 })
 
-const threads = (count: number) => ({ SUMMONER_HYPER_PARAMETERS_WORKER_THREADS: String(count) })
+const start = Effect.fnUntraced(function* (config?: Chat.Config) {
+  const server = yield* Chat.start(config)
+  return { ...server, ...at(server.url) }
+})
 
 describe.each(threadCounts)("the chat of a relay, threads: %i", (count) => {
   it.live("is one page, which nothing but its own scripts and styles may be in", () =>
     Effect.gen(function* () {
-      const { ask } = yield* start(threads(count))
+      const { ask } = yield* start({ hyper_parameters: { worker_threads: count } })
       const asked = yield* ask()
       const html = yield* asked.body
       assert.match(asked.answer, /^HTTP\/1\.1 200 OK\r\n/)
@@ -54,32 +52,34 @@ describe.each(threadCounts)("the chat of a relay, threads: %i", (count) => {
 
   it.live("comes also from a full relay, and whoever gets it is no client", () =>
     Effect.gen(function* () {
-      const { ask, connect, output, printed } = yield* start({
-        ...threads(count),
-        SUMMONER_HYPER_PARAMETERS_MAX_CLIENTS: "1"
+      const { ask, connect, lines, logged } = yield* start({
+        hyper_parameters: { worker_threads: count, max_clients: 1 }
       })
       for (let i = 0; i < 3; i++) assert.match((yield* ask()).answer, / 200 OK/)
       const client = yield* connect()
-      yield* printed(/\(websocket\) connected \(1 client\)/)
+      yield* logged(/\(websocket\) connected \(1 client\)/)
       assert.match((yield* ask()).answer, / 200 OK/)
       const { code, rest } = yield* Effect.flatMap(connect(), (second) => second.closed)
       assert.deepStrictEqual([code, rest], [1013, ["Warning: Server is full. Please try again later."]])
       assert.match(client.answer, / 101 /)
-      assert.strictEqual(output().match(/ connected /g)?.length, 1)
+      assert.lengthOf(
+        lines.filter((line) => line.includes(" connected ")),
+        1
+      )
     })
   )
 
   it.live("connects from its own address, and no other page does", () =>
     Effect.gen(function* () {
-      const { connect, port, printed, url } = yield* start(threads(count))
+      const { connect, port, logged, url } = yield* start({ hyper_parameters: { worker_threads: count } })
       const { host } = new URL(url)
       const tcp = yield* TcpClient.connect(port)
-      yield* printed(/connected \(1 client\)/)
+      yield* logged(/connected \(1 client\)/)
       const other = yield* connect({ headers: { Origin: "http://127.0.0.1:1" } })
       assert.match(other.answer, / 403 /)
       const page = yield* connect({ headers: { Origin: `http://${host}` } })
       assert.match(page.answer, / 101 /)
-      yield* printed(/connected \(2 clients\)/)
+      yield* logged(/connected \(2 clients\)/)
       page.send("hello")
       assert.strictEqual(JSON.parse(yield* tcp.line).content, "hello")
     })
@@ -89,7 +89,7 @@ describe.each(threadCounts)("the chat of a relay, threads: %i", (count) => {
 describe("the chat of a relay", () => {
   it.live("is not there unless it is configured", () =>
     Effect.gen(function* () {
-      const { ask, connect, url } = yield* start({ SUMMONER_WEBSOCKET_PAGE: "false" })
+      const { ask, connect, url } = yield* start({ websocket: { page: false } })
       assert.match((yield* ask()).answer, / 426 /)
       assert.match((yield* connect({ headers: { Origin: `http://${new URL(url).host}` } })).answer, / 403 /)
     })
@@ -97,11 +97,11 @@ describe("the chat of a relay", () => {
 
   it.live("says under a name that is not in websocket.origins how it would work there", () =>
     Effect.gen(function* () {
-      const { ask, printed } = yield* start()
+      const { ask, logged } = yield* start()
       const asked = yield* ask({ Host: "relay.example" })
       assert.match(asked.answer, / 403 /)
       assert.include(yield* asked.body, "add its origin, such as https://relay.example, to websocket.origins")
-      yield* printed(/connections refused: origin not allowed/)
+      yield* logged(/connections refused: origin not allowed/)
     })
   )
 
@@ -125,7 +125,12 @@ describe("the chat of a relay", () => {
     "takes no place from clients, however many who get it do not go away",
     () =>
       Effect.gen(function* () {
-        const { ask, connect, printed } = yield* start({}, { setup: "ulimit -n 120" })
+        const { printed } = yield* Cli.listening([], {
+          setup: "ulimit -n 120",
+          env: { SUMMONER_WEBSOCKET_PORT: "0", SUMMONER_WEBSOCKET_PAGE: "true" }
+        })
+        const [url] = yield* printed(/ws:\/\/\S+/)
+        const { ask, connect } = at(url)
         for (let i = 0; i < 60; i++) yield* ask()
         yield* printed(/displaced while arriving/)
         assert.match((yield* connect()).answer, / 101 /)
@@ -136,10 +141,7 @@ describe("the chat of a relay", () => {
   it.live.skipIf(!Certificates.hasOpenssl)("comes by TLS where that is configured, and connects by it", () =>
     Effect.gen(function* () {
       const certificates = yield* Certificates.make
-      const { ask, connect, url } = yield* start(
-        { SUMMONER_TLS_CERT: "server.pem", SUMMONER_TLS_KEY: "server-key.pem" },
-        { cwd: certificates.directory }
-      )
+      const { ask, connect, url } = yield* start({ tls: certificates.config })
       assert.match(url, /^wss:/)
       assert.match((yield* ask({}, certificates.client())).answer, / 200 OK/)
       const Origin = `https://${new URL(url).host}`
