@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
 import { createServer } from "node:http"
 import * as Admin from "../support/Admin.ts"
 import * as Cli from "../support/Cli.ts"
@@ -72,6 +73,37 @@ describe.concurrent("top", () => {
       const { code, stderr } = yield* top([String(server.port)])
       assert.strictEqual(code, 2)
       assert.include(stderr, "silent for 10 seconds")
+    })
+  )
+})
+
+describe.skipIf(ConnectCli.noTerminal !== undefined)("a hangup", () => {
+  const started = Effect.fnUntraced(function* (name: string) {
+    const server = yield* Admin.listening()
+    const port = name === "top" ? new URL(server.url).port : `:${server.port}`
+    const screen = yield* ConnectCli.startOnTerminal([port], { name })
+    yield* screen.shows(name === "top" ? /\nClients {7}0 / : /connected to [^]*\n>/)
+    return { screen, pid: yield* screen.pid }
+  })
+
+  it.live.each([
+    ["connect", "\u001b[1G\u001b[0J"],
+    ["top", "\u001b[?25h\u001b[?1049l"]
+  ])("ends %s in order, and restores the terminal", ([name, last]) =>
+    Effect.gen(function* () {
+      const { pid, screen } = yield* started(name!)
+      process.kill(pid, "SIGHUP")
+      process.kill(pid, "SIGHUP")
+      assert.strictEqual(yield* screen.exit, 0)
+      assert.isTrue(screen.output().endsWith(last!), JSON.stringify(screen.output().slice(-50)))
+    })
+  )
+
+  it.live.each(["connect", "top"])("of a terminal that is closed ends %s", (name) =>
+    Effect.gen(function* () {
+      const { pid, screen } = yield* started(name)
+      screen.process.kill("SIGKILL")
+      while (existsSync(`/proc/${pid}`)) yield* Effect.sleep("20 millis")
     })
   )
 })

@@ -53,3 +53,35 @@ describe.skipIf(!existsSync("/dev/full"))("the output of a command", () => {
     })
   )
 })
+
+/** Those that cannot do what they are told, and their exit codes. */
+const FAILING = [
+  ["--config missing.json", 1],
+  ["check --config missing.json", 1],
+  ["init .", 1],
+  ["connect localhost:1", 2],
+  ["top 1", 2]
+] as const
+
+describe.skipIf(!existsSync("/dev/full"))("the exit code of a command that fails", () => {
+  it.live.each([
+    ["standard input and error output are closed", "<&- 2>&-"],
+    ["standard streams are all closed", "<&- >&- 2>&-"],
+    ["standard input is a directory, and error output full", "< . 2> /dev/full"]
+  ])("is the same where %s", ([, redirections]) =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make()
+      const commands = FAILING.map(
+        ([command], i) => `{ code=0; "$0" "$1" ${command} ${redirections} || code=$?; echo $code > ${i}; } &`
+      )
+      const script = `${commands.join("\n")}\nwait`
+      const shell = yield* Cli.start(["-c", script, process.execPath, Cli.PROGRAM], { node: "sh", program: "-e", cwd })
+      yield* shell.exit
+      const codes = FAILING.map((_, i) => Number(readFileSync(join(cwd, String(i)), "utf8")))
+      assert.deepStrictEqual(
+        codes,
+        FAILING.map(([, code]) => code)
+      )
+    })
+  )
+})
