@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import * as TcpClient from "../support/TcpClient.ts"
 
 /** Those that print an answer and end. */
 const COMMANDS = ["schema", "check", "check --json", "init new.json", "--help", "--version", "--completions bash"]
@@ -83,5 +84,33 @@ describe.skipIf(!existsSync("/dev/full"))("the exit code of a command that fails
         FAILING.map(([, code]) => code)
       )
     })
+  )
+})
+
+describe.skipIf(!existsSync("/dev/full"))("a server", () => {
+  it.live("relays, logs to its file and ends in order whatever its standard streams are", () =>
+    Effect.forEach(
+      [">&-", "1< /", "> /dev/full", "<&- >&- 2>&-", "< . > /dev/full 2> /dev/full"],
+      Effect.fnUntraced(function* (redirections) {
+        const cwd = yield* Directory.make({
+          "server.json": { logger: { enable_file_log: true }, hyper_parameters: { shutdown_grace_ms: 100 } }
+        })
+        const script = `exec "$0" "$1" --port 0 ${redirections}`
+        const server = yield* Cli.start(["-c", script, process.execPath, Cli.PROGRAM], {
+          node: "sh",
+          program: "-e",
+          cwd
+        })
+        const file = join(cwd, "MyServer.log")
+        const port = () => existsSync(file) && /listening on \S*:(\d+)/.exec(readFileSync(file, "utf8"))?.[1]
+        while (!port()) yield* Effect.sleep("50 millis")
+        const [a, b] = [yield* TcpClient.connect(Number(port())), yield* TcpClient.connect(Number(port()))]
+        yield* TcpClient.settled(a, b)
+        server.process.kill("SIGTERM")
+        assert.strictEqual((yield* server.exit).code, 0, redirections)
+        assert.include(readFileSync(file, "utf8"), "shutdown complete")
+      }),
+      { concurrency: "unbounded", discard: true }
+    )
   )
 })

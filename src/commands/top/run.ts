@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { Readings, type Stats } from "../../admin/Readings.ts"
 import { reasonOf } from "../../client/systemErrors.ts"
 import { escapeText } from "../../internal/escape.ts"
 import * as StandardOutput from "../connect/StandardOutput.ts"
 import type { Parameters } from "../top.ts"
 import { type Change, type Client, picture } from "./picture.ts"
-import { Readings, type Stats } from "./Readings.ts"
 
 /** The longest event, in characters. */
 const MAX_EVENT = 1_000_000
