@@ -21,7 +21,7 @@ import { pacing } from "./connect/Pacing.ts"
 import * as Rendering from "./connect/Rendering.ts"
 import * as StandardOutput from "./connect/StandardOutput.ts"
 import * as Terminal from "./connect/Terminal.ts"
-import { untilSignal } from "./exitProcess.ts"
+import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
 const flag = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
@@ -194,13 +194,13 @@ const run = Effect.fnUntraced(function* ({ server, ...flags }: Command.Command.C
 
 /** A client for people and scripts: sends the lines of standard input and shows what the others send. */
 export const connect = Command.make("connect", parameters, (parameters) =>
-  untilSignal(Effect.scoped(run(parameters)))
+  Effect.andThen(endOnHangup, untilSignal(Effect.scoped(run(parameters))))
 ).pipe(
   Command.withDescription(`Connect to a server: send the lines of standard input, print what the other clients send.
 
 On a terminal lines can be edited and recalled; Ctrl-C and Ctrl-D leave. Without one, standard input is sent to its end, and what arrives until the server has closed the connection is printed.
 
-Exit codes: 0 all was sent, or the server shut down, or left with Ctrl-C; 1 usage error, or a file, standard input or output failed; 2 cannot connect; 3 the connection was lost; 4 lines were dropped.`),
+Exit codes: 0 all was sent, or the server shut down, or left with Ctrl-C or by a signal; 1 usage error, or a file, standard input or output failed; 2 cannot connect; 3 the connection was lost; 4 lines were dropped.`),
   Command.withShortDescription("Connect to a server as a client"),
   Command.withExamples([
     { command: "summoner-server connect", description: "Chat with whoever is at 127.0.0.1:8888" },

@@ -30,6 +30,16 @@ export const untilSignal = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Ef
     })
   )
 
+/** Has a hangup, as of a terminal that is closed, end the program as SIGTERM does: the default action would restore no terminal. */
+export const endOnHangup = Effect.sync(() => {
+  let isEnding = false
+  process.on("SIGHUP", () => {
+    // The shell and the kernel may both send one, and a second SIGTERM ends the process at once.
+    if (!isEnding) process.kill(process.pid, "SIGTERM")
+    isEnding = true
+  })
+})
+
 /** The exit code of a program that a signal has ended. */
 export const codeOfSignal = (signal: "SIGINT" | "SIGTERM" | undefined): number =>
   isServiceEnded ? 0 : signal === "SIGTERM" ? 143 : 130

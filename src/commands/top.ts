@@ -3,7 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { untilSignal } from "./exitProcess.ts"
+import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
 const SORTABLE = [
   "address",
@@ -46,7 +46,7 @@ export const top = Command.make(
   (parameters: Parameters) =>
     Effect.flatMap(
       Effect.promise(() => import("./top/run.ts")),
-      ({ run }) => untilSignal(Effect.scoped(run(parameters)))
+      ({ run }) => Effect.andThen(endOnHangup, untilSignal(Effect.scoped(run(parameters))))
     )
 ).pipe(
   Command.withDescription(`Show on a terminal what a server does, second by second, as its dashboard does: rates, latency, limits met, clients and recent events. q and Ctrl-C leave.

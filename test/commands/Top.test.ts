@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
+import { existsSync } from "node:fs"
 import { createServer } from "node:http"
 import { top as command } from "../../src/commands/top.ts"
 import * as Admin from "../support/Admin.ts"
@@ -80,6 +81,37 @@ describe.concurrent("top", () => {
       yield* TestClock.adjust("1 millis")
       const { error } = yield* Fiber.join(ended)
       assert.strictEqual(error, `no answer from http://127.0.0.1:${server.port}: silent for 10 seconds`)
+    })
+  )
+})
+
+describe.skipIf(ConnectCli.noTerminal !== undefined)("a hangup", () => {
+  const started = Effect.fnUntraced(function* (name: string) {
+    const server = yield* Admin.listening()
+    const port = name === "top" ? new URL(server.url).port : `:${server.port}`
+    const screen = yield* ConnectCli.startOnTerminal([port], { name })
+    yield* screen.shows(name === "top" ? /\nClients {7}0 / : /connected to [^]*\n>/)
+    return { screen, pid: yield* screen.pid }
+  })
+
+  it.live.each([
+    ["connect", "\u001b[1G\u001b[0J"],
+    ["top", "\u001b[?25h\u001b[?1049l"]
+  ])("ends %s in order, and restores the terminal", ([name, last]) =>
+    Effect.gen(function* () {
+      const { pid, screen } = yield* started(name!)
+      process.kill(pid, "SIGHUP")
+      process.kill(pid, "SIGHUP")
+      assert.strictEqual(yield* screen.exit, 0)
+      assert.isTrue(screen.output().endsWith(last!), JSON.stringify(screen.output().slice(-50)))
+    })
+  )
+
+  it.live.each(["connect", "top"])("of a terminal that is closed ends %s", (name) =>
+    Effect.gen(function* () {
+      const { pid, screen } = yield* started(name)
+      screen.process.kill("SIGKILL")
+      while (existsSync(`/proc/${pid}`)) yield* Effect.sleep("20 millis")
     })
   )
 })

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import * as TcpClient from "../support/TcpClient.ts"
 
 /** Those that print an answer and end. All that they print goes through `commands/Output`. */
 const COMMANDS = ["schema", "check", "check --json", "init new.json", "--help", "--version", "--completions bash"]
@@ -50,5 +51,65 @@ describe.skipIf(!existsSync("/dev/full"))("the output of a command", () => {
       assert.strictEqual(code, 1)
       assert.match(output, /^error: cannot write to standard output: EFBIG: .*\n$/)
     })
+  )
+})
+
+/** Those that cannot do what they are told, and their exit codes. */
+const FAILING = [
+  ["--config missing.json", 1],
+  ["check --config missing.json", 1],
+  ["init .", 1],
+  ["connect localhost:1", 2],
+  ["top 1", 2]
+] as const
+
+describe.skipIf(!existsSync("/dev/full"))("the exit code of a command that fails", () => {
+  it.live.each([
+    ["standard input and error output are closed", "<&- 2>&-"],
+    ["standard streams are all closed", "<&- >&- 2>&-"],
+    ["standard input is a directory, and error output full", "< . 2> /dev/full"]
+  ])("is the same where %s", ([, redirections]) =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make()
+      const commands = FAILING.map(
+        ([command], i) => `{ code=0; "$0" "$1" ${command} ${redirections} || code=$?; echo $code > ${i}; } &`
+      )
+      const script = `${commands.join("\n")}\nwait`
+      const shell = yield* Cli.start(["-c", script, process.execPath, Cli.PROGRAM], { node: "sh", program: "-e", cwd })
+      yield* shell.exit
+      const codes = FAILING.map((_, i) => Number(readFileSync(join(cwd, String(i)), "utf8")))
+      assert.deepStrictEqual(
+        codes,
+        FAILING.map(([, code]) => code)
+      )
+    })
+  )
+})
+
+describe.skipIf(!existsSync("/dev/full"))("a server", () => {
+  it.live("relays, logs to its file and ends in order whatever its standard streams are", () =>
+    Effect.forEach(
+      [">&-", "1< /", "> /dev/full", "<&- >&- 2>&-", "< . > /dev/full 2> /dev/full"],
+      Effect.fnUntraced(function* (redirections) {
+        const cwd = yield* Directory.make({
+          "server.json": { logger: { enable_file_log: true }, hyper_parameters: { shutdown_grace_ms: 100 } }
+        })
+        const script = `exec "$0" "$1" --port 0 ${redirections}`
+        const server = yield* Cli.start(["-c", script, process.execPath, Cli.PROGRAM], {
+          node: "sh",
+          program: "-e",
+          cwd
+        })
+        const file = join(cwd, "MyServer.log")
+        const port = () => existsSync(file) && /listening on \S*:(\d+)/.exec(readFileSync(file, "utf8"))?.[1]
+        while (!port()) yield* Effect.sleep("50 millis")
+        const [a, b] = [yield* TcpClient.connect(Number(port())), yield* TcpClient.connect(Number(port()))]
+        yield* TcpClient.settled(a, b)
+        server.process.kill("SIGTERM")
+        assert.strictEqual((yield* server.exit).code, 0, redirections)
+        assert.include(readFileSync(file, "utf8"), "shutdown complete")
+      }),
+      { concurrency: "unbounded", discard: true }
+    )
   )
 })

@@ -83,15 +83,16 @@ export const run = Effect.fnUntraced(function* ({ sort, url }: Parameters) {
 const takeTerminal = Effect.gen(function* () {
   const { stdin, stdout } = process
   const left = yield* Deferred.make<void>()
+  const leave = () => Deferred.doneUnsafe(left, Effect.void)
   const onKeys = (keys: Buffer) => {
     // In raw mode Ctrl-C is a character.
-    if (Array.from(String(keys)).some((key) => "qQ\u0003\u0004".includes(key))) Deferred.doneUnsafe(left, Effect.void)
+    if (Array.from(String(keys)).some((key) => "qQ\u0003\u0004".includes(key))) leave()
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       stdout.write("\u001b[?1049h\u001b[?25l")
-      if (stdin.isTTY) stdin.setRawMode(true)
-      stdin.on("data", onKeys)
+      // The error of a terminal that was closed may come after the scope.
+      if (stdin.isTTY) stdin.setRawMode(true).on("data", onKeys).on("end", leave).on("error", leave)
     }),
     () =>
       Effect.sync(() => {

@@ -79,6 +79,9 @@ export const start = Effect.fnUntraced(function* (
   return { ...running, out: () => stdout, err: () => stderr, printed: out.matches, said: err.matches }
 })
 
+/** The program that `script` runs. */
+const pidOf = ({ pid }: ChildProcess) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim())
+
 const hasScript = spawnSync("script", ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux") === true
 
 /** Why the terminal cannot be tested here. */
@@ -117,14 +120,15 @@ export const startOnTerminal = Effect.fnUntraced(function* (
     output: () => output,
     screen: () => screen.text(),
     shows: watched.matches,
+    /** Of the program, which runs until the terminal has ended. */
+    pid: Effect.sync(() => pidOf(running.process)),
     /** Gives the terminal another width, as a person who drags its window, and waits until the program has drawn its line again. */
     resize: (columns: number) =>
       Effect.suspend(() => {
         resizedAt = output.length
-        const { pid } = running.process
-        const shell = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()
         screen.resize(columns)
-        execFileSync("stty", ["-F", readlinkSync(`/proc/${shell}/fd/0`), "cols", String(columns)])
+        const terminal = readlinkSync(`/proc/${pidOf(running.process)}/fd/0`)
+        execFileSync("stty", ["-F", terminal, "cols", String(columns)])
         return redrawn.matches(/[^]/)
       }),
     type: (text: string) => Effect.sync(() => void running.stdin.write(text))
