@@ -55,7 +55,7 @@ const systemCalls = (pid: number) => {
 /** Allocations and system calls per line, in a room of its own for each number of receivers. */
 const countPerLine = async (receivers: number, ...loads: ReadonlyArray<{ lines: number; bytes: number }>) => {
   const server = await Servers.startProbed(UNOPTIMISED)
-  const room = await Lockstep.connect(server.child.pid!, server.port, receivers)
+  const room = await Lockstep.connect(server.port, receivers)
   const totals = async () => ({ ...(await server.ask({ ask: "sample" })), ...systemCalls(server.child.pid!) })
   const counted: Array<{ allocated: number; writes: number; reads: number }> = []
   for (const { bytes, lines } of loads) {
@@ -106,7 +106,7 @@ const instructionsOf = async (single: number, bulk: number) => {
   const deterministic = ["--jitless", "--single-threaded", "--hash-seed=1", "--random-seed=1", NO_COLLECTIONS]
   const contestant = { ...Servers.ours("valgrind", [...callgrind, ...deterministic]), name, cpus: "" }
   const server = await Servers.start(contestant, { timeoutMillis: LONGEST_START_MILLIS })
-  const room = await Lockstep.connect(server.child.pid!, server.port, RECEIVERS)
+  const room = await Lockstep.connect(server.port, RECEIVERS)
   await room.run(single, 1, LINE_BYTES)
   await room.run(bulk, BULK_LINES, LINE_BYTES)
   room.close()
