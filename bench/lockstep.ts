@@ -1,21 +1,24 @@
 import { once } from "node:events"
-import { readdirSync } from "node:fs"
 import * as Net from "node:net"
-import { setTimeout as sleep } from "node:timers/promises"
 
 /** A client that counts what it gets. */
-class Listener {
+class Client {
   readonly socket: Net.Socket
-  readonly #onProgress: () => void
   received = 0
+  expected = 0
 
   constructor(port: number, onProgress: () => void) {
-    this.#onProgress = onProgress
     this.socket = Net.connect({ port, host: "127.0.0.1", noDelay: true })
     this.socket.on("data", (chunk: Buffer) => {
       this.received += chunk.length
-      this.#onProgress()
+      onProgress()
     })
+  }
+
+  /** Bytes of the envelope of one of its lines. */
+  envelopeBytes(content: string): number {
+    const { address, port } = this.socket.address() as Net.AddressInfo
+    return `{"remote_addr":"${address}:${port}","content":"${content}"}\n`.length
   }
 }
 
@@ -24,53 +27,60 @@ class Listener {
  * the same work in every run, turn by turn of its event loop, however fast the machine is.
  */
 export class Lockstep {
-  readonly #sender: Listener
-  readonly #receivers: ReadonlyArray<Listener>
-  #expected = 0
+  readonly #port: number
+  /** The sender is the first. */
+  readonly #clients: Array<Client> = []
   #behind = 0
   #done: () => void = () => {}
 
-  private constructor(port: number, receivers: number) {
-    const onProgress = () => {
-      for (let i = this.#behind; i < this.#receivers.length; i++) {
-        if (this.#receivers[i]!.received < this.#expected) return void (this.#behind = i)
-      }
-      this.#behind = this.#receivers.length
-      this.#done()
-    }
-    this.#sender = new Listener(port, () => {})
-    this.#receivers = Array.from({ length: receivers }, () => new Listener(port, onProgress))
+  private constructor(port: number) {
+    this.#port = port
   }
 
-  /** Connects to the server with that process id. */
-  static async connect(pid: number, port: number, receivers: number): Promise<Lockstep> {
-    const self = new Lockstep(port, receivers)
-    await Promise.all([self.#sender, ...self.#receivers].map(({ socket }) => once(socket, "connect")))
-    // Nobody is told when they have been let in. Lines sent until they arrive would be more in one run than in the next.
-    const openFiles = () => readdirSync(`/proc/${pid}/fd`).length
-    for (let [was, is] = [0, openFiles()]; is !== was || is < receivers; [was, is] = [is, openFiles()]) await sleep(500)
+  /** Connects to the server at that port. */
+  static async connect(port: number, receivers: number): Promise<Lockstep> {
+    const self = new Lockstep(port)
+    // Nobody is told when they have been let in. Whose line the others get is in the room.
+    for (let i = 0; i <= receivers; i++) await self.#join()
     return self
+  }
+
+  async #join(): Promise<void> {
+    const client = new Client(this.#port, this.#onProgress)
+    await once(client.socket, "connect")
+    if (this.#clients.length > 0) await this.#send(client, this.#clients, "hello", 1)
+    this.#clients.push(client)
   }
 
   /** Sends `lines` lines of `bytes` bytes at once, `rounds` times over. */
   async run(rounds: number, lines: number, bytes: number): Promise<void> {
-    const { address, port } = this.#sender.socket.address() as Net.AddressInfo
-    const line = "x".repeat(bytes - 1)
-    const data = Buffer.from(`${line}\n`.repeat(lines))
-    const envelope = `{"remote_addr":"${address}:${port}","content":"${line}"}\n`.length
-    for (let i = 0; i < rounds; i++) {
-      this.#expected += envelope * lines
-      this.#behind = 0
-      const done = new Promise<void>((resolve) => (this.#done = resolve))
-      this.#sender.socket.write(data)
-      await done
-    }
-    for (const { received } of this.#receivers) {
-      if (received !== this.#expected) throw new Error(`a client got ${received} bytes instead of ${this.#expected}`)
+    const [sender, ...receivers] = this.#clients
+    for (let i = 0; i < rounds; i++) await this.#send(sender!, receivers, "x".repeat(bytes - 1), lines)
+  }
+
+  /** Sends the same line some times, and waits for what `recipients` get. */
+  async #send(sender: Client, recipients: ReadonlyArray<Client>, content: string, lines: number): Promise<void> {
+    const bytes = sender.envelopeBytes(content) * lines
+    for (const client of recipients) client.expected += bytes
+    this.#behind = 0
+    const done = new Promise<void>((resolve) => (this.#done = resolve))
+    sender.socket.write(`${content}\n`.repeat(lines))
+    await done
+    for (const { expected, received } of recipients) {
+      if (received !== expected) throw new Error(`a client got ${received} bytes instead of ${expected}`)
     }
   }
 
+  readonly #onProgress = () => {
+    for (let i = this.#behind; i < this.#clients.length; i++) {
+      const { expected, received } = this.#clients[i]!
+      if (received < expected) return void (this.#behind = i)
+    }
+    this.#behind = this.#clients.length
+    this.#done()
+  }
+
   close(): void {
-    for (const { socket } of [this.#sender, ...this.#receivers]) socket.destroy()
+    for (const { socket } of this.#clients) socket.destroy()
   }
 }
