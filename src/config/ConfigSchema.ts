@@ -51,6 +51,13 @@ const Logger = Schema.Struct({
     format,
     "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
     "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only.",
+    NO_CONSOLE,
+    { "logger.enable_json_console": true }
+  ),
+  enable_json_console: fixed(
+    flag,
+    false,
+    "Write each line of standard output as a JSON object, as `enable_json_log` does those of the file.",
     NO_CONSOLE
   ),
   enable_file_log: fixed(flag, false, "Log to a file, named after the server."),
@@ -67,7 +74,7 @@ const Logger = Schema.Struct({
   date_format: fixed(
     format,
     "%Y-%m-%d %H:%M:%S.%3f",
-    "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction."
+    "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction. `iso` is ISO 8601 with the offset from UTC."
   ),
   max_file_size: fixed(whole(1), 1_000_000, "Bytes after which the log file is rotated.", NO_FILE, {
     "logger.backup_count": 0

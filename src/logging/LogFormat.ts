@@ -77,15 +77,17 @@ export const json = (options: { readonly name: string; readonly dateFormat: stri
 }
 
 /**
- * Compiles a `strftime` format: %Y %y %m %d %H %I %M %S %p %b %B %a %A %j %Z %z %%, in English and in local time;
+ * Compiles a `strftime` format: %Y %y %m %d %H %I %M %S %p %b %B %a %A %j %Z %z %:z %%, in English and in local time;
  * `%<n>f` is n digits of the second's fraction and `%f` three, as in the original. Time is known to the millisecond,
- * so digits beyond the third are zeros. A directive it does not know is output as it stands.
+ * so digits beyond the third are zeros. A directive it does not know is output as it stands. `iso` stands for
+ * `2025-01-05T13:04:09.007+01:00`.
  *
  * @returns a function of the time in milliseconds since 1970
  */
-export const date = (format: string): ((timeMillis: number) => string) => {
+export const date = (dateFormat: string): ((timeMillis: number) => string) => {
+  const format = dateFormat === "iso" ? "%Y-%m-%dT%H:%M:%S.%3f%:z" : dateFormat
   const render = (at: Date): string =>
-    format.replace(/%(?:(\d*)f|([a-zA-Z%]))/g, (directive, digits: string | undefined, letter: string | undefined) =>
+    format.replace(/%(?:(\d*)f|(:z|[a-zA-Z%]))/g, (directive, digits: string | undefined, letter: string | undefined) =>
       letter === undefined ? fraction(at, digits) : (directives[letter]?.(at) ?? directive)
     )
   // A busy relay logs many lines within one millisecond.
@@ -126,7 +128,8 @@ const directives: Record<string, ((at: Date) => string) | undefined> = {
   A: (at) => days[at.getDay()]!,
   a: (at) => days[at.getDay()]!.slice(0, 3),
   j: (at) => twoOrMore(dayOfYear(at), 3),
-  z: (at) => offset(at),
+  z: (at) => offset(at, ""),
+  ":z": (at) => offset(at, ":"),
   Z: (at) => zone(at)
 }
 
@@ -134,9 +137,9 @@ const directives: Record<string, ((at: Date) => string) | undefined> = {
 const dayOfYear = (at: Date): number =>
   (Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) - Date.UTC(at.getFullYear(), 0, 0)) / 86_400_000
 
-const offset = (at: Date): string => {
+const offset = (at: Date, separator: string): string => {
   const minutes = Math.abs(at.getTimezoneOffset())
-  return `${at.getTimezoneOffset() > 0 ? "-" : "+"}${twoOrMore(Math.floor(minutes / 60))}${twoOrMore(minutes % 60)}`
+  return `${at.getTimezoneOffset() > 0 ? "-" : "+"}${twoOrMore(Math.floor(minutes / 60))}${separator}${twoOrMore(minutes % 60)}`
 }
 
 const zone = (at: Date): string =>

@@ -267,10 +267,9 @@ const makeOutputs = Effect.fnUntraced(function* (
 
   let console: Output | undefined
   if (options.enable_console_log) {
-    const format = textOutput(
-      options,
-      LogFormat.consoleFormat(options.console_log_format, process.stdout.isTTY === true)
-    )
+    const format = options.enable_json_console
+      ? jsonOutput(options)
+      : textOutput(options, LogFormat.consoleFormat(options.console_log_format, process.stdout.isTTY === true))
     const sink = yield* LogSink.make({
       write: yield* LogConsole.make,
       // The reader of the console is gone.

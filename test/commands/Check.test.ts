@@ -33,7 +33,7 @@ describe("check", () => {
         blocks[1],
         ['host     "::1"   --host', "port     1       server.json", 'version  "rust"  default'].join("\n")
       )
-      assert.match(blocks[2]!, /^logger\.log_level {11}"INFO" {28}SUMMONER_LOGGER_LOG_LEVEL$/m)
+      assert.match(blocks[2]!, /^logger\.log_level {12}"INFO" {28}SUMMONER_LOGGER_LOG_LEVEL$/m)
       for (const { isGroup, path } of keys()) {
         if (!isGroup && path !== "$schema") assert.include(stdout, `\n${path} `)
       }

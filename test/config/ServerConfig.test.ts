@@ -93,6 +93,7 @@ describe("the defaults of the configuration", () => {
       log_level: "DEBUG",
       enable_console_log: true,
       console_log_format: "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
+      enable_json_console: false,
       enable_file_log: false,
       log_file_path: "",
       enable_json_log: false,
@@ -238,6 +239,7 @@ describe("configured values", () => {
       assert.deepStrictEqual<unknown>(loaded.values, {
         ...defaults,
         ...template,
+        logger: { ...defaults.logger, ...template.logger },
         hyper_parameters: {
           ...defaults.hyper_parameters,
           ...template.hyper_parameters

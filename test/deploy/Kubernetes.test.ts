@@ -10,7 +10,7 @@ import { metrics } from "../support/Metrics.ts"
 import { manifest, ROOT } from "../support/Package.ts"
 import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
-import { run } from "../support/Tools.ts"
+import { canRun, run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
 
 const SHUTTING_DOWN = "Warning: Server is shutting down."
@@ -24,8 +24,9 @@ const documents = (file: string): ReadonlyArray<Yaml> =>
     return document.toJS()
   })
 
-const [config, deployment, service, admin, policy] = documents("kubernetes.yaml")
+const [config, deployment, service, admin, policy] = documents("kubernetes/summoner.yaml")
 const [clusterConfig, statefulSet, budget, autoscaler] = documents("kubernetes-cluster.yaml")
+const [kustomization] = documents("kubernetes/kustomization.yaml")
 const [monitor] = documents("servicemonitor.yaml")
 const pod = deployment.spec.template.spec
 const [container] = pod.containers
@@ -39,7 +40,7 @@ const portNamed = (name: string) => container.ports.find((port: Yaml) => port.na
 describe("the Kubernetes manifests", () => {
   it("are what they should be, by kind", () => {
     assert.deepStrictEqual(
-      documents("kubernetes.yaml").map(({ apiVersion, kind }) => `${apiVersion} ${kind}`),
+      documents("kubernetes/summoner.yaml").map(({ apiVersion, kind }) => `${apiVersion} ${kind}`),
       ["v1 ConfigMap", "apps/v1 Deployment", "v1 Service", "v1 Service", "networking.k8s.io/v1 NetworkPolicy"]
     )
   })
@@ -77,8 +78,32 @@ describe("the Kubernetes manifests", () => {
     assert.strictEqual(deployment.spec.strategy.type, "Recreate")
   })
 
+  it("name one image, which a kustomization takes from elsewhere", () => {
+    assert.deepStrictEqual(
+      kustomization.images.map(({ name, newTag }: Yaml) => `${name}:${newTag}`),
+      [container.image]
+    )
+  })
+
+  const canRender = canRun("kubectl", "kustomize", "--help")
+  it.live.skipIf(!canRender)(
+    `are rendered whole, but for the name of the image${canRender ? "" : " (skipped: no kubectl)"}`,
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* run("kubectl", ["kustomize", join(ROOT, "deploy/kubernetes")])
+        assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+        const [{ newName, newTag }] = kustomization.images
+        const rendered = parseAllDocuments(stdout.replace(`${newName}:${newTag}`, container.image))
+        assert.sameDeepMembers(
+          rendered.map((document) => document.toJS()),
+          [...documents("kubernetes/summoner.yaml")]
+        )
+      })
+  )
+
   it("probe the admin port, without a token", () => {
     assert.strictEqual(portNamed("admin"), Number(environment["SUMMONER_ADMIN_PORT"]))
+    assert.deepStrictEqual(container.startupProbe.httpGet, { path: "/healthz", port: "admin" })
     assert.deepStrictEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "admin" })
     assert.deepStrictEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "admin" })
   })

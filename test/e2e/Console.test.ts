@@ -62,6 +62,19 @@ describe.concurrent("the console of RelayLogger", () => {
     })
   )
 
+  it.live("is JSON lines if it is configured so, whatever the format of text is", () =>
+    Effect.gen(function* () {
+      const child = yield* start("chat", { enable_json_console: true, console_log_format: "\u001b[31m%(message)s" })
+      const lines = (yield* output(child)).trimEnd().split("\n")
+      assert.deepStrictEqual(
+        lines.map((line) => line.replace(/"timestamp":"[^"]+"/, '"timestamp":"now"')),
+        ["started", "ended"].map(
+          (message) => `{"timestamp":"now","name":"MyServer","level":"INFO","message":"${message}"}`
+        )
+      )
+    })
+  )
+
   it.live("keeps the escapes of a configured format", () =>
     Effect.gen(function* () {
       const child = yield* start("chat", { console_log_format: "\u001b[31m%(message)s\u001b[0m" })

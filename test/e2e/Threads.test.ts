@@ -234,43 +234,46 @@ describe
         })
     )
 
-    it.live("runs no more threads than there are cores, says so, and writes one log, each line whole", () =>
-      Effect.gen(function* () {
-        const cores = availableParallelism()
-        const { cwd, server } = yield* start({
-          hyper_parameters: { worker_threads: cores + 2 },
-          logger: { enable_console_log: true, enable_file_log: true, enable_json_log: true }
-        })
-        const remark = `worker_threads: ${cores + 2} configured, ${cores} run: this machine has ${cores} cores`
-        assert.include(server.output(), remark)
-        const check = yield* Cli.start(["check"], { cwd })
-        yield* check.exit
-        assert.include(check.output(), remark)
-        const clients = yield* room(server.port)
-        const count = 100
-        for (let i = 0; i < count; i++) for (const client of clients) client.send(`${i} ${"x".repeat(100)}\n`)
-        for (const client of clients) yield* client.lines((clients.length - 1) * count)
-        server.process.kill("SIGTERM")
-        yield* server.exit
-        const lines = ["MyServer.log.3", "MyServer.log.2", "MyServer.log.1", "MyServer.log"].flatMap((name) => {
-          const path = join(cwd, name)
-          return existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : []
-        })
-        const messages = lines.map((line) => (JSON.parse(line) as { readonly message: unknown }).message)
-        for (const { address } of clients) {
-          const numbers = messages.flatMap((message) => {
-            const { content = "", remote_addr } = message as {
-              readonly remote_addr?: string
-              readonly content?: string
-            }
-            return remote_addr === address && /^\d+ x/.test(content) ? [Number.parseInt(content, 10)] : []
+    it.live(
+      "runs no more threads than there are cores, says so, and writes one log, each line whole, alike to file and console",
+      () =>
+        Effect.gen(function* () {
+          const cores = availableParallelism()
+          const { cwd, server } = yield* start({
+            hyper_parameters: { worker_threads: cores + 2 },
+            logger: { enable_json_console: true, enable_file_log: true, enable_json_log: true }
           })
-          assert.deepStrictEqual(
-            numbers,
-            Array.from({ length: count }, (_, i) => i)
-          )
-        }
-      })
+          const remark = `worker_threads: ${cores + 2} configured, ${cores} run: this machine has ${cores} cores`
+          assert.include(server.output(), remark)
+          const check = yield* Cli.start(["check"], { cwd })
+          yield* check.exit
+          assert.include(check.output(), remark)
+          const clients = yield* room(server.port)
+          const count = 100
+          for (let i = 0; i < count; i++) for (const client of clients) client.send(`${i} ${"x".repeat(100)}\n`)
+          for (const client of clients) yield* client.lines((clients.length - 1) * count)
+          server.process.kill("SIGTERM")
+          yield* server.exit
+          const lines = ["MyServer.log.3", "MyServer.log.2", "MyServer.log.1", "MyServer.log"].flatMap((name) => {
+            const path = join(cwd, name)
+            return existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : []
+          })
+          assert.deepStrictEqual(server.stdout().trimEnd().split("\n"), lines)
+          const messages = lines.map((line) => (JSON.parse(line) as { readonly message: unknown }).message)
+          for (const { address } of clients) {
+            const numbers = messages.flatMap((message) => {
+              const { content = "", remote_addr } = message as {
+                readonly remote_addr?: string
+                readonly content?: string
+              }
+              return remote_addr === address && /^\d+ x/.test(content) ? [Number.parseInt(content, 10)] : []
+            })
+            assert.deepStrictEqual(
+              numbers,
+              Array.from({ length: count }, (_, i) => i)
+            )
+          }
+        })
     )
   })
 

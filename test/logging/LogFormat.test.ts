@@ -6,6 +6,16 @@ import * as LogFormat from "../../src/logging/LogFormat.ts"
 
 const at = new Date(2025, 0, 5, 13, 4, 9, 7).getTime()
 const date = (format: string, time = at) => LogFormat.date(format)(time)
+const dateIn = (zone: string, format: string, time = at) => {
+  const before = process.env["TZ"]
+  try {
+    process.env["TZ"] = zone
+    return date(format, time)
+  } finally {
+    if (before === undefined) delete process.env["TZ"]
+    else process.env["TZ"] = before
+  }
+}
 const text = (format: string) => LogFormat.text({ name: "My.Server", format, dateFormat: "%H:%M:%S" })
 
 describe("date_format", () => {
@@ -35,18 +45,16 @@ describe("date_format", () => {
   })
 
   it("knows the zone, east and west of Greenwich", () => {
-    const before = process.env["TZ"]
-    try {
-      process.env["TZ"] = "America/St_Johns"
-      assert.strictEqual(date("%z %Z"), "-0330 GMT-3:30")
-      process.env["TZ"] = "Asia/Kolkata"
-      assert.strictEqual(date("%z %H:%M", Date.UTC(2025, 0, 1)), "+0530 05:30")
-      process.env["TZ"] = "UTC"
-      assert.strictEqual(date("%z %Z"), "+0000 UTC")
-    } finally {
-      if (before === undefined) delete process.env["TZ"]
-      else process.env["TZ"] = before
-    }
+    assert.strictEqual(dateIn("America/St_Johns", "%z %:z %Z"), "-0330 -03:30 GMT-3:30")
+    assert.strictEqual(dateIn("Asia/Kolkata", "%z %H:%M", Date.UTC(2025, 0, 1)), "+0530 05:30")
+    assert.strictEqual(dateIn("UTC", "%z %Z"), "+0000 UTC")
+  })
+
+  it("is ISO 8601 with the zone as iso, which every parser reads as the same time", () => {
+    const time = Date.UTC(2025, 0, 5, 13, 4, 9, 7)
+    assert.strictEqual(dateIn("America/St_Johns", "iso", time), "2025-01-05T09:34:09.007-03:30")
+    assert.strictEqual(dateIn("Asia/Kolkata", "iso", time), "2025-01-05T18:34:09.007+05:30")
+    assert.strictEqual(Date.parse(dateIn("UTC", "iso", time)), time)
   })
 
   it("shows each time anew", () => {

@@ -20,6 +20,7 @@ const defaults: Options = {
   console_log_format: configured.logger.console_log_format,
   enable_file_log: true,
   log_file_path: "",
+  enable_json_console: false,
   enable_json_log: false,
   log_format: "%(name)s %(levelname)s %(message)s",
   date_format: configured.logger.date_format,

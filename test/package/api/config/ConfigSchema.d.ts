@@ -12,6 +12,7 @@ export declare const Values: Schema.Struct<{
         readonly log_level: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
         readonly enable_console_log: boolean;
         readonly console_log_format: string;
+        readonly enable_json_console: boolean;
         readonly enable_file_log: boolean;
         readonly log_file_path: string;
         readonly enable_json_log: boolean;
@@ -24,6 +25,7 @@ export declare const Values: Schema.Struct<{
         readonly log_level?: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
         readonly enable_console_log?: boolean;
         readonly console_log_format?: string;
+        readonly enable_json_console?: boolean;
         readonly enable_file_log?: boolean;
         readonly log_file_path?: string;
         readonly enable_json_log?: boolean;
@@ -36,6 +38,7 @@ export declare const Values: Schema.Struct<{
         readonly log_level: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
         readonly enable_console_log: boolean;
         readonly console_log_format: string;
+        readonly enable_json_console: boolean;
         readonly enable_file_log: boolean;
         readonly log_file_path: string;
         readonly enable_json_log: boolean;
@@ -48,6 +51,7 @@ export declare const Values: Schema.Struct<{
         readonly log_level?: "CRITICAL" | "DEBUG" | "ERROR" | "INFO" | "WARNING";
         readonly enable_console_log?: boolean;
         readonly console_log_format?: string;
+        readonly enable_json_console?: boolean;
         readonly enable_file_log?: boolean;
         readonly log_file_path?: string;
         readonly enable_json_log?: boolean;
