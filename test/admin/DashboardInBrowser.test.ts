@@ -55,10 +55,12 @@ const MARKUP = `<img src=x onerror="document.title='markup'"><script>document.ti
  * Opens the dashboard of a server, and looks at the end whether anything went wrong on it.
  *
  * @param expected errors in the console: the browser tells of every answer that is not what was asked for
+ * @param before runs in the page before its scripts
  */
-const open = Effect.fnUntraced(function* (url: string, expected = /^$/) {
+const open = Effect.fnUntraced(function* (url: string, expected = /^$/, before = () => {}) {
   const { complaints, page } = yield* Effect.flatMap(SharedBrowser.newContext, Chromium.page)
   yield* Effect.promise(() => page.addInitScript(hasten, { haste: Admin.HASTE, longest: LONGEST_PAUSE_MILLIS }))
+  yield* Effect.promise(() => page.addInitScript(before))
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       assert.deepStrictEqual(complaints.thrown, [])
@@ -641,6 +643,30 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             const course = page.locator("#tiles > div").filter({ hasText: name }).locator('path[d*=" 0.0"]')
             await course.waitFor({ state: "attached" })
           }
+        })
+      })
+    )
+
+    live("works in a browser that lets it store nothing", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.start()
+        const page = yield* open(server.url, REFUSED, () => {
+          for (const name of ["localStorage", "sessionStorage"]) {
+            Object.defineProperty(globalThis, name, {
+              get: () => {
+                throw new DOMException("blocked", "SecurityError")
+              }
+            })
+          }
+        })
+        yield* steps(async () => {
+          await text(page, "#connection", "live")
+          await page.getByRole("button", { name: "Theme: auto" }).click()
+          await page.getByRole("button", { name: "Theme: light" }).click()
+          await text(page, "#theme", "Theme: dark")
+          await page.getByRole("button", { name: "Show messages" }).click()
+          await giveToken(page)
+          await text(page, "#messages-empty", "Waiting for the next message.")
         })
       })
     )
