@@ -3,7 +3,6 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { statSync } from "node:fs"
 import * as NatsFiles from "../bus/NatsFiles.ts"
 import * as ConfigErrors from "../config/ConfigError.ts"
 import * as ConfigPath from "../config/ConfigPath.ts"
@@ -11,6 +10,7 @@ import * as ConfigSources from "../config/ConfigSources.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
 import { escapeInvisible } from "../internal/escape.ts"
+import { statIfPresent } from "../internal/files.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { threadCount } from "../threads/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
@@ -36,8 +36,10 @@ const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
 const OTHERS_MAY_READ = 0o004
 
 /** Warnings of secrets in a file that every user can read. Only `check` has them: in containers, mounted files are readable by design. */
-const exposed = ({ file, origins, values }: ConfigSources.Effective): ReadonlyArray<string> => {
-  if (file === undefined || process.platform === "win32" || (statSync(file).mode & OTHERS_MAY_READ) === 0) return []
+const exposed = async ({ file, origins, values }: ConfigSources.Effective): Promise<ReadonlyArray<string>> => {
+  if (file === undefined || process.platform === "win32") return []
+  const { mode = 0 } = (await statIfPresent(file)) ?? {}
+  if ((mode & OTHERS_MAY_READ) === 0) return []
   const secrets = ServerConfig.settableKeys().filter(
     (key) => origins.get(key.path) === "file" && isConcealed(key, ConfigPath.valueAt(values, key.path))
   )
@@ -104,10 +106,11 @@ export const check = Command.make(
         )
       : loaded
     const { remark } = yield* Effect.provideService(threadCount, ServerConfig.ServerConfig, complete.values)
+    const exposures = yield* Effect.promise(() => exposed(complete))
     const effective = {
       ...complete,
       values: ServerConfig.withoutSecrets(complete.values),
-      warnings: [...complete.warnings, ...exposed(complete), ...(remark === undefined ? [] : [remark])]
+      warnings: [...complete.warnings, ...exposures, ...(remark === undefined ? [] : [remark])]
     }
     if (!json) return yield* print(report(effective))
     const { file = null, origins, values, warnings } = effective

@@ -1,7 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import axe from "axe-core"
 import type { Page } from "playwright-core"
 import type * as AdminApi from "../../src/admin/AdminApi.ts"
@@ -388,13 +387,12 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
     live("finds the server again after a restart", () =>
       Effect.gen(function* () {
         const address = yield* Forwarder.make
-        const scope = yield* Scope.fork(yield* Effect.scope)
-        const before = yield* Scope.provide(Admin.start(), scope)
+        const before = yield* Admin.start()
         address.target(before.relay.adminAddress!.port)
         const page = yield* open(`http://127.0.0.1:${address.port}`, /^Failed to load resource: net::ERR_/)
         yield* steps(() => text(page, "#connection", "live"))
         address.target(undefined)
-        yield* Scope.close(scope, Exit.void)
+        yield* before.stop
         yield* steps(() => text(page, "#connection", "connection lost, trying again"))
         const after = yield* Admin.start()
         address.target(after.relay.adminAddress!.port)
