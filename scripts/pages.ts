@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
+import { basename } from "node:path"
 import { build } from "rolldown"
 import type { BuiltPage } from "../src/internal/builtPage.ts"
 
@@ -82,15 +83,12 @@ const bundle = async (input: string): Promise<string> => {
   return output[0].code
 }
 
-/** @param sheets style sheets of libraries */
-const make = async (name: string, folder: string, sheets: ReadonlyArray<string> = []): Promise<void> => {
-  const files = new Map(["page.html", "style.css"].map((file) => [file, readFileSync(`${folder}/${file}`, "utf8")]))
-  for (const sheet of sheets) {
-    files.set(
-      sheet.slice(sheet.lastIndexOf("/") + 1),
-      readFileSync(createRequire(import.meta.url).resolve(sheet), "utf8")
-    )
-  }
+const uPlot = createRequire(import.meta.url).resolve("uplot/dist/uPlot.min.css")
+
+/** @param sheets style sheets from elsewhere */
+const make = async (name: string, folder: string, ...sheets: ReadonlyArray<string>): Promise<void> => {
+  const paths = [`${folder}/page.html`, `${folder}/style.css`, "src/internal/page.css", ...sheets]
+  const files = new Map(paths.map((path) => [basename(path), readFileSync(path, "utf8")]))
   const page = inline(files.set("main.js", await bundle(`${folder}/main.ts`)))
   writeFileSync(`${process.argv[2]}/${name}.json`, JSON.stringify(page))
 }
@@ -98,5 +96,5 @@ const make = async (name: string, folder: string, sheets: ReadonlyArray<string> 
 if (import.meta.main) {
   mkdirSync(process.argv[2]!, { recursive: true })
   await make("chat", "src/chat")
-  await make("dashboard", "src/admin/dashboard", ["uplot/dist/uPlot.min.css"])
+  await make("dashboard", "src/admin/dashboard", uPlot)
 }

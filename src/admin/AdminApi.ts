@@ -5,6 +5,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { version } from "../version.ts"
+import { sortable } from "./sortable.ts"
 
 /** The most clients, or quarantined addresses, in one response. */
 export const MAX_LISTED = 1000
@@ -25,20 +26,6 @@ export const Client = Schema.Struct({
   subject: Schema.optionalKey(described(Schema.String, "Subject of the client certificate")),
   relay: Schema.optionalKey(described(Schema.String, "With `scope=room`: the process that the client is connected to"))
 })
-
-/** The keys that clients can be sorted by. */
-export const sortable = [
-  "address",
-  "ip",
-  "transport",
-  "connected_at",
-  "state",
-  "lines_in",
-  "lines_out",
-  "bytes_in",
-  "bytes_out",
-  "bytes_waiting"
-] as const
 
 export const Clients = Schema.Struct({
   total: described(Schema.Finite, "Clients in the room"),

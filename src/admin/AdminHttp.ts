@@ -16,7 +16,6 @@ import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
 import * as Scope from "effect/Scope"
 import { createServer, type ServerResponse } from "node:http"
 import type * as Net from "node:net"
@@ -32,16 +31,14 @@ import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
 import * as Access from "./Access.ts"
-import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
+import { AdminApi } from "./AdminApi.ts"
 import { AdminConnections } from "./AdminConnections.ts"
+import { accessRequest, act, eventStreams, ipOf, observe, probes } from "./AdminRoutes.ts"
 import * as ApiViews from "./ApiViews.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Problem from "./Problem.ts"
 import * as StatsHistory from "./StatsHistory.ts"
 import * as WrongTokens from "./WrongTokens.ts"
-
-/** Concurrent event streams. The next one gets a 503. */
-export const MAX_EVENT_STREAMS = 16
 
 /** Time for the headers, and for the whole of a request, to arrive, in milliseconds. */
 const REQUEST_TIMEOUT_MILLIS = 10_000
@@ -226,142 +223,6 @@ const refuse = (response: ServerResponse, { error, status }: Problem.Problem) =>
   response.writeHead(status, { "content-type": "application/json", connection: "close" })
   response.end(JSON.stringify({ error }))
 }
-
-const probes = (operations: Operations) =>
-  Layer.merge(
-    HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
-    HttpRouter.add(
-      "GET",
-      "/readyz",
-      Effect.map(Effect.all([operations.state, operations.cluster.stats]), ([state, bus]) => {
-        // New clients would reach only those of this process.
-        const readiness = state === "ready" && bus.state === "down" ? "alone" : state
-        return HttpServerResponse.text(`${readiness}\n`, { status: readiness === "ready" ? 200 : 503 })
-      })
-    )
-  )
-
-/** Has proxies pass each event on at once: nginx would collect them, and a compressor keep them. */
-const UNBUFFERED = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" }
-
-/** The event streams, which share one limit. Messages need the token everywhere: they are what clients say to each other. */
-const eventStreams = ({
-  access,
-  ended,
-  events,
-  messages
-}: {
-  readonly events: Stream.Stream<string>
-  readonly messages: Stream.Stream<string>
-  readonly access: Options["access"]
-  readonly ended: Effect.Effect<void>
-}) => {
-  let open = 0
-  const respond = (stream: Stream.Stream<string>) =>
-    Effect.gen(function* () {
-      if (open >= MAX_EVENT_STREAMS) {
-        return Problem.response({ status: 503, error: `too many event streams: ${MAX_EVENT_STREAMS} at once` })
-      }
-      // The scope of a request ends when its response has ended.
-      yield* Effect.acquireRelease(
-        Effect.sync(() => open++),
-        () => Effect.sync(() => open--)
-      )
-      return HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhen(stream, ended)), {
-        contentType: "text/event-stream",
-        headers: UNBUFFERED
-      })
-    })
-  return Layer.merge(
-    HttpRouter.add("GET", "/api/events", respond(events)),
-    HttpRouter.add(
-      "GET",
-      "/api/messages",
-      Effect.gen(function* () {
-        // Here and not by its path in `guard`: the router takes several spellings of a path.
-        const denial = access(accessRequest(yield* HttpServerRequest.HttpServerRequest), true)
-        if (denial !== undefined) return Problem.response(denial)
-        const response = yield* respond(messages)
-        if (response.status === 200) yield* audit("read messages")
-        return response
-      })
-    )
-  )
-}
-
-const observe = (
-  operations: Operations,
-  stats: Effect.Effect<ReturnType<typeof ApiViews.stats>>,
-  history: Effect.Effect<string>
-) =>
-  HttpApiBuilder.group(AdminApi, "observe", (handlers) =>
-    handlers.handleAll({
-      stats: () => stats,
-      history: () => Effect.map(history, (json) => HttpServerResponse.text(json, { contentType: "application/json" })),
-      clients: Effect.fnUntraced(function* ({ query: { scope, ...query } }) {
-        if (scope !== "room") {
-          return { ...ApiViews.clients(yield* operations.clients, query), silent: [], omitted: 0 }
-        }
-        const { clients, ...others } = yield* operations.cluster.clients
-        return { ...ApiViews.clients(clients, query), ...others }
-      }),
-      quarantined: ({ query }) =>
-        Effect.map(operations.quarantine.list, (entries) => ApiViews.quarantined(entries, query))
-    })
-  )
-
-/** Every action is logged with the address that asked for it. */
-const act = (operations: Operations) =>
-  HttpApiBuilder.group(AdminApi, "act", (handlers) =>
-    handlers.handleAll({
-      disconnect: ({ payload: { address, ...options } }) =>
-        operations.disconnect(address, options).pipe(
-          Effect.catchTags({
-            ClientNotFound: ({ message }) => Effect.fail(new NotFound({ error: message })),
-            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message })),
-            QuarantineRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
-          }),
-          Effect.andThen(audit(`disconnect ${address}${options.quarantine === true ? " and quarantine it" : ""}`))
-        ),
-      quarantine: ({ payload: { key } }) =>
-        operations.quarantine.add(key).pipe(
-          Effect.catchTag("QuarantineRejected", ({ message }) => Effect.fail(new Impossible({ error: message }))),
-          Effect.andThen(audit(`quarantine ${key}`))
-        ),
-      lift: ({ payload: { key } }) =>
-        Effect.flatMap(operations.quarantine.lift(key), (wasKept) =>
-          wasKept
-            ? audit(`lift the quarantine of ${key}`)
-            : Effect.fail(new NotFound({ error: `${JSON.stringify(key)} is not in quarantine` }))
-        ),
-      broadcast: ({ payload: { content, from } }) =>
-        operations.broadcast(content, { from }).pipe(
-          Effect.mapError(({ message }) => new Impossible({ error: message })),
-          Effect.andThen(
-            audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${JSON.stringify(from)}`}`)
-          )
-        ),
-      token: () => Effect.succeed({ done: true }),
-      drain: () => Effect.andThen(operations.drain, audit("drain")),
-      undrain: () => Effect.andThen(operations.undrain, audit("undrain"))
-    })
-  )
-
-const audit = (action: string) =>
-  Effect.gen(function* () {
-    yield* Effect.logInfo(`admin ${ipOf(yield* HttpServerRequest.HttpServerRequest)}: ${action}`)
-    return { done: true }
-  })
-
-const ipOf = ({ remoteAddress }: HttpServerRequest.HttpServerRequest) => Option.getOrElse(remoteAddress, () => "?")
-
-const accessRequest = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): Access.AccessRequest => ({
-  method,
-  path: url.replace(/[?#].*$/s, ""),
-  host: headers["host"],
-  authorization: headers["authorization"],
-  site: headers["sec-fetch-site"]
-})
 
 /** Checks access, turns every failure into a JSON response, and sets the security headers. */
 const guard = <E, R>(

@@ -1,4 +1,5 @@
-import { BATCH_OVERHEAD_BYTES, lowerBound } from "./Backlog.ts"
+import { lowerBound } from "../internal/Fifo.ts"
+import { BATCH_OVERHEAD_BYTES } from "./Backlog.ts"
 import type { Batch } from "./Frame.ts"
 
 /** Batches are copied into pieces of memory of this size, in bytes; a larger batch has its own. */

@@ -1,4 +1,5 @@
 import { CannotConnect, type ClientError, Disconnected, NotSent } from "./ClientError.ts"
+import { backoffMillis, LONGEST_TIMER_MILLIS, pause, quarantineMillis } from "./backoff.ts"
 import { type Incoming, type Message, parse } from "./Incoming.ts"
 import { LineBuffer } from "./LineBuffer.ts"
 import type { Open, Transport } from "./Transport.ts"
@@ -52,23 +53,8 @@ const CLOSE_TIMEOUT_MILLIS = 10_000
 /** A connection that lasted this long resets the backoff. */
 const LASTING_MILLIS = 10_000
 
-/** A longer timer would end at once. */
-const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
-
 /** The last line of a server that disconnects or refuses this client, and may not have relayed its lines. */
 const REFUSAL = /^Warning: (?:You have been disconnected|You are quarantined|Server is full)/
-
-const QUARANTINED = /^Warning: You are quarantined\. Please try again in (\d+) second/
-
-/**
- * The pause before an attempt to connect again, in milliseconds: 250 ms, doubled each time, up to 10 s, with jitter that keeps clients
- * from coming back all at once.
- *
- * @param failures failures before this one
- * @param random from 0 to 1
- */
-export const backoffMillis = (failures: number, random: number): number =>
-  Math.min(250 * 2 ** failures, 8000) * (0.8 + 0.4 * random)
 
 interface Waiting {
   readonly line: string | Uint8Array
@@ -91,8 +77,8 @@ export class Client implements AsyncDisposable {
   #isPaused = false
   #isClosing = false
   #dropped = 0
-  /** Resolves with the next line, or the end. Made for those who wait only. */
-  #news: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+  /** Those who wait for the next line, or the end. */
+  readonly #awaiting: Array<() => void> = []
   #end: { readonly error: unknown } | undefined
 
   private constructor(open: Open, url: string, options: Options) {
@@ -218,12 +204,10 @@ export class Client implements AsyncDisposable {
     // An attempt to connect again has nothing to send for but what waits.
     if (this.#transport === undefined) this.#abort.abort()
     this.#flush()
-    const timer =
-      timeoutMillis === Infinity
-        ? undefined
-        : setTimeout(() => {
-            this.#destroy(new Disconnected(this.#url, `the server has not closed within ${timeoutMillis} ms`))
-          }, timeoutMillis)
+    const timer = setTimeout(
+      () => this.#destroy(new Disconnected(this.#url, `the server has not closed within ${timeoutMillis} ms`)),
+      Math.min(timeoutMillis, LONGEST_TIMER_MILLIS)
+    )
     try {
       await said
       while (this.#end === undefined) await this.#nextNews()
@@ -259,7 +243,7 @@ export class Client implements AsyncDisposable {
       if (failures >= attempts || !(hasConnected || initially)) return error
       const retryMillis = Math.max(backoffMillis(failures++, Math.random()), quarantineMillis(error))
       this.#options.onStatus?.({ state: "disconnected", error, retryMillis })
-      await this.#sleep(retryMillis)
+      await pause(retryMillis, this.#abort.signal)
       if (this.#abort.signal.aborted) return this.#isClosing ? error : this.#abort.signal.reason
     }
   }
@@ -267,7 +251,7 @@ export class Client implements AsyncDisposable {
   /** One connection. Resolves with why it ended: `undefined` after `close`. */
   #session(onConnected: () => void): Promise<ClientError | undefined> {
     const { connectTimeoutMillis = CONNECT_TIMEOUT_MILLIS, onNotice } = this.#options
-    const timeout = AbortSignal.timeout(connectTimeoutMillis)
+    const timeout = AbortSignal.timeout(Math.min(connectTimeoutMillis, LONGEST_TIMER_MILLIS))
     let last = ""
     let isEnding = false
     return new Promise((resolve, reject) => {
@@ -367,38 +351,11 @@ export class Client implements AsyncDisposable {
     return error instanceof CannotConnect || error instanceof Disconnected ? new NotSent(error.message) : error
   }
 
-  #sleep(millis: number): Promise<void> {
-    return new Promise((resolve) => {
-      const { signal } = this.#abort
-      const done = () => {
-        clearTimeout(timer)
-        signal.removeEventListener("abort", done)
-        resolve()
-      }
-      const timer = setTimeout(done, millis)
-      signal.addEventListener("abort", done)
-      if (signal.aborted) done()
-    })
-  }
-
   #tell(): void {
-    this.#news?.resolve()
-    this.#news = undefined
+    for (const resolve of this.#awaiting.splice(0)) resolve()
   }
 
   #nextNews(): Promise<void> {
-    if (this.#news === undefined) {
-      let resolve = () => {}
-      const promise = new Promise<void>((done) => {
-        resolve = done
-      })
-      this.#news = { promise, resolve }
-    }
-    return this.#news.promise
+    return new Promise((resolve) => this.#awaiting.push(resolve))
   }
 }
-
-const quarantineMillis = (error: ClientError): number =>
-  error._tag === "Disconnected"
-    ? Math.min(Number(QUARANTINED.exec(error.notice ?? "")?.[1] ?? 0) * 1000, LONGEST_TIMER_MILLIS)
-    : 0

@@ -10,6 +10,14 @@ interface Preset {
 /** Nobody is disconnected for speaking in a large room: `max_clients` bounds it. */
 const NO_PRESSURE = { enable_throttle: false, enable_flow_control: false, enable_disconnect: false }
 
+/** Who reads slowly gets the newest lines. */
+const NEWEST_FIRST = {
+  policy: "drop_oldest",
+  soft_limit_bytes: 262_144,
+  hard_limit_bytes: 1_048_576,
+  stall_grace_ms: 20
+} as const
+
 /** Configurations to begin with (docs/deploying.md#recipes). */
 export const presets = {
   agents: {
@@ -41,12 +49,7 @@ export const presets = {
       timeout_check_interval_secs: 10,
       max_clients: 1000,
       backpressure_policy: NO_PRESSURE,
-      slow_consumer: {
-        policy: "drop_oldest",
-        soft_limit_bytes: 262_144,
-        hard_limit_bytes: 1_048_576,
-        stall_grace_ms: 20
-      }
+      slow_consumer: NEWEST_FIRST
     }
   },
   broadcast: {
@@ -57,12 +60,7 @@ export const presets = {
       client_timeout_secs: null,
       max_clients: 10_000,
       backpressure_policy: NO_PRESSURE,
-      slow_consumer: {
-        policy: "drop_oldest",
-        soft_limit_bytes: 262_144,
-        hard_limit_bytes: 1_048_576,
-        stall_grace_ms: 20
-      }
+      slow_consumer: NEWEST_FIRST
     }
   },
   public: {

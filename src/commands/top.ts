@@ -3,24 +3,14 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { sortable } from "../admin/sortable.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
-
-const SORTABLE = [
-  "address",
-  "connected_at",
-  "state",
-  "lines_in",
-  "lines_out",
-  "bytes_in",
-  "bytes_out",
-  "bytes_waiting"
-] as const
 
 /** The arguments of `top`. */
 export interface Parameters {
   /** The admin port, without a path. */
   readonly url: URL
-  readonly sort: (typeof SORTABLE)[number]
+  readonly sort: (typeof sortable)[number]
 }
 
 const urlOf = (text: string): Option.Option<URL> => {
@@ -37,7 +27,7 @@ export const top = Command.make(
       Argument.withDefault("9090"),
       Argument.filterMap(urlOf, () => "a URL such as http://127.0.0.1:9090, or a port")
     ),
-    sort: Flag.Literals("sort", SORTABLE).pipe(
+    sort: Flag.Literals("sort", sortable).pipe(
       Flag.withDescription("What the clients are sorted by, the largest first (default: lines_in)"),
       Flag.withDefault("lines_in")
     )

@@ -409,7 +409,12 @@ const Cluster = Schema.Struct({
 
 const History = Schema.Struct({
   lines: live(whole(0, 100_000), 0, "Lines that a client gets when it joins: the last of the room. 0 keeps none."),
-  seconds: live(orNull(whole(1)), null, "Age in seconds from which a line is no longer sent. `null`: any.", NO_HISTORY),
+  seconds: live(
+    orNull(whole(1)),
+    null,
+    "Age in seconds from which a line is no longer sent. `null` sets no limit.",
+    NO_HISTORY
+  ),
   bytes: live(
     whole(1024, 16_777_216),
     262_144,

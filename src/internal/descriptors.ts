@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { fstatSync, write } from "node:fs"
+import { fstatSync, readFileSync, write } from "node:fs"
 import { isatty } from "node:tty"
 
 /**
@@ -25,4 +25,14 @@ export const writeAll = (fd: number, bytes: Buffer): Effect.Effect<void, NodeJS.
     }
     next()
   })
+}
+
+/** How many files this process may have open, where the system tells; else `Infinity`. */
+export const descriptorLimit = (): number => {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
+    return limit === null ? Infinity : Number(limit[1])
+  } catch {
+    return Infinity
+  }
 }

@@ -1,4 +1,5 @@
 import type { ServerConfig } from "../config/ServerConfig.ts"
+import { Fifo } from "../internal/Fifo.ts"
 import type { Chunk } from "./Outbox.ts"
 
 /** Bytes that an entry costs beside its content: objects, and an array element. */
@@ -21,9 +22,7 @@ interface Entry extends Chunk {
 export class History {
   readonly #limits: HistoryLimits
   readonly #backlog: BacklogLimits
-  /** A queue whose first `#head` entries are gone. */
-  #entries: Array<Entry> = []
-  #head = 0
+  readonly #entries = new Fifo<Entry>()
   #lines = 0
   /** What the entries cost. */
   #bytes = 0
@@ -58,7 +57,7 @@ export class History {
   chunks(nowMillis: number): ReadonlyArray<Chunk> {
     this.#dropOld(nowMillis)
     const { lines } = this.#limits
-    const kept = this.#entries.slice(this.#head)
+    const kept = this.#entries.rest
     if (kept.length === 0) return kept
     const [first, ...rest] = kept
     const restBytes = rest.reduce((sum, { bytes }) => sum + bytes.length, 0)
@@ -75,17 +74,12 @@ export class History {
   #dropOld(nowMillis: number): void {
     const { lines, seconds } = this.#limits
     const maxBytes = this.#maxBytes()
-    while (this.#head < this.#entries.length) {
-      const first = this.#entries[this.#head]!
+    for (let first = this.#entries.first; first !== undefined; first = this.#entries.first) {
       const isOld = seconds !== null && nowMillis - first.atMillis > seconds * 1000
       if (!isOld && this.#lines - first.messages < lines && this.#bytes - costOf(first) < maxBytes) break
       this.#lines -= first.messages
       this.#bytes -= costOf(first)
-      this.#head++
-    }
-    if (this.#head > 64 && this.#head * 2 > this.#entries.length) {
-      this.#entries.splice(0, this.#head)
-      this.#head = 0
+      this.#entries.shift()
     }
   }
 }

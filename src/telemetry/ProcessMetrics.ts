@@ -1,6 +1,7 @@
 /** Metrics of the process, named like those of Prometheus client libraries (docs/operating.md#metrics). */
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync } from "node:fs"
+import { descriptorLimit } from "../internal/descriptors.ts"
 import { version } from "../version.ts"
 import type { EventLoopLag } from "./EventLoopLag.ts"
 import * as MetricRegistration from "./MetricRegistration.ts"
@@ -17,8 +18,8 @@ export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopL
     return (system + user) / 1e6
   })
   if (openFiles() !== undefined) gauge("process_open_fds", "Open files.", () => openFiles() ?? 0)
-  const limit = maxFiles()
-  if (limit !== undefined) gauge("process_max_fds", "Files that may be open.", () => limit)
+  const limit = descriptorLimit()
+  if (limit < Infinity) gauge("process_max_fds", "Files that may be open.", () => limit)
   for (const stat of ["p50", "p99", "max"] as const) {
     const description = "Delay of timers within the last five seconds."
     gauge("summoner_event_loop_lag_seconds", description, () => lagUnsafe()[stat] / 1000, { stat })
@@ -29,15 +30,6 @@ export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopL
 const openFiles = (): number | undefined => {
   try {
     return readdirSync("/proc/self/fd").length
-  } catch {
-    return undefined
-  }
-}
-
-const maxFiles = (): number | undefined => {
-  try {
-    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
-    return limit === null ? undefined : Number(limit[1])
   } catch {
     return undefined
   }

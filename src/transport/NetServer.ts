@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { closeSync, openSync, readFileSync } from "node:fs"
+import { closeSync, openSync } from "node:fs"
 import * as Net from "node:net"
 import { devNull } from "node:os"
 import type { Values } from "../config/ServerConfig.ts"
@@ -221,15 +221,5 @@ const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {
     return error.code === "EMFILE" || error.code === "ENFILE" ? error : undefined
   } finally {
     for (const descriptor of opened) closeSync(descriptor)
-  }
-}
-
-/** How many files this process may have open, where the system tells. */
-export const descriptorLimit = (): number => {
-  try {
-    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
-    return limit === null ? Infinity : Number(limit[1])
-  } catch {
-    return Infinity
   }
 }

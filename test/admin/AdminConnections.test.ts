@@ -5,7 +5,7 @@ import * as Net from "node:net"
 import * as Layer from "effect/Layer"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
-import { descriptorLimit } from "../../src/transport/NetServer.ts"
+import { descriptorLimit } from "../../src/internal/descriptors.ts"
 import { ADMIN_CONNECTIONS, AdminConnections } from "../../src/admin/AdminConnections.ts"
 import * as Admin from "../support/Admin.ts"
 

@@ -48,6 +48,10 @@ const HASTEN = `{
     setTimeout(run, millis <= ${LONGEST_PAUSE_MILLIS} ? millis / ${Admin.HASTE} : millis)
 }`
 
+/** As a browser does whose user lets sites store nothing. */
+const BLOCK_STORAGE = `for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(globalThis, name, { get: () => { throw new DOMException("blocked", "SecurityError") } })`
+
 const MARKUP = `<img src=x onerror="document.title='markup'"><script>document.title='markup'</script>`
 
 /**
@@ -628,6 +632,24 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
             const course = page.locator("#tiles > div").filter({ hasText: name }).locator('path[d*=" 0.0"]')
             await course.waitFor({ state: "attached" })
           }
+        })
+      })
+    )
+
+    live("works in a browser that lets it store nothing", () =>
+      Effect.gen(function* () {
+        const server = yield* Admin.start()
+        const watched = yield* SharedBrowser.ownPage()
+        yield* before(watched.page, `${HASTEN}; ${BLOCK_STORAGE}`)
+        const page = yield* SharedBrowser.open(watched, server.url, REFUSED)
+        yield* steps(async () => {
+          await text(page, "#connection", "live")
+          await page.getByRole("button", { name: "Theme: auto" }).click()
+          await page.getByRole("button", { name: "Theme: light" }).click()
+          await text(page, "#theme", "Theme: dark")
+          await page.getByRole("button", { name: "Show messages" }).click()
+          await giveToken(page)
+          await text(page, "#messages-empty", "Waiting for the next message.")
         })
       })
     )

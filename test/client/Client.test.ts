@@ -1,6 +1,7 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { vi } from "vitest"
-import { backoffMillis, Client, type Options } from "../../src/client/Client.ts"
+import { backoffMillis } from "../../src/client/backoff.ts"
+import { Client, type Options } from "../../src/client/Client.ts"
 import { CannotConnect, Disconnected, NotSent } from "../../src/client/ClientError.ts"
 import type { Handlers, Open } from "../../src/client/Transport.ts"
 
@@ -391,6 +392,17 @@ describe("a client that closes", () => {
     vi.useRealTimers()
     assert.include((await closed).message, "the server has not closed within 5000 ms")
     assert.isTrue(connection.isDestroyed)
+  })
+
+  it("may wait longer than a timer can run", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    const { client, connection } = await connected()
+    const closed = client.close({ timeoutMillis: 2 ** 31 })
+    await vi.advanceTimersByTimeAsync(1_000_000)
+    vi.useRealTimers()
+    assert.isFalse(connection.isDestroyed)
+    connection.close()
+    await closed
   })
 
   it("is closed by leaving a block that uses it", async () => {

@@ -486,7 +486,7 @@ describe("a client that a message filter holds outside the room", () => {
     })
   )
 
-  it.effect("is disconnected by its gate as any other, and by a gate that relays its line: that is a bug", () =>
+  it.effect("is disconnected when its gate says so, and as by a failure when its gate relays a line", () =>
     Effect.gen(function* () {
       const { connect, log } = yield* serve(login(MessageFilter.admit()))
       const [a, b, member] = [yield* connect(), yield* connect(), yield* connect()]

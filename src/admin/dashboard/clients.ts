@@ -1,6 +1,7 @@
 /** The table of clients, with sorting, search and a button to disconnect each. */
 import type * as AdminApi from "../AdminApi.ts"
 import { bytes, count, duration, whole } from "../formats.ts"
+import type { sortable } from "../sortable.ts"
 import { ask, say } from "./dialogs.ts"
 import { $, element, setText } from "./elements.ts"
 import { readings } from "./history.ts"
@@ -10,7 +11,7 @@ import { act } from "./requests.ts"
 import { rowAction, updateRows } from "./tables.ts"
 
 type Client = typeof AdminApi.Client.Type
-type Sort = (typeof AdminApi.sortable)[number]
+type Sort = (typeof sortable)[number]
 
 interface Column {
   readonly title: string

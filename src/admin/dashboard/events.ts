@@ -2,7 +2,7 @@
 import type * as AdminApi from "../AdminApi.ts"
 import { STATE_CLASSES } from "./clients.ts"
 import { element } from "./elements.ts"
-import { log } from "./log.ts"
+import { newestFirst } from "./newestFirst.ts"
 import { departure } from "./words.ts"
 
 type Change = typeof AdminApi.Change.Type
@@ -22,7 +22,7 @@ export interface Changes {
   readonly missed: number
 }
 
-const events = log("events")
+const events = newestFirst("events")
 
 export const showChanges = ({ changes, missed }: Changes): void => {
   for (const change of changes) {

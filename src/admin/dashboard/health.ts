@@ -25,11 +25,10 @@ const lastMinuteOf = (readings: Readings, ...names: ReadonlyArray<string>): numb
 
 const inSeconds = (millis: number | undefined) => (millis === undefined ? undefined : millis / 1000)
 
-export const CHECKS: ReadonlyArray<Check> = [
+const ROWS: ReadonlyArray<Pick<Check, "alert" | "word" | "tile" | "value" | "why"> & Partial<Check>> = [
   {
     alert: "SummonerNotReady",
     severity: "page",
-    limit: 0,
     word: "closed",
     tile: "Clients",
     value: ({ state }) => (state === "ready" ? 0 : 1),
@@ -38,7 +37,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   {
     alert: "SummonerBusDown",
     severity: "page",
-    limit: 0,
     word: "alone",
     tile: "Clients",
     value: ({ cluster }) => (cluster.state === "down" ? 1 : 0),
@@ -47,7 +45,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   {
     alert: "SummonerFull",
     severity: "page",
-    limit: 0,
     word: "full",
     tile: "Refused",
     value: (_, readings) => lastMinuteOf(readings, "server_full", "dropped_too_many_at_once"),
@@ -55,8 +52,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerFailedSessions",
-    severity: "ticket",
-    limit: 0,
     word: "failing",
     tile: "Clients",
     value: (_, readings) => readings.lastMinute(departures("failed")),
@@ -64,8 +59,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerForcedDisconnects",
-    severity: "ticket",
-    limit: 0,
     word: "too large",
     tile: "Clients",
     value: (_, readings) => readings.lastMinute(departures("backpressure")),
@@ -73,7 +66,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerRelayLatency",
-    severity: "ticket",
     limit: 0.1,
     word: "slow",
     tile: "Latency p99",
@@ -82,7 +74,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerEventLoopLag",
-    severity: "ticket",
     limit: 0.1,
     word: "late",
     tile: "Event loop lag p99",
@@ -91,7 +82,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerMemory",
-    severity: "ticket",
     limit: 4e8,
     word: "big",
     tile: "Memory",
@@ -100,8 +90,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerSlowReaders",
-    severity: "ticket",
-    limit: 0,
     word: "losing lines",
     tile: "Dropped",
     value: (_, readings) => readings.lastMinute(departures("too_slow")) + lastMinuteOf(readings, "messages_dropped"),
@@ -109,7 +97,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerRateLimiting",
-    severity: "ticket",
     limit: 0.1,
     word: "dropping",
     tile: "Dropped",
@@ -123,8 +110,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerThrottling",
-    severity: "ticket",
-    limit: 0,
     word: "holding back",
     tile: "Held back",
     value: (_, readings) => lastMinuteOf(readings, "throttled", "paused"),
@@ -132,8 +117,6 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerBusLosses",
-    severity: "ticket",
-    limit: 0,
     word: "losing batches",
     tile: "Dropped",
     value: (_, readings) => readings.lastMinute(({ cluster }) => cluster.batches_dropped + cluster.batches_lost),
@@ -141,14 +124,16 @@ export const CHECKS: ReadonlyArray<Check> = [
   },
   {
     alert: "SummonerLogLinesLost",
-    severity: "ticket",
-    limit: 0,
     word: "log has gaps",
     tile: "Dropped",
     value: (_, readings) => readings.lastMinute(({ log_lines_dropped }) => log_lines_dropped),
     why: () => "lines of the log"
   }
 ]
+
+export const CHECKS: ReadonlyArray<Check> = ROWS.map((row) =>
+  Object.assign({ severity: "ticket" as const, limit: 0 }, row)
+)
 
 export const problemsOf = (now: Reading, readings: Readings): ReadonlyArray<Check> =>
   CHECKS.filter(({ limit, value }) => (value(now, readings) ?? 0) > limit)

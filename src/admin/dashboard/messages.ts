@@ -3,7 +3,7 @@ import type * as AdminApi from "../AdminApi.ts"
 import { whole } from "../formats.ts"
 import { explain, perform, say } from "./dialogs.ts"
 import { $, element, setText } from "./elements.ts"
-import { log } from "./log.ts"
+import { newestFirst } from "./newestFirst.ts"
 import { act } from "./requests.ts"
 import { readEvents } from "./stream.ts"
 
@@ -15,7 +15,7 @@ interface Messages {
 
 const button = $("#messages-toggle", HTMLButtonElement)
 const problem = $("#messages-problem")
-const shown = log("messages")
+const shown = newestFirst("messages")
 
 /** Ends the stream that is open. */
 let tail: AbortController | undefined

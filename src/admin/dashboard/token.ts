@@ -2,18 +2,20 @@
 import { ask, say } from "./dialogs.ts"
 import { $, setText } from "./elements.ts"
 import { errorOf, RequestError, send } from "./http.ts"
+import { kept } from "./kept.ts"
 
 const button = $("#token")
 const input = $("#token-input", HTMLInputElement)
 
 export const tokenEvents = new EventTarget()
 
-/** Kept in the session storage of this tab, never in the URL. */
+const stored = kept("token", () => sessionStorage)
+
+/** Kept by this tab, never in the URL. */
 export const token = {
-  get: (): string | null => sessionStorage.getItem("token"),
+  get: stored.get,
   set: (value: string | null): void => {
-    if (value === null) sessionStorage.removeItem("token")
-    else sessionStorage.setItem("token", value)
+    stored.set(value)
     setText(button, value === null ? "Enter token …" : "Forget token")
   }
 }

@@ -58,6 +58,7 @@ export const run = Effect.fnUntraced(function* ({ sort, url }: Parameters) {
       )
       return false
     }
+    if (name !== "stats") return false
     readings.add(data as Stats)
     const listed = yield* ask(url, `/api/clients?limit=${MAX_CLIENTS}&order=desc&sort=${sort}`)
     clients = (listed as { readonly clients: ReadonlyArray<Client> }).clients

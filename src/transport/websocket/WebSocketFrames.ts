@@ -212,7 +212,7 @@ export class FrameDecoder {
       out[o + 2] = bytes[i + 2]! ^ c
       out[o + 3] = bytes[i + 3]! ^ d
     }
-    // The four bytes taken above are the same again, in the same order.
+    // Taking four bytes of the mask above has brought its index back to where it was.
     for (; i < end; i++) out[o++] = bytes[i]! ^ this.#nextMaskByte()
   }
 

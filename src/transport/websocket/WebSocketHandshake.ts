@@ -37,7 +37,7 @@ export interface Begun {
 
 /** The configured path and origins. */
 export interface Rules {
-  /** `undefined`: any, because the program around the server has chosen. */
+  /** `undefined` for a mount: the program has chosen the path, so any is right. */
   readonly path: string | undefined
   /** As in `websocket.origins`. */
   readonly origins: ReadonlyArray<string>

@@ -21,7 +21,6 @@ export interface Options {
     readonly connectTimeoutMillis?: number | undefined;
     readonly signal?: AbortSignal | undefined;
 }
-export declare const backoffMillis: (failures: number, random: number) => number;
 export declare class Client implements AsyncDisposable {
     #private;
     private constructor();

@@ -9,7 +9,7 @@ const SHOWN = 200
  *
  * @param id of the list; `<id>-missed` and `<id>-empty` are beside it
  */
-export const log = (id: string) => {
+export const newestFirst = (id: string) => {
   const list = $(`#${id}`)
   let missed = 0
   const showMissed = () => setText($(`#${id}-missed`), missed === 0 ? "" : `${whole(missed)} not shown`)
