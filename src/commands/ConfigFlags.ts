@@ -6,13 +6,12 @@ import * as ConfigSources from "../config/ConfigSources.ts"
 import { invisibleIn } from "../internal/escape.ts"
 import { show } from "../config/redact.ts"
 import { thresholdWarning } from "../config/thresholdWarning.ts"
-import { levels } from "../config/ServerConfig.ts"
+import { fileFlag, levelFlag } from "./fields.ts"
 
 /** The flags of every command that needs the configuration. */
 export const configFlags = {
-  config: Flag.String("config").pipe(
+  config: fileFlag("config").pipe(
     Flag.withAlias("c"),
-    Flag.withMetavar("file"),
     Flag.withDescription("Configuration file (default: ./server.json if there is one, else the built-in defaults)"),
     Flag.optional
   ),
@@ -38,7 +37,7 @@ export const configFlags = {
     ),
     Flag.withDefault("MyServer")
   ),
-  logLevel: Flag.Literals("log-level", levels).pipe(
+  logLevel: levelFlag("log-level").pipe(
     Flag.withDescription("Least severe level that is logged, instead of the configured one (default: DEBUG)"),
     Flag.optional
   )
