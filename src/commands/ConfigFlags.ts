@@ -1,11 +1,9 @@
 import * as Arr from "effect/Array"
 import * as Flag from "effect/cli/Flag"
-import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ConfigSources from "../config/ConfigSources.ts"
 import { invisibleIn } from "../internal/escape.ts"
 import { show } from "../config/redact.ts"
-import { thresholdWarning } from "../config/thresholdWarning.ts"
 import { fileFlag, levelFlag } from "./fields.ts"
 
 /** The flags of every command that needs the configuration. */
@@ -50,11 +48,6 @@ interface Given {
   readonly logLevel: Option.Option<string>
 }
 
-const withThresholdWarning = (loaded: ConfigSources.Effective): ConfigSources.Effective => ({
-  ...loaded,
-  warnings: [...loaded.warnings, ...thresholdWarning(loaded.values)]
-})
-
 /** The configuration that these flags, the environment and the file make. Fails with a `ConfigError`. */
 export const loadConfig = ({ config, host, logLevel, port }: Given) =>
   ConfigSources.load({
@@ -65,4 +58,4 @@ export const loadConfig = ({ config, host, logLevel, port }: Given) =>
       Option.map(port, (value) => ({ name: "--port", path: "port", value })),
       Option.map(logLevel, (value) => ({ name: "--log-level", path: "logger.log_level", value }))
     ])
-  }).pipe(Effect.map(withThresholdWarning))
+  })

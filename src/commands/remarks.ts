@@ -9,6 +9,7 @@ import type { Effective } from "../config/ConfigSources.ts"
 import { duplicateKeys } from "../config/duplicateKeys.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
+import { thresholdWarning } from "../config/thresholdWarning.ts"
 import { readFile } from "../internal/readFile.ts"
 import * as LogFormat from "../logging/LogFormat.ts"
 
@@ -102,5 +103,7 @@ const unresolved = ({ values: { admin, host, websocket } }: Effective) =>
 /** One line each. */
 export const remarksOn = (effective: Effective): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(Effect.all([repeated(effective), unresolved(effective)], { concurrency: "unbounded" }), (looked) =>
-    [exposed, guessable, neverReached, unknownDirectives].flatMap((look) => look(effective)).concat(looked.flat())
+    [({ values }: Effective) => thresholdWarning(values), exposed, guessable, neverReached, unknownDirectives]
+      .flatMap((look) => look(effective))
+      .concat(looked.flat())
   )
