@@ -6,7 +6,7 @@ COPY package.json package-lock.json .npmrc ./
 # Scripts of dependencies do nothing that the build needs; one would download a second Node.js.
 RUN npm ci --ignore-scripts
 COPY rolldown.config.ts rolldown.licenses.ts server.schema.json ./
-COPY scripts/dashboard.ts scripts/chat.ts scripts/
+COPY scripts/pages.ts scripts/
 COPY src ./src
 # package.json tells Node.js that the program is a module. What the program loads later, if there is any, is in dist/cli.
 RUN npm run build:cli && mkdir image && cp -R dist/cli* package.json server.schema.json image/

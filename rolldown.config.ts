@@ -10,7 +10,7 @@ export default defineConfig({
   resolve: { alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" } },
   // What a thread shares with the program must not be in the module that runs the thread.
   experimental: { chunkOptimization: false },
-  plugins: [licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.iife.min.js"])],
+  plugins: [licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.esm.js"])],
   output: {
     dir: "dist",
     // Threads are beside the module that starts them.

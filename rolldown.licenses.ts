@@ -39,7 +39,7 @@ export const noticesOf = (modules: ReadonlyArray<string>): string =>
 /**
  * Writes them beside the program.
  *
- * @param copied modules of packages that the build copies as they are
+ * @param copied modules of packages that the pages for browsers are made of
  */
 export const licenses = (fileName: string, copied: ReadonlyArray<string>): Plugin => ({
   name: "licenses",

@@ -1,7 +1,7 @@
 /**
  * Compiles `assembly/envelope.ts` into `src/protocol/envelopeWasm.ts`, a module that bundlers, threads and programs load like any other:
  * `node scripts/wasm.ts`, part of `npm run build`. The result is committed, so that a checkout works without a build. It is left alone
- * while source and compiler are what it was made of; `--force` compiles all the same, into the file named behind it.
+ * while source and compiler are what it was made of. `--check` compiles all the same, and fails where the file differs.
  */
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -36,8 +36,10 @@ const compile = () => {
   }
 }
 
-const [force, target = join(root, "src/protocol/envelopeWasm.ts")] = process.argv.slice(2)
-if (force !== undefined || !readFileSync(target, "utf8").includes(fingerprint)) {
+const target = join(root, "src/protocol/envelopeWasm.ts")
+const present = readFileSync(target, "utf8")
+const isCheck = process.argv.includes("--check")
+if (isCheck || !present.includes(fingerprint)) {
   const text = `/**
  * WebAssembly in base64: \`assembly/envelope.ts\`, compiled by \`scripts/wasm.ts\`.
  *
@@ -46,5 +48,11 @@ if (force !== undefined || !readFileSync(target, "utf8").includes(fingerprint)) 
 export const WASM =
   "${compile()}"
 `
-  writeFileSync(target, text)
+  if (!isCheck) writeFileSync(target, text)
+  else if (text !== present) {
+    console.error(
+      "src/protocol/envelopeWasm.ts is not what assembly/envelope.ts compiles to: empty it, then npm run build"
+    )
+    process.exitCode = 1
+  }
 }

@@ -7,6 +7,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
+import type { AdminMount } from "./admin/AdminMount.ts"
 import * as ConfigErrors from "./config/ConfigError.ts"
 import * as ConfigSources from "./config/ConfigSources.ts"
 import * as ServerConfig from "./config/ServerConfig.ts"
@@ -21,6 +22,7 @@ import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
 import type { BoundAddress } from "./session/Listener.ts"
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts"
 import { Telemetry } from "./telemetry/Telemetry.ts"
+import type { WebSocketMount } from "./transport/websocket/WebSocketMount.ts"
 
 export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats }
 
@@ -41,6 +43,10 @@ export interface RunOptions {
    * `summoner-server/MessageFilter`. What it throws disconnects the client, and is logged.
    */
   readonly messageFilter?: MessageFilter.PlainOpen | undefined
+  /** The admin API below a path of an HTTP server of the program: `AdminMount.make(prefix)`. The relay then runs in one thread. */
+  readonly adminMount?: AdminMount | undefined
+  /** WebSocket clients of an HTTP server of the program: `WebSocketMount.make()`. The relay then runs in one thread. */
+  readonly webSocketMount?: WebSocketMount | undefined
   /** Whether clients wait for `open`, so that what follows `events` misses none. `false` by default. */
   readonly startsClosed?: boolean | undefined
 }
@@ -275,15 +281,18 @@ export class SummonerServer implements AsyncDisposable {
   }
 
   async #launch(options: RunOptions): Promise<Running> {
-    const { configDict, messageFilter, startsClosed } = options
+    const { adminMount, configDict, messageFilter, startsClosed, webSocketMount } = options
     checkObject(configDict)
     if (messageFilter !== undefined && typeof messageFilter !== "function") {
       throw new TypeError(`messageFilter must be a function; found ${inspect(messageFilter, { depth: 0 })}`)
     }
+    checkMounts({ adminMount, webSocketMount })
     const { values, warnings } = await run(configure(options))
     const runtime = ManagedRuntime.make(
       RelayServer.layerServerConfig({
         messageFilter: messageFilter && MessageFilter.fromPlain(messageFilter),
+        adminServer: adminMount?.layer,
+        webSocketListener: webSocketMount?.layer,
         startsClosed
       }).pipe(
         Layer.provide(
@@ -322,6 +331,15 @@ const checkObject = (configDict: unknown): void => {
     [Object.prototype, null].includes(Object.getPrototypeOf(configDict))
   if (!isPlain)
     throw new TypeError(`configDict must be an object, as in a server.json; found ${inspect(configDict, { depth: 0 })}`)
+}
+
+/** @param mounts options, by their names */
+const checkMounts = (mounts: Readonly<Record<string, AdminMount | WebSocketMount | undefined>>): void => {
+  for (const [name, mount] of Object.entries(mounts)) {
+    if (mount !== undefined && !Layer.isLayer(mount?.layer)) {
+      throw new TypeError(`${name} must be what make returned; found ${inspect(mount, { depth: 0 })}`)
+    }
+  }
 }
 
 /** @param values arguments, by their names */

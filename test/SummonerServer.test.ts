@@ -1,13 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
+import * as AdminMount from "../src/admin/AdminMount.ts"
 import * as MessageFilter from "../src/session/MessageFilter.ts"
 import type { PlainOpen } from "../src/session/MessageFilter.ts"
 import type { RunOptions, ServerEvent } from "../src/SummonerServer.ts"
 import { SummonerServer } from "../src/SummonerServer.ts"
+import * as WebSocketMount from "../src/transport/websocket/WebSocketMount.ts"
 import * as Cli from "./support/Cli.ts"
 import * as Directory from "./support/Directory.ts"
+import * as HostServer from "./support/HostServer.ts"
 import * as Ports from "./support/Ports.ts"
+import { until } from "./support/Server.ts"
 import * as TcpClient from "./support/TcpClient.ts"
 import { threadCounts } from "./support/threadCounts.ts"
 import { OPEN, settle } from "./support/Threads.ts"
@@ -325,6 +330,31 @@ describe("SummonerServer", () => {
       const error = yield* rejection(new SummonerServer().start({ ...QUIET, messageFilter: "secret" as never }))
       assert.instanceOf(error, TypeError)
       assert.strictEqual(error.message, "messageFilter must be a function; found 'secret'")
+    })
+  )
+
+  it.live("has its admin API and its WebSocket clients on an HTTP server of the program", () =>
+    Effect.gen(function* () {
+      const adminMount = AdminMount.make("/relay")
+      const webSocketMount = WebSocketMount.make()
+      const server = yield* start({ ...QUIET, adminMount, webSocketMount })
+      const http = createServer((request, response) => {
+        if (!adminMount.handle(request, response)) response.end("the page")
+      }).on("upgrade", webSocketMount.handleUpgrade)
+      const port = yield* HostServer.listen(http)
+      const get = (path: string) => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}${path}`)).text())
+      assert.deepStrictEqual([yield* get("/"), yield* get("/relay/healthz")], ["the page", "ok\n"])
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
+      const heard = new Promise((resolve) => (socket.onmessage = ({ data }) => resolve(data)))
+      yield* until(() => server.clients.length === 1)
+      yield* Effect.promise(() => server.broadcast("hello", { from: "host" }))
+      assert.strictEqual(yield* Effect.promise(() => heard), '{"remote_addr":"host","content":"hello"}')
+      socket.close()
+      for (const mount of [null, {}]) {
+        const error = yield* rejection(new SummonerServer().start({ ...QUIET, adminMount: mount as never }))
+        assert.instanceOf(error, TypeError)
+        assert.include(error.message, "adminMount must be what make returned; found ")
+      }
     })
   )
 

@@ -21,6 +21,7 @@ import * as Scope from "effect/Scope"
 import { createServer, type ServerResponse } from "node:http"
 import type * as Net from "node:net"
 import type { ServerConfig } from "../config/ServerConfig.ts"
+import * as BuiltPage from "../internal/builtPage.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import { isLoopback } from "../net/IpNetwork.ts"
@@ -34,7 +35,6 @@ import * as Access from "./Access.ts"
 import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
 import { AdminConnections } from "./AdminConnections.ts"
 import * as ApiViews from "./ApiViews.ts"
-import * as Dashboard from "./Dashboard.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Problem from "./Problem.ts"
 import * as StatsHistory from "./StatsHistory.ts"
@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function* ({ access, operations, status, t
   const logger = yield* Effect.serviceOption(RelayLogger)
   const lag = yield* EventLoopLag.make
   yield* ProcessMetrics.register(lag.latestUnsafe)
-  const dashboard = yield* Dashboard.load
+  const dashboard = yield* BuiltPage.load("dashboard")
   const stats = Effect.all({
     at: DateTime.nowAsDate,
     state: operations.state,

@@ -42,6 +42,8 @@ type App = AdminMount["route"]
  */
 export const make = (prefix: string): AdminMount => {
   let running: Running | undefined
+  /** From before it runs on: another server may start meanwhile. */
+  let isTaken = false
 
   const serve = Effect.fnUntraced(function* (
     admin: ServerConfig["Service"]["admin"],
@@ -53,7 +55,13 @@ export const make = (prefix: string): AdminMount => {
       const code = "the admin API is on the HTTP server of the program"
       return yield* new ListenError({ host, port, code, key: "admin.port" })
     }
-    if (running !== undefined) return yield* Effect.die(new Error("two servers share one AdminMount"))
+    if (isTaken) return yield* Effect.die(new Error("two servers share one AdminMount"))
+    isTaken = true
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isTaken = false
+      })
+    )
     const { mounted } = yield* loadAdminHttp(admin)
     running = yield* mounted(admin, operations, status)
     yield* Effect.addFinalizer(() =>

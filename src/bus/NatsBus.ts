@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -90,6 +91,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
             )
           )
         }
+        for (const advice of opened.advice) warnOnce(advice, Effect.logWarning(`bus: ${advice}`))
         exchange.connect((message, to) => opened.publish(controlSubject(to), message))
         outbound.up({
           maxMessageBytes: opened.maxMessageBytes,
@@ -170,9 +172,10 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         exchange.expire()
         return report(losses())
       })
-      for (const task of [run, Effect.forever(Effect.delay(expireAndReport, REPORT_MILLIS))]) {
-        yield* background("bus: it has ended; lines reach the clients of this process only", task)
-      }
+      const reporting = Effect.forever(Effect.delay(expireAndReport, REPORT_MILLIS))
+      const [running] = yield* Effect.forEach([run, reporting], (task) =>
+        background("bus: it has ended; lines reach the clients of this process only", task)
+      )
 
       /** Sends the batches that wait, within the shutdown grace, and closes the connection. */
       const close = Effect.gen(function* () {
@@ -184,6 +187,8 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         }
         yield* expireAndReport
         outbound.close()
+        // A session that it opened from now on would stay.
+        yield* Fiber.interrupt(running!)
         const last = session
         if (last === undefined) return
         // For the goodbye.

@@ -1,4 +1,4 @@
-import type { ConnectionOptions, NatsConnection, PermissionViolationError } from "@nats-io/transport-node"
+import type { ConnectionOptions, NatsConnection, PermissionViolationError, ServerInfo } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -7,6 +7,7 @@ import { hostname } from "node:os"
 import * as NatsUrl from "../config/NatsUrl.ts"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import { BusError } from "../room/Bus.ts"
+import { HEADER_BYTES } from "./Frame.ts"
 import * as NatsGreeting from "./NatsGreeting.ts"
 import * as NatsFiles from "./NatsFiles.ts"
 
@@ -175,6 +176,30 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
 
 /** The shortest `max_payload` that a relay can use, in bytes. */
 export const MIN_PAYLOAD_BYTES = 1024
+
+/** A full batch of a room with its header, in bytes. */
+const BATCH_BYTES = 128 * 1024 + HEADER_BYTES
+
+/** Whether a version is older than 2.9, the oldest that relays are tested with. */
+const isUntested = (version: string): boolean => {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? []
+  return major !== undefined && (Number(major) < 2 || (Number(major) === 2 && Number(minor) < 9))
+}
+
+/**
+ * What to change in a server. It tells clients neither `write_deadline` nor `max_pending`.
+ *
+ * @param server `host:port`
+ */
+export const adviceOn = (
+  server: string,
+  { max_payload, version }: Pick<ServerInfo, "max_payload" | "version">
+): ReadonlyArray<string> => [
+  ...(max_payload < BATCH_BYTES
+    ? [`max_payload of NATS at ${server} is ${max_payload}: a batch of up to ${BATCH_BYTES} bytes travels in pieces`]
+    : []),
+  ...(isUntested(version) ? [`NATS at ${server} is version ${version}: relays are tested with 2.9 and newer`] : [])
+]
 
 const nameOf = ({ name }: Options): string => name ?? `${hostname()}:${process.pid}`
 

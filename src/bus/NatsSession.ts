@@ -14,6 +14,8 @@ export interface NatsSession {
   readonly server: string
   /** The longest message that the server takes, in bytes. */
   readonly maxMessageBytes: number
+  /** What its settings cost the room. */
+  readonly advice: ReadonlyArray<string>
   readonly publish: (subject: string, message: Uint8Array) => void
   /** Resolves once the server has everything that was published so far. Rejects if the connection is lost before. */
   readonly flush: () => Promise<void>
@@ -139,6 +141,7 @@ export const open = (
     return {
       server,
       maxMessageBytes,
+      advice: Nats.adviceOn(server, connection.info!),
       publish,
       flush: () => connection.flush(),
       over: Deferred.await(over),

@@ -29,7 +29,7 @@ export interface RelayClient {
 }
 
 /**
- * Connects to a relay. The end of the scope drops the connection; `close` leaves in order.
+ * Connects to a relay: done when there is a connection, shortly before the server lets the client in or refuses it. The end of the scope drops the connection; `close` leaves in order.
  *
  * For a `Schedule` of your own, connect with `reconnect: false` and retry the stream:
  * `Stream.unwrap(Effect.map(connect(url, { reconnect: false }), ({ messages }) => messages)).pipe(Stream.scoped, Stream.retry(schedule))`

@@ -12,8 +12,8 @@ export type { Incoming, Message, Notice, Truncated } from "./Incoming.ts"
  * Connects to a relay.
  *
  * @param url `ws://host:port/` or `wss://host:port/`
- * @returns resolves when connected. Rejects with `CannotConnect`, with a `TypeError` for another URL, and with the reason of
- *   `options.signal`
+ * @returns resolves when there is a connection, as `connect` for Node.js does. Rejects with `CannotConnect`, with a `TypeError` for another
+ *   URL, and with the reason of `options.signal`
  */
 export const connect = async (url: string, options: Options = {}): Promise<Client> =>
   Client.connect(WebSocketTransport.open, WebSocketTransport.check(url, options), options)

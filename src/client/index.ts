@@ -26,8 +26,9 @@ export interface NodeOptions extends Options {
  *
  * @param url `tcp://host:port`, `tls://host:port`, `ws://host:port/` or `wss://host:port/`. Port 8888 and host 127.0.0.1 may be left
  *   out of the first two
- * @returns resolves when connected. Rejects with `CannotConnect`, with a `TypeError` for another URL or an option that has no effect on
- *   it, and with the reason of `options.signal`
+ * @returns resolves when there is a connection, shortly before the server lets the client in or refuses it: lines that others send until
+ *   then do not reach it, a refusal comes by `onNotice`. An answer to a line of its own says that it is in. Rejects with `CannotConnect`,
+ *   with a `TypeError` for another URL or an option that has no effect on it, and with the reason of `options.signal`
  */
 export const connect = async (url: string, options: NodeOptions = {}): Promise<Client> => {
   if (/^wss?:/.test(url)) {

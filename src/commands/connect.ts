@@ -5,7 +5,6 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { readFileSync } from "node:fs"
 import type { ClientError } from "../client/ClientError.ts"
 import type { Status } from "../client/Client.ts"
 import * as Incoming from "../client/Incoming.ts"
@@ -13,6 +12,7 @@ import type { Line } from "../client/IncomingLines.ts"
 import * as RelayClient from "../client/RelayClient.ts"
 import * as Target from "../client/Target.ts"
 import { escapeText } from "../internal/escape.ts"
+import { readFile } from "../internal/files.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { ConnectFailure, streamFailed } from "./connect/ConnectFailure.ts"
 import * as Input from "./connect/Input.ts"
@@ -97,8 +97,8 @@ const tlsOf = Effect.fnUntraced(function* (files: Readonly<Record<"ca" | "cert" 
   for (const name of ["ca", "cert", "key"] as const) {
     const path = Option.getOrUndefined(files[name])
     if (path === undefined) continue
-    contents[name] = yield* Effect.try({
-      try: () => readFileSync(path, "utf8"),
+    contents[name] = yield* Effect.tryPromise({
+      try: async () => String(await readFile(path)),
       catch: (error) => streamFailed(`read --${name} ${path}`, error as NodeJS.ErrnoException)
     })
   }

@@ -6,10 +6,10 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Schema from "effect/Schema"
-import { existsSync } from "node:fs"
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { DEFAULT_FILE } from "../config/ConfigSources.ts"
+import { readFile, statIfPresent } from "../internal/files.ts"
 import { fileArgument } from "./fields.ts"
 import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
@@ -43,7 +43,10 @@ const failure = (code: InitError["code"], paths: string) => (cause: unknown) =>
 /** Whether writing the file would lose its content. Fails for what is no file: a pipe may never end. */
 const wouldLose = Effect.fnUntraced(function* ({ path, text }: File) {
   const before = yield* Effect.tryPromise({
-    try: async () => (existsSync(path) ? ((await stat(path)).isFile() ? await readFile(path, "utf8") : null) : text),
+    try: async () => {
+      const found = await statIfPresent(path)
+      return found === undefined ? text : found.isFile() ? String(await readFile(path)) : null
+    },
     catch: failure("unreadable", path)
   })
   if (before === null) return yield* new InitError({ code: "irregular", paths: path, reason: "" })

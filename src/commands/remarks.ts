@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { lookup } from "node:dns/promises"
-import { statSync } from "node:fs"
 import { isIP } from "node:net"
 import * as ConfigPath from "../config/ConfigPath.ts"
 import type { Effective } from "../config/ConfigSources.ts"
@@ -10,7 +9,7 @@ import { duplicateKeys } from "../config/duplicateKeys.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
 import { thresholdWarning } from "../config/thresholdWarning.ts"
-import { readFile } from "../internal/readFile.ts"
+import { readFile, statIfPresent } from "../internal/files.ts"
 import * as LogFormat from "../logging/LogFormat.ts"
 
 /** A resolver that says nothing for so long counts as one that does not know the name. */
@@ -25,8 +24,10 @@ const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
   key.conceals(value) || JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
 
 /** Secrets in a file that every user can read. Not a warning of the start: in containers, mounted files are readable by design. */
-const exposed = ({ file, origins, values }: Effective): ReadonlyArray<string> => {
-  if (file === undefined || process.platform === "win32" || (statSync(file).mode & OTHERS_MAY_READ) === 0) return []
+const exposed = async ({ file, origins, values }: Effective): Promise<ReadonlyArray<string>> => {
+  if (file === undefined || process.platform === "win32") return []
+  const { mode = 0 } = (await statIfPresent(file)) ?? {}
+  if ((mode & OTHERS_MAY_READ) === 0) return []
   const secrets = ServerConfig.settableKeys().filter(
     (key) => origins.get(key.path) === "file" && isConcealed(key, ConfigPath.valueAt(values, key.path))
   )
@@ -68,14 +69,13 @@ const neverReached = ({ values: { hyper_parameters, version } }: Effective): Rea
   })
 }
 
-const repeated = ({ file }: Effective) =>
+const repeated = async ({ file }: Effective): Promise<ReadonlyArray<string>> => {
   // A pipe cannot be read twice.
-  file === undefined || !statSync(file).isFile()
-    ? Effect.succeed([])
-    : Effect.map(
-        Effect.promise(() => readFile(file)),
-        (text) => duplicateKeys(text.toString()).map((path) => `${file}: ${path} is there twice; the last one counts`)
-      )
+  if (file === undefined || (await statIfPresent(file))?.isFile() !== true) return []
+  return duplicateKeys((await readFile(file)).toString()).map(
+    (path) => `${file}: ${path} is there twice; the last one counts`
+  )
+}
 
 const unresolved = ({ values: { admin, host, websocket } }: Effective) =>
   Effect.map(
@@ -102,8 +102,14 @@ const unresolved = ({ values: { admin, host, websocket } }: Effective) =>
 
 /** One line each. */
 export const remarksOn = (effective: Effective): Effect.Effect<ReadonlyArray<string>> =>
-  Effect.map(Effect.all([repeated(effective), unresolved(effective)], { concurrency: "unbounded" }), (looked) =>
-    [({ values }: Effective) => thresholdWarning(values), exposed, guessable, neverReached, unknownDirectives]
-      .flatMap((look) => look(effective))
-      .concat(looked.flat())
+  Effect.map(
+    Effect.all(
+      [Effect.promise(() => exposed(effective)), Effect.promise(() => repeated(effective)), unresolved(effective)],
+      { concurrency: "unbounded" }
+    ),
+    (looked) => [
+      ...thresholdWarning(effective.values),
+      ...[guessable, neverReached, unknownDirectives].flatMap((look) => look(effective)),
+      ...looked.flat()
+    ]
   )

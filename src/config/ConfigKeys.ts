@@ -72,8 +72,10 @@ const keysOf = (ast: SchemaAST.AST, prefix: string, ofGroup: ReadonlyArray<Condi
       })
     : []
 
+let known: ReadonlyArray<Key> | undefined
+
 /** Every key and group, in the order of the schema. */
-export const keys = (): ReadonlyArray<Key> => keysOf(Values.ast, "", [])
+export const keys = (): ReadonlyArray<Key> => (known ??= keysOf(Values.ast, "", []))
 
 /** The keys that have an effect: neither groups nor what is ignored. */
 export const settableKeys = (): ReadonlyArray<Key> => keys().filter(({ isReloadable }) => isReloadable !== undefined)

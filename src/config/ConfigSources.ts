@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { existsSync } from "node:fs"
+import { statIfPresent } from "../internal/files.ts"
 import { isJsonObject } from "../internal/JsonObject.ts"
 import * as ConfigErrors from "./ConfigError.ts"
 import * as ConfigPath from "./ConfigPath.ts"
@@ -180,6 +180,13 @@ const combine = Effect.fnUntraced(function* (
 
 const problemsOf = (values: ServerConfig.Examined["values"]) => (Result.isFailure(values) ? values.failure : [])
 
+/** The default file, unless there is none. One that cannot be looked at counts: reading it says why. */
+const defaultFile = () =>
+  statIfPresent(DEFAULT_FILE).then(
+    (found) => found && DEFAULT_FILE,
+    () => DEFAULT_FILE
+  )
+
 /**
  * The configuration that the server would run with.
  *
@@ -187,7 +194,7 @@ const problemsOf = (values: ServerConfig.Examined["values"]) => (Result.isFailur
  */
 export const load = Effect.fnUntraced(function* ({ environment, file: named, flags }: Sources) {
   const others = [environmentSource(environment), sourceOf("command line", flags)]
-  const file = named ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
+  const file = named ?? (yield* Effect.promise(defaultFile))
   if (file === undefined) return yield* combine(file, {}, others)
   const content = yield* Effect.result(ServerConfig.read(file))
   if (Result.isSuccess(content)) return yield* combine(file, content.success, others)

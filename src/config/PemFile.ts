@@ -5,7 +5,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { stat } from "node:fs/promises"
 import * as Schema from "effect/Schema"
 import { escapeText } from "../internal/escape.ts"
-import { readFile } from "../internal/readFile.ts"
+import { readFile } from "../internal/files.ts"
 import { formatProblem, Problem } from "./ConfigError.ts"
 import { withoutCredentials } from "./redact.ts"
 

@@ -54,6 +54,21 @@ export class Quarantine extends Context.Service<
     Effect.suspend(() => makeQuarantine(new LocalReleases(MAX_ENTRIES)))
   )
 
+  /** Who is kept out. For a program that has made a quarantine itself; `RelayServer.quarantine` is that of a server. */
+  static readonly list = Effect.map(Quarantine, ({ listUnsafe }) => listUnsafe())
+
+  /**
+   * Keeps out who has this key.
+   *
+   * @param key an IP address, or `ip:port`, as `scope` says
+   * @param millis for how long, if not for `quarantine_cooldown_secs`
+   */
+  static readonly add = (key: string, millis?: number) =>
+    Effect.map(Quarantine, ({ addKeyUnsafe }) => addKeyUnsafe(key, millis))
+
+  /** Lets in again who has this key. `false`: it was not kept out. */
+  static readonly lift = (key: string) => Effect.map(Quarantine, ({ liftUnsafe }) => liftUnsafe(key))
+
   /** Keeps nobody out. */
   static readonly layerDisabled = Layer.succeed(Quarantine, {
     addUnsafe: () => {},

@@ -28,3 +28,7 @@ export const ofClient = ({
 
 /** Whether an annotation repeats what the text of its line says. */
 export const isField = (name: string): boolean => name.startsWith(PREFIX)
+
+/** The fields among annotations. */
+export const fieldsIn = (annotations: Readonly<Record<string, unknown>>): Fields =>
+  Object.fromEntries(Object.entries(annotations).filter(([name]) => isField(name)))

@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { constants, type Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
+import { statIfPresent } from "../internal/files.ts"
 
 /** The log file, or its directory, cannot be created or written. */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
@@ -38,19 +39,20 @@ export const pathOf = (directory: string, name: string): string =>
  * Opens a log file, with its directory created when missing, and closes it with the scope.
  *
  * A file that would exceed its size is renamed to `.1`, `.1` to `.2` and so on, always between two lines; a longer line
- * has a file of its own. As in the original, a size or a count of 0 means that the file is never rotated.
+ * has a file of its own. As in the original, a size or a count of 0 means that the file is never rotated. A file that cannot be
+ * renamed grows, which is tried again with each append.
  *
  * @param options.path the file
  * @param options.maxBytes `max_file_size`
  * @param options.backups `backup_count`
- * @param options.onOutage told once whenever appending begins to fail
+ * @param options.report told once whenever appending, or renaming, begins to fail
  * @returns fails with `LogFileError` when the file cannot be opened
  */
 export const open: (options: {
   readonly path: string
   readonly maxBytes: number
   readonly backups: number
-  readonly onOutage: (error: LogFileError) => void
+  readonly report: (message: string) => void
 }) => Effect.Effect<LogFile, LogFileError, Scope.Scope> = Effect.fnUntraced(function* (options) {
   const { path } = options
   const limit = options.backups > 0 && options.maxBytes > 0 ? options.maxBytes : Infinity
@@ -71,17 +73,25 @@ export const open: (options: {
     await file.size()
   })
 
+  let isGrowing = false
   const append = (lines: Buffer): Effect.Effect<void> => {
     let rest = lines
     let failing = false
+    let room = limit
     return attempt(async (signal) => {
       while (rest.length > 0 && !signal.aborted) {
         const size = await file.size()
-        const length = fitting(rest, limit - size, size === 0)
+        const length = fitting(rest, room - size, size === 0)
         if (length === 0) {
-          await file.close()
-          // The file that a link leads to, not the link.
-          await rotate(await Fs.realpath(path), options.backups)
+          try {
+            // The file that a link leads to, not the link.
+            await rotate(await Fs.realpath(path), options.backups)
+            isGrowing = false
+          } catch (cause) {
+            if (!isGrowing) options.report(`Cannot rename the log file ${path}, which grows: ${String(cause)}`)
+            isGrowing = true
+            room = Infinity
+          }
         } else {
           const written = await file.write(rest.subarray(0, length), size)
           rest = rest.subarray(written)
@@ -91,7 +101,7 @@ export const open: (options: {
       Effect.retry({ while: ({ code }) => code === FULL, schedule: Schedule.spaced("10 millis"), times: 100 }),
       Effect.tapError((error) =>
         Effect.sync(() => {
-          if (!failing) options.onOutage(error)
+          if (!failing) options.report(`${error.message}; trying again every second`)
           failing = true
         })
       ),
@@ -123,12 +133,6 @@ const rotate = async (path: string, backups: number): Promise<void> => {
 }
 
 const exists = async (path: string): Promise<boolean> => (await statIfPresent(path)) !== undefined
-
-const statIfPresent = (path: string) =>
-  Fs.stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined
-    throw error
-  })
 
 // Messages are private: readable for the server and its group, such as a log shipper, only.
 const FILE_MODE = 0o640

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import { SetLogLevel } from "../config/ConfigReload.ts"
 import { defaults, type Level, levels, ServerConfig, type Values } from "../config/ServerConfig.ts"
 import { escapeText } from "../internal/escape.ts"
+import { type Fields, fieldsIn } from "./Fields.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogFormat from "./LogFormat.ts"
@@ -46,7 +47,7 @@ export interface MessageLog {
 
 /** A line on its way to the thread that writes the log. */
 type WireLine =
-  | readonly [timeMillis: number, level: Level, text: string]
+  | readonly [timeMillis: number, level: Level, text: string, fields: Fields]
   | readonly [timeMillis: number, address: string, content: string, isRelayed: true]
 
 /** What relay threads have to log, as the thread that writes the log wants it. */
@@ -109,7 +110,8 @@ export class RelayLogger extends Context.Service<
             const clock = yield* Clock.Clock
             const format: Format = {
               json: false,
-              event: (...line) => JSON.stringify(line satisfies WireLine),
+              event: (timeMillis, level, text, annotations = {}) =>
+                JSON.stringify([timeMillis, level, text, fieldsIn(annotations)] satisfies WireLine),
               relayed: (timeMillis, address, { text }) =>
                 JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
             }
@@ -188,13 +190,23 @@ export const wireReceiver: Effect.Effect<(lines: Uint8Array) => void> = Effect.g
       for (const line of Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString().split("\n")) {
         if (line === "") continue
         const wire: WireLine = JSON.parse(line)
-        if (wire.length === 4) {
+        if (wire[3] === true) {
           messageLog.relayed(wire[1], wire[2], wire[0])
           continue
         }
-        const [timeMillis, level, message] = wire
-        const record = { message, logLevel: logLevels[level], cause: Cause.empty, fiber, date: new Date(timeMillis) }
-        for (const logger of loggers) logger.log(record)
+        const [timeMillis, level, message, fields] = wire
+        const annotations = { ...fiber.getRef(References.CurrentLogAnnotations), ...fields }
+        const logged = {
+          message,
+          logLevel: logLevels[level],
+          cause: Cause.empty,
+          // Loggers take annotations from the fiber.
+          fiber: Object.create(fiber, {
+            context: { value: Context.add(fiber.context, References.CurrentLogAnnotations, annotations) }
+          }),
+          date: new Date(timeMillis)
+        }
+        for (const logger of loggers) logger.log(logged)
       }
     })
   )
@@ -215,7 +227,12 @@ export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogF
 interface Format {
   /** Whether a content is shown differently when it is JSON. */
   readonly json: boolean
-  readonly event: (timeMillis: number, level: Level, message: string) => string
+  readonly event: (
+    timeMillis: number,
+    level: Level,
+    message: string,
+    annotations?: Readonly<Record<string, unknown>>
+  ) => string
   readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
 }
 
@@ -296,7 +313,7 @@ const makeOutputs = Effect.fnUntraced(function* (
       path,
       maxBytes: options.max_file_size,
       backups: options.backup_count,
-      onOutage: (error) => report(`${error.message}; trying again every second`)
+      report
     })
     const sink = yield* LogSink.make({
       write: file.append,
@@ -344,6 +361,7 @@ const makeContext = Effect.fnUntraced(function* (
       const timeMillis = date.getTime()
       if (!isLoggedUnsafe(logLevel) && !fiber.getRef(IsAnnouncement)) return
       const level = levelNames[logLevel]
+      const annotations = fiber.getRef(References.CurrentLogAnnotations)
       const text = LogMessage.eventText({
         message,
         cause,
@@ -351,10 +369,10 @@ const makeContext = Effect.fnUntraced(function* (
         stacks: minimum === 0 ? (level === "DEBUG" ? "all" : "defects") : "none",
         timeMillis,
         spans: fiber.getRef(References.CurrentLogSpans),
-        annotations: fiber.getRef(References.CurrentLogAnnotations)
+        annotations
       })
       for (const { event, sink } of sinks) {
-        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text))
+        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text, annotations))
       }
     } catch {
       // A logger that throws ends the fiber that logs.

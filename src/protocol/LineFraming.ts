@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer"
+import { releaseMemory } from "../internal/releaseMemory.ts"
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
@@ -30,6 +31,8 @@ export class LineFraming {
   #chunkIsUtf8 = false
   #unfinished: Uint8Array = EMPTY
   #unfinishedBytes = 0
+  /** The bytes of the latest line that was unfinished. */
+  #finished: Uint8Array | undefined
   /** Discards the rest of a line already reported as oversized. */
   #discarding = false
   #ended = false
@@ -89,12 +92,15 @@ export class LineFraming {
   #finishUnfinished(): Frame {
     const bytes = this.#unfinished
     const length = this.#unfinishedBytes
+    this.#finished = bytes
     this.#unfinished = EMPTY
     this.#unfinishedBytes = 0
     return this.#found(bytes, 0, length, false)
   }
 
   #keepRest(): Frame {
+    if (this.#finished !== undefined) releaseMemory(this.#finished)
+    this.#finished = undefined
     const { length } = this.#chunk
     const from = this.#position
     this.#position = length

@@ -1,3 +1,5 @@
+import { releaseMemory } from "../internal/releaseMemory.ts"
+
 /**
  * Small batches are cut from slabs of this size, one behind the other: those that wait for a slow recipient are neighbours, which
  * its outbox merges.
@@ -7,8 +9,11 @@ const SLAB_BYTES = 128 * 1024
 /** The largest batch cut from a slab. The end of a slab that is too short for the next batch is wasted. */
 const SLAB_BATCH_BYTES = SLAB_BYTES / 8
 
-/** Memory of a larger batch has a multiple of this size, so that it serves the next one, too. */
-const STEP_BYTES = 16 * 1024
+/** Memory of a larger batch has a multiple of this size, so that it serves others of about its size, too. */
+const STEP_BYTES = 32 * 1024
+
+/** The most memory that waits for the next batch of its size. That of longer lines is returned. */
+const LARGEST_SPARE_BYTES = 256 * 1024
 
 const EMPTY = Buffer.alloc(0)
 
@@ -21,8 +26,8 @@ const EMPTY = Buffer.alloc(0)
 export class BatchMemory {
   #slab = EMPTY
   #slabBytes = 0
-  /** For a batch that is not cut from a slab. */
-  #large = EMPTY
+  /** For batches that are not cut from a slab: memory by its size. */
+  readonly #spares = new Map<number, Buffer<ArrayBuffer>>()
 
   /** A copy of `batch`. */
   copy(batch: Uint8Array): Buffer<ArrayBuffer> {
@@ -33,20 +38,21 @@ export class BatchMemory {
 
   /** Takes back a copy that no recipient keeps. Copies made since then stay as they are. */
   release(copy: Buffer<ArrayBuffer>): void {
-    if (copy.buffer !== this.#slab.buffer) {
-      if (copy.length > SLAB_BATCH_BYTES) this.#large = Buffer.from(copy.buffer)
-    } else if (copy.byteOffset + copy.length === this.#slabBytes) {
-      this.#slabBytes = copy.byteOffset
+    if (copy.buffer === this.#slab.buffer) {
+      if (copy.byteOffset + copy.length === this.#slabBytes) this.#slabBytes = copy.byteOffset
+    } else if (copy.length > SLAB_BATCH_BYTES) {
+      const memory = Buffer.from(copy.buffer)
+      if (memory.length <= LARGEST_SPARE_BYTES) this.#spares.set(memory.length, memory)
+      else releaseMemory(memory)
     }
   }
 
   #takeLarge(length: number): Buffer<ArrayBuffer> {
-    const last = this.#large
+    const bytes = Math.ceil(length / STEP_BYTES) * STEP_BYTES
+    const memory = this.#spares.get(bytes) ?? Buffer.allocUnsafeSlow(bytes)
     // A new batch, made while this one is sent, must not get the same memory.
-    this.#large = EMPTY
-    // Memory that is much too large would be kept with the batch by a recipient that is slow.
-    if (length <= last.length && length >= last.length / 2) return last.subarray(0, length)
-    return Buffer.allocUnsafeSlow(Math.ceil(length / STEP_BYTES) * STEP_BYTES).subarray(0, length)
+    this.#spares.delete(bytes)
+    return memory.subarray(0, length)
   }
 
   #cut(length: number): Buffer<ArrayBuffer> {

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { sleepAwake } from "../internal/sleepAwake.ts"
 import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import { History } from "./History.ts"
@@ -121,7 +122,7 @@ export class Broadcaster extends Context.Service<
         awaited.get(member)?.interruptUnsafe()
         goOn.closeUnsafe()
         const grace = Effect.andThen(
-          Effect.sleep(millis),
+          sleepAwake(millis),
           Effect.sync(() => {
             giveUpOn(member)
             onStalled()

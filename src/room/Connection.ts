@@ -28,8 +28,8 @@ export interface Connection {
   readonly subject?: string | undefined
 
   /**
-   * The next bytes, or `undefined` once the peer has sent its last. Without a pull nothing is read, so that TCP holds the peer
-   * back.
+   * The next bytes, valid until the next pull, or `undefined` once the peer has sent its last. Without a pull nothing is read, so that TCP
+   * holds the peer back.
    */
   readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>
 

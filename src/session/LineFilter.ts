@@ -1,9 +1,11 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
+import { sleepAwake } from "../internal/sleepAwake.ts"
 import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import * as Notice from "../protocol/Notice.ts"
@@ -139,7 +141,10 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
         const giveUp = Effect.sync(() => {
           if (!client.isInRoom) client.disconnect(DisconnectReason.notAdmitted(notice))
         })
-        yield* background("a client is held outside without a limit", Effect.andThen(Effect.sleep(within), giveUp))
+        yield* background(
+          "a client is held outside without a limit",
+          Effect.andThen(sleepAwake(Duration.toMillis(within)), giveUp)
+        )
         return false
       }
       case "Disconnect":

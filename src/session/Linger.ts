@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Option from "effect/Option"
 import { sleepAwake } from "../internal/sleepAwake.ts"
 import type { Connection } from "../room/Connection.ts"
 import type { Outbox } from "../room/Outbox.ts"
@@ -44,9 +43,11 @@ export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
     let waiting = Infinity
     while (outbox.waitingBytes < waiting) {
       waiting = outbox.waitingBytes
-      const ended = yield* Effect.timeoutOption(connection.ended, patience)
-      if (Option.isSome(ended))
-        return yield* Effect.timeoutOption(untilClosed(connection), Math.max(patience, LINGER_MILLIS))
+      const hasEnded = yield* Effect.raceFirst(
+        Effect.as(connection.ended, true),
+        Effect.as(sleepAwake(patience), false)
+      )
+      if (hasEnded) return yield* Effect.timeoutOption(untilClosed(connection), Math.max(patience, LINGER_MILLIS))
     }
   })
 

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { releaseMemory } from "../internal/releaseMemory.ts"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import type { DisconnectKind } from "../room/DisconnectReason.ts"
 
@@ -44,6 +45,8 @@ export class MemoryConnection implements Connection {
   readonly #watchers = new Set<() => void>()
   /** Chunks of the peer, not yet pulled. */
   #arriving: Array<Uint8Array> = []
+  /** The bytes of the latest pull. */
+  #pulled: Uint8Array | undefined
   #receivedBytes = 0
   #peerEnded = false
   #lost: string | undefined
@@ -79,7 +82,8 @@ export class MemoryConnection implements Connection {
     const bytes = typeof data === "string" ? Buffer.from(data) : data
     this.#receivedBytes += bytes.length
     if (this.ends > 0) return
-    this.#arriving.push(bytes)
+    // A copy, because the pull after it releases its memory.
+    this.#arriving.push(new Uint8Array(bytes))
     this.#changed()
   }
 
@@ -194,7 +198,8 @@ export class MemoryConnection implements Connection {
 
   readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost> = Effect.callback((resume) => {
     const take = () => {
-      const chunk = this.#arriving.shift()
+      if (this.#pulled !== undefined) releaseMemory(this.#pulled)
+      const chunk = (this.#pulled = this.#arriving.shift())
       if (this.#lost !== undefined) resume(Effect.fail(new ConnectionLost({ code: this.#lost })))
       else if (chunk !== undefined || this.#peerEnded || this.isClosed) resume(Effect.succeed(chunk))
       else return false

@@ -85,6 +85,14 @@ const wholeRoom = Layer.effect(
   )
 ).pipe(Layer.provide(Broadcaster.layer))
 
+const speaker = new Int32Array(data.speaker)
+const speaksUnsafe = (isFailing: boolean): boolean => {
+  const [from, to] = isFailing ? [0, data.index + 1] : [data.index + 1, 0]
+  return Atomics.compareExchange(speaker, 0, from, to) === from
+}
+// A thread that this one replaces may have spoken.
+speaksUnsafe(false)
+
 const draining = new Int32Array(data.draining)
 let state: ServerState = "starting"
 
@@ -183,7 +191,10 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.S
     Layer.provide(server),
     Layer.provide(wholeRoom),
     Layer.provide(Layer.succeed(TlsIdentity, { currentUnsafe: (): Identity | undefined => identity })),
-    Layer.provide([Layer.succeed(PortSharing, { othersUnsafe }), Layer.succeed(Opening, Latch.makeUnsafe(false))]),
+    Layer.provide([
+      Layer.succeed(PortSharing, { othersUnsafe, speaksUnsafe }),
+      Layer.succeed(Opening, Latch.makeUnsafe(false))
+    ]),
     Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),
     Layer.provide(ConfigReload.layer(values)),
     Layer.provide(

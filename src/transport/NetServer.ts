@@ -54,8 +54,9 @@ export const keep = Effect.fnUntraced(function* (
   parameters: Parameters
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
-  const isShared = (yield* PortSharing) !== undefined
-  const listenOn = (at: BoundAddress) => listen(server, at, key, parameters.listen_backlog, isShared)
+  const sharing = yield* PortSharing
+  const speaksUnsafe = sharing?.speaksUnsafe ?? (() => true)
+  const listenOn = (at: BoundAddress) => listen(server, at, key, parameters.listen_backlog, sharing !== undefined)
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
       acceptLast(server, parameters.listen_backlog),
@@ -70,9 +71,11 @@ export const keep = Effect.fnUntraced(function* (
     while (true) {
       const error = yield* Queue.take(acceptErrors)
       const { accept_error_backoff_ms } = parameters
-      yield* Effect.logWarning(
-        `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
-      )
+      if (speaksUnsafe(true)) {
+        yield* Effect.logWarning(
+          `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
+        )
+      }
       server.close()
       yield* Effect.sleep(accept_error_backoff_ms).pipe(
         Effect.andThen(
@@ -84,7 +87,9 @@ export const keep = Effect.fnUntraced(function* (
         Effect.eventually
       )
       yield* Queue.clear(acceptErrors)
-      yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
+      if (speaksUnsafe(false)) {
+        yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
+      }
     }
   })
   // libuv keeps a failed accept to itself and tries again at once, on a whole core, for as long as there is somebody to

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
+import { releaseMemory } from "../internal/releaseMemory.ts"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import { isClientHello } from "./tls/ClientHello.ts"
 import { CUT_OFF, isCutOff } from "./tls/CloseNotify.ts"
@@ -33,6 +34,8 @@ export class TcpConnection implements Connection {
   #waiter: ((bytes: Bytes) => void) | undefined
   /** Arrived while nobody pulled: at most one chunk, because then the socket is paused. */
   #arrived: Uint8Array | undefined
+  /** The bytes of the latest pull. */
+  #pulled: Uint8Array | undefined
   /** `silent`: nothing has arrived yet. */
   #state: "silent" | "open" | "half-closed" | "closed" = "silent"
   #lost: string | undefined
@@ -75,11 +78,10 @@ export class TcpConnection implements Connection {
   }
 
   readonly pull: Bytes = Effect.callback((resume) => {
-    const chunk = this.#arrived
-    if (chunk !== undefined) {
-      this.#arrived = undefined
-      return resume(Effect.succeed(chunk))
-    }
+    if (this.#pulled !== undefined) releaseMemory(this.#pulled)
+    this.#pulled = this.#arrived
+    this.#arrived = undefined
+    if (this.#pulled !== undefined) return resume(Effect.succeed(this.#pulled))
     if (this.#state === "half-closed" || this.#state === "closed") return resume(this.#endOfPull())
     this.#waiter = resume
     if (this.#socket.isPaused()) this.#socket.resume()
@@ -129,8 +131,11 @@ export class TcpConnection implements Connection {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#discarding) return
-    if (this.#waiter !== undefined) return this.#wake(Effect.succeed(chunk))
+    if (this.#discarding) return releaseMemory(chunk)
+    if (this.#waiter !== undefined) {
+      this.#pulled = chunk
+      return this.#wake(Effect.succeed(chunk))
+    }
     this.#arrived = this.#arrived === undefined ? chunk : Buffer.concat([this.#arrived, chunk])
     this.#socket.pause()
   }

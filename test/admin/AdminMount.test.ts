@@ -115,3 +115,14 @@ it.live("a mounted admin API does not start with a port of its own, which nobody
     )
   })
 )
+
+it.live("a mounted admin API is of one server, also if two start at once", () =>
+  Effect.gen(function* () {
+    const { layer } = AdminMount.make("/ops")
+    const start = Effect.exit(HostServer.relay({}, { adminServer: layer }))
+    const exits = yield* Effect.all([start, start], { concurrency: 2 })
+    const [failed, ...others] = exits.filter(Exit.isFailure)
+    assert.include(String(failed?.cause), "two servers share one AdminMount")
+    assert.lengthOf(others, 0)
+  })
+)

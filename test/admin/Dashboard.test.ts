@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import * as Dashboard from "../../src/admin/Dashboard.ts"
+import * as Pages from "../../scripts/pages.ts"
+import * as BuiltPage from "../../src/internal/builtPage.ts"
 import * as Admin from "../support/Admin.ts"
 
 const hashOf = (content: string) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`
@@ -18,7 +19,7 @@ const ONE = 'const texts = ["$&", "$1", "$<script>", "$`", "$$"]'
 const TWO = "texts.push()\n"
 
 const inline = (files: Readonly<Record<string, string | undefined>>) =>
-  Dashboard.inline(
+  Pages.inline(
     new Map(
       Object.entries({ "page.html": PAGE, "style.css": STYLE, "one.js": ONE, "two.js": TWO, ...files }).flatMap(
         ([name, content]) => (content === undefined ? [] : [[name, content] as const])
@@ -58,7 +59,7 @@ describe("the page of the dashboard", () => {
 
   it.effect("is one file that needs nothing from elsewhere, and makes no markup of texts", () =>
     Effect.gen(function* () {
-      const { html } = yield* Dashboard.load
+      const { html } = yield* BuiltPage.load("dashboard")
       // A name space, and where the source of the plots is.
       const links = html.match(/https?:\/\/(?!www\.w3\.org\/2000\/svg|github\.com\/leeoniya\/uPlot \(v)[^"' ]*/g)
       assert.deepStrictEqual(links, null)
@@ -67,24 +68,6 @@ describe("the page of the dashboard", () => {
         /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|<[^>]* on[a-z]+=/
       )
       assert.notMatch(html, /<script [^>]*src|<link [^>]*stylesheet|@import|\burl\(/)
-    })
-  )
-
-  // The linter cannot tell: what a script declares is there for the others.
-  it.effect("declares nothing that is not used", () =>
-    Effect.gen(function* () {
-      const { html } = yield* Dashboard.load
-      const code = contentsOf(html, "script")
-        .join("\n")
-        .replaceAll(/\/\*.*?\*\/|\/\/ [^\n]*/gs, "")
-      const declared = Array.from(code.matchAll(/^(?:const|let|class) ([\w$]+)/gm), ([, name]) => name!)
-      assert.include(declared, "readings")
-      const words = code.match(/[\w$]+/g)!
-      const used = new Set(words.filter((word, i) => words.indexOf(word) < i))
-      assert.deepStrictEqual(
-        declared.filter((name) => !used.has(name)),
-        []
-      )
     })
   )
 
@@ -98,9 +81,9 @@ describe("the page of the dashboard", () => {
   })
 
   it.each([
-    ["there is no page", { "page.html": undefined }, "the dashboard has no file page.html"],
-    ["there is no such style", { "style.css": undefined }, "the dashboard has no file style.css"],
-    ["there is no such script", { "two.js": undefined }, "the dashboard has no file two.js"],
+    ["there is no page", { "page.html": undefined }, "the page has no file page.html"],
+    ["there is no such style", { "style.css": undefined }, "the page has no file style.css"],
+    ["there is no such script", { "two.js": undefined }, "the page has no file two.js"],
     ["a file has no tag", { "three.js": "", "more.css": "" }, "page.html has no tag for three.js, more.css"],
     ["a script ends early", { "one.js": 'say("</SCRIPT>")' }, "one.js cannot be within a page: it has </SCRIPT"],
     ["a script does not end", { "one.js": 'say("<!--<script>")' }, "one.js cannot be within a page: it has <!--"],

@@ -7,21 +7,28 @@ export const make = Effect.gen(function* () {
   /** What it says to a command that begins so. */
   const answers = new Map<string, string>()
   const sockets = new Set<Net.Socket>()
-  /** What becomes of a question whether what was published has arrived. */
-  const self = { onQuestion: "answer" as "answer" | "silence" | "end" }
+  const self = {
+    /** What becomes of a question whether what was published has arrived. */
+    onQuestion: "answer" as "answer" | "silence" | "end",
+    /** What it says of itself. */
+    info: { server_id: "fake", version: "2.9.0", proto: 1, max_payload: 1_048_576, connect_urls: [] as Array<string> },
+    /** Called with what clients send, line by line. */
+    onLine: (_line: string) => {}
+  }
 
   const server = Net.createServer((socket) => {
     sockets.add(socket)
     socket.once("close", () => sockets.delete(socket))
     // Whoever has seen what he wanted to see goes without a word.
     socket.on("error", () => {})
-    socket.write('INFO {"server_id":"fake","version":"2.9.0","proto":1,"max_payload":1048576}\r\n')
+    socket.write(`INFO ${JSON.stringify(self.info)}\r\n`)
     let rest = ""
     let hasPublished = false
     socket.setEncoding("latin1").on("data", (text: string) => {
       const lines = (rest + text).split("\r\n")
       rest = lines.pop()!
       for (const line of lines) {
+        self.onLine(line)
         for (const [start, answer] of answers) if (line.startsWith(start)) socket.write(`-ERR '${answer}'\r\n`)
         if (line.startsWith("PUB ")) hasPublished = true
         if (line !== "PING") continue
@@ -48,6 +55,13 @@ export const make = Effect.gen(function* () {
     connections: () => sockets.size,
     port: (server.address() as Net.AddressInfo).port,
     answers,
-    complain: (about: string) => toAll(`-ERR '${about}'`)
+    complain: (about: string) => toAll(`-ERR '${about}'`),
+    /** Answers the questions that it has left open, and those to come. */
+    answer: () => {
+      self.onQuestion = "answer"
+      toAll("PONG")
+    },
+    /** Asks its clients to leave. */
+    retire: () => toAll(`INFO ${JSON.stringify({ ...self.info, ldm: true })}`)
   })
 })

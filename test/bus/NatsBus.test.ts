@@ -53,12 +53,12 @@ const relay = Effect.fnUntraced(function* (
   name: string,
   servers: NatsOptions["servers"],
   nats: NatsOptions = {},
-  { pingMillis = PATIENT_MILLIS, slow_consumer = UNLIMITED.slow_consumer } = {}
+  { pingMillis = PATIENT_MILLIS, slow_consumer = UNLIMITED.slow_consumer, history = { lines: 0 } } = {}
 ) {
   const log: Array<string> = []
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  const own = { port: 0, hyper_parameters: { ...UNLIMITED, slow_consumer } }
+  const own = { port: 0, history, hyper_parameters: { ...UNLIMITED, slow_consumer } }
   const config = ServerConfig.layerTest({ ...own, cluster: { nats: { servers: servers ?? null, name, ...nats } } })
   const context = yield* Scope.provide(
     Layer.build(
@@ -237,6 +237,33 @@ describe.skipIf(!NatsServer.isInstalled)(
           TcpClient.envelope(sender, "short")
         ])
         assert.strictEqual(b!.stats().lost, 0)
+      })
+    )
+
+    it.live("greets clients that join with the last lines of the room, whichever relay they reach", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const relays = yield* Effect.forEach(["a", "b"], (name) => relay(name, nats.url, {}, { history: { lines: 3 } }))
+        yield* acquainted(relays)
+        const [a, b] = yield* Effect.forEach(relays, ({ port }) => TcpClient.connect(port))
+        yield* TcpClient.settled(a!, b!)
+        yield* TcpClient.settled(b!, a!)
+        const said: Array<string> = []
+        // Short batches and long ones, which a relay does not copy; one after the other, so that both have the same order.
+        const long = "long ".repeat(10_000)
+        for (const [content, sender, hearer] of [
+          ["1", a, b],
+          [long, a, b],
+          ["2", b, a],
+          [long, b, a]
+        ] as const) {
+          sender!.send(`${content}\n`)
+          said.push(yield* hearer!.line)
+        }
+        for (const { port } of relays) {
+          const late = yield* TcpClient.connect(port)
+          assert.deepStrictEqual(yield* late.lines(3), said.slice(-3))
+        }
       })
     )
 
@@ -986,6 +1013,48 @@ describe.concurrent("cluster.nats.connect", () => {
         () => nats.connections() === 1,
         () => `${nats.connections()} connections`
       )
+    })
+  )
+
+  it.live("leaves no connection behind if a relay ends while it changes to another NATS server", () =>
+    Effect.gen(function* () {
+      const [first, second] = [yield* FakeNats.make, yield* FakeNats.make]
+      first.info.connect_urls = [`127.0.0.1:${second.port}`]
+      const a = yield* relay("a", `127.0.0.1:${first.port}`)
+      yield* isUp([a])
+      // It changes once this one has answered.
+      second.onQuestion = "silence"
+      const asked = Effect.callback<void>((resume) => {
+        second.onLine = (line) => {
+          if (line.startsWith("PUB ")) resume(Effect.void)
+        }
+        first.retire()
+      })
+      yield* asked
+      // What a relay does last is to ask whether its goodbye has arrived.
+      first.onQuestion = "silence"
+      first.onLine = (line) => {
+        if (line === "PING") second.answer()
+      }
+      yield* a.stop
+      yield* eventually(
+        () => first.connections() + second.connections() === 0,
+        () => `${first.connections()} and ${second.connections()} connections`
+      )
+    })
+  )
+
+  it.live("says what is better changed in a NATS server, as far as that tells: max_payload and its version", () =>
+    Effect.gen(function* () {
+      const nats = yield* FakeNats.make
+      nats.info = { ...nats.info, version: "2.1.9", max_payload: 65_536 }
+      const server = `127.0.0.1:${nats.port}`
+      const a = yield* relay("a", server)
+      yield* isUp([a])
+      assert.deepStrictEqual(a.log, [
+        `WARNING bus: max_payload of NATS at ${server} is 65536: a batch of up to 131104 bytes travels in pieces`,
+        `WARNING bus: NATS at ${server} is version 2.1.9: relays are tested with 2.9 and newer`
+      ])
     })
   )
 

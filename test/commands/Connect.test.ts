@@ -4,17 +4,17 @@ import * as Notice from "../../src/protocol/Notice.ts"
 import * as ConnectCli from "./connect/ConnectCli.ts"
 import * as FakeServer from "../support/FakeServer.ts"
 import * as Certificates from "../support/Certificates.ts"
-import * as Cli from "../support/Cli.ts"
+import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 /** `connect` is let in: this server logs nothing but this. */
-const joined = (server: Cli.Running, count: number) =>
-  server.printed(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
+const joined = (server: { readonly logged: (pattern: RegExp) => Effect.Effect<void> }, count: number) =>
+  server.logged(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
 
 describe.concurrent("a pipe into connect", () => {
   it.live("is delivered to its last line, with nothing printed", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening()
+      const server = yield* Server.start()
       const other = yield* TcpClient.connect(server.port)
       yield* joined(server, 1)
       const client = yield* ConnectCli.start([`:${server.port}`])
@@ -56,11 +56,11 @@ describe.concurrent("a pipe into connect", () => {
 describe.concurrent("a pipe out of connect", () => {
   it.live("goes on with --listen until Ctrl-C, as JSON with --json", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening()
+      const server = yield* Server.start()
       const client = yield* ConnectCli.start(["--json", "--listen", `127.0.0.1:${server.port}`])
       client.stdin.end("a line without its end")
       yield* client.said(/^connected to 127\.0\.0\.1:\d+\n$/)
-      yield* server.printed(/: a line without its end\n/)
+      yield* server.logged(/: a line without its end$/)
       const other = yield* TcpClient.connect(server.port)
       yield* joined(server, 2)
       other.send('{"_version":"1","_payload":"hi","_type":"str"}\nplain\n')
@@ -86,7 +86,7 @@ describe.concurrent("a pipe out of connect", () => {
 
   it.live("has the lines as received with --raw, and ends well when the server shuts down", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening()
+      const server = yield* Server.start()
       const client = yield* ConnectCli.start(["--raw", "-l", `:${server.port}`])
       client.stdin.end()
       yield* joined(server, 1)
@@ -94,7 +94,7 @@ describe.concurrent("a pipe out of connect", () => {
       yield* joined(server, 2)
       other.send("\u001b[31m red\n")
       yield* client.printed(/red/)
-      server.process.kill("SIGTERM")
+      yield* server.stop
       assert.strictEqual(yield* client.exit, 0)
       assert.strictEqual(
         client.out(),
@@ -207,9 +207,7 @@ describe.concurrent("the exit code of connect", () => {
 describe.concurrent("lines that connect has lost", () => {
   it.live("are counted and said, with exit code 4", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.listening([], {
-        env: { SUMMONER_HYPER_PARAMETERS_RATE_LIMIT_MSGS_PER_MINUTE: "3" }
-      })
+      const server = yield* Server.start({ hyper_parameters: { rate_limit_msgs_per_minute: 3 } })
       const client = yield* ConnectCli.start([`:${server.port}`])
       client.stdin.end("1\n2\n3\n4\n5\n")
       assert.strictEqual(yield* client.exit, 4)
@@ -298,12 +296,8 @@ describe.skipIf(!Certificates.hasOpenssl)(`connect by TLS and WebSocket${Certifi
   it.live("sends and receives as it does by TCP", () =>
     Effect.gen(function* () {
       const certificates = yield* Certificates.make
-      certificates.write(
-        "server.json",
-        JSON.stringify({ port: 0, websocket: { port: 0 }, tls: { cert: "server.pem", key: "server-key.pem" } })
-      )
-      const server = yield* Cli.listening([], { cwd: certificates.directory })
-      const [url] = yield* server.printed(/wss:\/\/\S+/)
+      const server = yield* Server.start({ websocket: { port: 0 }, tls: certificates.config })
+      const url = server.relay.webSocketUrl!
       const ca = certificates.path("ca.pem")
       const listener = yield* ConnectCli.start(["-l", "--raw", "--tls", "--ca", ca, `:${server.port}`])
       yield* joined(server, 1)

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { createServer } from "node:http"
 import * as Admin from "../support/Admin.ts"
 import * as Cli from "../support/Cli.ts"
+import * as HostServer from "../support/HostServer.ts"
 import * as Ports from "../support/Ports.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import { run } from "../support/Tools.ts"
@@ -49,6 +51,18 @@ describe.concurrent("top", () => {
       assert.include(refused.stderr, "it wants a token: set SUMMONER_ADMIN_TOKEN")
       assert.strictEqual((yield* top([adminPort], Admin.TOKEN)).code, 0)
       assert.strictEqual((yield* top(["ftp://localhost"])).code, 1)
+    })
+  )
+
+  it.live("shows no control character of what answers wrongly", () =>
+    Effect.gen(function* () {
+      const answer = { "content-type": "text/event-stream" }
+      const stranger = createServer((_, response) =>
+        response.writeHead(200, answer).end("event: stats\ndata: \u001b[31mred\n\n")
+      )
+      const { code, stderr } = yield* top([String(yield* HostServer.listen(stranger))])
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /^error: no answer from http:\/\/127\.0\.0\.1:\d+: .*\\x1b\[31m.*\n$/)
     })
   )
 

@@ -9,6 +9,7 @@ import { check } from "../../src/commands/check.ts"
 import { groupOf, nameOf, only, valueAt } from "../../src/config/ConfigPath.ts"
 import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import * as ConfigSources from "../../src/config/ConfigSources.ts"
+import type { ConfigError } from "../../src/config/ConfigError.ts"
 import { jsonSyntaxError } from "../../src/config/JsonSyntaxError.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../../src/config/redact.ts"
@@ -35,14 +36,14 @@ const assertHidden = (text: string) => {
 }
 
 /** What is said of a configuration that cannot be used, and of one that can. */
-const saidOf = (sources: Partial<ConfigSources.Sources>) =>
-  ConfigSources.load({ file: undefined, environment: {}, flags: [], ...sources }).pipe(
-    Effect.match({
-      onFailure: (error) => `${error.message}\n${JSON.stringify(error)}\n${String(error)}`,
-      onSuccess: ({ description, origins, values, warnings }) =>
-        JSON.stringify([description, [...origins], warnings, withoutSecrets(values)])
-    })
-  )
+const saidOf = Effect.match({
+  onFailure: (error: ConfigError) => `${error.message}\n${JSON.stringify(error)}\n${String(error)}`,
+  onSuccess: ({ description, origins, values, warnings }: ConfigSources.Effective) =>
+    JSON.stringify([description, [...origins], warnings, withoutSecrets(values)])
+})
+
+const saidOfSources = (sources: Partial<ConfigSources.Sources>) =>
+  saidOf(ConfigSources.load({ file: undefined, environment: {}, flags: [], ...sources }))
 
 /** Ways to get a secret wrong; `good` is fine. */
 const written = (path: string) => {
@@ -71,7 +72,7 @@ describe.each(secretPaths)("the value of %s is not shown", (path) => {
     it.effect(`written in a file: ${how}`, () =>
       Effect.gen(function* () {
         const directory = yield* Directory.make({ "server.json": input })
-        const said = yield* saidOf({ file: join(directory, "server.json") })
+        const said = yield* saidOfSources({ file: join(directory, "server.json") })
         assertHidden(said)
         assert.notInclude(said, "defect")
       })
@@ -94,7 +95,7 @@ describe.each(secretPaths)("the value of %s is not shown", (path) => {
       for (const name of [variable, `${variable}X`, variable.slice(0, -1), ConfigSources.variableOf(groupOf(path))]) {
         const good = valid(path, SECRET)
         for (const value of [good, `${SECRET} ${OTHER}`, JSON.stringify([good]), JSON.stringify({ x: SECRET })]) {
-          assertHidden(yield* saidOf({ environment: { [name]: value } }))
+          assertHidden(yield* saidOfSources({ environment: { [name]: value } }))
         }
       }
     })
@@ -104,7 +105,7 @@ describe.each(secretPaths)("the value of %s is not shown", (path) => {
     Effect.gen(function* () {
       const good = valid(path, SECRET)
       for (const value of [good, `${SECRET} ${OTHER}`, [good]]) {
-        assertHidden(yield* saidOf({ flags: [{ name: "--secret", path, value }] }))
+        assertHidden(yield* saidOfSources({ flags: [{ name: "--secret", path, value }] }))
       }
     })
   )
@@ -245,7 +246,7 @@ describe("passwords in URLs are not shown", () => {
         `u:${PASSWORD}@h`,
         [good.otlp.endpoint]
       ]) {
-        assertHidden(yield* saidOf({ flags: [{ name: "--x", path: "otlp.endpoint", value: endpoint }] }))
+        assertHidden(yield* saidOfSources({ flags: [{ name: "--x", path: "otlp.endpoint", value: endpoint }] }))
       }
       const lines: Array<string> = []
       const { restart } = yield* Effect.flatMap(ConfigReload, ({ apply }) => apply(defaults)).pipe(
@@ -360,16 +361,13 @@ describe.each(settableKeys().map(({ path }) => path))("in %s", (path) => {
     texts: Readonly<Record<string, string>>,
     judge: (said: string, what: string, text: string) => void
   ) {
-    const directory = yield* Directory.make()
-    const file = join(directory, "server.json")
     for (const [what, text] of Object.entries(texts)) {
       for (const value of [text, [text], { [text]: text }]) {
-        writeFileSync(file, JSON.stringify(only(path, value)))
-        judge(yield* saidOf({ file }), what, text)
+        judge(yield* saidOf(ConfigSources.withEnvironment("server.json", only(path, value), {})), what, text)
       }
       const environment = { [ConfigSources.variableOf(path)]: text, [`${ConfigSources.variableOf(path)}${text}`]: "1" }
-      judge(yield* saidOf({ environment }), what, text)
-      judge(yield* saidOf({ flags: [{ name: "--flag", path, value: text }] }), what, text)
+      judge(yield* saidOf(ConfigSources.withEnvironment("a program", {}, environment)), what, text)
+      judge(yield* saidOfSources({ flags: [{ name: "--flag", path, value: text }] }), what, text)
     }
   })
 

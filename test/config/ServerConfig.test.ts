@@ -944,7 +944,7 @@ describe("docs/configuration.md", () => {
         .filter(({ isGroup }) => !isGroup)
         .map(({ path, expected, default: value, description, isReloadable }) =>
           cells(
-            `| \`${path}\` | ${value === undefined ? "" : `\`${JSON.stringify(value)}\``} | ${expected} | ${
+            `| \`${path}\` | ${value === undefined ? "" : `\`${JSON.stringify(value)}\``} | ${expected.replace(/a whole number,? /, "")} | ${
               isReloadable === undefined ? "" : isReloadable ? "yes" : "no"
             } | ${description} |`
           )

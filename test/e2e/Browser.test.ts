@@ -1,7 +1,5 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Chromium from "../support/Chromium.ts"
@@ -41,8 +39,7 @@ const begin = Effect.fnUntraced(function* (
   config: { readonly websocket?: object; readonly hyper_parameters?: object } = {}
 ) {
   const server = yield* Server.start({ ...config, websocket: { port: 0, origins: [origin], ...config.websocket } })
-  const logged = (pattern: RegExp) => Server.until(() => server.lines.some((line) => pattern.test(line)))
-  return { ...server, logged, url: server.relay.webSocketUrl! }
+  return { ...server, url: server.relay.webSocketUrl! }
 })
 
 /** A server, and a page on a site whose pages may connect to it. */
@@ -196,12 +193,11 @@ layer(SharedBrowser.layer, { excludeTestServices: true })(
       Effect.gen(function* () {
         const { chat, origin } = yield* start()
         const address = yield* Forwarder.make
-        const scope = yield* Scope.fork(yield* Effect.scope)
-        const before = yield* Scope.provide(begin(origin), scope)
+        const before = yield* begin(origin)
         address.target(Number(new URL(before.url).port))
         const ada = yield* chat("ada", `ws://127.0.0.1:${address.port}`)
         address.target(undefined)
-        yield* Scope.close(scope, Exit.void)
+        yield* before.stop
         yield* ada.sees("Warning: Server is shutting down.")
         yield* ada.status("disconnected (1001)")
         const again = yield* begin(origin)

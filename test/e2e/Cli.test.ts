@@ -156,13 +156,16 @@ describe("the command line", () => {
       for (const path of ["dist/cli.js", "dist/cli", "package.json", "server.schema.json"]) {
         cpSync(join(ROOT, path), join(copy, basename(path)), { recursive: true })
       }
-      rmSync(join(copy, "cli/dashboard/plots.js"))
+      rmSync(join(copy, "cli/dashboard.json"))
       const program = yield* Cli.start(["--port", "0"], {
         program: join(copy, "cli.js"),
         env: { SUMMONER_ADMIN_PORT: "0" }
       })
       assert.deepStrictEqual(yield* program.exit, { code: 1, signal: null })
-      assert.match(program.output(), /^error: Error: the dashboard has no file plots\.js\n {4}at /m)
+      assert.match(
+        program.output(),
+        /^error: Error: ENOENT: no such file or directory, open \S+\/cli\/dashboard\.json/m
+      )
     })
   )
 })

@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { execFileSync } from "node:child_process"
-import { closeSync, constants, openSync, rmSync } from "node:fs"
+import { closeSync, constants, copyFileSync, mkdirSync, openSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
+import * as HungMount from "../support/HungMount.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const withPipe = Effect.fnUntraced(function* (name: string, files: Readonly<Record<string, unknown>> = {}) {
@@ -75,6 +77,88 @@ describe.skipIf(process.platform === "win32")("the program, with a file that han
         assert.isNull(code)
         assert.include(signals, signal)
       }
+    })
+  )
+})
+
+describe.skipIf(!HungMount.isAvailable)("the program, beside a network mount that hangs,", () => {
+  const directory = (server: unknown) =>
+    Effect.tap(Directory.make({ "server.json": server }), (cwd) => Effect.sync(() => mkdirSync(join(cwd, "mnt"))))
+
+  const TLS = { cert: "mnt/server.pem", key: "mnt/server-key.pem" }
+  const NATS = { servers: "nats://127.0.0.1:1", credentials: "mnt/user.creds" }
+  it.live.each([
+    ["", "the log file", { logger: { enable_file_log: true, log_file_path: "mnt" } }],
+    ["", "a certificate", { tls: TLS }],
+    ["", "credentials of NATS", { cluster: { nats: NATS } }],
+    ["--config mnt/server.json", "the configuration", {}],
+    ["check --config mnt/server.json", "the configuration", {}],
+    ["connect --tls --ca mnt/ca.pem", "an authority", {}],
+    ["init mnt/server.json", "what was there before", {}]
+  ] as const)("ends by the first signal: %j waits for %s", ([command, , server]) =>
+    Effect.gen(function* () {
+      const program = yield* HungMount.start(command.split(" ").filter(Boolean), yield* directory(server))
+      yield* program.hangs
+      program.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* program.exit, { code: null, signal: "SIGTERM" })
+    })
+  )
+
+  it.live.each([
+    ["", "within the grace period after a signal", 300, ["SIGTERM"]],
+    ["not ", "at the second signal", 600_000, ["SIGTERM", "SIGTERM"]]
+  ] as const)(
+    "relays while the log cannot be written, and ends, %ssaying what is missing, %s",
+    ([not, , grace, signals]) =>
+      Effect.gen(function* () {
+        const cwd = yield* directory({
+          logger: { enable_file_log: true, log_file_path: "mnt" },
+          hyper_parameters: { shutdown_grace_ms: grace }
+        })
+        const hang = HungMount.late(cwd)
+        const server = yield* HungMount.start(["--port", "0"], cwd)
+        const [, port] = yield* server.printed(/listening on \S*:(\d+)/)
+        yield* hang
+        const [a, b] = [yield* TcpClient.connect(Number(port)), yield* TcpClient.connect(Number(port))]
+        yield* server.hangs
+        yield* TcpClient.settled(b, a)
+        for (const signal of signals) {
+          server.process.kill(signal)
+          yield* server.printed(/shutdown complete/)
+        }
+        assert.deepStrictEqual(yield* server.exit, { code: null, signal: "SIGTERM" })
+        const missing = /\n\d+ lines were not written to \S+mnt\/MyServer\.log\n$/
+        assert.strictEqual(missing.test(server.output()), not === "")
+      })
+  )
+
+  it.live.skipIf(!Certificates.hasOpenssl)("relays while a reload waits for a certificate, and ends by a signal", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const cwd = yield* directory({ tls: TLS })
+      for (const name of ["server.pem", "server-key.pem"]) copyFileSync(certificates.path(name), join(cwd, "mnt", name))
+      const hang = HungMount.late(cwd)
+      const server = yield* HungMount.start(["--port", "0"], cwd)
+      const [, port] = yield* server.printed(/listening on \S*:(\d+)/)
+      yield* hang
+      // Until the mount is there, the reload finds the files.
+      yield* Effect.raceFirst(
+        server.hangs,
+        Effect.forever(
+          Effect.andThen(
+            Effect.sync(() => server.process.kill("SIGHUP")),
+            Effect.sleep("100 millis")
+          )
+        )
+      )
+      const [a, b] = [
+        yield* TcpClient.connect(Number(port), { tls: certificates.client() }),
+        yield* TcpClient.connect(Number(port), { tls: certificates.client() })
+      ]
+      yield* TcpClient.settled(b, a)
+      server.process.kill("SIGTERM")
+      assert.deepStrictEqual(yield* server.exit, { code: null, signal: "SIGTERM" })
+      assert.include(server.output(), "shutdown complete")
     })
   )
 })

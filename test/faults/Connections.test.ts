@@ -179,8 +179,7 @@ const whenLimited = (worker_threads: number, name: string, limit: (pid: number) 
         a.send("welcome\n")
         while ((yield* late.line) !== TcpClient.envelope(a, "welcome")) continue
         yield* Relay.measured(name, { "processor (%)": share * 100, warnings })
-        // Each thread says it of itself.
-        assert.isAtMost(warnings, worker_threads)
+        assert.strictEqual(warnings, 1)
       }),
     form.timeout
   )

@@ -27,6 +27,9 @@ export const watchMemory = (pid: number) => {
   }
 }
 
+/** The memory of the process, in bytes. */
+export const residentBytes = (pid: number): number => kibibytes(pid, "VmRSS")
+
 /** The files and sockets that the process has open, by their numbers. */
 export const descriptors = (pid: number): ReadonlyArray<number> => readdirSync(`/proc/${pid}/fd`).map(Number)
 

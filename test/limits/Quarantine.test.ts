@@ -71,18 +71,24 @@ for (const [where, layer] of Object.entries(layers)) {
       Effect.gen(function* () {
         const quarantine = yield* Quarantine
         for (const ip of ["a", "b", "c"]) quarantine.addUnsafe(client(ip))
-        quarantine.addKeyUnsafe("fe80::1%eth0", 3_000)
+        yield* Quarantine.add("fe80::1%eth0", 3_000)
         quarantine.addUnsafe(client("b"))
         yield* TestClock.adjust(3_000)
-        const keys = () => quarantine.listUnsafe().map(({ key, remainingMillis }) => `${key} ${remainingMillis}`)
-        assert.deepStrictEqual(keys(), ["a 7000", "c 7000", "b 7000"])
-        assert.deepStrictEqual(
-          ["c", "c", "fe80::1%eth0", "x".repeat(1000)].map((key) => quarantine.liftUnsafe(key)),
-          [true, false, false, false]
+        const keys = Effect.map(Quarantine.list, (entries) =>
+          entries.map(({ key, remainingMillis }) => `${key} ${remainingMillis}`)
         )
-        assert.deepStrictEqual(keys(), ["a 7000", "b 7000"])
-        quarantine.addKeyUnsafe("a", 0)
-        assert.deepStrictEqual(keys(), ["b 7000"])
+        assert.deepStrictEqual(yield* keys, ["a 7000", "c 7000", "b 7000"])
+        assert.deepStrictEqual(yield* Effect.forEach(["c", "c", "fe80::1%eth0", "x".repeat(1000)], Quarantine.lift), [
+          true,
+          false,
+          false,
+          false
+        ])
+        assert.deepStrictEqual(yield* keys, ["a 7000", "b 7000"])
+        yield* Quarantine.add("a", 0)
+        assert.deepStrictEqual(yield* keys, ["b 7000"])
+        yield* Quarantine.add("d")
+        assert.deepStrictEqual(yield* keys, ["b 7000", "d 10000"])
       }).pipe(provided())
     )
 

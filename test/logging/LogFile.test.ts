@@ -27,7 +27,7 @@ const open = Effect.fnUntraced(function* (
     path,
     maxBytes: options?.maxBytes ?? 1_000_000,
     backups: options?.backups ?? 3,
-    onOutage: (error) => outages.push(error.message)
+    report: (message) => outages.push(message)
   })
   return { append: (text: string) => file.append(Buffer.from(text)), outages }
 })
@@ -321,6 +321,44 @@ describe.skipIf(process.platform === "win32")("a log file that is not what it se
     })
   )
 
+  /** A directory in which nothing can be created or renamed, until `writable` is called; for root, too. */
+  const unwritable = Effect.fnUntraced(function* (directory: string) {
+    const isRoot = process.getuid!() === 0
+    const writable = () => {
+      if (isRoot) process.seteuid!(0)
+      Fs.chmodSync(directory, 0o755)
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        Fs.chmodSync(directory, 0o555)
+        if (isRoot) process.seteuid!(65_534)
+      }),
+      () => Effect.sync(writable)
+    )
+    return { writable }
+  })
+
+  it.live("grows where its directory takes no other name, says so once, and is rotated when it does again", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const path = Path.join(directory, "s.log")
+      const { append, outages } = yield* open(path, { maxBytes: 8 })
+      yield* append("one\n")
+      // The file, too, is of another owner now: what is open stays so.
+      const { writable } = yield* unwritable(directory)
+      for (const line of ["two\n", "three\n", "four\n"]) yield* append(line)
+      writable()
+      assert.strictEqual(read(path), "one\ntwo\nthree\nfour\n")
+      assert.lengthOf(outages, 1)
+      assert.match(outages[0]!, /^Cannot rename the log file \S+s\.log, which grows: Error: EACCES: /)
+      yield* append("five\n")
+      assert.deepStrictEqual([path, `${path}.1`].map(read), ["five\n", "one\ntwo\nthree\nfour\n"])
+      yield* unwritable(directory)
+      yield* append("six\nseven\n")
+      assert.lengthOf(outages, 2)
+    })
+  )
+
   it.live("begins at its start again when another program has truncated it", () =>
     Effect.gen(function* () {
       const path = Path.join(yield* temporaryDirectory, "s.log")
@@ -368,7 +406,9 @@ describe.skipIf(process.platform === "win32")("a log file that is not what it se
         if (millis === 1000) break
         yield* TestClock.adjust(millis)
       }
-      assert.deepStrictEqual(outages, [`Cannot write the log file ${path}: nothing reads this pipe (EAGAIN)`])
+      assert.deepStrictEqual(outages, [
+        `Cannot write the log file ${path}: nothing reads this pipe (EAGAIN); trying again every second`
+      ])
       assert.notInclude(process.getActiveResourcesInfo(), "FSReqPromise")
     })
   )

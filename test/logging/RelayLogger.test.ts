@@ -2,11 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
+import * as TestClock from "effect/testing/TestClock"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { defaults as configured } from "../../src/config/ServerConfig.ts"
-import { MessageLog, type Options, RelayLogger } from "../../src/logging/RelayLogger.ts"
+import { MessageLog, type Options, RelayLogger, wireReceiver } from "../../src/logging/RelayLogger.ts"
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "summoner-log-"))),
@@ -241,5 +244,30 @@ describe("RelayLogger's layers for tests:", () => {
       yield* logEveryLevel
       assert.isFalse((yield* MessageLog).enabled)
     }).pipe(Effect.provide(RelayLogger.layerSilent))
+  )
+})
+
+describe("RelayLogger.layerWire", () => {
+  it.effect("brings the lines of a thread to the loggers of another one, with time, level, text and fields", () =>
+    Effect.gen(function* () {
+      const lines: Array<Uint8Array> = []
+      const write = (some: Uint8Array) => Effect.sync(() => void lines.push(some))
+      const wire = RelayLogger.layerWire({ log_level: "INFO", isMessageLogged: false, write })
+      yield* TestClock.setTime(1000)
+      yield* Effect.logWarning("slow").pipe(
+        Effect.annotateLogs({ "summoner.clients": 2, room: "a" }),
+        Effect.andThen(Effect.flatMap(RelayLogger, ({ flush }) => flush)),
+        Effect.provide(wire)
+      )
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ date, fiber, logLevel, message }) => {
+        logged.push([date.getTime(), logLevel, message, fiber.getRef(References.CurrentLogAnnotations)])
+      })
+      yield* Effect.map(wireReceiver, (receive) => lines.forEach(receive)).pipe(
+        Effect.annotateLogs({ service: "chat" }),
+        Effect.provide(Logger.layer([logger]))
+      )
+      assert.deepStrictEqual(logged, [[1000, "Warn", "slow room=a", { service: "chat", "summoner.clients": 2 }]])
+    })
   )
 })

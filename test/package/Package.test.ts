@@ -14,7 +14,6 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join, normalize } from "node:path"
 import { rolldown } from "rolldown"
-import { LIBRARY } from "../../src/admin/Dashboard.ts"
 import { clients, examples, snippets } from "../support/Documented.ts"
 import { entries, manifest, ROOT } from "../support/Package.ts"
 import * as Project from "../support/Project.ts"
@@ -53,9 +52,6 @@ describe("the package", () => {
     ])
     const parts = packed.files.map(({ path }) => path).filter((path) => /^dist\/cli\/[^/]+\.js$/.test(path))
     const program = ["dist/cli.js", ...parts].map((path) => readFileSync(Project.inPackage(path), "utf8")).join("\n")
-    const page = [...LIBRARY, ...readdirSync(join(ROOT, "src/admin/dashboard"))].filter(
-      (name) => name !== "tsconfig.json"
-    )
     for (const part of parts)
       assert.include(program, part.slice(part.lastIndexOf("/"), -".js".length), `nobody asks for ${part}`)
     const expected = [
@@ -70,9 +66,8 @@ describe("the package", () => {
       "dist/THIRD-PARTY-LICENSES.txt",
       "dist/cli.js",
       ...parts,
-      ...["dist/admin", "dist/cli"].flatMap((to) => page.map((name) => `${to}/dashboard/${name}`)),
       "dist/cli/chat.json",
-      "dist/transport/websocket/chat.json",
+      "dist/cli/dashboard.json",
       "package.json",
       "server.json",
       "server.schema.json",

@@ -1,12 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import * as Envelope from "../../src/protocol/Envelope.ts"
 import { EnvelopeBuffer } from "../../src/protocol/EnvelopeBuffer.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
-import { ROOT } from "../support/Package.ts"
 
 const PREFIX = Envelope.prefix("127.0.0.1:54321")
 const CAPACITY = 4096
@@ -166,17 +161,6 @@ describe.each(buffers)("EnvelopeBuffer %s", (_, make) => {
 })
 
 describe("envelopeWasm", () => {
-  it("is what its source compiles to", () => {
-    const scratch = mkdtempSync(join(tmpdir(), "summoner-wasm-"))
-    try {
-      const target = join(scratch, "envelopeWasm.ts")
-      execFileSync(process.execPath, [join(ROOT, "scripts/wasm.ts"), "--force", target])
-      assert.strictEqual(readFileSync(join(ROOT, "src/protocol/envelopeWasm.ts"), "utf8"), readFileSync(target, "utf8"))
-    } finally {
-      rmSync(scratch, { recursive: true })
-    }
-  })
-
   it("runs on this Node.js", () => {
     // Its bytes are part of the memory of an instance.
     assert.isAbove(new EnvelopeBuffer(1).bytes.byteOffset, 0)

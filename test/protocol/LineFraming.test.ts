@@ -167,6 +167,18 @@ describe("LineFraming", () => {
     assert.deepStrictEqual(frame([Buffer.from([0xc3])]), ["<not UTF-8>"])
   })
 
+  it("returns the memory of a line that came in two chunks when the second is used up", () => {
+    const framing = new LineFraming(MAX_BYTES)
+    framing.push(Buffer.from("in two "))
+    assert.strictEqual(framing.next(), "none")
+    framing.push(Buffer.from("chunks\n"))
+    assert.strictEqual(framing.next(), "line")
+    const { bytes } = framing
+    assert.strictEqual(Buffer.from(bytes).toString("utf8", framing.start, framing.end), "in two chunks")
+    assert.strictEqual(framing.next(), "none")
+    assert.strictEqual(bytes.length, 0)
+  })
+
   it("hands out lines of the chunk itself, without a copy", () => {
     const framing = new LineFraming(MAX_BYTES)
     const chunk = Buffer.from("one\ntwo\n")

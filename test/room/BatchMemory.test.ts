@@ -18,6 +18,27 @@ describe("BatchMemory", () => {
     assert.deepEqual(new Uint8Array(second), batch(length - 9, 2))
   })
 
+  it("gives long and short batches in turn the memory of the last of their size", () => {
+    const memory = new BatchMemory()
+    const [long, short] = [memory.copy(batch(130 * KIB, 1)), memory.copy(batch(20 * KIB, 2))]
+    for (const copy of [long, short]) memory.release(copy)
+    for (let i = 0; i < 3; i++) {
+      for (const last of [long, short]) {
+        const copy = memory.copy(batch(last.length, 3))
+        assert.isTrue(overlap(last, copy))
+        memory.release(copy)
+      }
+    }
+  })
+
+  it("returns the memory of a batch of long lines", () => {
+    const memory = new BatchMemory()
+    const copy = memory.copy(batch(257 * KIB, 1))
+    memory.release(copy)
+    assert.strictEqual(copy.length, 0)
+    assert.deepEqual(new Uint8Array(memory.copy(batch(257 * KIB, 2))), batch(257 * KIB, 2))
+  })
+
   it.each([100, 16 * KIB + 1])("leaves a batch of %i bytes alone that is kept", (length) => {
     const memory = new BatchMemory()
     const kept = memory.copy(batch(length, 1))

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -7,6 +8,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { Broadcaster } from "../../src/room/Broadcaster.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import * as LateClock from "../support/LateClock.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 import { runs } from "../support/runs.ts"
 
@@ -85,6 +87,23 @@ describe("Broadcaster", () => {
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(slow.events, [])
     }).pipe(provided())
+  )
+
+  it.effect("judges no client by a time in which the process was stopped", () =>
+    Effect.gen(function* () {
+      const { stopped } = yield* LateClock.make(60_000)
+      yield* Effect.gen(function* () {
+        const [sender, slow] = [yield* enter, yield* enter]
+        slow.connection.stopReading()
+        sender.publish(SOFT_LIMIT)
+        yield* TestClock.adjust(GRACE_MILLIS)
+        assert.isTrue(yield* isCongested)
+        // What the client has read meanwhile is noticed now.
+        slow.connection.resumeReading()
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual(slow.events, [])
+      }).pipe(provided(), Effect.provideService(Clock.Clock, stopped))
+    })
   )
 
   it.effect("lets no sender go on in the middle of what ends its wait", () =>

@@ -46,8 +46,7 @@ export const start = Effect.fnUntraced(function* (admin: { readonly host?: strin
   const server = yield* Server.start({ hyper_parameters, admin: { port: 0, token: TOKEN, ...admin } }).pipe(
     Effect.provideService(Clock.Clock, clock)
   )
-  const logged = (pattern: RegExp) => Server.until(() => server.lines.some((line) => pattern.test(line)))
-  return { ...server, logged, url: `http://127.0.0.1:${server.relay.adminAddress!.port}` }
+  return { ...server, url: `http://127.0.0.1:${server.relay.adminAddress!.port}` }
 })
 
 /** Asks for something; the connection is gone when the scope closes. */

@@ -13,11 +13,11 @@ let current = ""
 for (const [metric = "", label = ""] of Docs.rowsBelow("docs/operating.md", "### Labels")) {
   const [name = current] = Docs.code(metric)
   current = name
-  const [, key, value] = /^(\w+)="(.*)"$/.exec(Docs.code(label)[0] ?? "") ?? []
-  if (key === undefined) continue
-  if (!labelled.has(name)) labelled.set(name, new Map())
-  const values = labelled.get(name)!
-  values.set(key, [...(values.get(key) ?? []), value!])
+  for (const [, key, value] of label.matchAll(/(\w+)="([^"]*)"/g)) {
+    if (!labelled.has(name)) labelled.set(name, new Map())
+    const values = labelled.get(name)!
+    values.set(key!, [...(values.get(key!) ?? []), value!])
+  }
 }
 
 /** Every metric that docs/operating.md knows. */

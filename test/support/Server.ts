@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
@@ -11,15 +13,26 @@ import { PATIENCE } from "./patience.ts"
 /** As many cores as tests have threads run, on a machine with one as well. */
 export const MACHINE: typeof Machine.Service = { cores: 64, sharesPorts: true, heapMebibytes: 256 }
 
-/** A running server on a free port, what it logs, and a reload of the same configuration, or of another. */
-export const start = Effect.fnUntraced(function* (input: object, setup: { readonly startsClosed?: boolean } = {}) {
+/** The class of a server: this of the sources, or that of the built package. */
+export type Relays = Pick<typeof RelayServer, "layerServerConfig">
+
+/**
+ * A running server on a free port, what it logs, and a reload of the same configuration, or of another. It stops with the scope, or when it
+ * is told to.
+ */
+export const start = Effect.fnUntraced(function* (
+  input: object = {},
+  setup: { readonly startsClosed?: boolean } = {},
+  relays: Relays = RelayServer
+) {
   const lines: Array<string> = []
   const { values } = yield* decode({ port: 0, ...input }, "test")
-  const context = yield* Layer.build(
-    RelayServer.layerServerConfig(setup).pipe(
-      Layer.provideMerge(ConfigReload.layer(values)),
-      Layer.provideMerge(RelayLogger.layerTest(lines))
-    )
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const context = yield* Layer.buildWithScope(
+    relays
+      .layerServerConfig(setup)
+      .pipe(Layer.provideMerge(ConfigReload.layer(values)), Layer.provideMerge(RelayLogger.layerTest(lines))),
+    scope
   ).pipe(Effect.provideService(Machine, MACHINE))
   const relay = yield* Effect.provideContext(RelayServer, context)
   const { apply } = yield* Effect.provideContext(ConfigReload, context)
@@ -28,7 +41,13 @@ export const start = Effect.fnUntraced(function* (input: object, setup: { readon
       Effect.flatMap(({ values }) => apply(values)),
       Effect.provideContext(context)
     )
-  return { relay, port: relay.address.port, lines, reload }
+  /** Waits until the log has said it. */
+  const logged = (pattern: RegExp) =>
+    until(
+      () => lines.some((line) => pattern.test(line)),
+      () => `${String(pattern)} is not in the log, which ends with:\n${lines.slice(-20).join("\n")}`
+    )
+  return { relay, port: relay.address.port, lines, reload, logged, stop: Scope.close(scope, Exit.void) }
 })
 
 /**
@@ -37,8 +56,9 @@ export const start = Effect.fnUntraced(function* (input: object, setup: { readon
  * @param state says what is the case instead, if that is for ever
  */
 export const until = (condition: () => boolean, state = () => String(condition)) =>
-  Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
-    Effect.retry(Schedule.spaced("5 millis")),
+  Effect.sync(condition).pipe(
+    Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("5 millis") }),
+    Effect.asVoid,
     Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`waited too long: ${state()}`)) })
   )
 

@@ -35,13 +35,6 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
   )
   const { lines, port, relay } = server
 
-  /** Waits until the log has said it. */
-  const logged = (pattern: RegExp) =>
-    Server.until(
-      () => lines.some((line) => pattern.test(line)),
-      () => `${String(pattern)} is not in the log, which ends with:\n${lines.slice(-20).join("\n")}`
-    )
-
   /** Which clients each thread has. */
   const byThread = Effect.map(relay.cluster.clients, ({ clients }) =>
     [0, 1].map((index) => clients.filter(({ relay }) => relay === `worker ${index + 1}`))
@@ -92,7 +85,6 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
     /** Takes over other values of some keys, or those that it was started with. */
     reload: (change: Config = {}) => server.reload(withChange(config, change)),
     fail,
-    logged,
     room,
     /** Waits until nobody is connected. */
     empty: is(relay.clients, (clients) => clients.length === 0)

@@ -1,7 +1,8 @@
 /** Draws what `top` shows. */
 import type * as AdminApi from "../../admin/AdminApi.ts"
+import { bytes, bytesPerSecond, count, duration, millis, perMinute, perSecond } from "../../admin/formats.ts"
+import type { Readings } from "../../admin/Readings.ts"
 import { escapeText } from "../../internal/escape.ts"
-import type { Readings } from "./Readings.ts"
 
 /** A client, as the admin API lists it. */
 export type Client = typeof AdminApi.Client.Type
@@ -18,11 +19,6 @@ export interface Scene {
   /** Why there is nothing new. */
   readonly problem?: string | undefined
 }
-
-/** The incidents of the tiles; all others are refused connections. */
-const LOSSES = new Set(["rate_limited", "oversized", "not_utf_8", "messages_dropped"])
-const HOLDS = new Set(["throttled", "paused", "slow"])
-const isRefusal = (incident: string) => !LOSSES.has(incident) && !HOLDS.has(incident) && incident !== "notices_dropped"
 
 /** Rows of recent events. */
 const CHANGES_SHOWN = 5
@@ -46,15 +42,21 @@ const heading = ({ problem, readings, url }: Scene): Array<string> => {
   const alarm = problem === undefined ? [] : [`! ${problem}`]
   if (now === undefined) return [`summoner-server  ${url}`, ...alarm]
   const uptime = duration((now.time - Date.parse(now.started_at)) / 1000)
-  const rate = (counter: Parameters<Readings["rate"]>[0], format: typeof count) => `${format(readings.rate(counter))}/s`
   const tiles = [
     ["Clients", count(now.clients), "Connections", count(now.connections), "Quarantined", count(now.quarantined)],
-    ["Lines in", rate("lines_in", count), "Deliveries", rate("deliveries", count), "Out", rate("bytes_out", bytes)],
+    [
+      "Lines in",
+      perSecond(readings.rate("lines_in")),
+      "Deliveries",
+      perSecond(readings.rate("deliveries")),
+      "Out",
+      bytesPerSecond(readings.rate("bytes_out"))
+    ],
     [
       "Latency p50",
-      millis(readings.latency(0.5)),
+      millis(readings.latency(0.5, 10)),
       "Latency p99",
-      millis(readings.latency(0.99)),
+      millis(readings.latency(0.99, 10)),
       "Loop lag p99",
       millis(now.event_loop_lag_ms.p99)
     ],
@@ -68,11 +70,11 @@ const heading = ({ problem, readings, url }: Scene): Array<string> => {
     ],
     [
       "Refused",
-      `${count(readings.lastMinute(isRefusal))}/min`,
+      perMinute(readings.refused),
       "Dropped",
-      `${count(readings.lastMinute((incident) => LOSSES.has(incident)))}/min`,
+      perMinute(readings.dropped),
       "Held back",
-      `${count(readings.lastMinute((incident) => HOLDS.has(incident)))}/min`
+      perMinute(readings.heldBack)
     ]
   ]
   const { cluster } = now
@@ -106,42 +108,4 @@ const clientTable = (clients: ReadonlyArray<Client>, now: number): Array<string>
 const changeLine = ({ at, client, reason, type }: Change): string => {
   const what = type === "state" ? `${reason} → ${client.state}` : type === "disconnected" ? `left: ${reason}` : type
   return `${new Date(at).toTimeString().slice(0, 8)}  ${client.address}  ${what}`
-}
-
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 })
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 })
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 })
-
-const UNKNOWN = "–"
-
-const count = (n: number | undefined): string =>
-  n === undefined ? UNKNOWN : (n < 100 ? short : n < 100_000 ? whole : compact).format(n)
-
-const bytes = (n: number | undefined): string => {
-  if (n === undefined) return UNKNOWN
-  let unit = 0
-  for (; n >= 1000 && unit < 4; unit++) n /= 1024
-  return `${short.format(n)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`
-}
-
-const millis = (n: number | undefined): string =>
-  n === undefined
-    ? UNKNOWN
-    : n === Infinity
-      ? "> 1 s"
-      : n < 1000
-        ? `${short.format(n)} ms`
-        : `${short.format(n / 1000)} s`
-
-/** In its two largest units. */
-const duration = (seconds: number): string => {
-  const s = Math.max(0, Math.floor(seconds))
-  const parts = [
-    `${Math.floor(s / 86_400)}d`,
-    `${Math.floor(s / 3600) % 24}h`,
-    `${Math.floor(s / 60) % 60}m`,
-    `${s % 60}s`
-  ]
-  const first = s >= 86_400 ? 0 : s >= 3600 ? 1 : s >= 60 ? 2 : 3
-  return parts.slice(first, first + 2).join(" ")
 }

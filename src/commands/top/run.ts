@@ -3,11 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { Readings, type Stats } from "../../admin/Readings.ts"
 import { reasonOf } from "../../client/systemErrors.ts"
+import { escapeText } from "../../internal/escape.ts"
 import * as StandardOutput from "../connect/StandardOutput.ts"
 import type { Parameters } from "../top.ts"
 import { type Change, type Client, picture } from "./picture.ts"
-import { Readings, type Stats } from "./Readings.ts"
 
 /** The longest event, in characters. */
 const MAX_EVENT = 1_000_000
@@ -29,7 +30,8 @@ class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", { message: Sch
 const noAnswer = (url: URL, cause: unknown): NoAnswer => {
   const error =
     cause instanceof Error ? ((cause.cause as NodeJS.ErrnoException | undefined) ?? cause) : new Error(String(cause))
-  return new NoAnswer({ message: `no answer from ${url.origin}: ${reasonOf(error)}` })
+  // The message of an error may quote what a stranger has sent.
+  return new NoAnswer({ message: escapeText(`no answer from ${url.origin}: ${reasonOf(error)}`) })
 }
 
 /** Shows the server until the user leaves, or once where there is no terminal. */

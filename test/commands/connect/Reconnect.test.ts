@@ -1,30 +1,25 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Cli from "../../support/Cli.ts"
 import * as Ports from "../../support/Ports.ts"
 import * as TcpClient from "../../support/TcpClient.ts"
 import * as ConnectCli from "./ConnectCli.ts"
 import * as FakeServer from "../../support/FakeServer.ts"
-
-/** `connect` is let in: this server logs nothing but this. */
-const joined = (server: Cli.Running, count: number) =>
-  server.printed(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
+import * as Server from "../../support/Server.ts"
 
 describe.concurrent("connect --retry", () => {
   it.live("finds the server again after a restart, and says what it does", () =>
     Effect.gen(function* () {
       const port = yield* Ports.lasting
-      const first = yield* Cli.listening(["--port", `${port}`])
+      const first = yield* Server.start({ port })
       const client = yield* ConnectCli.start(["--retry", "--listen", `:${port}`])
       client.stdin.end()
-      yield* joined(first, 1)
-      first.process.kill("SIGTERM")
+      yield* first.logged(/\(1 client\)/)
+      yield* first.stop
       yield* client.said(/the server closed it \(Server is shutting down\.\); next attempt in 0\.[23] s\n/)
-      yield* first.exit
-      const second = yield* Cli.listening(["--port", `${port}`])
+      const second = yield* Server.start({ port })
       yield* client.said(/^connected [^]*\nconnected /)
       const other = yield* TcpClient.connect(second.port)
-      yield* joined(second, 2)
+      yield* second.logged(/\(2 clients\)/)
       other.send("still there?\n")
       yield* client.printed(/still there\?/)
     })

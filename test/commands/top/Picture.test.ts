@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Change, type Client, picture } from "../../../src/commands/top/picture.ts"
-import { Readings, type Stats } from "../../../src/commands/top/Readings.ts"
+import { Readings, type Stats } from "../../../src/admin/Readings.ts"
 
 describe("the picture of top", () => {
   it("has no character that controls the terminal, whatever a server says", () => {

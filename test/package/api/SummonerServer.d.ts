@@ -1,3 +1,4 @@
+import type { AdminMount } from "./admin/AdminMount.ts";
 import type { Entry } from "./limits/Quarantine.ts";
 import * as MessageFilter from "./session/MessageFilter.ts";
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
@@ -5,6 +6,7 @@ import type { DisconnectKind } from "./room/DisconnectReason.ts";
 import type { Stats } from "./session/ClientRegistry.ts";
 import type { BoundAddress } from "./session/Listener.ts";
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts";
+import type { WebSocketMount } from "./transport/websocket/WebSocketMount.ts";
 export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats };
 export interface RunOptions {
     readonly host?: string | undefined;
@@ -13,6 +15,8 @@ export interface RunOptions {
     readonly configDict?: object | undefined;
     readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
     readonly messageFilter?: MessageFilter.PlainOpen | undefined;
+    readonly adminMount?: AdminMount | undefined;
+    readonly webSocketMount?: WebSocketMount | undefined;
     readonly startsClosed?: boolean | undefined;
 }
 export type ServerEvent = {

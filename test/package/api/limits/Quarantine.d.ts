@@ -1,4 +1,5 @@
 import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 export interface Suspect {
     readonly address: string;
@@ -20,6 +21,9 @@ declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server
 }>;
 export declare class Quarantine extends Quarantine_base {
     static readonly layer: Layer.Layer<Quarantine, never, import("../config/ServerConfig.ts").ServerConfig>;
+    static readonly list: Effect.Effect<readonly Entry[], never, Quarantine>;
+    static readonly add: (key: string, millis?: number) => Effect.Effect<void, never, Quarantine>;
+    static readonly lift: (key: string) => Effect.Effect<boolean, never, Quarantine>;
     static readonly layerDisabled: Layer.Layer<Quarantine, never, never>;
 }
 export {};

@@ -17,6 +17,6 @@ export declare const open: (options: {
     readonly path: string;
     readonly maxBytes: number;
     readonly backups: number;
-    readonly onOutage: (error: LogFileError) => void;
+    readonly report: (message: string) => void;
 }) => Effect.Effect<LogFile, LogFileError, Scope.Scope>;
 export {};

@@ -1,19 +1,31 @@
-// What is wrong, by the limits of the alerts.
-"use strict"
+/** What is wrong, by the limits of the alerts. */
+import { bytes } from "../formats.ts"
+import { incidents, type Reading, type Readings } from "../Readings.ts"
 
-/**
- * @typedef {object} Check
- * @property {string} alert the alert of deploy/prometheus-alerts.yaml with this limit and severity
- * @property {"page" | "ticket"} severity
- * @property {number} limit in the unit of the alert; above it the word is true
- * @property {string} word
- * @property {string} tile the tile that shows it
- * @property {(now: Reading) => number | null} value
- * @property {(now: Reading) => string} why
- */
+export interface Check {
+  /** The alert of deploy/prometheus-alerts.yaml with this limit and severity. */
+  readonly alert: string
+  readonly severity: "page" | "ticket"
+  /** In the unit of the alert; above it the word is true. */
+  readonly limit: number
+  readonly word: string
+  /** The tile that shows it. */
+  readonly tile: string
+  readonly value: (now: Reading, readings: Readings) => number | undefined
+  readonly why: (now: Reading) => string
+}
 
-/** @type {ReadonlyArray<Check>} */
-const CHECKS = [
+const departures =
+  (kind: string) =>
+  (reading: Reading): number =>
+    reading.departures[kind] ?? 0
+
+const lastMinuteOf = (readings: Readings, ...names: ReadonlyArray<string>): number =>
+  readings.lastMinute(incidents((name) => names.includes(name)))
+
+const inSeconds = (millis: number | undefined) => (millis === undefined ? undefined : millis / 1000)
+
+export const CHECKS: ReadonlyArray<Check> = [
   {
     alert: "SummonerNotReady",
     severity: "page",
@@ -38,7 +50,7 @@ const CHECKS = [
     limit: 0,
     word: "full",
     tile: "Refused",
-    value: (now) => lastMinute(now, "incidents", ["server_full", "dropped_too_many_at_once"]),
+    value: (_, readings) => lastMinuteOf(readings, "server_full", "dropped_too_many_at_once"),
     why: () => "refuses clients"
   },
   {
@@ -47,7 +59,7 @@ const CHECKS = [
     limit: 0,
     word: "failing",
     tile: "Clients",
-    value: (now) => lastMinute(now, "departures", ["failed"]),
+    value: (_, readings) => readings.lastMinute(departures("failed")),
     why: () => "internal errors have ended sessions"
   },
   {
@@ -56,7 +68,7 @@ const CHECKS = [
     limit: 0,
     word: "too large",
     tile: "Clients",
-    value: (now) => lastMinute(now, "departures", ["backpressure"]),
+    value: (_, readings) => readings.lastMinute(departures("backpressure")),
     why: () => "senders are disconnected"
   },
   {
@@ -65,7 +77,7 @@ const CHECKS = [
     limit: 0.1,
     word: "slow",
     tile: "Latency p99",
-    value: (now) => inSeconds(latency(now, 10, 0.99)),
+    value: (_, readings) => inSeconds(readings.latency(0.99, 10)),
     why: () => "above 100 ms"
   },
   {
@@ -92,7 +104,7 @@ const CHECKS = [
     limit: 0,
     word: "losing lines",
     tile: "Dropped",
-    value: (now) => lastMinute(now, "departures", ["too_slow"]) + lastMinute(now, "incidents", ["messages_dropped"]),
+    value: (_, readings) => readings.lastMinute(departures("too_slow")) + lastMinuteOf(readings, "messages_dropped"),
     why: () => "clients read too slowly"
   },
   {
@@ -101,7 +113,12 @@ const CHECKS = [
     limit: 0.1,
     word: "dropping",
     tile: "Dropped",
-    value: (now) => lastMinute(now, "incidents", ["rate_limited"]) / Math.max(1, now.lines_in - readings[0].lines_in),
+    value: (_, readings) =>
+      lastMinuteOf(readings, "rate_limited") /
+      Math.max(
+        1,
+        readings.lastMinute(({ lines_in }) => lines_in)
+      ),
     why: () => "a tenth of the lines and more, by the rate limit"
   },
   {
@@ -110,7 +127,7 @@ const CHECKS = [
     limit: 0,
     word: "holding back",
     tile: "Held back",
-    value: (now) => lastMinute(now, "incidents", ["throttled", "paused"]),
+    value: (_, readings) => lastMinuteOf(readings, "throttled", "paused"),
     why: () => "senders wait, the room is large"
   },
   {
@@ -119,10 +136,7 @@ const CHECKS = [
     limit: 0,
     word: "losing batches",
     tile: "Dropped",
-    value: ({ cluster }) => {
-      const before = readings[0].cluster
-      return cluster.batches_dropped + cluster.batches_lost - before.batches_dropped - before.batches_lost
-    },
+    value: (_, readings) => readings.lastMinute(({ cluster }) => cluster.batches_dropped + cluster.batches_lost),
     why: () => "between the processes of the room"
   },
   {
@@ -131,25 +145,13 @@ const CHECKS = [
     limit: 0,
     word: "log has gaps",
     tile: "Dropped",
-    value: (now) => now.log_lines_dropped - readings[0].log_lines_dropped,
+    value: (_, readings) => readings.lastMinute(({ log_lines_dropped }) => log_lines_dropped),
     why: () => "lines of the log"
   }
 ]
 
-/** @param {number | null} millis */
-const inSeconds = (millis) => (millis === null ? null : millis / 1000)
+export const problemsOf = (now: Reading, readings: Readings): ReadonlyArray<Check> =>
+  CHECKS.filter(({ limit, value }) => (value(now, readings) ?? 0) > limit)
 
-/** @param {Reading} now */
-const problemsOf = (now) => CHECKS.filter(({ limit, value }) => (value(now) ?? 0) > limit)
-
-/** @param {ReadonlyArray<Check>} problems */
-const healthClass = (problems) =>
+export const healthClass = (problems: ReadonlyArray<Check>): string =>
   problems.length === 0 ? "good" : problems.some(({ severity }) => severity === "page") ? "bad" : "warn"
-
-/** @param {ReadonlyArray<Check>} problems */
-const showHealth = (problems) => {
-  const badge = $("#health")
-  badge.hidden = false
-  badge.className = `badge ${healthClass(problems)}`
-  setText(badge, problems.length === 0 ? "healthy" : problems.map(({ word }) => word).join(", "))
-}

@@ -1,5 +1,8 @@
-// The server-sent events.
-"use strict"
+/** The server-sent events. */
+import type { Stats } from "../Readings.ts"
+import { $, setText } from "./elements.ts"
+import { RequestError } from "./http.ts"
+import { get, request } from "./requests.ts"
 
 /** The longest event, in characters. */
 const MAX_EVENT = 1_000_000
@@ -11,27 +14,23 @@ const SILENCE_MILLIS = 10_000
 const FIRST_WAIT_MILLIS = 1000
 const MAX_WAIT_MILLIS = 15_000
 
-/** Ends the current stream of events. */
-let stream = new AbortController()
-
-/** Ends the wait before the next attempt. */
-let wake = () => {}
-
 /**
  * Reads server-sent events until the stream ends. `EventSource` cannot send the token.
  *
- * @param {string} path
- * @param {AbortController} controller ends it
- * @param {(name: string, data: unknown) => void} onEvent
- * @param {boolean} [isAction] the user asked for it
+ * @param controller ends it
+ * @param isAction the user asked for it
  */
-const readEvents = async (path, controller, onEvent, isAction) => {
+export const readEvents = async (
+  path: string,
+  controller: AbortController,
+  onEvent: (name: string, data: unknown) => void,
+  isAction = false
+): Promise<void> => {
   const { body } = await request(path, { signal: controller.signal, isAction })
   if (body === null) return
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ""
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer
+  let timer: ReturnType<typeof setTimeout> | undefined
   try {
     while (rest.length < MAX_EVENT) {
       clearTimeout(timer)
@@ -51,40 +50,35 @@ const readEvents = async (path, controller, onEvent, isAction) => {
   }
 }
 
-/**
- * @param {string} name
- * @param {unknown} data
- */
-const showEvent = (name, data) => {
-  showConnection("live", "good")
-  if (name === "stats") {
-    remember(/** @type {Stats} */ (data))
-    if (!document.hidden) render()
-  } else if (name === "changes") showChanges(/** @type {Changes} */ (data))
-}
-
-/**
- * @param {string} text
- * @param {string} className
- */
-const showConnection = (text, className) => {
+const showConnection = (text: string, className: string) => {
   const badge = $("#connection")
   setText(badge, text)
   badge.className = `badge ${className}`
 }
 
+/** Ends the current stream of events, and the wait before the next attempt. */
+let stream = new AbortController()
+let endWait = () => {}
+
+export const disconnect = (): void => stream.abort()
+export const reconnect = (): void => endWait()
+
 /** Follows the events, and reconnects with a growing pause. */
-const follow = async () => {
+export const follow = async (
+  onHistory: (entries: ReadonlyArray<Stats>) => void,
+  onEvent: (name: string, data: unknown) => void
+): Promise<never> => {
   let wait = FIRST_WAIT_MILLIS
   while (true) {
     let problem = "connection lost, trying again"
     stream = new AbortController()
     try {
-      replay(/** @type {ReadonlyArray<Stats>} */ (await get("api/history", stream.signal)))
+      onHistory(await get("api/history", stream.signal))
       await readEvents("api/events", stream, (name, data) => {
         wait = FIRST_WAIT_MILLIS
+        showConnection("live", "good")
         try {
-          showEvent(name, data)
+          onEvent(name, data)
         } catch (error) {
           // A fault of the page, not of the connection.
           reportError(error)
@@ -95,8 +89,8 @@ const follow = async () => {
         problem = error.status === 401 ? "a token is needed" : `${error.message}, trying again`
     }
     showConnection(problem, "bad")
-    await new Promise((/** @type {(_: void) => void} */ resolve) => {
-      wake = resolve
+    await new Promise<void>((resolve) => {
+      endWait = resolve
       setTimeout(resolve, wait)
     })
     wait = Math.min(2 * wait, MAX_WAIT_MILLIS)

@@ -1,39 +1,41 @@
-// The plots: each a card with a legend, two curves over the last fifteen minutes, and the same points as a table.
-"use strict"
+/** The plots: each a card with a legend, two curves over the last fifteen minutes, and the same points as a table. */
+import uPlot from "uplot"
+import { bytes, count, duration, LAST_BOUND_MILLIS, millis, perSecond } from "../formats.ts"
+import { $, element, setText } from "./elements.ts"
+import { isGap, type Point, points, shownMillis } from "./history.ts"
 
-/**
- * One curve.
- *
- * @typedef {object} Series
- * @property {Exclude<keyof Point, "time" | "tiles">} key
- * @property {string} name
- * @property {(n: number | null) => string} format
- * @property {Array<number>} [increments] allowed distances between ticks of its axis; whole numbers by default
- * @property {number} [least] the lowest top of its axis
- */
+/** One curve. */
+interface Series {
+  readonly key: Exclude<keyof Point, "time" | "tiles">
+  readonly name: string
+  readonly format: (n: number | undefined) => string
+  /** Allowed distances between ticks of its axis; whole numbers by default. */
+  readonly increments?: Array<number>
+  /** The lowest top of its axis. */
+  readonly least?: number
+}
 
-/**
- * @typedef {object} Plot
- * @property {string} title
- * @property {readonly [Series, Series]} series
- * @property {ReadonlyArray<number>} [decades] ticks of one logarithmic axis for both series; without it each has its own linear axis
- */
+interface Plot {
+  readonly title: string
+  readonly series: readonly [Series, Series]
+  /** Ticks of one logarithmic axis for both series; without it each has its own linear axis. */
+  readonly decades?: Array<number>
+}
 
 /** The time between two rows of a table. */
 const TABULATED_MILLIS = 30_000
 
-const WHOLE_NUMBERS = Array.from({ length: 45 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3))
+const WHOLE_NUMBERS = Array.from({ length: 45 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3))
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i)
 /** Classes of the two series, and names of their scales. */
-const COLOURS = ["first", "second"]
+const COLOURS = ["first", "second"] as const
 
-/** @param {Plot} plot */
-const addCard = ({ series, title }) => {
+const addCard = ({ series, title }: Plot) => {
   const image = element("div", { class: "plot", role: "img" })
   const when = element("span", { class: "soft" })
   const values = series.map(() => element("span"))
   const legend = series.map(({ name }, i) =>
-    element("li", { class: COLOURS[i] }, element("span", { class: "soft" }, `${name} `), values[i])
+    element("li", { class: COLOURS[i]! }, element("span", { class: "soft" }, `${name} `), values[i]!)
   )
   const rows = element("tbody")
   const heads = ["Ago", ...series.map(({ name }) => name)].map((name) => element("th", { scope: "col" }, name))
@@ -58,26 +60,18 @@ const addCard = ({ series, title }) => {
 }
 
 /** The points, with an empty one in each gap, so that no curve spans it. */
-const withGaps = () =>
-  points.flatMap((point, i) =>
-    i > 0 && point.time - points[i - 1].time > MAX_STEP_MILLIS ? [undefined, point] : [point]
-  )
+const withGaps = (): ReadonlyArray<Point | undefined> =>
+  points.flatMap((point, i) => (i > 0 && isGap(point, points[i - 1]!) ? [undefined, point] : [point]))
 
-/**
- * The data for uPlot: seconds before the last point, and the values of each series.
- *
- * @param {Plot} plot
- * @param {ReadonlyArray<Point | undefined>} shown
- * @returns {uPlot.AlignedData}
- */
-const dataOf = ({ decades, series }, shown) => {
-  const [low, high] = decades === undefined ? [0, Infinity] : [decades[0], decades[decades.length - 1]]
+/** The data for uPlot: seconds before the last point, and the values of each series. */
+const dataOf = ({ decades, series }: Plot, shown: ReadonlyArray<Point | undefined>): uPlot.AlignedData => {
+  const [low, high] = decades === undefined ? [0, Infinity] : [decades[0]!, decades.at(-1)!]
   const now = shown.at(-1)?.time ?? 0
   const times = shown.map((point, i) => ((point ?? shown[i - 1] ?? { time: now }).time - now) / 1000)
-  const valuesOf = (/** @type {Series} */ { key }) =>
+  const valuesOf = ({ key }: Series) =>
     shown.map((point) => {
-      const value = point?.[key] ?? null
-      return value === null ? null : Math.min(Math.max(value, low), high)
+      const value = point?.[key]
+      return value === undefined ? null : Math.min(Math.max(value, low), high)
     })
   return [times, ...series.map(valuesOf)]
 }
@@ -85,38 +79,34 @@ const dataOf = ({ decades, series }, shown) => {
 /**
  * Ticks of the time axis: seconds before now, oldest first.
  *
- * @param {number} span in seconds
- * @param {number} most distances between ticks
+ * @param span in seconds
+ * @param most distances between ticks
  */
-const timeTicks = (span, most) => {
+const timeTicks = (span: number, most: number): Array<number> => {
   const step = [15, 30, 60, 120, 180, 300].find((step) => span / step <= most) ?? span
   return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => -step * i).toReversed()
 }
 
-/**
- * @param {Plot} plot
- * @param {ReadonlyArray<HTMLElement>} coloured an element in the colour of each series
- * @returns {Omit<uPlot.Options, "width" | "height">}
- */
-const optionsOf = ({ decades, series }, coloured) => {
-  const colourOf = (/** @type {Element} */ node) => getComputedStyle(node).color
-  const soft = () => colourOf($(".soft"))
-  const grid = { stroke: () => getComputedStyle(coloured[0].closest(".card") ?? coloured[0]).borderTopColor, width: 1 }
+/** @param coloured an element in the colour of each series */
+const optionsOf = (
+  { decades, series }: Plot,
+  coloured: ReadonlyArray<HTMLElement>
+): Omit<uPlot.Options, "width" | "height"> => {
+  const colourOf = (node: Element) => getComputedStyle(node).color
+  const grid = { stroke: () => getComputedStyle(coloured[0]!.closest(".card")!).borderTopColor, width: 1 }
   const font = `11px ${getComputedStyle(document.body).fontFamily}`
-  const axis = { font, grid: { show: false }, ticks: { show: false }, stroke: soft }
-  /** @type {(series: Series) => uPlot.Scale} */
-  const scaleOf = ({ least = 2 }) =>
+  const axis = { font, grid: { show: false }, ticks: { show: false }, stroke: () => colourOf($(".soft")) }
+  const scaleOf = ({ least = 2 }: Series): uPlot.Scale =>
     decades === undefined
       ? { range: (_, __, max) => [0, Math.max(least, max * 1.05)] }
-      : { distr: 3, range: [decades[0], decades[decades.length - 1]] }
-  /** @type {(series: Series, i: number) => uPlot.Axis} */
-  const valueAxis = ({ format, increments = WHOLE_NUMBERS }, i) => ({
+      : { distr: 3, range: [decades[0]!, decades.at(-1)!] }
+  const valueAxis = ({ format, increments = WHOLE_NUMBERS }: Series, i: number): uPlot.Axis => ({
     ...axis,
-    scale: COLOURS[i],
+    scale: COLOURS[i]!,
     side: i === 0 ? 3 : 1,
     size: 54,
     ...(decades === undefined
-      ? { incrs: increments, stroke: () => colourOf(coloured[i]) }
+      ? { incrs: increments, stroke: () => colourOf(coloured[i]!) }
       : { splits: () => [...decades] }),
     ...(i === 0 ? { grid } : {}),
     values: (_, ticks) => ticks.map(format)
@@ -143,26 +133,24 @@ const optionsOf = ({ decades, series }, coloured) => {
     series: [
       {},
       ...series.map((_, i) => ({
-        scale: decades === undefined ? COLOURS[i] : COLOURS[0],
-        stroke: () => colourOf(coloured[i]),
+        scale: COLOURS[decades === undefined ? i : 0]!,
+        stroke: () => colourOf(coloured[i]!),
         width: 1.6,
         points: { show: false },
-        ...(i === 0 ? { fill: () => colourOf(coloured[0]).replace(/^rgb\((.*)\)$/, "rgba($1, 0.12)") } : {})
+        ...(i === 0 ? { fill: () => colourOf(coloured[0]!).replace(/^rgb\((.*)\)$/, "rgba($1, 0.12)") } : {})
       }))
     ]
   }
 }
 
-/**
- * @param {Plot} plot
- * @returns redraws the plot
- */
-const makePlot = (plot) => {
+const ago = (point: Point, last: Point): string => duration((last.time - point.time) / 1000)
+
+/** @returns redraws the plot */
+const makePlot = (plot: Plot) => {
   const { series, title } = plot
   const { details, image, legend, rows, values, when } = addCard(plot)
   const size = () => ({ width: image.clientWidth, height: image.clientHeight })
-  /** @type {ReadonlyArray<Point | undefined>} */
-  let shown = []
+  let shown: ReadonlyArray<Point | undefined> = []
   const picture = new uPlot({ ...optionsOf(plot, legend), ...size() }, [[], [], []], image)
 
   const draw = () => {
@@ -182,12 +170,11 @@ const makePlot = (plot) => {
     const pointed = shown[picture.cursor.idx ?? -1]
     const point = pointed ?? last
     if (last === undefined || point === undefined) return
-    series.forEach(({ format, key }, i) => setText(values[i], format(point[key])))
+    series.forEach(({ format, key }, i) => setText(values[i]!, format(point[key])))
     setText(when, pointed === undefined ? "" : `${ago(pointed, last)} ago`)
   }
 
-  /** @param {Point} last */
-  const tabulate = (last) => {
+  const tabulate = (last: Point) => {
     let next = Infinity
     const some = points.toReversed().filter(({ time }) => {
       if (time > next) return false
@@ -210,12 +197,6 @@ const makePlot = (plot) => {
   }).observe(image)
   return draw
 }
-
-/**
- * @param {Point} point
- * @param {Point} last
- */
-const ago = (point, last) => duration((last.time - point.time) / 1000)
 
 const plots = [
   makePlot({
@@ -242,4 +223,4 @@ const plots = [
   })
 ]
 
-const showPlots = () => plots.forEach((draw) => draw())
+export const showPlots = (): void => plots.forEach((draw) => draw())

@@ -1,14 +1,12 @@
-import * as Effect from "effect/Effect"
+/**
+ * `node scripts/pages.ts <folder>` makes each page for browsers one file in a folder, with its Content-Security-Policy header. Part of
+ * `npm run build`.
+ */
 import { createHash } from "node:crypto"
-import { readdir, readFile } from "node:fs/promises"
+import { readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { pathToFileURL } from "node:url"
-
-/** The dashboard as one page, and its Content-Security-Policy header. */
-export interface Dashboard {
-  readonly html: string
-  readonly contentSecurityPolicy: string
-}
+import { build } from "rolldown"
+import type { BuiltPage } from "../src/internal/builtPage.ts"
 
 /** A tag of `page.html` that is replaced by the content of a file. */
 const TAG = /<link rel="stylesheet" href="(?<style>[^"]+)" \/>|<script src="(?<script>[^"]+)"><\/script>/g
@@ -25,10 +23,10 @@ const BREAKS_OUT = /<\/(?:script|style)|<!--/i
  * @param files contents by file name; every style sheet and script must have a tag in the page
  * @throws an `Error` that names the file or tag at fault
  */
-export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
+export const inline = (files: ReadonlyMap<string, string>): BuiltPage => {
   const contentOf = (name: string) => {
     const content = files.get(name)
-    if (content === undefined) throw new Error(`the dashboard has no file ${name}`)
+    if (content === undefined) throw new Error(`the page has no file ${name}`)
     return content
   }
   const page = contentOf("page.html")
@@ -71,18 +69,33 @@ export const inline = (files: ReadonlyMap<string, string>): Dashboard => {
   }
 }
 
-/** The files of uPlot. `npm run build` copies them beside the page; a checkout reads them from node_modules. */
-export const LIBRARY = ["uPlot.iife.min.js", "uPlot.min.css"]
+const bundle = async (input: string): Promise<string> => {
+  const { output } = await build({
+    input,
+    platform: "browser",
+    // The image is built without those of the checkout.
+    tsconfig: false,
+    write: false,
+    logLevel: "warn",
+    output: { format: "iife", minify: true }
+  })
+  return output[0].code
+}
 
-/** Reads and inlines the page. A missing or wrong file is a fault of the package, so a defect. */
-export const load: Effect.Effect<Dashboard> = Effect.promise(async () => {
-  const folder = new URL("./dashboard/", import.meta.url)
-  const names = (await readdir(folder)).filter((name) => /\.(?:css|html|js)$/.test(name))
-  const require = createRequire(import.meta.url)
-  const urls = new Map(names.map((name) => [name, new URL(name, folder)]))
-  for (const name of LIBRARY) {
-    if (!urls.has(name)) urls.set(name, pathToFileURL(require.resolve(`uplot/dist/${name}`)))
+/** @param sheets style sheets of libraries */
+const make = async (name: string, folder: string, sheets: ReadonlyArray<string> = []): Promise<void> => {
+  const files = new Map(["page.html", "style.css"].map((file) => [file, readFileSync(`${folder}/${file}`, "utf8")]))
+  for (const sheet of sheets) {
+    files.set(
+      sheet.slice(sheet.lastIndexOf("/") + 1),
+      readFileSync(createRequire(import.meta.url).resolve(sheet), "utf8")
+    )
   }
-  const read = async ([name, url]: readonly [string, URL]) => [name, await readFile(url, "utf8")] as const
-  return inline(new Map(await Promise.all(Array.from(urls, read))))
-})
+  const page = inline(files.set("main.js", await bundle(`${folder}/main.ts`)))
+  writeFileSync(`${process.argv[2]}/${name}.json`, JSON.stringify(page))
+}
+
+if (import.meta.main) {
+  await make("chat", "src/chat")
+  await make("dashboard", "src/admin/dashboard", ["uplot/dist/uPlot.min.css"])
+}

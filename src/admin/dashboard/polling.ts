@@ -1,5 +1,7 @@
-// Periodic requests.
-"use strict"
+import { explain } from "./dialogs.ts"
+import { setText } from "./elements.ts"
+import { RequestError } from "./http.ts"
+import { get } from "./requests.ts"
 
 /** The pause between a response and the next request. */
 const LEAST_PAUSE_MILLIS = 2000
@@ -9,14 +11,15 @@ const MAX_PAUSE_MILLIS = 60_000
  * Repeats a request every two seconds while the page is visible. A slow response lengthens the pause to ten times its duration, to bound
  * the load on the server.
  *
- * @template Answer
- * @param {(signal: AbortSignal) => Promise<Answer>} read
- * @param {(answer: Answer) => void} show
- * @param {HTMLElement} problem says why a request was refused
+ * @param problem says why a request was refused
+ * @returns asks now
  */
-const poll = (read, show, problem) => {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer
+export const poll = <Answer>(
+  path: () => string,
+  show: (answer: Answer) => void,
+  problem: HTMLElement
+): (() => Promise<void>) => {
+  let timer: ReturnType<typeof setTimeout> | undefined
   let controller = new AbortController()
   const now = async () => {
     clearTimeout(timer)
@@ -25,8 +28,9 @@ const poll = (read, show, problem) => {
     const { signal } = controller
     if (document.hidden) return
     const from = performance.now()
-    /** @type {Answer | Error} */
-    const answer = await read(AbortSignal.any([signal, AbortSignal.timeout(60_000)])).catch((error) => error)
+    const answer = await get<Answer>(path(), AbortSignal.any([signal, AbortSignal.timeout(60_000)])).catch(
+      (error: Error) => error
+    )
     // A newer request replaced this one.
     if (signal.aborted) return
     const isTokenMissing = answer instanceof RequestError && answer.status === 401
@@ -37,5 +41,5 @@ const poll = (read, show, problem) => {
     setText(problem, answer instanceof RequestError && !isTokenMissing ? explain(answer) : "")
     if (!(answer instanceof Error)) show(answer)
   }
-  return { now }
+  return now
 }

@@ -1,20 +1,31 @@
-// The table of clients, with sorting, search and a button to disconnect each.
-"use strict"
+/** The table of clients, with sorting, search and a button to disconnect each. */
+import type * as AdminApi from "../AdminApi.ts"
+import { bytes, count, duration, whole } from "../formats.ts"
+import { ask, say } from "./dialogs.ts"
+import { $, element, setText } from "./elements.ts"
+import { readings } from "./history.ts"
+import { poll } from "./polling.ts"
+import { askQuarantine } from "./quarantine.ts"
+import { act } from "./requests.ts"
+import { rowAction, updateRows } from "./tables.ts"
 
-/** @typedef {typeof import("../AdminApi.ts").sortable[number]} Sort */
+type Client = typeof AdminApi.Client.Type
+type Sort = (typeof AdminApi.sortable)[number]
 
-/**
- * @typedef {object} Column
- * @property {string} title
- * @property {(client: Client) => string} text
- * @property {Sort} [sort] sort key of the API
- * @property {string} [className] class of all its cells
- * @property {(client: Client) => string} [classOf] class of one cell
- * @property {(client: Client) => boolean} [isShownFor] hides the column unless true for a listed client
- */
+interface Column {
+  readonly title: string
+  readonly text: (client: Client) => string
+  /** Sort key of the API. */
+  readonly sort?: Sort
+  /** Class of all its cells. */
+  readonly className?: string
+  /** Class of one cell. */
+  readonly classOf?: (client: Client) => string
+  /** Hides the column unless true for a listed client. */
+  readonly isShownFor?: (client: Client) => boolean
+}
 
-/** @type {Readonly<Record<Client["state"], string>>} */
-const STATE_CLASSES = {
+export const STATE_CLASSES: Readonly<Record<Client["state"], string>> = {
   active: "good",
   throttled: "warn",
   paused: "warn",
@@ -23,14 +34,17 @@ const STATE_CLASSES = {
   slow: "bad"
 }
 
-/** @param {Client} client */
-const age = ({ connected_at }) => {
-  const now = readings.at(-1)?.time ?? Date.now()
-  return duration((now - Date.parse(connected_at)) / 1000)
-}
+const age = ({ connected_at }: Client) =>
+  duration(((readings.now?.time ?? Date.now()) - Date.parse(connected_at)) / 1000)
 
-/** @type {ReadonlyArray<Column>} */
-const COLUMNS = [
+const numbers = (title: string, sort: Sort & keyof Client, format: typeof count): Column => ({
+  title,
+  text: (client) => format(client[sort] as number),
+  sort,
+  className: "number"
+})
+
+const COLUMNS: ReadonlyArray<Column> = [
   { title: "Client", text: ({ address }) => address, sort: "address", className: "mono" },
   { title: "Certificate", text: ({ subject }) => subject ?? "", isShownFor: ({ subject }) => subject !== undefined },
   {
@@ -41,15 +55,14 @@ const COLUMNS = [
   },
   { title: "State", text: ({ state }) => state, sort: "state", classOf: ({ state }) => STATE_CLASSES[state] ?? "" },
   { title: "Connected", text: age, sort: "connected_at", className: "number" },
-  { title: "Lines in", text: (client) => count(client.lines_in), sort: "lines_in", className: "number" },
-  { title: "Lines out", text: (client) => count(client.lines_out), sort: "lines_out", className: "number" },
-  { title: "In", text: (client) => bytes(client.bytes_in), sort: "bytes_in", className: "number" },
-  { title: "Out", text: (client) => bytes(client.bytes_out), sort: "bytes_out", className: "number" },
-  { title: "Backlog", text: (client) => bytes(client.bytes_waiting), sort: "bytes_waiting", className: "number" }
+  numbers("Lines in", "lines_in", count),
+  numbers("Lines out", "lines_out", count),
+  numbers("In", "bytes_in", bytes),
+  numbers("Out", "bytes_out", bytes),
+  numbers("Backlog", "bytes_waiting", bytes)
 ]
 
-/** @type {{ by: Sort, order: "asc" | "desc" }} */
-const sorting = { by: "connected_at", order: "desc" }
+let sorting: { readonly by: Sort; readonly order: "asc" | "desc" } = { by: "connected_at", order: "desc" }
 
 const heads = COLUMNS.map(({ className = "", isShownFor, sort, title }) => {
   const isNumber = className === "number"
@@ -61,11 +74,10 @@ const heads = COLUMNS.map(({ className = "", isShownFor, sort, title }) => {
     const button = element("button", { type: "button" }, title, arrow)
     button.addEventListener("click", () => {
       // Numbers start with the largest.
-      if (sorting.by !== sort) sorting.order = isNumber ? "desc" : "asc"
-      else sorting.order = sorting.order === "asc" ? "desc" : "asc"
-      sorting.by = sort
+      const isAscending = sorting.by === sort ? sorting.order === "desc" : !isNumber
+      sorting = { by: sort, order: isAscending ? "asc" : "desc" }
       showSorting()
-      clientsPoll.now()
+      void askClients()
     })
     head.append(button)
   }
@@ -86,60 +98,52 @@ const showSorting = () => {
 }
 showSorting()
 
-/** @param {Clients} answer */
-const showClients = ({ clients, matching, total }) => {
+const showClients = ({ clients, matching, total }: typeof AdminApi.Clients.Type) => {
   const hidden = COLUMNS.map(({ isShownFor }) => isShownFor !== undefined && !clients.some(isShownFor))
-  for (const [i, { head }] of heads.entries()) head.hidden = hidden[i]
+  for (const [i, { head }] of heads.entries()) head.hidden = hidden[i]!
   updateRows($("#clients", HTMLTableSectionElement), clients, {
     key: ({ address }) => address,
     make: ({ address }) => {
       const cells = COLUMNS.map(({ className = "", title }) => element("td", { class: className, "data-title": title }))
-      return element(
-        "tr",
-        {},
-        ...cells,
-        rowAction("Disconnect …", `Disconnect ${address}`, () => askDisconnect(address))
-      )
+      const action = rowAction("Disconnect …", `Disconnect ${address}`, () => askDisconnect(address))
+      return element("tr", {}, ...cells, action)
     },
-    update: ({ cells }, client) => {
+    update: (cells, client) => {
       for (const [i, { classOf, text }] of COLUMNS.entries()) {
-        const cell = cells[i]
+        const cell = cells[i]!
         setText(cell, text(client))
         if (classOf !== undefined) cell.className = classOf(client)
-        cell.hidden = hidden[i]
+        cell.hidden = hidden[i]!
       }
     }
   })
-  const listed = whole.format(clients.length)
-  const found = clients.length < matching ? `${listed} of ${whole.format(matching)}` : whole.format(matching)
-  setText($("#clients-shown"), matching === total ? found : `${found} found among ${whole.format(total)}`)
+  const found = clients.length < matching ? `${whole(clients.length)} of ${whole(matching)}` : whole(matching)
+  setText($("#clients-shown"), matching === total ? found : `${found} found among ${whole(total)}`)
   $("#clients-empty").hidden = clients.length > 0
   setText($("#clients-empty"), total === 0 ? "No clients are connected." : "No client matches the search.")
 }
 
 const search = $("#search", HTMLInputElement)
-const clientsPoll = poll(
-  (signal) => {
+export const askClients = poll(
+  () => {
     const query = { search: search.value.trim(), sort: sorting.by, order: sorting.order, limit: "100" }
-    return /** @type {Promise<Clients>} */ (get(`api/clients?${new URLSearchParams(query)}`, signal))
+    return `api/clients?${new URLSearchParams(query)}`
   },
   showClients,
   $("#clients-problem")
 )
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let searchTimer
+let searchTimer: ReturnType<typeof setTimeout> | undefined
 search.addEventListener("input", () => {
   clearTimeout(searchTimer)
-  searchTimer = setTimeout(clientsPoll.now, 200)
+  searchTimer = setTimeout(askClients, 200)
 })
 $("#search-form").addEventListener("submit", (event) => {
   event.preventDefault()
-  clientsPoll.now()
+  void askClients()
 })
 
-/** @param {string} address */
-const askDisconnect = (address) => {
+const askDisconnect = (address: string) => {
   const noticeInput = $("#disconnect-notice", HTMLInputElement)
   const quarantineInput = $("#disconnect-quarantine", HTMLInputElement)
   $("#disconnect-title").textContent = `Disconnect ${address}`
@@ -155,8 +159,8 @@ const askDisconnect = (address) => {
         ...(quarantine ? { quarantine } : {})
       })
       say(`${address} is disconnected${quarantine ? " and quarantined" : ""}.`)
-      clientsPoll.now()
-      quarantinePoll.now()
+      void askClients()
+      void askQuarantine()
     }
   })
 }

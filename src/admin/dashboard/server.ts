@@ -1,19 +1,20 @@
-// The state of the server, and the button that drains it.
-"use strict"
+/** The state and health of the server, and the button that drains it. */
+import { count, duration } from "../formats.ts"
+import type { Reading } from "../Readings.ts"
+import { ask, say } from "./dialogs.ts"
+import { $, setText } from "./elements.ts"
+import { type Check, healthClass } from "./health.ts"
+import { readings } from "./history.ts"
+import { act } from "./requests.ts"
 
-/** @type {Readonly<Record<string, string>>} */
-const SERVER_CLASSES = { ready: "good", draining: "warn" }
+const CLASSES: Readonly<Record<string, string>> = { ready: "good", draining: "warn" }
 
 const drainButton = $("#drain", HTMLButtonElement)
 
-/**
- * @param {Reading} now
- * @param {ReadonlyArray<Check>} problems
- */
-const showServer = (now, problems) => {
+export const showServer = (now: Reading, problems: ReadonlyArray<Check>): void => {
   const state = $("#state")
   state.hidden = false
-  state.className = `badge ${SERVER_CLASSES[now.state] ?? "bad"}`
+  state.className = `badge ${CLASSES[now.state] ?? "bad"}`
   setText(state, now.state)
   setText($("#name"), now.name)
   const uptime = duration((now.time - Date.parse(now.started_at)) / 1000)
@@ -22,6 +23,13 @@ const showServer = (now, problems) => {
   setText(drainButton, now.state === "draining" ? "Accept new clients …" : "Drain …")
   const words = problems.map(({ word }) => word)
   document.title = `${[`${count(now.clients)} clients`, now.state, ...words].join(", ")} – ${now.name}`
+}
+
+export const showHealth = (problems: ReadonlyArray<Check>): void => {
+  const badge = $("#health")
+  badge.hidden = false
+  badge.className = `badge ${healthClass(problems)}`
+  setText(badge, problems.length === 0 ? "healthy" : problems.map(({ word }) => word).join(", "))
 }
 
 const DRAIN = {
@@ -40,7 +48,7 @@ const UNDRAIN = {
 }
 
 drainButton.addEventListener("click", () => {
-  const { done, name, path, text, title } = readings.at(-1)?.state === "draining" ? UNDRAIN : DRAIN
+  const { done, name, path, text, title } = readings.now?.state === "draining" ? UNDRAIN : DRAIN
   $("#drain-title").textContent = title
   $("#drain-text").textContent = text
   $("#drain-submit").textContent = name

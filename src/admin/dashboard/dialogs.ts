@@ -1,8 +1,8 @@
-// Messages and dialogs.
-"use strict"
+import { $, setText } from "./elements.ts"
+import { RequestError } from "./http.ts"
 
-/** @param {string} text */
-const say = (text, isProblem = false) => {
+/** Shows a message at the top of the page. */
+export const say = (text: string, isProblem = false): void => {
   const bar = $("#message")
   $("#announcements").setAttribute("aria-live", isProblem ? "assertive" : "polite")
   bar.classList.toggle("problem", isProblem)
@@ -13,8 +13,8 @@ $("#message-close").addEventListener("click", () => {
   $("#message").hidden = true
 })
 
-/** @param {unknown} error a failed request */
-const explain = (error) => {
+/** Why a request failed. */
+export const explain = (error: unknown): string => {
   if (error instanceof RequestError) return error.message
   const isTimeout = error instanceof Error && error.name === "TimeoutError"
   return isTimeout ? "the server does not answer" : "the server cannot be reached"
@@ -23,27 +23,30 @@ const explain = (error) => {
 /**
  * Opens a dialog. It closes when `submit` succeeds, shows why it failed, and can be cancelled at any time.
  *
- * @param {HTMLDialogElement} dialog with a form, a `.problem` element and a cancel button
- * @param {object} options
- * @param {() => unknown} options.submit performs the action
- * @param {(isDone: boolean) => void} [options.closed]
- * @param {string} [options.problem] shown when the dialog opens
+ * @param dialog with a form, a `.problem` element and a cancel button
+ * @param options `problem` is shown when the dialog opens
  */
-const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
+export const ask = (
+  dialog: HTMLDialogElement,
+  options: {
+    readonly submit: () => Promise<void>
+    readonly closed?: (isDone: boolean) => void
+    readonly problem?: string
+  }
+): void => {
   const opener = document.activeElement
   let isBusy = false
   let isDone = false
   let isOpen = true
-  /** @param {string} text */
-  const show = (text) => setText($(".problem", HTMLElement, dialog), text)
-  show(problem)
+  const show = (text: string) => setText($(".problem", HTMLElement, dialog), text)
+  show(options.problem ?? "")
   $("form", HTMLFormElement, dialog).onsubmit = async (event) => {
     event.preventDefault()
     if (isBusy) return
     isBusy = true
     show("")
     try {
-      await submit()
+      await options.submit()
       isDone = true
       if (isOpen) dialog.close()
     } catch (error) {
@@ -56,8 +59,8 @@ const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
   dialog.onclose = () => {
     isOpen = false
     // The browser restores the focus, unless the element that had it is gone.
-    if (!opener?.isConnected) $("#clients-scroll").focus({ preventScroll: true })
-    closed(isDone)
+    if (opener?.isConnected !== true) $("#clients-scroll").focus({ preventScroll: true })
+    options.closed?.(isDone)
   }
   dialog.showModal()
 }
@@ -65,11 +68,13 @@ const ask = (dialog, { closed = () => {}, problem = "", submit }) => {
 /**
  * Performs an action without a dialog.
  *
- * @param {() => Promise<unknown>} action
- * @param {HTMLElement} problem beside the action; says why it failed
- * @param {() => void} done
+ * @param problem beside the action; says why it failed
  */
-const perform = async (action, problem, done) => {
+export const perform = async (
+  action: () => Promise<unknown>,
+  problem: HTMLElement,
+  done: () => void
+): Promise<void> => {
   setText(problem, "")
   try {
     await action()

@@ -1,0 +1,61 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { once } from "node:events"
+import * as Net from "node:net"
+import { join } from "node:path"
+import { TcpConnection } from "../../src/transport/TcpConnection.ts"
+import * as Directory from "../support/Directory.ts"
+
+/** A connection, its socket, and the socket of the client. */
+const pair = Effect.gen(function* () {
+  const path = join(yield* Directory.make(), "socket")
+  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  server.listen(path)
+  yield* Effect.promise(() => once(server, "listening"))
+  const accepted = once(server, "connection") as Promise<[Net.Socket]>
+  const client = Net.connect(path)
+  const [socket] = yield* Effect.promise(() => accepted)
+  yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
+  const connection = new TcpConnection(socket, { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" })
+  return { client, connection, socket }
+})
+
+const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString()
+
+describe("TcpConnection", () => {
+  it.live("returns the memory of the bytes of a pull at the next one", () =>
+    Effect.gen(function* () {
+      const { client, connection } = yield* pair
+      client.write("one\n")
+      const first = yield* connection.pull
+      client.write("two\n")
+      assert.strictEqual(text(first), "one\n")
+      assert.strictEqual(text(yield* connection.pull), "two\n")
+      assert.strictEqual(first?.length, 0)
+    })
+  )
+
+  it.live("returns the memory of bytes that nobody pulls any more", () =>
+    Effect.gen(function* () {
+      const { client, connection, socket } = yield* pair
+      connection.endUnsafe()
+      const discarded = once(socket, "data") as Promise<[Buffer]>
+      client.write("too late\n")
+      assert.strictEqual((yield* Effect.promise(() => discarded))[0].length, 0)
+      assert.strictEqual(connection.receivedBytes(), "too late\n".length)
+    })
+  )
+
+  it.live("keeps the memory of bytes that others share", () =>
+    Effect.gen(function* () {
+      const { client, connection, socket } = yield* pair
+      const all = new Uint8Array(Buffer.from("a header, and the first line\n"))
+      socket.unshift(Buffer.from(all.buffer, "a header, and ".length))
+      assert.strictEqual(text(yield* connection.pull), "the first line\n")
+      client.write("the second\n")
+      assert.strictEqual(text(yield* connection.pull), "the second\n")
+      assert.strictEqual(text(all), "a header, and the first line\n")
+    })
+  )
+})
