@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import type { ConfigError } from "./config/ConfigError.ts"
 import * as ConfigSources from "./config/ConfigSources.ts"
 import * as ServerConfigs from "./config/ServerConfig.ts"
+import { thresholdWarning } from "./config/thresholdWarning.ts"
 import * as RelayParts from "./relay/Parts.ts"
 import * as Relay from "./relay/Relay.ts"
 import { Opening } from "./session/ConnectionGate.ts"
@@ -79,10 +80,17 @@ const relay = (setup: Setup) =>
     })
   )
 
+const warnOfThresholds = Effect.flatMap(ServerConfig, (config) =>
+  Effect.forEach(thresholdWarning(config), (warning) => Effect.logWarning(warning), { discard: true })
+)
+
 /** The server of the `ServerConfig` around it. */
 const server = (setup: Setup) =>
   Layer.fresh(
-    Layer.effect(RelayServer, Relay.Relay).pipe(Layer.provide(relay(setup)), Layer.provide(Telemetry.layerDefault))
+    Layer.effect(RelayServer, Effect.tap(Relay.Relay, warnOfThresholds)).pipe(
+      Layer.provide(relay(setup)),
+      Layer.provide(Telemetry.layerDefault)
+    )
   )
 
 /** Builds a server, once it is clear that it ignores nothing. */

@@ -112,6 +112,27 @@ describe("a server listens", () => {
   )
 })
 
+describe("a server in a program", () => {
+  it.live("warns, once it listens, that it will disconnect senders of a large room, if it will", () =>
+    Effect.gen(function* () {
+      const warnings = Effect.fnUntraced(function* (hyper_parameters: { readonly max_clients?: number }) {
+        const lines: Array<string> = []
+        yield* Layer.build(
+          RelayServer.layer({ port: 0, hyper_parameters }).pipe(
+            Layer.provide(RelayLogger.layerTest(lines)),
+            Layer.fresh
+          )
+        )
+        return lines.filter((line) => line.startsWith("WARNING"))
+      })
+      const [warning, ...others] = yield* warnings({})
+      assert.match(warning!, /^WARNING backpressure_policy: .* from 500 on it is disconnected/)
+      assert.deepStrictEqual(others, [])
+      assert.deepStrictEqual(yield* warnings({ max_clients: 400 }), [])
+    })
+  )
+})
+
 describe("a server whose scope ends", () => {
   it.live("delivers, tells every client, closes, and leaves the port free", () =>
     Effect.gen(function* () {
@@ -126,7 +147,7 @@ describe("a server whose scope ends", () => {
       assert.deepStrictEqual(yield* a.rest, ["Warning: Server is shutting down."])
       assert.deepStrictEqual(yield* b.rest, ["Warning: Server is shutting down."])
       assert.include(lines, "INFO shutdown complete")
-      assert.notMatch(lines.join("\n"), /ERROR|WARNING/)
+      assert.notMatch(lines.join("\n"), /ERROR|WARNING(?! backpressure_policy)/)
       yield* start({ port: address.port })
     })
   )

@@ -1,18 +1,15 @@
 import * as Arr from "effect/Array"
 import * as Flag from "effect/cli/Flag"
-import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ConfigSources from "../config/ConfigSources.ts"
 import { invisibleIn } from "../internal/escape.ts"
 import { show } from "../config/redact.ts"
-import { thresholdWarning } from "../config/thresholdWarning.ts"
-import { levels } from "../config/ServerConfig.ts"
+import { fileFlag, levelFlag } from "./fields.ts"
 
 /** The flags of every command that needs the configuration. */
 export const configFlags = {
-  config: Flag.String("config").pipe(
+  config: fileFlag("config").pipe(
     Flag.withAlias("c"),
-    Flag.withMetavar("file"),
     Flag.withDescription("Configuration file (default: ./server.json if there is one, else the built-in defaults)"),
     Flag.optional
   ),
@@ -38,7 +35,7 @@ export const configFlags = {
     ),
     Flag.withDefault("MyServer")
   ),
-  logLevel: Flag.Literals("log-level", levels).pipe(
+  logLevel: levelFlag("log-level").pipe(
     Flag.withDescription("Least severe level that is logged, instead of the configured one (default: DEBUG)"),
     Flag.optional
   )
@@ -51,11 +48,6 @@ interface Given {
   readonly logLevel: Option.Option<string>
 }
 
-const withThresholdWarning = (loaded: ConfigSources.Effective): ConfigSources.Effective => ({
-  ...loaded,
-  warnings: [...loaded.warnings, ...thresholdWarning(loaded.values)]
-})
-
 /** The configuration that these flags, the environment and the file make. Fails with a `ConfigError`. */
 export const loadConfig = ({ config, host, logLevel, port }: Given) =>
   ConfigSources.load({
@@ -66,4 +58,4 @@ export const loadConfig = ({ config, host, logLevel, port }: Given) =>
       Option.map(port, (value) => ({ name: "--port", path: "port", value })),
       Option.map(logLevel, (value) => ({ name: "--log-level", path: "logger.log_level", value }))
     ])
-  }).pipe(Effect.map(withThresholdWarning))
+  })

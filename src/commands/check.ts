@@ -3,6 +3,8 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
 import * as NatsFiles from "../bus/NatsFiles.ts"
 import * as ConfigErrors from "../config/ConfigError.ts"
 import * as ConfigPath from "../config/ConfigPath.ts"
@@ -10,10 +12,19 @@ import * as ConfigSources from "../config/ConfigSources.ts"
 import { show } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
 import { escapeInvisible } from "../internal/escape.ts"
-import { statIfPresent } from "../internal/files.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { threadCount } from "../threads/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
+import { publicPoints } from "./publicPoints.ts"
+import { remarksOn } from "./remarks.ts"
+
+/** The configuration is not for strangers. Exit code 2. */
+class NotPublic extends Schema.TaggedError<NotPublic>()("NotPublic", { unmet: Schema.Int }) {
+  override readonly [Runtime.errorExitCode] = 2
+  override get message(): string {
+    return `not for strangers: ${this.unmet} of ${publicPoints.length} points are not met`
+  }
+}
 
 const holds = (condition: object, values: ServerConfig.Values): boolean =>
   Object.entries(condition).every(([path, value]) => ConfigPath.valueAt(values, path) === value)
@@ -29,22 +40,6 @@ const notesOn = ({ origins, values }: ConfigSources.Effective) =>
     const condition = noEffectIf.find((condition) => holds(condition, values))
     return condition === undefined || origins.get(path) === "default" ? [] : [{ path, reason: reasonOf(condition) }]
   })
-
-const isConcealed = (key: ServerConfig.Key, value: unknown): boolean =>
-  key.conceals(value) || JSON.stringify(ServerConfig.shown(key, value)) !== JSON.stringify(value)
-
-const OTHERS_MAY_READ = 0o004
-
-/** Warnings of secrets in a file that every user can read. Only `check` has them: in containers, mounted files are readable by design. */
-const exposed = async ({ file, origins, values }: ConfigSources.Effective): Promise<ReadonlyArray<string>> => {
-  if (file === undefined || process.platform === "win32") return []
-  const { mode = 0 } = (await statIfPresent(file)) ?? {}
-  if ((mode & OTHERS_MAY_READ) === 0) return []
-  const secrets = ServerConfig.settableKeys().filter(
-    (key) => origins.get(key.path) === "file" && isConcealed(key, ConfigPath.valueAt(values, key.path))
-  )
-  return secrets.map(({ path }) => `${file}: every user of this machine can read ${path} in it: chmod o-r ${file}`)
-}
 
 /** A longer value moves the origin in its own line only. */
 const MAX_VALUE_WIDTH = 32
@@ -67,18 +62,24 @@ const table = ({ file, origins, values }: ConfigSources.Effective): string => {
     .join("\n\n")
 }
 
-const report = (effective: ConfigSources.Effective): string =>
+/** The points of `--public` that are not met. */
+const unmetBy = (values: ServerConfig.Values) =>
+  publicPoints.filter(({ isMet }) => !isMet(values)).map(({ advice, path }) => ({ path, reason: advice }))
+
+const report = (effective: ConfigSources.Effective, unmet: ReturnType<typeof unmetBy>): string =>
   [
     `configuration: ${effective.description}`,
     "",
     table(effective),
     ...effective.warnings.map((warning) => `\nwarning: ${warning}`),
-    ...notesOn(effective).map(({ path, reason }) => `\nnote: ${path} has no effect: ${reason}`)
+    ...notesOn(effective).map(({ path, reason }) => `\nnote: ${path} has no effect: ${reason}`),
+    ...unmet.map(({ path, reason }) => `\npublic: ${path}: ${reason}`)
   ].join("\n")
 
 const print = (text: string) => Console.log(text.split("\n").map(escapeInvisible).join("\n"))
 
-const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
+/** Prints a JSON object. */
+export const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
 /** Prints the effective configuration, or its problems. */
 export const check = Command.make(
@@ -88,9 +89,13 @@ export const check = Command.make(
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print a JSON object, also when there are problems"),
       Flag.withDefault(false)
+    ),
+    public: Flag.Boolean("public").pipe(
+      Flag.withDescription("Say what is to be set before strangers can connect, and end with 2 if anything is"),
+      Flag.withDefault(false)
     )
   },
-  Effect.fnUntraced(function* ({ json, ...flags }) {
+  Effect.fnUntraced(function* ({ json, public: isPublic, ...flags }) {
     const loaded = loadConfig(flags).pipe(
       // The server reads its files before it listens, and so does this.
       Effect.tap(({ description, values: { cluster, tls } }) =>
@@ -106,30 +111,38 @@ export const check = Command.make(
         )
       : loaded
     const { remark } = yield* Effect.provideService(threadCount, ServerConfig.ServerConfig, complete.values)
-    const exposures = yield* Effect.promise(() => exposed(complete))
     const effective = {
       ...complete,
       values: ServerConfig.withoutSecrets(complete.values),
-      warnings: [...complete.warnings, ...exposures, ...(remark === undefined ? [] : [remark])]
+      warnings: [...complete.warnings, ...(yield* remarksOn(complete)), ...(remark === undefined ? [] : [remark])]
     }
-    if (!json) return yield* print(report(effective))
-    const { file = null, origins, values, warnings } = effective
-    yield* printJson({
-      valid: true,
-      file,
-      values,
-      origins: Object.fromEntries(origins),
-      warnings,
-      notes: notesOn(effective)
-    })
+    const unmet = isPublic ? unmetBy(complete.values) : []
+    if (json) {
+      const { file = null, origins, values, warnings } = effective
+      yield* printJson({
+        valid: true,
+        file,
+        values,
+        origins: Object.fromEntries(origins),
+        warnings,
+        notes: notesOn(effective),
+        ...(isPublic ? { public: unmet } : {})
+      })
+    } else {
+      yield* print(report(effective, unmet))
+    }
+    if (unmet.length > 0) return yield* new NotPublic({ unmet: unmet.length })
   })
 ).pipe(
   Command.withDescription(
-    "Prints the configuration that the server would run with and where each value comes from, or every problem in it. It takes the flags of the server."
+    `Prints the configuration that the server would run with and where each value comes from, or every problem in it. It takes the flags of the server.
+
+Exit codes: 0 the server can start; 1 usage error, or it cannot; 2 --public has something to say.`
   ),
   Command.withShortDescription("Print the effective configuration, or its problems"),
   Command.withExamples([
     { command: "summoner-server check", description: "What ./server.json and the environment make" },
-    { command: "summoner-server check --config prod.json --port 9000", description: "What those flags would make" }
+    { command: "summoner-server check --config prod.json --port 9000", description: "What those flags would make" },
+    { command: "summoner-server check --public", description: "Before strangers can connect" }
   ])
 )

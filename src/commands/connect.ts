@@ -22,12 +22,13 @@ import * as Rendering from "./connect/Rendering.ts"
 import * as StandardOutput from "./connect/StandardOutput.ts"
 import * as Terminal from "./connect/Terminal.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
+import { fileFlag } from "./fields.ts"
 
 const flag = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 const file = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withMetavar("file"), Flag.withDescription(description), Flag.optional)
+  fileFlag(name).pipe(Flag.withDescription(description), Flag.optional)
 
 const parameters = {
   server: Argument.String("address").pipe(

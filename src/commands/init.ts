@@ -10,6 +10,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { DEFAULT_FILE } from "../config/ConfigSources.ts"
 import { readFile, statIfPresent } from "../internal/files.ts"
+import { fileArgument } from "./fields.ts"
 import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
 
@@ -77,7 +78,7 @@ const confirmOverwriting = Effect.fnUntraced(function* (paths: string) {
 export const init = Command.make(
   "init",
   {
-    file: Argument.String("file").pipe(
+    file: fileArgument("file").pipe(
       Argument.withDescription(`File to write (default: ./${DEFAULT_FILE})`),
       Argument.withDefault(DEFAULT_FILE)
     ),

@@ -42,6 +42,7 @@ export interface KnownKey {
   readonly expected: string
   readonly default: unknown
   readonly itemExpected?: string | undefined
+  readonly itemHint?: ((item: unknown) => string | undefined) | undefined
   readonly isSecret?: boolean
 }
 
@@ -174,7 +175,10 @@ export const problems = (options: {
           : {
               expected: expected ?? expectedAt(path, knownKeys),
               found: showFound(value, path, knownKeys),
-              hint: character === undefined ? "" : `it has an invisible character, ${character}`
+              hint:
+                character === undefined
+                  ? (listOf(path, knownKeys)?.itemHint?.(value) ?? "")
+                  : `it has an invisible character, ${character}`
             })
       }
     })

@@ -17,6 +17,8 @@ export interface Key {
   readonly description: string
   /** What each item of a list has to be. */
   readonly itemExpected: string | undefined
+  /** What to write instead of an item that is not accepted. */
+  readonly itemHint: ((item: unknown) => string | undefined) | undefined
   /** Whether its values may be secret, so that a report shows nothing of an invalid one. */
   readonly isSecret: boolean
   /** Whether a valid value must not be shown. */
@@ -59,6 +61,7 @@ const keysOf = (ast: SchemaAST.AST, prefix: string, ofGroup: ReadonlyArray<Condi
             default: notes.default,
             description,
             itemExpected: item && notesOf(item).expected,
+            itemHint: item && notesOf(item).hint,
             isReloadable,
             noEffectIf: conditions.filter((condition) => !Object.hasOwn(condition, path)),
             isSecret: secret !== undefined,

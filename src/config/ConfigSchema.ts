@@ -3,7 +3,7 @@
  * exceed the longest timer of the platform (2^31 - 1 ms), which Effect's clock handles and a bare `setTimeout` does not.
  */
 import * as Schema from "effect/Schema"
-import { isLoopback, isNetwork, overlap } from "../net/IpNetwork.ts"
+import { isLoopback, isNetwork, overlap, withoutHostBits } from "../net/IpNetwork.ts"
 import {
   type Condition,
   defaultsOf,
@@ -128,7 +128,12 @@ const networks = listOf(
     "^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$",
     "^(?:[1-9]\\.){3}[1-9](?:/32)?$",
     isNetwork
-  )
+  ).annotate({
+    hint: (value: unknown) => {
+      const range = typeof value === "string" ? withoutHostBits(value) : undefined
+      return range === undefined ? undefined : `host bits are set; did you mean ${range}?`
+    }
+  })
 )
 
 const unusedBuffer = (size: number) =>

@@ -39,15 +39,19 @@ const hintFor = (token: string, next: Next, before: string): string => {
   return next === "value" && /^[A-Za-z_]/.test(token) && !LITERAL.test(token) ? "strings are in double quotes" : ""
 }
 
+/** The first line of a mapping, or the mark of a document. No text that was meant as JSON begins so. */
+const YAML = /^(?:[ \t\r]*(?:#[^\n]*)?\n)*(?:---|%YAML|[\w$-]+:(?:\s|$))/
+
 /** What makes a text no JSON, with its line and column, both counted from 1. For a text that `JSON.parse` refuses. */
 export const jsonSyntaxError = (source: string, text: string): ConfigError => {
+  const summary = YAML.test(text) ? "YAML, where JSON is read" : "invalid JSON"
   const closers: Array<string> = []
   let next: Next = "value"
   let error: ConfigError | undefined
 
   const report = (line: number, column: number, expected: string, found: string, hint = "") => {
     const path = `line ${line + 1}, column ${column + 1}`
-    error ??= new ConfigError({ source, summary: "invalid JSON", issues: [{ path, expected, found, hint }] })
+    error ??= new ConfigError({ source, summary, issues: [{ path, expected, found, hint }] })
   }
   const begin = (closer: string, then: Next) => (_: number, _length: number, line: number, column: number) => {
     closers.push(closer)

@@ -19,6 +19,8 @@ export interface Notes {
   readonly isReloadable?: boolean
   /** Conditions each of which leaves the key, or the whole group, without effect. */
   readonly noEffectIf?: ReadonlyArray<Condition>
+  /** What to write instead of a value that is not accepted, where that can be told. */
+  readonly hint?: (value: unknown) => string | undefined
   /** Whether a value is a secret; `true` for all but `null`. */
   readonly secret?: true | ((value: unknown) => boolean)
 }

@@ -102,6 +102,12 @@ export const date = (dateFormat: string): ((timeMillis: number) => string) => {
   }
 }
 
+/** What a `date_format` has after `%` that is not one of the directives of `date`. */
+export const unknownDirectives = (format: string): ReadonlyArray<string> =>
+  Array.from(format.matchAll(/%(?:(\d*f)|[-_^#:+\d]*[a-zA-Z%]?)/g), ([text, fraction]) =>
+    fraction === undefined && directives[text.slice(1)] === undefined ? text : ""
+  ).filter((text) => text !== "")
+
 const fraction = (at: Date, digits: string | undefined): string => {
   const count = digits === undefined || digits === "" ? 3 : Math.min(Number(digits), 9)
   return twoOrMore(at.getMilliseconds(), 3).padEnd(9, "0").slice(0, count)

@@ -63,6 +63,11 @@ export const MessageLog = Context.Reference<MessageLog>("summoner-server/Message
   defaultValue: () => ({ enabled: false, relayed: () => {} })
 })
 
+/** Whether what a fiber logs is written at every level of the log: that the server listens, which its operator waits for. */
+export const IsAnnouncement = Context.Reference<boolean>("summoner-server/IsAnnouncement", {
+  defaultValue: () => false
+})
+
 /** The state of the log. Its layers also replace Effect's loggers and set the minimum log level, so that `Effect.log*` follows the configuration. */
 export class RelayLogger extends Context.Service<
   RelayLogger,
@@ -354,7 +359,7 @@ const makeContext = Effect.fnUntraced(function* (
   const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     try {
       const timeMillis = date.getTime()
-      if (!isLoggedUnsafe(logLevel)) return
+      if (!isLoggedUnsafe(logLevel) && !fiber.getRef(IsAnnouncement)) return
       const level = levelNames[logLevel]
       const annotations = fiber.getRef(References.CurrentLogAnnotations)
       const text = LogMessage.eventText({

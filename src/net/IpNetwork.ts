@@ -1,10 +1,20 @@
-import * as Result from "effect/Result"
 import * as IpNetwork from "effect/net/IpNetwork"
+import { ipFromString } from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { isIP, isIPv4, isIPv6 } from "node:net"
 import { canonicalIp } from "./IpAddress.ts"
 
 /** Whether a text is an IP address or a CIDR range. */
 export const isNetwork = (text: string): boolean => isIP(text) !== 0 || Result.isSuccess(IpNetwork.fromString(text))
+
+/** The range that an address within it, such as `10.0.0.1/8`, was written for; `undefined` for any other text. */
+export const withoutHostBits = (text: string): string | undefined => {
+  const [, address, prefix] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? []
+  if (address === undefined || isNetwork(text)) return undefined
+  const range = Result.flatMap(ipFromString(address), (ip) => IpNetwork.fromAddress(ip, Number(prefix)))
+  return Option.getOrUndefined(Option.map(Result.getSuccess(range), IpNetwork.format))
+}
 
 /** Whether a host is a loopback address or `localhost`. */
 export const isLoopback = (host: string): boolean =>

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { IsAnnouncement } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import type { BoundAddress } from "./Listener.ts"
 
@@ -37,7 +38,7 @@ export class Lifecycle extends Context.Service<
           ? Effect.logInfo(`listening on ${formatAddress(host, port)}`)
           : Effect.logInfo(`listening on ${formatAddress(host, port)}, with parts of the program: ${parts.join(", ")}`),
         webSocketUrl === undefined ? Effect.void : Effect.logInfo(`listening on ${webSocketUrl}`)
-      ),
+      ).pipe(Effect.provideService(IsAnnouncement, true)),
     stopping: (clients) =>
       Effect.annotateLogs(Effect.logInfo(`shutting down, clients connected: ${clients}`), {
         "summoner.clients": clients

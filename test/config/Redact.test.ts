@@ -17,7 +17,7 @@ import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
 /** Nothing that any of these texts contains may be shown to anybody. */
-const SECRET = "kw7Gh2pQzR"
+const SECRET = "hunter2-of-16-characters"
 const OTHER = "Zx81LmNo4v"
 const PASSWORD = "hunter2:with/slash"
 

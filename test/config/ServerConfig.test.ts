@@ -467,6 +467,23 @@ describe("problems of a configuration", () => {
     })
   )
 
+  it.effect("include a range with host bits, and name the one that was meant", () =>
+    Effect.gen(function* () {
+      for (const [given, meant] of [
+        ["10.0.0.1/8", "10.0.0.0/8"],
+        ["2001:DB8::1/32", "2001:db8::/32"]
+      ]) {
+        yield* assertOnlyIssue(
+          { hyper_parameters: { allow: [given] } },
+          { path: "hyper_parameters.allow[0]", hint: `host bits are set; did you mean ${meant}?` }
+        )
+      }
+      for (const given of ["10.0.0.1/33", "10.0.0/8", "example.org/8"]) {
+        yield* assertOnlyIssue({ hyper_parameters: { deny: [given] } }, { path: "hyper_parameters.deny[0]", hint: "" })
+      }
+    })
+  )
+
   it.effect("include half a pair of certificate and key, and client certificates from nobody", () =>
     Effect.gen(function* () {
       yield* values({ tls: { cert: "a", key: "b" } })
@@ -753,6 +770,15 @@ describe("invalid JSON in a configuration", () => {
       const error = yield* Effect.flip(load(file))
       assert.strictEqual(error.message, `${file}: invalid JSON\n  ${path}: ${message}`)
     })
+  )
+
+  it.effect.each(["port: 1\n", "# mine\n\nlogger:\n  log_level: INFO\n", "---\n{}\n"])(
+    "is called YAML where it is: %j",
+    (content) =>
+      Effect.gen(function* () {
+        const { issues, summary } = yield* Effect.flip(load(yield* writeConfig(content)))
+        assert.deepStrictEqual([summary, issues.length], ["YAML, where JSON is read", 1])
+      })
   )
 
   it.effect("is located where JSON.parse stops, for any misplaced punctuation", () =>

@@ -33,7 +33,7 @@ const [container] = pod.containers
 const image = Dockerfile.stages.at(-1)!
 
 const environment: Record<string, string> = Object.fromEntries(
-  container.env.map(({ name, value }: Yaml) => [name, value ?? "a-token"])
+  container.env.map(({ name, value }: Yaml) => [name, value ?? "a-token-of-32-hexadecimal-digits"])
 )
 const portNamed = (name: string) => container.ports.find((port: Yaml) => port.name === name)?.containerPort
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { publicPoints } from "../../src/commands/publicPoints.ts"
 import { decode, defaults, keys } from "../../src/config/ServerConfig.ts"
 import { ROOT } from "../support/Package.ts"
 import { valueAt } from "../../src/config/ConfigPath.ts"
@@ -16,8 +17,17 @@ describe("docs/security.md", () => {
     for (const [, name] of named) if (name !== "remote_addr") assert.isTrue(paths.has(name!), name)
   })
 
+  it("lists what check --public looks at", () => {
+    const [list] = text.split("\n## Do not trust")
+    assert.deepStrictEqual(
+      [...list!.matchAll(/^\| `([a-z_.]+)`/gm)].map(([, path]) => path),
+      publicPoints.map(({ path }) => path)
+    )
+  })
+
   it("reviews the defaults of the configuration", () => {
-    const rows = [...text.matchAll(/^\| `([a-z_.]+)` +\| `([^`]+)` +\|/gm)]
+    const [, review] = text.split("\n## The defaults, reviewed")
+    const rows = [...review!.matchAll(/^\| `([a-z_.]+)` +\| `([^`]+)` +\|/gm)]
     assert.isAbove(rows.length, 8)
     for (const [, path, value] of rows) assert.strictEqual(value, JSON.stringify(valueAt(defaults, path!)), path)
   })
@@ -25,8 +35,12 @@ describe("docs/security.md", () => {
   it.effect("recommends a configuration that the server accepts", () =>
     Effect.gen(function* () {
       const [, json] = /```json\n([^`]+)```/.exec(text)!
-      const { warnings } = yield* decode(JSON.parse(json!), "docs/security.md")
+      const { values, warnings } = yield* decode(JSON.parse(json!), "docs/security.md")
       assert.deepStrictEqual(warnings, [])
+      assert.deepStrictEqual(
+        publicPoints.filter(({ isMet }) => !isMet(values)),
+        []
+      )
     })
   )
 })

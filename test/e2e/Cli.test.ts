@@ -149,19 +149,6 @@ describe("the server that cannot listen", () => {
 })
 
 describe("the command line", () => {
-  it.live("explains itself: flags with their defaults, commands, and that the server needs none", () =>
-    Effect.gen(function* () {
-      const help = yield* Cli.start(["--help"])
-      assert.strictEqual((yield* help.exit).code, 0)
-      for (const flag of ["--config", "--host", "--port", "--name", "--log-level"]) assert.include(help.output(), flag)
-      for (const value of ["127.0.0.1", "8888", "MyServer", "DEBUG"])
-        assert.include(help.output(), `(default: ${value})`)
-      assert.include(help.output(), "summoner-server [subcommand] [flags]")
-      for (const name of ["init", "check", "schema", "connect"])
-        assert.match(help.output(), new RegExp(`^ {2}${name} `, "m"))
-    })
-  )
-
   it.live("names the file of the program that is missing", () =>
     Effect.gen(function* () {
       const copy = yield* Directory.make()
@@ -178,33 +165,6 @@ describe("the command line", () => {
         program.output(),
         /^error: Error: ENOENT: no such file or directory, open \S+\/cli\/dashboard\.json/m
       )
-    })
-  )
-
-  it.live("suggests the flag, and the command, that was meant", () =>
-    Effect.gen(function* () {
-      const command = yield* Cli.start(["chekc"])
-      assert.strictEqual((yield* command.exit).code, 1)
-      assert.strictEqual(command.stdout(), "")
-      assert.match(
-        command.output(),
-        /^error: Unknown subcommand "chekc" .*Did you mean this\? check\nsummoner-server --help explains the usage\n$/
-      )
-      const program = yield* Cli.start(["--prot", "1"])
-      assert.strictEqual((yield* program.exit).code, 1)
-      assert.match(program.output(), /^error: .*Did you mean.*--port.*\nsummoner-server --help explains the usage\n$/)
-    })
-  )
-
-  it.live("prints its version and completions", () =>
-    Effect.gen(function* () {
-      const version = yield* Cli.start(["--version"])
-      yield* version.exit
-      const { version: expected } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
-      assert.include(version.output(), expected)
-      const completions = yield* Cli.start(["--completions", "bash"])
-      assert.strictEqual((yield* completions.exit).code, 0)
-      assert.include(completions.output(), "--config")
     })
   )
 })

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { init } from "../../src/commands/init.ts"
+import { presetNames, starterOf } from "../../src/commands/presets.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
@@ -15,15 +16,15 @@ const runAlone = Effect.fnUntraced(function* (cwd: string) {
   return { code, output: program.output() }
 })
 
-/** `init` on a terminal, which answers as soon as it is asked. */
-const initOnTerminal = (cwd: string, answer: string) =>
+/** `init` on a terminal, which answers as soon as it is asked this. */
+const initOnTerminal = (cwd: string, args: string, question: string, answer: string) =>
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
-    const child = spawn("script", ["-qec", `${process.execPath} ${Cli.PROGRAM} init --preset chat`, "/dev/null"], {
+    const child = spawn("script", ["-qec", `${process.execPath} ${Cli.PROGRAM} init ${args}`, "/dev/null"], {
       cwd
     })
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      if (!output.includes("Overwrite?") && (output + text).includes("Overwrite?")) child.stdin.write(answer)
+      if (!output.includes(question) && (output + text).includes(question)) child.stdin.write(answer)
       output += text
     })
     child.on("close", (code) => resume(Effect.succeed({ code, output })))
@@ -57,22 +58,47 @@ describe("init", () => {
   )
 
   const canAsk = existsSync("/usr/bin/script")
+  const skipped = canAsk ? "" : " (skipped: no /usr/bin/script)"
+  const QUESTION = "What is the server for?"
+  const choices = [
+    ["the first by Enter", "\r", presetNames[0]!],
+    ["another by arrow keys", "\u001b[B\u001b[B\r", presetNames[2]!]
+  ] as const
+  for (const [name, answer, preset] of choices) {
+    it.live.skipIf(!canAsk)(`asks on a terminal what the server is for, and takes ${name}${skipped}`, () =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make()
+        const { code, output } = yield* initOnTerminal(cwd, "", QUESTION, answer)
+        assert.strictEqual(code, 0, output)
+        assert.deepStrictEqual(JSON.parse(read(cwd, "server.json")), starterOf(preset, "server.schema.json"))
+      })
+    )
+  }
+
+  it.live.skipIf(!canAsk)(`writes nothing if Ctrl-C answers what the server is for${skipped}`, () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make()
+      const { code, output } = yield* initOnTerminal(cwd, "", QUESTION, "\u0003")
+      assert.strictEqual(code, 1)
+      assert.match(output, /error: nothing was written/)
+      assert.deepStrictEqual(readdirSync(cwd), [])
+    })
+  )
+
   const answers = [
     ["yes", "y", 0, /Wrote server\.json/],
     ["no", "n", 1, /error: nothing was written/],
     ["Ctrl-C", "\u0003", 1, /error: nothing was written/]
   ] as const
   for (const [name, answer, code, said] of answers) {
-    it.live.skipIf(!canAsk)(
-      `asks on a terminal before it overwrites, and heeds ${name}${canAsk ? "" : " (skipped: no /usr/bin/script)"}`,
-      () =>
-        Effect.gen(function* () {
-          const cwd = yield* Directory.make({ "server.json": "mine" })
-          const program = yield* initOnTerminal(cwd, answer)
-          assert.strictEqual(program.code, code)
-          assert.match(program.output, said)
-          assert.strictEqual(read(cwd, "server.json") === "mine", code === 1)
-        })
+    it.live.skipIf(!canAsk)(`asks on a terminal before it overwrites, and heeds ${name}${skipped}`, () =>
+      Effect.gen(function* () {
+        const cwd = yield* Directory.make({ "server.json": "mine" })
+        const program = yield* initOnTerminal(cwd, "--preset chat", "Overwrite?", answer)
+        assert.strictEqual(program.code, code)
+        assert.match(program.output, said)
+        assert.strictEqual(read(cwd, "server.json") === "mine", code === 1)
+      })
     )
   }
 })

@@ -1,12 +1,14 @@
-/** Commands of the command line program, run in the process of the test. What `cli.ts` makes of an error is not in it. */
+/** Commands of the command line program, run in the process of the test. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as TestConsole from "effect/testing/TestConsole"
 import { chmodSync } from "node:fs"
 import { join } from "node:path"
 import { check } from "../../src/commands/check.ts"
+import * as CommandLine from "../../src/commands/commandLine.ts"
 import * as Directory from "./Directory.ts"
 
 /** Sets the working directory and variables of this process, until the scope closes. */
@@ -46,6 +48,25 @@ export const run = Effect.fnUntraced(function* <
   )
   const stdout = (yield* console.logLines).map((line) => `${String(line)}\n`).join("")
   return { stdout, error }
+}, Effect.scoped)
+
+/** Runs the whole program, but for its signals: what it prints, and its exit code. */
+export const line = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>,
+  { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> }
+) {
+  yield* within(cwd, env)
+  const console = yield* TestConsole.make
+  const exit = yield* CommandLine.reported(CommandLine.run(args)).pipe(
+    Effect.provideService(Console.Console, console),
+    Effect.exit
+  )
+  const textOf = (lines: ReadonlyArray<unknown>) => lines.map((line) => `${String(line)}\n`).join("")
+  let code: number | undefined
+  Runtime.defaultTeardown(exit, (found) => {
+    code = found
+  })
+  return { code, stdout: textOf(yield* console.logLines), stderr: textOf(yield* console.errorLines) }
 }, Effect.scoped)
 
 interface Checked {

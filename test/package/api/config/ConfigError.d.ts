@@ -28,6 +28,7 @@ export interface KnownKey {
     readonly expected: string;
     readonly default: unknown;
     readonly itemExpected?: string | undefined;
+    readonly itemHint?: ((item: unknown) => string | undefined) | undefined;
     readonly isSecret?: boolean;
 }
 export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;

@@ -7,6 +7,7 @@ export interface Key {
     readonly default: unknown;
     readonly description: string;
     readonly itemExpected: string | undefined;
+    readonly itemHint: ((item: unknown) => string | undefined) | undefined;
     readonly isSecret: boolean;
     readonly conceals: (value: unknown) => boolean;
     readonly isReloadable: boolean | undefined;

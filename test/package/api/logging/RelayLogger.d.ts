@@ -19,6 +19,7 @@ export interface LogWire {
     readonly isMessageLogged: boolean;
 }
 export declare const MessageLog: Context.Reference<MessageLog>;
+export declare const IsAnnouncement: Context.Reference<boolean>;
 declare const RelayLogger_base: Context.ServiceClass<RelayLogger, "summoner-server/RelayLogger", {
     readonly name: string;
     readonly path: string | undefined;
