@@ -43,7 +43,10 @@ import * as WrongTokens from "./WrongTokens.ts"
 /** Time for the headers, and for the whole of a request, to arrive, in milliseconds. */
 const REQUEST_TIMEOUT_MILLIS = 10_000
 
-/** Inactivity after which a connection is closed, in milliseconds, so that a vanished browser holds no event stream. */
+/**
+ * Inactivity after which a connection is closed, in milliseconds, so that a vanished browser holds no event stream. Node.js closes one
+ * that waits for its next request after five seconds: less than the time between two scrapes or probes.
+ */
 const INACTIVITY_MILLIS = 60_000
 
 /** Time for which event streams share the same statistics, in milliseconds: with many clients they are costly to compute. */
@@ -155,6 +158,7 @@ export const serve = Effect.fnUntraced(function* ({
   const server = createServer({
     requestTimeout: REQUEST_TIMEOUT_MILLIS,
     headersTimeout: REQUEST_TIMEOUT_MILLIS,
+    keepAliveTimeout: INACTIVITY_MILLIS,
     connectionsCheckingInterval: REQUEST_TIMEOUT_MILLIS / 2,
     maxHeaderSize: Problem.MAX_HEADER_KIB * 1024,
     requireHostHeader: false

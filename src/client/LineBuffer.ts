@@ -1,5 +1,3 @@
-import { Fifo } from "../internal/Fifo.ts"
-
 /** What an entry costs beside its text, in bytes. */
 const ENTRY_BYTES = 128
 
@@ -8,7 +6,8 @@ const costOf = (line: string | Uint8Array): number => ENTRY_BYTES + (typeof line
 
 /** A queue of entries with a line each that knows the memory it holds. */
 export class LineBuffer<Entry extends { readonly line: string | Uint8Array }> {
-  #entries = new Fifo<Entry>()
+  #entries: Array<Entry> = []
+  #first = 0
   #bytes = 0
 
   /** Memory held, in bytes. */
@@ -17,7 +16,7 @@ export class LineBuffer<Entry extends { readonly line: string | Uint8Array }> {
   }
 
   get length(): number {
-    return this.#entries.length
+    return this.#entries.length - this.#first
   }
 
   push(entry: Entry): void {
@@ -26,14 +25,22 @@ export class LineBuffer<Entry extends { readonly line: string | Uint8Array }> {
   }
 
   shift(): Entry | undefined {
-    const entry = this.#entries.shift()
-    if (entry !== undefined) this.#bytes -= costOf(entry.line)
+    if (this.length === 0) return undefined
+    const entry = this.#entries[this.#first]!
+    // `Array.shift` moves all others.
+    this.#entries[this.#first++] = undefined as never
+    if (this.#first > 1024 && this.#first * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#first)
+      this.#first = 0
+    }
+    this.#bytes -= costOf(entry.line)
     return entry
   }
 
-  takeAll(): ReadonlyArray<Entry> {
-    const entries = this.#entries.rest
-    this.#entries = new Fifo()
+  takeAll(): Array<Entry> {
+    const entries = this.#entries.slice(this.#first)
+    this.#entries = []
+    this.#first = 0
     this.#bytes = 0
     return entries
   }

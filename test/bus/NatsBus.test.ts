@@ -70,6 +70,11 @@ const relay = Effect.fnUntraced(function* (
     ),
     scope
   )
+  // A server says at every level where it listens.
+  log.splice(
+    log.findIndex((line) => line.startsWith("INFO listening on ")),
+    1
+  )
   const server = yield* Effect.provideContext(RelayServer, context)
   const runSync = Effect.runSyncWith(context)
   return {

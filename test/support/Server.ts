@@ -38,6 +38,9 @@ export const start = Effect.fnUntraced(function* (
       ),
     scope
   ).pipe(Effect.provideService(Machine, MACHINE))
+  // Every server with the thresholds of the defaults warns of them.
+  const remark = lines.findIndex((line) => line.startsWith("WARNING backpressure_policy: "))
+  if (remark >= 0) lines.splice(remark, 1)
   const relay = yield* Effect.provideContext(RelayServer, context)
   const { apply } = yield* Effect.provideContext(ConfigReload, context)
   const reload = (next: object = input) =>

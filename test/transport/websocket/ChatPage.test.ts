@@ -43,7 +43,7 @@ describe.each(threadCounts)("the chat of a relay, threads: %i", (count) => {
       assert.include(asked.answer, `Content-Length: ${Buffer.byteLength(html)}`)
       assert.match(
         asked.answer,
-        /\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-\S+'; style-src 'sha256-\S+'; connect-src 'self';/
+        /\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-\S+'; style-src 'sha256-\S+' 'sha256-\S+'; connect-src 'self';/
       )
       assert.match(html, /^<!doctype html>.*<\/html>\s*$/s)
       assert.notMatch(html, /<(?:script|link)[^>]* (?:src|href)="(?!data:)/)
