@@ -9,9 +9,11 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Group, Sender } from "./Group.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
+import type { Group } from "./Group.ts"
 
-export { Group, type Sender } from "./Group.ts"
+export type { ClientIdentity as Sender } from "../net/ClientIdentity.ts"
+export { Group } from "./Group.ts"
 
 /** Relays a line, as it is or with changes. */
 export interface Relay {
@@ -129,7 +131,7 @@ export type Arrival<G = Gate> = G | Hold<G> | Disconnect
  *   const open: Open = ({ subject }) =>
  *     Effect.succeed(subject === undefined ? disconnect({ notice: "No certificate." }) : () => Effect.succeed(relay()))
  */
-export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope>
+export type Open = (client: ClientIdentity) => Effect.Effect<Arrival, never, Scope.Scope>
 
 /**
  * A filter that admits every client and decides on each line by itself.
@@ -137,7 +139,7 @@ export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope
  * @param decide gets the line and its sender
  */
 export const gate =
-  (decide: (line: string, client: Sender) => Effect.Effect<Decision>): Open =>
+  (decide: (line: string, client: ClientIdentity) => Effect.Effect<Decision>): Open =>
   (client) =>
     Effect.succeed((line) => decide(line, client))
 
@@ -149,7 +151,10 @@ export type PlainGate = (line: string) => Decision | Promise<Decision>
  *
  * @param signal aborts when the client has gone
  */
-export type PlainOpen = (client: Sender, signal: AbortSignal) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>
+export type PlainOpen = (
+  client: ClientIdentity,
+  signal: AbortSignal
+) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>
 
 /** A filter of plain functions. What they throw is a defect of the filter: its client is disconnected, and the log says why. */
 export const fromPlain =

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Exit from "effect/Exit"
 import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
 import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import { RateLimiter } from "../limits/RateLimiter.ts"
@@ -71,6 +72,7 @@ const make = Effect.gen(function* () {
   const rateLimiter = yield* RateLimiter
   const idleTimeout = yield* IdleTimeout
   const quarantine = yield* Quarantine
+  const limits = yield* ClientLimits
   const registry = yield* ClientRegistry
   const relayLines = yield* LineRelay.make
   const pacing = yield* SenderPacing.make
@@ -85,7 +87,7 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const key = quarantine.scope === "ip" ? banned.ip : banned.address
       const seconds = Math.ceil(quarantine.cooldownMillisUnsafe() / 1000)
-      const sharing = registry.countFromUnsafe(banned.ip)
+      const sharing = limits.countFromUnsafe(banned.ip) - 1
       return Effect.logWarning(
         `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; POST /api/lift on the admin port ends it`
       )

@@ -1,8 +1,10 @@
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Group, Sender } from "./Group.ts";
-export { Group, type Sender } from "./Group.ts";
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
+import type { Group } from "./Group.ts";
+export type { ClientIdentity as Sender } from "../net/ClientIdentity.ts";
+export { Group } from "./Group.ts";
 export interface Relay {
     readonly _tag: "Relay";
     readonly content?: string | undefined;
@@ -44,8 +46,8 @@ export declare const hold: <G extends Gate | PlainGate>(gate: G, options?: {
     readonly notice?: string | undefined;
 }) => Hold<G>;
 export type Arrival<G = Gate> = G | Hold<G> | Disconnect;
-export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope>;
-export declare const gate: (decide: (line: string, client: Sender) => Effect.Effect<Decision>) => Open;
+export type Open = (client: ClientIdentity) => Effect.Effect<Arrival, never, Scope.Scope>;
+export declare const gate: (decide: (line: string, client: ClientIdentity) => Effect.Effect<Decision>) => Open;
 export type PlainGate = (line: string) => Decision | Promise<Decision>;
-export type PlainOpen = (client: Sender, signal: AbortSignal) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>;
+export type PlainOpen = (client: ClientIdentity, signal: AbortSignal) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>;
 export declare const fromPlain: (open: PlainOpen) => Open;
