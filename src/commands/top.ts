@@ -3,14 +3,14 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { sortable } from "../admin/sortable.ts"
+import { sortable, type SortKey } from "../admin/sortable.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
 /** The arguments of `top`. */
 export interface Parameters {
   /** The admin port, without a path. */
   readonly url: URL
-  readonly sort: (typeof sortable)[number]
+  readonly sort: SortKey
 }
 
 const urlOf = (text: string): Option.Option<URL> => {
