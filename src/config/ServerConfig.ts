@@ -118,13 +118,8 @@ export const examine = (input: unknown, names = NO_NAMES): Examined => {
  */
 export const decode = Effect.fnUntraced(function* (input: unknown, source: string) {
   const examined = examine(input)
-  const values = yield* Effect.fromResult(examined.values).pipe(
-    Effect.mapError((problems) =>
-      ConfigErrors.invalid(
-        source,
-        problems.map(({ problem }) => problem)
-      )
-    )
+  const values = yield* Effect.fromResult(
+    Result.mapError(examined.values, (problems) => ConfigErrors.invalidKeys(source, problems))
   )
   return { values, warnings: examined.warnings.map((warning) => `${source}: ${warning}`) } satisfies Loaded
 })

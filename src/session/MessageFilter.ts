@@ -10,6 +10,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
+import type { DisconnectOptions } from "../room/DisconnectReason.ts"
 import type { Group } from "./Group.ts"
 
 export type { ClientIdentity as Sender } from "../net/ClientIdentity.ts"
@@ -32,12 +33,8 @@ export interface Refuse {
 }
 
 /** Disconnects a client. */
-export interface Disconnect {
+export interface Disconnect extends DisconnectOptions {
   readonly _tag: "Disconnect"
-  /** Sent to the client. */
-  readonly notice?: string | undefined
-  /** Whether the client is quarantined for `quarantine_cooldown_secs`. */
-  readonly quarantine?: boolean | undefined
 }
 
 /** Lets a client into the room. */
@@ -56,12 +53,7 @@ export type Decision = Relay | Refuse | Disconnect | Admit
  * @param options `content`: relayed instead of the line; `to`: which other clients get it. Lines for the same `Group` cost no more than
  *   lines for all; a function is called for each client and line
  */
-export const relay = (
-  options: {
-    readonly content?: string | undefined
-    readonly to?: Group | ((address: string) => boolean) | undefined
-  } = {}
-): Relay => ({ _tag: "Relay", ...options })
+export const relay = (options: Omit<Relay, "_tag"> = {}): Relay => ({ _tag: "Relay", ...options })
 
 /**
  * Does not relay the line.
@@ -75,9 +67,7 @@ export const refuse = (notice?: string): Refuse => ({ _tag: "Refuse", notice })
  *
  * @param options `notice`: its last line; `quarantine`: whether it is quarantined for `quarantine_cooldown_secs`
  */
-export const disconnect = (
-  options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
-): Disconnect => ({ _tag: "Disconnect", ...options })
+export const disconnect = (options: DisconnectOptions = {}): Disconnect => ({ _tag: "Disconnect", ...options })
 
 /**
  * Lets a client that is held outside into the room. The line that earned it, a password for example, is not relayed. For a client in the

@@ -2,6 +2,7 @@ import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { ClientIdentity } from "../net/ClientIdentity.ts";
+import type { DisconnectOptions } from "../room/DisconnectReason.ts";
 import type { Group } from "./Group.ts";
 export type { ClientIdentity as Sender } from "../net/ClientIdentity.ts";
 export { Group } from "./Group.ts";
@@ -14,25 +15,17 @@ export interface Refuse {
     readonly _tag: "Refuse";
     readonly notice?: string | undefined;
 }
-export interface Disconnect {
+export interface Disconnect extends DisconnectOptions {
     readonly _tag: "Disconnect";
-    readonly notice?: string | undefined;
-    readonly quarantine?: boolean | undefined;
 }
 export interface Admit {
     readonly _tag: "Admit";
     readonly notice?: string | undefined;
 }
 export type Decision = Relay | Refuse | Disconnect | Admit;
-export declare const relay: (options?: {
-    readonly content?: string | undefined;
-    readonly to?: Group | ((address: string) => boolean) | undefined;
-}) => Relay;
+export declare const relay: (options?: Omit<Relay, "_tag">) => Relay;
 export declare const refuse: (notice?: string) => Refuse;
-export declare const disconnect: (options?: {
-    readonly notice?: string | undefined;
-    readonly quarantine?: boolean | undefined;
-}) => Disconnect;
+export declare const disconnect: (options?: DisconnectOptions) => Disconnect;
 export declare const admit: (notice?: string) => Admit;
 export type Gate = (line: string) => Effect.Effect<Decision>;
 export interface Hold<G = Gate> {
