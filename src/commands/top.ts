@@ -6,7 +6,6 @@ import * as Option from "effect/Option"
 import { sortable, type SortKey } from "../admin/sortable.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
-/** The arguments of `top`. */
 export interface Parameters {
   /** The admin port, without a path. */
   readonly url: URL
@@ -18,7 +17,6 @@ const urlOf = (text: string): Option.Option<URL> => {
   return /^https?:/.test(url) && URL.canParse(url) ? Option.some(new URL(url)) : Option.none()
 }
 
-/** Shows on a terminal what a server does. */
 export const top = Command.make(
   "top",
   {
