@@ -58,7 +58,7 @@ const REFUSAL_LINGER_MILLIS = 250
 export interface Options {
   readonly operations: Operations
   readonly status: Pick<ServerStatus["Service"], "listeners">
-  readonly access: ReturnType<typeof Access.make>
+  readonly access: Access.Access
   /** Called for a request that was authorized for more than health. */
   readonly trust: (request: HttpServerRequest.HttpServerRequest) => void
 }

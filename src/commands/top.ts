@@ -4,6 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { sortable, type SortKey } from "../admin/sortable.ts"
+import { invisibleIn } from "../internal/escape.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
 export interface Parameters {
@@ -14,7 +15,10 @@ export interface Parameters {
 
 const urlOf = (text: string): Option.Option<URL> => {
   const url = /^\d+$/.test(text) ? `http://127.0.0.1:${text}` : text
-  return /^https?:/.test(url) && URL.canParse(url) ? Option.some(new URL(url)) : Option.none()
+  if (!/^https?:/.test(url) || invisibleIn(url) !== undefined || !URL.canParse(url)) return Option.none()
+  const parsed = new URL(url)
+  // A password in it would be sent to nobody: the admin port takes a token.
+  return parsed.username === "" && parsed.password === "" ? Option.some(parsed) : Option.none()
 }
 
 export const top = Command.make(

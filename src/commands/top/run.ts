@@ -1,3 +1,4 @@
+import * as CliError from "effect/cli/CliError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { eventParser } from "../../admin/eventParser.ts"
 import { Readings, type Stats } from "../../admin/Readings.ts"
 import { reasonOf } from "../../client/systemErrors.ts"
-import { escapeText } from "../../internal/escape.ts"
+import { escapeText, invisibleIn } from "../../internal/escape.ts"
 import * as StandardOutput from "../connect/StandardOutput.ts"
 import type { Parameters } from "../top.ts"
 import { type Change, type Client, picture } from "./picture.ts"
@@ -37,6 +38,11 @@ const noAnswer = (url: URL, cause: unknown): NoAnswer => {
 
 /** Shows the server until the user leaves, or once where there is no terminal. */
 export const run = Effect.fnUntraced(function* ({ sort, url }: Parameters) {
+  const hidden = invisibleIn(process.env["SUMMONER_ADMIN_TOKEN"] ?? "")
+  if (hidden !== undefined) {
+    const cause = `SUMMONER_ADMIN_TOKEN: expected no invisible characters, found ${hidden}`
+    return yield* new CliError.UserError({ cause })
+  }
   const output = yield* StandardOutput.make()
   const readings = new Readings()
   const isTerminal = process.stdout.isTTY === true
