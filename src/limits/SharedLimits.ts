@@ -169,9 +169,8 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
   const ips = new SharedTable(shared.ips, index)
   const counts = new Counts(shared)
   return {
-    enterUnsafe: (client) => {
-      const found = ips.lockAt(client.ip)
-      try {
+    enterUnsafe: (client) =>
+      ips.at(client.ip, (found) => {
         const { clients, webSockets } = counts
         const ofIp = found === 0 ? 0 : ips.users(found)
         if (!hasCapacity(client, { clients, webSockets, ofIp }, config)) return false
@@ -180,28 +179,14 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         ips.addUser(ip, 1)
         counts.change(index, isWebSocket(client), 1)
         return true
-      } finally {
-        ips.unlock()
-      }
-    },
-    leaveUnsafe: (client) => {
-      const ip = ips.lockAt(client.ip)
-      try {
+      }),
+    leaveUnsafe: (client) =>
+      ips.at(client.ip, (ip) => {
         ips.addUser(ip, -1)
         counts.change(index, isWebSocket(client), -1)
         if (ips.users(ip) === 0) ips.remove(ip)
-      } finally {
-        ips.unlock()
-      }
-    },
-    countFromUnsafe: (address) => {
-      const ip = ips.lockAt(address)
-      try {
-        return ip === 0 ? 0 : ips.users(ip)
-      } finally {
-        ips.unlock()
-      }
-    },
+      }),
+    countFromUnsafe: (address) => ips.at(address, (ip) => (ip === 0 ? 0 : ips.users(ip))),
     maxClientsUnsafe: () => config.hyper_parameters.max_clients
   }
 }
@@ -220,19 +205,14 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
   }
   return {
     openUnsafe: ({ ip }, nowMillis) => {
-      const found = budgets.lockAt(ip)
-      // There is a slot: no more addresses than `MAX_IPS` have clients.
-      let budget = found
-      try {
-        if (found === 0) {
-          budget = budgets.insert()
-          budgets.setValue(budget, 0, nowMillis)
-        }
+      const budget = budgets.at(ip, (found) => {
+        // There is a slot: no more addresses than `MAX_IPS` have clients.
+        const budget = found === 0 ? budgets.insert() : found
+        if (found === 0) budgets.setValue(budget, 0, nowMillis)
         budgets.addUser(budget, 1)
         budgets.unqueue(budget)
-      } finally {
-        budgets.unlock()
-      }
+        return budget
+      })
       return {
         spendUnsafe: (nowMillis) => {
           budgets.lockSlot(budget)
@@ -244,17 +224,13 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
         }
       }
     },
-    closeUnsafe: ({ ip }) => {
-      const budget = budgets.lockAt(ip)
-      try {
+    closeUnsafe: ({ ip }) =>
+      budgets.at(ip, (budget) => {
         budgets.addUser(budget, -1)
         if (budgets.users(budget) > 0) return
         budgets.queue(budget)
         if (budgets.queued > MAX_SHARED_BUDGETS) budgets.remove(budgets.oldest)
-      } finally {
-        budgets.unlock()
-      }
-    }
+      })
   }
 }
 
@@ -266,45 +242,32 @@ class SharedReleases implements Releases {
   }
 
   get(key: string): number | undefined {
-    const entry = this.#table.lockAt(key)
-    try {
-      return entry === 0 ? undefined : this.#release(entry)
-    } finally {
-      this.#table.unlock()
-    }
+    return this.#table.at(key, (entry) => (entry === 0 ? undefined : this.#release(entry)))
   }
 
   set(key: string, release: number): number | undefined {
     const table = this.#table
-    let early: number | undefined
-    let entry = table.lockAt(key)
-    try {
+    return table.at(key, (found) => {
+      let early: number | undefined
+      let entry = found === 0 ? table.insert() : found
       if (entry === 0) {
+        early = this.#release(table.oldest)
+        table.remove(table.oldest)
         entry = table.insert()
-        if (entry === 0) {
-          early = this.#release(table.oldest)
-          table.remove(table.oldest)
-          entry = table.insert()
-        }
       }
       table.setValue(entry, 0, release)
       table.queue(entry)
       return early
-    } finally {
-      table.unlock()
-    }
+    })
   }
 
   delete(key: string): number | undefined {
-    const entry = this.#table.lockAt(key)
-    try {
+    return this.#table.at(key, (entry) => {
       if (entry === 0) return undefined
       const release = this.#release(entry)
       this.#table.remove(entry)
       return release
-    } finally {
-      this.#table.unlock()
-    }
+    })
   }
 
   sweep(now: number): number {
