@@ -1,4 +1,4 @@
-import { $, setText } from "./elements.ts"
+import { $, setText } from "../../page/elements.ts"
 import { RequestError } from "./http.ts"
 
 /** Shows a message at the top of the page. */

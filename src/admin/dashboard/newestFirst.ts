@@ -1,5 +1,5 @@
 import { whole } from "../formats.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 
 /** Entries on the page at once. */
 const SHOWN = 200

@@ -1,7 +1,7 @@
 /** The plots: each a card with a legend, two curves over the last fifteen minutes, and the same points as a table. */
 import uPlot from "uplot"
 import { bytes, count, duration, LAST_BOUND_MILLIS, millis, perSecond } from "../formats.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { isGap, type Point, points, shownMillis } from "./history.ts"
 
 interface Series {

@@ -1,4 +1,4 @@
-import { element } from "./elements.ts"
+import { element } from "../../page/elements.ts"
 
 /**
  * Updates the rows of a table. A row keeps its element while its key is listed, which preserves the focus and a click in progress.

@@ -2,7 +2,7 @@
 import { LAST_BOUND_MILLIS } from "../formats.ts"
 import { MAX_STEP_MILLIS, type Reading } from "../Readings.ts"
 import { VALUES } from "../values.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { type Check, healthClass } from "./health.ts"
 import { points, readings, shownMillis } from "./history.ts"
 
