@@ -1,22 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
-import * as Net from "node:net"
-import { join } from "node:path"
 import { TcpConnection } from "../../src/transport/TcpConnection.ts"
-import * as Directory from "../support/Directory.ts"
+import * as SocketPair from "../support/SocketPair.ts"
 
 /** A connection, its socket, and the socket of the client. */
-const pair = Effect.gen(function* () {
-  const path = join(yield* Directory.make(), "socket")
-  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-  server.listen(path)
-  yield* Effect.promise(() => once(server, "listening"))
-  const accepted = once(server, "connection") as Promise<[Net.Socket]>
-  const client = Net.connect(path)
-  const [socket] = yield* Effect.promise(() => accepted)
-  yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
+const pair = Effect.map(SocketPair.make, ({ client, socket }) => {
   const connection = new TcpConnection(socket, { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" })
   return { client, connection, socket }
 })

@@ -214,7 +214,7 @@ export class FrameDecoder {
     for (; i < end; i++) out[o++] = bytes[i]! ^ this.#nextMaskByte()
   }
 
-  /** Handles a complete control frame. A pong needs no action: any received byte resets the unanswered pings. */
+  /** Handles a complete control frame. A pong needs no action: each byte that arrives resets the unanswered pings. */
   #handleControl(): void {
     const payload = this.#control
     this.#control = []
