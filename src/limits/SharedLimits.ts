@@ -195,10 +195,10 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         ips.unlock()
       }
     },
-    countFromUnsafe: (address) => {
-      const ip = ips.lockAt(address)
+    countFromUnsafe: (ip) => {
+      const found = ips.lockAt(ip)
       try {
-        return ip === 0 ? 0 : ips.users(ip)
+        return found === 0 ? 0 : ips.users(found)
       } finally {
         ips.unlock()
       }
