@@ -32,7 +32,6 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   }
 }
 
-/** A problem in one line. */
 export const formatProblem = ({ path, expected, found, hint }: Problem): string =>
   escapeInvisible(`${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`)
 
@@ -63,7 +62,6 @@ const showFound = (value: unknown, path: ReadonlyArray<PropertyKey>, known: Read
 
 const TOP_LEVEL: KnownKey = { path: "", isGroup: true, expected: "an object", default: {} }
 
-/** The key of the list that an item is in. */
 const listOf = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): KnownKey | undefined =>
   typeof path.at(-1) === "number" ? known.get(formatPath(path.slice(0, -1))) : undefined
 
@@ -187,7 +185,6 @@ export const problems = (options: {
   return [...found.values()]
 }
 
-/** The error of these problems. */
 export const invalid = (source: string, issues: ReadonlyArray<Problem>): ConfigError =>
   new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
 
@@ -195,7 +192,6 @@ export const invalid = (source: string, issues: ReadonlyArray<Problem>): ConfigE
 export const problemsIn = (values: Result.Result<unknown, ReadonlyArray<KeyProblem>>): ReadonlyArray<KeyProblem> =>
   Result.isFailure(values) ? values.failure : []
 
-/** The error of these keys. */
 export const invalidKeys = (source: string, problems: ReadonlyArray<KeyProblem>): ConfigError =>
   invalid(
     source,
@@ -209,7 +205,6 @@ const READ_ERRORS: Readonly<Record<string, string>> = {
   ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text"
 }
 
-/** The error of a file that cannot be read, by the code of Node's error. */
 export const unreadable = (source: string, cause: unknown): ConfigError => {
   const { code = "", message } = cause as NodeJS.ErrnoException
   return new ConfigError({ source, summary: `cannot be read: ${READ_ERRORS[code] ?? message}`, issues: [] })

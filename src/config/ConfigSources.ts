@@ -37,7 +37,6 @@ export interface Sources {
 export interface Effective extends ServerConfig.Loaded {
   /** The sources together, in the form of a `server.json` without defaults. */
   readonly input: unknown
-  /** The file that was read. */
   readonly file: string | undefined
   /** What set each key, in the order of the schema: `default`, `file`, a variable or a flag. */
   readonly origins: ReadonlyMap<string, string>
@@ -81,7 +80,6 @@ const unknownVariable = (name: string): ConfigErrors.Problem => {
   }
 }
 
-/** One source, before it is checked. */
 interface Source {
   /** What reports call it. */
   readonly label: string
