@@ -61,7 +61,7 @@ export interface Options {
   /** Where the server listens. */
   readonly status: Pick<ServerStatus["Service"], "listeners">
   /** Which requests are served. */
-  readonly access: ReturnType<typeof Access.make>
+  readonly access: Access.Access
   /** Called for a request that was authorized for more than health. */
   readonly trust: (request: HttpServerRequest.HttpServerRequest) => void
 }

@@ -43,7 +43,7 @@ export const eventStreams = ({
 }: {
   readonly events: Stream.Stream<string>
   readonly messages: Stream.Stream<string>
-  readonly access: ReturnType<typeof Access.make>
+  readonly access: Access.Access
   readonly ended: Effect.Effect<void>
 }) => {
   let open = 0

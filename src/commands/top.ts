@@ -3,7 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { sortable } from "../admin/sortable.ts"
+import { sortable, type SortKey } from "../admin/sortable.ts"
 import { invisibleIn } from "../internal/escape.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
@@ -11,7 +11,7 @@ import { endOnHangup, untilSignal } from "./exitProcess.ts"
 export interface Parameters {
   /** The admin port, without a path. */
   readonly url: URL
-  readonly sort: (typeof sortable)[number]
+  readonly sort: SortKey
 }
 
 const urlOf = (text: string): Option.Option<URL> => {

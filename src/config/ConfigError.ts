@@ -1,3 +1,4 @@
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import { distance } from "fastest-levenshtein"
@@ -189,6 +190,17 @@ export const problems = (options: {
 /** The error of these problems. */
 export const invalid = (source: string, issues: ReadonlyArray<Problem>): ConfigError =>
   new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
+
+/** What is wrong, if anything is. */
+export const problemsIn = (values: Result.Result<unknown, ReadonlyArray<KeyProblem>>): ReadonlyArray<KeyProblem> =>
+  Result.isFailure(values) ? values.failure : []
+
+/** The error of these keys. */
+export const invalidKeys = (source: string, problems: ReadonlyArray<KeyProblem>): ConfigError =>
+  invalid(
+    source,
+    problems.map(({ problem }) => problem)
+  )
 
 const READ_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: "no such file",

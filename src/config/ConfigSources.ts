@@ -149,12 +149,12 @@ const combine = Effect.fnUntraced(function* (
       .reduce((base, input) => ServerConfig.merge(base, input), {}),
     names
   )
-  const disagreements = problemsOf(whole.values).filter(({ comparesKeys }) => comparesKeys)
+  const disagreements = ConfigErrors.problemsIn(whole.values).filter(({ comparesKeys }) => comparesKeys)
 
   const blamed = new Set<string>()
   const problems: Array<ConfigErrors.Problem> = []
   for (const { found, source } of examined) {
-    const wrong = problemsOf(found.values).filter(({ comparesKeys }) => !comparesKeys)
+    const wrong = ConfigErrors.problemsIn(found.values).filter(({ comparesKeys }) => !comparesKeys)
     problems.push(...wrong.map(({ problem }) => problem), ...source.problems)
     const takesPart = disagreements.some(({ key }) =>
       isJsonObject(ConfigPath.valueAt(found.input, ConfigPath.groupOf(key)))
@@ -177,8 +177,6 @@ const combine = Effect.fnUntraced(function* (
       (names.size === 0 ? "" : `, with ${[...names.values()].join(", ")}`)
   } satisfies Effective
 })
-
-const problemsOf = (values: ServerConfig.Examined["values"]) => (Result.isFailure(values) ? values.failure : [])
 
 /** The default file, unless there is none. One that cannot be looked at counts: reading it says why. */
 const defaultFile = () =>

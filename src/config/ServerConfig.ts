@@ -72,12 +72,11 @@ const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
       warnings.push(`${nameOf("logger.log_keys")}: "" is an older form: write null`)
     }
     const given = logger["log_level"]
-    if (typeof given === "string") {
-      const level = given.toUpperCase() === "WARN" ? "WARNING" : given.toUpperCase()
-      if (level !== given && levels.some((known) => known === level)) {
-        logger["log_level"] = level
-        warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "${level}"`)
-      }
+    const level = typeof given === "string" ? given.toUpperCase() : ""
+    if (levels.some((known) => known === level)) logger["log_level"] = level
+    else if (level === "WARN") {
+      logger["log_level"] = "WARNING"
+      warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "WARNING"`)
     }
   }
   return { value, warnings, origins }
@@ -119,13 +118,8 @@ export const examine = (input: unknown, names = NO_NAMES): Examined => {
  */
 export const decode = Effect.fnUntraced(function* (input: unknown, source: string) {
   const examined = examine(input)
-  const values = yield* Effect.fromResult(examined.values).pipe(
-    Effect.mapError((problems) =>
-      ConfigErrors.invalid(
-        source,
-        problems.map(({ problem }) => problem)
-      )
-    )
+  const values = yield* Effect.fromResult(
+    Result.mapError(examined.values, (problems) => ConfigErrors.invalidKeys(source, problems))
   )
   return { values, warnings: examined.warnings.map((warning) => `${source}: ${warning}`) } satisfies Loaded
 })

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { profileOf, ServerConfig, type Values } from "../config/ServerConfig.ts"
 import { ClientLimits } from "./ClientLimits.ts"
-import { hasCapacity, isWebSocket } from "./hasCapacity.ts"
+import { hasCapacity, isWebSocket } from "./places.ts"
 import { makeQuarantine } from "./makeQuarantine.ts"
 import { Quarantine } from "./Quarantine.ts"
 import { FixedWindow } from "./RateBudgets.ts"
@@ -191,6 +191,14 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         ips.addUser(ip, -1)
         counts.change(index, isWebSocket(client), -1)
         if (ips.users(ip) === 0) ips.remove(ip)
+      } finally {
+        ips.unlock()
+      }
+    },
+    countFromUnsafe: (address) => {
+      const ip = ips.lockAt(address)
+      try {
+        return ip === 0 ? 0 : ips.users(ip)
       } finally {
         ips.unlock()
       }

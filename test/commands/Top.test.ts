@@ -33,8 +33,9 @@ describe.concurrent("top", () => {
       assert.strictEqual(stderr, "")
       assert.strictEqual(code, 0)
       assert.match(stdout, /^summoner-server \S+ {2}ready {2}up \d+[smh](?: \d+[smh])? {2}http:\/\/127\.0\.0\.1:\d+\n/)
-      assert.match(stdout, /\nClients {7}2 {11}Connections {3}2 {11}Quarantined {3}0\n/)
-      assert.match(stdout, /\nLines in +\S+\/s +Deliveries +\S+\/s +Out +\S+ KiB|B\/s\n/)
+      assert.match(stdout, /\nClients {13}2 {10,11}Lines in {5}\S+\/s +Deliveries {4}\S+\/s\n/)
+      assert.match(stdout, /\nOut +\S+ (?:Ki)?B\/s +Latency p99 .+ Backlog +0 B\n/)
+      assert.match(stdout, /\nConnections +2 +Latency p50 .+ Worst client +0 B\n/)
       const clients = stdout.split("\n\n")[1]!.split("\n")
       assert.match(clients[0]!, /^Client +State +Connected +Lines in +Lines out +In +Out +Backlog$/)
       assert.match(clients[1]!, new RegExp(`^${a.address} +active +\\d+[smh](?: \\d+[smh])? +3 +1 +6 B +\\d+ B +0 B$`))
@@ -90,7 +91,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)("a hangup", () => {
     const server = yield* Admin.listening()
     const port = name === "top" ? new URL(server.url).port : `:${server.port}`
     const screen = yield* ConnectCli.startOnTerminal([port], { name })
-    yield* screen.shows(name === "top" ? /\nClients {7}0 / : /connected to [^]*\n>/)
+    yield* screen.shows(name === "top" ? /\nClients {13}0 / : /connected to [^]*\n>/)
     return { screen, pid: yield* screen.pid }
   })
 
@@ -124,13 +125,13 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
         const server = yield* Admin.start()
         const { port } = new URL(server.url)
         const screen = yield* ConnectCli.startOnTerminal([port], { name: "top" })
-        yield* screen.shows(/\nClients {7}0 /)
+        yield* screen.shows(/\nClients {13}0 /)
         const client = yield* TcpClient.connect(server.port)
         yield* screen.shows(
-          new RegExp(`\nClients {7}1 [^]*\n${client.address} +active[^]*${client.address} {2}connected`)
+          new RegExp(`\nClients {13}1 [^]*\n${client.address} +active[^]*${client.address} {2}connected`)
         )
         client.socket.end()
-        yield* screen.shows(/\nClients {7}0 [^]*left: closed by the client/)
+        yield* screen.shows(/\nClients {13}0 [^]*left: closed by the client/)
         yield* server.stop
         yield* screen.shows(/\n! no answer from http:\/\/127\.0\.0\.1:\d+: /)
         yield* screen.type("q")

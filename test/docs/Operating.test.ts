@@ -43,6 +43,8 @@ const parts = rows.filter(({ length }) => length === 2).flatMap(([part]) => Docs
 
 /** Lines whose text is put together elsewhere. */
 const ELSEWHERE = [
+  "<> dropped here: the console was not read fast enough",
+  "<> dropped here: the log file could not be written fast enough",
   "From <>: <>",
   "draining: no new clients",
   "taking new clients again",

@@ -219,7 +219,7 @@ describe("shutdown", () => {
       const cwd = yield* Directory.make({
         "server.json": {
           logger: { log_keys: [] },
-          hyper_parameters: { worker_threads, shutdown_grace_ms: 600_000 }
+          hyper_parameters: { worker_threads, shutdown_grace_ms: 600_000, rate_limit_msgs_per_minute: 1_000_000 }
         }
       })
       const server = yield* Cli.listening([], { cwd })

@@ -1,3 +1,4 @@
+import * as Result from "effect/Result";
 import * as Schema from "effect/Schema";
 import type * as SchemaIssue from "effect/SchemaIssue";
 export interface Problem extends Schema.Schema.Type<typeof Problem> {
@@ -45,5 +46,7 @@ export declare const problems: (options: {
     readonly origins: ReadonlyMap<string, string>;
 }) => ReadonlyArray<KeyProblem>;
 export declare const invalid: (source: string, issues: ReadonlyArray<Problem>) => ConfigError;
+export declare const problemsIn: (values: Result.Result<unknown, ReadonlyArray<KeyProblem>>) => ReadonlyArray<KeyProblem>;
+export declare const invalidKeys: (source: string, problems: ReadonlyArray<KeyProblem>) => ConfigError;
 export declare const unreadable: (source: string, cause: unknown) => ConfigError;
 export {};

@@ -1,5 +1,6 @@
 import * as Exit from "effect/Exit";
-export type DisconnectKind = "left" | "lost" | "idle" | "too slow" | "backpressure" | "application" | "shutdown" | "failed";
+declare const KINDS: readonly ["left", "lost", "idle", "too slow", "backpressure", "application", "shutdown", "failed"];
+export type DisconnectKind = (typeof KINDS)[number];
 export type DisconnectCounts = {
     [kind in DisconnectKind]: number;
 };
@@ -26,3 +27,4 @@ export interface DisconnectOptions {
 export declare const byApplication: ({ notice, quarantine: isWanted }: DisconnectOptions, isKeepingOut: boolean) => DisconnectReason;
 export declare const notAdmitted: (notice: string | undefined) => DisconnectReason;
 export declare const ofExit: (exit: Exit.Exit<DisconnectReason>) => DisconnectReason;
+export {};
