@@ -95,7 +95,7 @@ const nameDistance = (given: string, known: string): number => {
 }
 
 /** The known key nearest to an unknown one, if any is near. The same name in another group is nearer than another name in this one. */
-export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>): string | undefined => {
+export const nearest = (path: ReadonlyArray<PropertyKey>, known: Iterable<KnownKey>): string | undefined => {
   const name = String(path.at(-1))
   const group = formatPath(path.slice(0, -1))
   let best: string | undefined
@@ -134,17 +134,16 @@ const originOf = (schemaPath: string, origins: ReadonlyMap<string, string>): str
  *
  * @param options.issue of the schema
  * @param options.input of the schema
- * @param options.known every group and key of the schema
+ * @param options.known every group and key of the schema, by its path
  * @param options.origins what messages call a key, if not by its path
  */
 export const problems = (options: {
   readonly issue: SchemaIssue.Issue
   readonly input: unknown
-  readonly known: ReadonlyArray<KnownKey>
+  readonly known: ReadonlyMap<string, KnownKey>
   readonly origins: ReadonlyMap<string, string>
 }): ReadonlyArray<KeyProblem> => {
   const { known, origins } = options
-  const knownKeys = new Map(known.map((key) => [key.path, key]))
   const found = new Map<string, KeyProblem>()
   for (const [path, leaf] of leavesOf(options.issue)) {
     // Only checks that compare keys word what they expect.
@@ -162,14 +161,14 @@ export const problems = (options: {
           ? {
               expected: "a known key",
               found: `unknown key ${showShort(String(path.at(-1)))}`,
-              hint: didYouMean(nearest(path, known))
+              hint: didYouMean(nearest(path, known.values()))
             }
           : {
-              expected: expected ?? expectedAt(path, knownKeys),
-              found: showFound(value, path, knownKeys),
+              expected: expected ?? expectedAt(path, known),
+              found: showFound(value, path, known),
               hint:
                 character === undefined
-                  ? (listOf(path, knownKeys)?.itemHint?.(value) ?? "")
+                  ? (listOf(path, known)?.itemHint?.(value) ?? "")
                   : `it has an invisible character, ${character}`
             })
       }

@@ -186,7 +186,7 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         counts.change(index, isWebSocket(client), -1)
         if (ips.users(ip) === 0) ips.remove(ip)
       }),
-    countFromUnsafe: (address) => ips.at(address, (ip) => (ip === 0 ? 0 : ips.users(ip))),
+    countFromUnsafe: (ip) => ips.at(ip, (found) => (found === 0 ? 0 : ips.users(found))),
     maxClientsUnsafe: () => config.hyper_parameters.max_clients
   }
 }

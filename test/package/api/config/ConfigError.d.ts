@@ -25,7 +25,7 @@ export declare class ConfigError extends ConfigError_base {
 }
 export declare const formatProblem: ({ path, expected, found, hint }: Problem) => string;
 export type KnownKey = Pick<Key, "path" | "expected" | "default"> & Partial<Key>;
-export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;
+export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: Iterable<KnownKey>) => string | undefined;
 export declare const didYouMean: (name: string | undefined) => string;
 export interface KeyProblem {
     readonly key: string;
@@ -35,7 +35,7 @@ export interface KeyProblem {
 export declare const problems: (options: {
     readonly issue: SchemaIssue.Issue;
     readonly input: unknown;
-    readonly known: ReadonlyArray<KnownKey>;
+    readonly known: ReadonlyMap<string, KnownKey>;
     readonly origins: ReadonlyMap<string, string>;
 }) => ReadonlyArray<KeyProblem>;
 export declare const invalid: (source: string, issues: ReadonlyArray<Problem>) => ConfigError;
