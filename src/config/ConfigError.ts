@@ -132,8 +132,6 @@ const originOf = (schemaPath: string, origins: ReadonlyMap<string, string>): str
 /**
  * The problems of a configuration, one for each path.
  *
- * @param options.issue of the schema
- * @param options.input of the schema
  * @param options.known every group and key of the schema, by its path
  * @param options.origins what messages call a key, if not by its path
  */

@@ -32,11 +32,7 @@ export interface Shared {
   readonly quarantine: SharedArrayBuffer
 }
 
-/**
- * Made once, by the main thread.
- *
- * @param threads how many relays there are, each with an index from 0
- */
+/** Made once, by the main thread. `threads`: how many relays there are, each with an index from 0. */
 export const share = (threads: number): Shared => ({
   counts: new SharedArrayBuffer(threads * 8),
   members: new SharedArrayBuffer(threads * Int32Array.BYTES_PER_ELEMENT),
@@ -49,8 +45,6 @@ export const share = (threads: number): Shared => ({
 /**
  * `ClientLimits`, `RateLimiter` and `Quarantine` of one thread, after the profile of its configuration. The quarantine is one: each thread
  * lists and counts all entries, not only its own.
- *
- * @param index of the thread, from 0. No two threads that run have the same
  */
 export const layer = (
   shared: Shared,
@@ -75,11 +69,7 @@ export const layer = (
     )
   )
 
-/**
- * How many places clients of the other threads have. A client keeps its place, and its file descriptor, until its last bytes are sent.
- *
- * @param index of the thread that asks
- */
+/** How many places clients of the other threads have. A client keeps its place, and its file descriptor, until its last bytes are sent. */
 export const otherClientsUnsafe = (shared: Shared, index: number): (() => number) => {
   const counts = new Counts(shared)
   return () => counts.clients - counts.of(index)
@@ -90,11 +80,7 @@ export const roomSizeUnsafe = ({ members }: Shared): (() => number) => {
   return () => sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/**
- * How many clients of the other threads are in the room. Cheap enough to be asked for every line: its fan-out is the clients of all threads.
- *
- * @param index of this thread
- */
+/** How many clients of the other threads are in the room. Cheap enough to be asked for every line: its fan-out is the clients of all threads. */
 export const sharedRoom = ({ members }: Shared, index: number) => {
   const sizes = new Int32Array(members)
   return {

@@ -35,7 +35,16 @@ const MAX_PENDING = 1024
 /** How long a refused client may take to close its side, in milliseconds. */
 export const REFUSAL_LINGER_MILLIS = 250
 
-const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
+/**
+ * Listens on the configured host and port, with the TLS that it is given.
+ *
+ * @param options `refusalLingerMillis`: how long a refused client may take to close its side
+ */
+export const layerWith = ({
+  refusalLingerMillis
+}: {
+  readonly refusalLingerMillis: number
+}): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
   Layer.effect(
     Listener,
     Effect.gen(function* () {
@@ -48,22 +57,11 @@ const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, Se
     })
   )
 
-/** Listens on the configured host and port, with the TLS that it is given. */
-export const layerNoDeps = layerOver(REFUSAL_LINGER_MILLIS)
-
-/**
- * Listens on the configured host and port, with TLS where it is configured (docs/protocol.md).
- *
- * @param options `refusalLingerMillis`: how long a refused client may take to close its side
- * @returns fails if the TLS files are of no use
- */
-export const layerWith = (options: {
-  readonly refusalLingerMillis: number
-}): Layer.Layer<Listener, TlsError, ServerConfig> =>
-  layerOver(options.refusalLingerMillis).pipe(Layer.provide(TlsIdentity.layer))
-
 /** The same with 250 ms for refused clients. */
-export const layer = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
+export const layerNoDeps = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
+
+/** Listens with TLS where it is configured (docs/protocol.md). Fails if the TLS files are of no use. */
+export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.provide(layerNoDeps, TlsIdentity.layer)
 
 const listenOn = Effect.fnUntraced(function* (
   options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors" | "refusalLingerMillis">

@@ -64,11 +64,7 @@ export const ask = (
   dialog.showModal()
 }
 
-/**
- * Performs an action without a dialog.
- *
- * @param problem beside the action; says why it failed
- */
+/** Performs an action without a dialog. `problem`: beside the action; says why it failed. */
 export const perform = async (
   action: () => Promise<unknown>,
   problem: HTMLElement,

@@ -74,12 +74,7 @@ const dataOf = ({ decades, series }: Plot, shown: ReadonlyArray<Point | undefine
   return [times, ...series.map(valuesOf)]
 }
 
-/**
- * Ticks of the time axis: seconds before now, oldest first.
- *
- * @param span in seconds
- * @param most distances between ticks
- */
+/** Ticks of the time axis: seconds before now, oldest first. `span`: in seconds. `most`: distances between ticks. */
 const timeTicks = (span: number, most: number): Array<number> => {
   const step = [15, 30, 60, 120, 180, 300].find((step) => span / step <= most) ?? span
   return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => -step * i).toReversed()

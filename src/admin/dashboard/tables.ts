@@ -37,11 +37,7 @@ export const updateRows = <Item>(
   }
 }
 
-/**
- * The last cell of a row, with a button.
- *
- * @param label accessible name: the action and the row
- */
+/** The last cell of a row, with a button. `label`: accessible name: the action and the row. */
 export const rowAction = (text: string, label: string, onClick: () => void): HTMLTableCellElement => {
   const button = element("button", { type: "button", class: "small quiet", "aria-label": label }, text)
   button.addEventListener("click", onClick)

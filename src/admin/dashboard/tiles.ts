@@ -26,11 +26,7 @@ const tiles = VALUES.map((of) => {
   return { of, value, detail, line, card }
 })
 
-/**
- * The course of a tile as the `d` of an SVG path.
- *
- * @param now the time at its right end
- */
+/** The course of a tile as the `d` of an SVG path. `now`: the time at its right end. */
 const sparkline = (tile: number, now: number): string => {
   const highest: Array<number> = []
   const span = shownMillis()

@@ -12,11 +12,7 @@ import { type Identity, subjectOf } from "./TlsIdentity.ts"
 export const PLAIN_TEXT = Incidents.define("connection", "plain_on_tls_port", "plain text on the TLS port")
 export const HANDSHAKE_FAILED = Incidents.define("connection", "tls_handshake", "TLS handshake failed")
 
-/**
- * The handshake for the current identity.
- *
- * @param identity changes with a reload; `undefined` while TLS is off
- */
+/** The handshake for the current identity. `identity`: changes with a reload; `undefined` while TLS is off. */
 export const latest = (identity: () => Identity | undefined): (() => TlsHandshake | undefined) => {
   let last: { readonly identity: Identity; readonly handshake: TlsHandshake } | undefined
   return () => {

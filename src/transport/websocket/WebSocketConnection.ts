@@ -85,11 +85,7 @@ export class WebSocketConnection extends TcpConnection {
     if (this.#isAccepting) this.onWritable()
   }
 
-  /**
-   * Sends a ping when it is due, or drops the client after too many unanswered ones. Called regularly.
-   *
-   * @param nowMillis of the monotonic clock
-   */
+  /** Sends a ping when it is due, or drops the client after too many unanswered ones. Called regularly. `nowMillis`: of the monotonic clock. */
   pingUnsafe(nowMillis: number): void {
     if (nowMillis < this.#nextPingMillis || this.#isEnded || this.isClosedUnsafe()) return
     this.#nextPingMillis = nowMillis + PING_MILLIS
