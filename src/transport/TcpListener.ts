@@ -6,11 +6,11 @@ import * as Net from "node:net"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { descriptorLimit } from "../internal/descriptors.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
+import { peerOf } from "../net/IpAddress.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
-import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import * as Handshakes from "./Handshakes.ts"
@@ -230,7 +230,7 @@ export const accept = Effect.fnUntraced(function* ({
   }
   const receiveClient = (socket: Net.Socket, client: ClientIdentity) => receive(socket, client, reception)
   const onAccepted = (socket: Net.Socket) => {
-    const address = Address.ofPeer(socket)
+    const address = peerOf(socket)
     // Gone already.
     if (address === undefined) return void socket.destroy()
     const peer: ClientIdentity = { ...address, transport }
