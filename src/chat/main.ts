@@ -58,7 +58,6 @@ const show = (lines: ReadonlyArray<Incoming>, dropped: number) => {
   document.title = `(${unread.toLocaleString()}) ${title}`
 }
 
-/** When the browser next draws the page. */
 const nextDrawing = () =>
   new Promise<unknown>((resolve) => {
     if (document.hidden) setTimeout(resolve, HIDDEN_MILLIS)

@@ -97,7 +97,6 @@ const content = (text: string): ReadonlyArray<HTMLElement> => {
   return [shown, more]
 }
 
-/** A line of somebody else. */
 export const message = ({ address, content: text }: Message): Entry => {
   const item = timed("message")
   const from = element("bdi", { class: "from" }, address)
@@ -126,7 +125,6 @@ export const notice = (text: string): Entry => {
   return { item, characters: text.length }
 }
 
-/** What has happened to the connection. */
 export const event = (text: string): Entry => remark("event", text)
 
 /** Messages that came faster than a page can show them. */

@@ -88,7 +88,6 @@ const serverOf = (text: string): Server | undefined => {
 /** Memory of lines that standard output has not taken, in bytes. */
 const MAX_BUFFER_BYTES = 262_144
 
-/** Notices of a server that shuts down in order. */
 const SHUTDOWN_NOTICES = new Set([Notice.SHUTTING_DOWN, Notice.SERVER_DISCONNECTED].map((line) => line.trimEnd()))
 
 /** The options of TLS, if a flag asks for it. */

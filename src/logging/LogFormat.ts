@@ -13,11 +13,7 @@ export type LineFormat = (timeMillis: number, level: Level, message: string) => 
  * Compiles a Python log format: `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`, each with an optional
  * `-`, width and precision (`%(levelname)-8s`), and `%%`. A field it does not know is output as it stands.
  */
-export const text = (options: {
-  readonly name: string
-  readonly format: string
-  readonly dateFormat: string
-}): LineFormat => {
+export const text = (options: Readonly<Record<"name" | "format" | "dateFormat", string>>): LineFormat => {
   const fields = new Map<string | undefined, LineFormat>([
     [undefined, literal("%")],
     ["asctime", date(options.dateFormat)],

@@ -27,7 +27,6 @@ const untilClosed = Effect.fnUntraced(function* (connection: Connection) {
 
 /** How long the server goes on sending to clients that leave (docs/operating.md). `graceMillis`: `shutdown_grace_ms`, read at each use. */
 export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
-  /** Open once the server shuts down. */
   const ending = yield* Latch.make(false)
   const graceAfterEnd = Effect.andThen(
     ending.await,

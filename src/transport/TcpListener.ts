@@ -132,13 +132,25 @@ export interface Reception {
   readonly fork: (session: Effect.Effect<void>) => void
 }
 
+/** What transports over any server have in common. */
+export interface CommonReception extends Pick<Reception, "enter" | "fork" | "refuse"> {
+  /** Whether the process has no file descriptors for another client. */
+  readonly isFull: () => boolean
+  /** Clients of other threads. */
+  readonly othersUnsafe: () => number
+}
+
 /** What a transport may have done for connections of any server: everything but `wait`. */
 export const receptionOf = Effect.fnUntraced(function* ({
   config,
   gate,
   refusalLingerMillis = REFUSAL_LINGER_MILLIS,
   reservedDescriptors
-}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors">) {
+}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors">): Effect.fn.Return<
+  CommonReception,
+  never,
+  Scope.Scope
+> {
   const { othersUnsafe = () => 0 } = (yield* PortSharing) ?? {}
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const { clientPlaces } = capacity(config, reservedDescriptors)

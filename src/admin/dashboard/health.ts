@@ -9,7 +9,6 @@ export interface Check {
   /** In the unit of the alert; above it the word is true. */
   readonly limit: number
   readonly word: string
-  /** The tile that shows it. */
   readonly tile: string
   readonly value: (now: Reading, readings: Readings) => number | undefined
   readonly why: (now: Reading) => string

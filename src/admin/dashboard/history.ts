@@ -12,7 +12,6 @@ export interface Point {
   readonly clients: number
   /** In bytes. */
   readonly backlog: number
-  /** The value of each tile. */
   readonly tiles: ReadonlyArray<number | undefined>
 }
 

@@ -10,7 +10,6 @@ const TOO_LONG = /^Warning: Message exceeds \d+ bytes and was dropped\.$/
 /** A notice that says how many lines of others did not come. */
 const NOT_RECEIVED = /^Warning: You are reading too slowly and (\d+) messages? (?:was|were) dropped\.$/
 
-/** Counts the lines that `connect` has lost. */
 export class Losses {
   /** Lines of standard input that are too long for any relay. */
   overlong = 0

@@ -21,7 +21,6 @@ const SILENT = `silent for ${SILENCE}`
 /** Clients asked for: no terminal has more rows. */
 const MAX_CLIENTS = 200
 
-/** Client events kept. */
 const MAX_CHANGES = 20
 
 /** The admin port does not answer, or not as one does. Exit code 2. */
