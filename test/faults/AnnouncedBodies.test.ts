@@ -9,6 +9,7 @@ import * as WebSocketMount from "../../src/transport/websocket/WebSocketMount.ts
 import * as Certificates from "../support/Certificates.ts"
 import * as HostServer from "../support/HostServer.ts"
 import * as Server from "../support/Server.ts"
+import * as WebSocketClient from "../support/WebSocketClient.ts"
 
 const MIB = 1024 * 1024
 /** Sent at most; a server that keeps it has more than `KEPT_BYTES`. */
@@ -41,7 +42,8 @@ const most = (port: number, request: string, tls?: Tls.ConnectionOptions) =>
   Effect.callback<number>((resume) => {
     const target = { port, host: "127.0.0.1" }
     const socket = tls === undefined ? Net.connect(target) : Tls.connect({ ...target, ...tls })
-    const megabyte = Buffer.alloc(MIB)
+    // What a server that took it for a client would read.
+    const megabyte = WebSocketClient.frame(WebSocketClient.BINARY, Buffer.alloc(MIB))
     const before = process.memoryUsage().arrayBuffers
     let most = 0
     let sent = 0
