@@ -27,6 +27,7 @@ const COMPONENTS = [
   "test/bench/**/*.test.ts",
   "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
+  "test/bus/NatsSession.test.ts",
   "test/bus/ThreadBus.test.ts",
   "test/client/Schemes.test.ts",
   "test/commands/Connect.test.ts",

@@ -80,7 +80,6 @@ interface Running {
   readonly relay: RelayServer["Service"]
   /** Shuts down; the same promise for every caller. */
   readonly stop: () => Promise<void>
-  /** Settles when the server has been shut down. */
   readonly stopped: Promise<void>
 }
 
@@ -324,7 +323,6 @@ export class SummonerServer implements AsyncDisposable {
   }
 }
 
-/** @param expected what it must be, for the message of a `TypeError` */
 const check = (name: string, value: unknown, isRight: boolean, expected: string): void => {
   if (!isRight) throw new TypeError(`${name} must be ${expected}; found ${inspect(value, { depth: 0 })}`)
 }
@@ -332,7 +330,6 @@ const check = (name: string, value: unknown, isRight: boolean, expected: string)
 const isPlainObject = (value: unknown): boolean =>
   typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
-/** @param values arguments, by their names */
 const checkStrings = (values: { readonly [name: string]: unknown }): void => {
   for (const [name, value] of Object.entries(values)) check(name, value, typeof value === "string", "a string")
 }

@@ -8,22 +8,18 @@ export interface AccessRequest {
   readonly method: string
   /** Without the query string. */
   readonly path: string
-  /** The `Host` header. */
   readonly host: string | undefined
-  /** The `Authorization` header. */
   readonly authorization: string | undefined
   /** The `Sec-Fetch-Site` header: which page of a browser has sent the request. */
   readonly site: string | undefined
 }
 
-/** The parts of the `admin` group that decide. */
 export interface Rules {
   readonly host: string
   readonly token: Redacted.Redacted | null
   readonly token_for_reading: boolean
 }
 
-/** Why a request is not served. */
 export interface Denial {
   readonly status: 401 | 403
   readonly error: string

@@ -28,7 +28,6 @@ export const client = (info: ClientInfo): Client => ({
   ...("relay" in info ? { relay: (info as RoomClient).relay } : {})
 })
 
-/** The query of `/api/clients`. */
 export interface Query {
   readonly search?: string
   readonly sort?: SortKey

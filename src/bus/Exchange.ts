@@ -48,7 +48,12 @@ export class Exchange {
   /** Sends control messages by `send` from now on; `undefined`: there is no connection. */
   connect(send: SendControl | undefined): void {
     this.#send = send
-    if (send === undefined) return
+    this.catchUp()
+  }
+
+  /** Asks for what may have been missed. */
+  catchUp(): void {
+    if (this.#send === undefined) return
     this.control.current?.onUp()
     for (const [id, request] of this.#inbound.requestAll(performance.now())) this.#request(id, request)
   }

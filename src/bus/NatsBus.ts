@@ -110,6 +110,16 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         log(Effect.logWarning(`bus: ${why}; lines reach the clients of this process only, trying to connect again`))
       }
 
+      const onCut = () => {
+        warnOnce(
+          "did not keep up",
+          Effect.logWarning(
+            "bus: this relay did not keep up, and NATS has ended its subscription; it asks for what it has missed"
+          )
+        )
+        exchange.catchUp()
+      }
+
       const subscriptions = {
         [subject]: exchange.receiveFrame,
         [controlSubject()]: exchange.receiveControl,
@@ -125,6 +135,9 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
             if (session === opened) onLost(why)
           },
           onWarning: (reason) => warnOnce(reason, Effect.logWarning(`bus: NATS says: ${reason}`)),
+          onCut: () => {
+            if (session === opened) onCut()
+          },
           onServers: nats.learn,
           report: (message, defect) => log(Effect.logError(message, defect))
         })

@@ -4,9 +4,13 @@ import * as Exit from "effect/Exit"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { BusError } from "../room/Bus.ts"
 import * as Nats from "./NatsConnection.ts"
+import { UNREAD_MESSAGES } from "./Outbound.ts"
 
 /** An empty message, published to find out whether that is allowed. Receivers ignore it. */
 const PROBE = new Uint8Array()
+
+/** NATS reads numbers of nine digits. At a longer one it ends the subscription. */
+const MAX_MESSAGES = 999_999_999
 
 /** A connection on which NATS allows everything that a relay does. */
 export interface NatsSession {
@@ -32,6 +36,8 @@ export interface SessionEvents {
   readonly onLost: (why: string) => void
   /** NATS has reported a problem that does not end the connection. */
   readonly onWarning: (reason: string) => void
+  /** NATS had ended a subscription, because `UNREAD_MESSAGES` were unread. There is a new one; messages between them are missing. */
+  readonly onCut: () => void
   /** NATS has named servers of its cluster, as `host:port`. */
   readonly onServers: (server: string, named: ReadonlyArray<string>) => void
   /** Logs a defect in handling or sending a message. */
@@ -74,19 +80,42 @@ export const open = (
     }
   }
 
-  const subscribe = (subject: string, handle: (message: Uint8Array) => void) =>
-    connection.subscribe(subject, {
+  /** Subscribes for `UNREAD_MESSAGES`, and for so many more whenever half of them are handled. */
+  const subscribe = (subject: string, handle: (message: Uint8Array) => void): void => {
+    let end = UNREAD_MESSAGES
+    const subscription = connection.subscribe(subject, {
+      max: end,
       callback: (error, { data }) => {
         // A denial, which is among the statuses, too.
-        if (error !== null || data.length === PROBE.length) return
+        if (error !== null) return
         try {
-          handle(data)
+          if (subscription.getReceived() >= end - UNREAD_MESSAGES / 2) extend()
+          if (data.length > PROBE.length) handle(data)
         } catch (defect) {
           // Thrown into the client library, it would silently end the connection's reader.
           events.report("bus: a message of another relay could not be handled", defect)
         }
       }
     })
+    const replace = () => {
+      subscription.unsubscribe()
+      subscribe(subject, handle)
+    }
+    const extend = () => {
+      const before = end
+      end = subscription.getReceived() + UNREAD_MESSAGES
+      if (end > MAX_MESSAGES) return replace()
+      subscription.unsubscribe(end)
+      // NATS does not say that it has ended the subscription before; but it has then sent exactly so many messages before this answer.
+      const onAnswer = () => {
+        if (subscription.getReceived() !== before || connection.isClosed()) return
+        replace()
+        events.onCut()
+      }
+      // If the connection is lost before, its status says so.
+      connection.flush().then(onAnswer, () => {})
+    }
+  }
 
   const followStatus = async () => {
     for await (const status of connection.status()) {

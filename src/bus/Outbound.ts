@@ -16,6 +16,21 @@ const WINDOW_BYTES = 1024 * 1024
  */
 const RECEIVER_WINDOW_BYTES = 1024 * 1024
 
+/**
+ * The most messages that NATS keeps for a process that does not read: each process has its subscription end after so many, and extends it as it
+ * reads. NATS has no such limit in bytes.
+ */
+export const UNREAD_MESSAGES = 8192
+
+/**
+ * The longest message, in bytes, while another process may hang: `UNREAD_MESSAGES` of these are 12 MiB. Longer messages add `HANGING_BYTES` for each
+ * sender. From 32 MiB on NATS slows all publishers down.
+ */
+const SHORT_MESSAGE_BYTES = 1536
+
+/** A process that is so far behind may hang, in bytes: senders have waited for it before. */
+const HANGING_BYTES = 2 * 1024 * 1024
+
 /** The most bytes a second, for all processes together, that are sent again to those that have missed them. */
 const REPAIR_BYTES_PER_SECOND = 16 * 1024 * 1024
 
@@ -64,6 +79,8 @@ interface Receiver {
   /** Bytes of this process that it has handled. */
   end: number
   isSlow: boolean
+  /** The value of `#messages` when it was last heard. */
+  heardAt: number
 }
 
 /** A process that gets batches again. */
@@ -109,6 +126,12 @@ export class Outbound {
   /** The last batches sent on this connection, and confirmed, and the bytes sent since a confirmation was asked for. */
   #sentSequence = 0
   #confirmedSequence = 0
+  /** The end of the last batch sent, in bytes as in `Receiver`. */
+  #sentEnd = 0
+  /** Messages sent to all processes on this connection. */
+  #messages = 0
+  /** The greatest `heardAt` of processes that are gone; 0, because one may have gone before the connection. */
+  #goneHeardAt = 0
   #unaskedBytes = 0
   #isConfirming = false
   #confirmTimer: NodeJS.Timeout | undefined
@@ -171,13 +194,16 @@ export class Outbound {
     this.#repairs.clear()
     this.#repairedBytes = 0
     for (const id of this.#receivers.keys()) this.forget(id)
+    this.#messages = 0
+    this.#goneHeardAt = 0
   }
 
   /** Another process has given a sign of life. It has to handle the batches that are published from now on. */
   heard(id: string): void {
-    if (this.#engine !== undefined && !this.#receivers.has(id)) {
-      this.#receivers.set(id, { end: this.bytes, isSlow: false })
-    }
+    if (this.#engine === undefined) return
+    const receiver = this.#receivers.get(id)
+    if (receiver !== undefined) receiver.heardAt = this.#messages
+    else this.#receivers.set(id, { end: this.bytes, isSlow: false, heardAt: this.#messages })
   }
 
   /** Another process has handled everything up to `end`, which counts only if so much was published. */
@@ -191,15 +217,20 @@ export class Outbound {
     const receiver = this.#receivers.get(id)
     if (receiver === undefined || end <= receiver.end) return
     receiver.end = end
+    const wasSlow = receiver.isSlow
     this.#checkReceiver(id, receiver)
+    // It goes on, so senders wait for it for another grace.
+    if (wasSlow && receiver.isSlow) this.#events.onSlow(id)
   }
 
   /** Another process is gone. */
   forget(id: string): void {
-    const isSlow = this.#receivers.get(id)?.isSlow === true
+    const receiver = this.#receivers.get(id)
     this.#receivers.delete(id)
     this.#repairs.delete(id)
-    if (isSlow) this.#events.onCaughtUp(id)
+    if (receiver === undefined) return
+    this.#goneHeardAt = Math.max(this.#goneHeardAt, receiver.heardAt)
+    if (receiver.isSlow) this.#events.onCaughtUp(id)
   }
 
   /** NATS has sent so many bytes: what it confirms comes after them. */
@@ -284,13 +315,27 @@ export class Outbound {
     while (this.#backlog.sentBytes < WINDOW_BYTES) {
       const batch = this.#backlog.take()
       if (batch === undefined) break
-      for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame)
+      const limitBytes = this.#mayHang() ? SHORT_MESSAGE_BYTES : Infinity
+      const frames = Frame.encode(this.#origin, batch, Math.min(engine.maxMessageBytes, limitBytes))
+      for (const frame of frames) engine.send(frame)
+      this.#messages += frames.length
+      this.#sentEnd = batch.end
       this.#sentSequence = batch.sequence
       this.#unaskedBytes += batch.bytes
     }
     if (this.#isConfirming || this.#backlog.sentBytes === 0) return
     if (this.#unaskedBytes >= CONFIRM_BYTES || this.#onEmpty !== undefined) this.#confirm(engine)
     else this.#confirmTimer ??= setTimeout(() => this.#confirm(engine), CONFIRM_MILLIS)
+  }
+
+  /** Whether a process may hang that still has a subscription: that of one heard `UNREAD_MESSAGES` ago has ended. */
+  #mayHang(): boolean {
+    const ended = this.#messages - UNREAD_MESSAGES
+    if (this.#goneHeardAt > ended) return true
+    for (const { end, heardAt } of this.#receivers.values()) {
+      if (heardAt > ended && this.#sentEnd - end > HANGING_BYTES) return true
+    }
+    return false
   }
 
   #confirm(engine: EngineConnection): void {

@@ -10,7 +10,6 @@ const costOf = (line: string | Uint8Array): number => ENTRY_BYTES + (typeof line
 export class LineBuffer<Entry extends { readonly line: string | Uint8Array }> extends Fifo<Entry> {
   #bytes = 0
 
-  /** Memory held, in bytes. */
   get bytes(): number {
     return this.#bytes
   }

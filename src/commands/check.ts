@@ -78,10 +78,8 @@ const report = (effective: ConfigSources.Effective, unmet: ReturnType<typeof unm
 
 const print = (text: string) => Console.log(text.split("\n").map(escapeInvisible).join("\n"))
 
-/** Prints a JSON object. */
 export const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
-/** Prints the effective configuration, or its problems. */
 export const check = Command.make(
   "check",
   {

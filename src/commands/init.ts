@@ -15,7 +15,6 @@ import { fileArgument } from "./fields.ts"
 import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
 
-/** Why no configuration was written. */
 export class InitError extends Schema.TaggedError<InitError>()("InitError", {
   code: Schema.Literals(["unreadable", "unwritable", "irregular", "exists", "declined"]),
   /** The files that it is about. */
@@ -75,7 +74,6 @@ const confirmOverwriting = Effect.fnUntraced(function* (paths: string) {
   if (!confirmed) return yield* new InitError({ code: "declined", paths, reason: "" })
 })
 
-/** Writes a starter configuration, and its schema beside it. */
 export const init = Command.make(
   "init",
   {

@@ -11,7 +11,6 @@ import { configFlags, loadConfig } from "./ConfigFlags.ts"
 import { untilSignal } from "./exitProcess.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 
-/** Runs the relay until a signal ends it. */
 export const serve = Command.make(
   "summoner-server",
   configFlags,

@@ -7,7 +7,6 @@ import { sortable, type SortKey } from "../admin/sortable.ts"
 import { invisibleIn } from "../internal/escape.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
-/** The arguments of `top`. */
 export interface Parameters {
   /** The admin port, without a path. */
   readonly url: URL
@@ -22,7 +21,6 @@ const urlOf = (text: string): Option.Option<URL> => {
   return parsed.username === "" && parsed.password === "" ? Option.some(parsed) : Option.none()
 }
 
-/** Shows on a terminal what a server does. */
 export const top = Command.make(
   "top",
   {

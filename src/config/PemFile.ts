@@ -39,7 +39,6 @@ export interface Named {
   readonly expected: string
 }
 
-/** A file that was read. */
 export interface PemFile<A> extends Named {
   readonly text: string
   readonly content: A

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { isJsonObject } from "../internal/JsonObject.ts"
 import { readFile } from "../internal/files.ts"
 import * as ConfigErrors from "./ConfigError.ts"
-import { copy, keys } from "./ConfigKeys.ts"
+import { copy, keysByPath } from "./ConfigKeys.ts"
 import { defaults, levels, Values, type Written } from "./ConfigSchema.ts"
 import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
@@ -104,7 +104,7 @@ export interface Examined {
 export const examine = (input: unknown, names = NO_NAMES): Examined => {
   const { value, warnings, origins } = modernize(input, names)
   const values = Result.mapError(decodeValues(value), ({ issue }) =>
-    ConfigErrors.problems({ issue, input: value, known: keys(), origins })
+    ConfigErrors.problems({ issue, input: value, known: keysByPath(), origins })
   )
   return { input: value, warnings, values }
 }

@@ -85,7 +85,6 @@ export const otherClientsUnsafe = (shared: Shared, index: number): (() => number
   return () => counts.clients - counts.of(index)
 }
 
-/** How many clients are in the room, of all threads. */
 export const roomSizeUnsafe = ({ members }: Shared): (() => number) => {
   const sizes = new Int32Array(members)
   return () => sizes.reduce((sum, size) => sum + size, 0)
@@ -195,10 +194,10 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         ips.unlock()
       }
     },
-    countFromUnsafe: (address) => {
-      const ip = ips.lockAt(address)
+    countFromUnsafe: (ip) => {
+      const found = ips.lockAt(ip)
       try {
-        return ip === 0 ? 0 : ips.users(ip)
+        return found === 0 ? 0 : ips.users(found)
       } finally {
         ips.unlock()
       }
@@ -259,7 +258,6 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
   }
 }
 
-/** A list that is one for all threads. */
 class SharedReleases implements Releases {
   readonly #table: SharedTable
 

@@ -1,7 +1,6 @@
 import type { Values } from "../config/ServerConfig.ts"
 import type { Arriving, ClientLimits } from "./ClientLimits.ts"
 
-/** Clients that have a place. */
 interface ConnectionCounts {
   readonly clients: number
   readonly webSockets: number
@@ -11,7 +10,6 @@ interface ConnectionCounts {
 
 export const isWebSocket = ({ transport }: Arriving): boolean => transport === "websocket"
 
-/** Whether one more client may come. */
 export const hasCapacity = (
   client: Arriving,
   { clients, ofIp, webSockets }: ConnectionCounts,

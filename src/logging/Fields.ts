@@ -20,6 +20,5 @@ export const ofClient = ({ address, ip, subject, transport }: ClientIdentity): F
 /** Whether an annotation repeats what the text of its line says. */
 export const isField = (name: string): boolean => name.startsWith(PREFIX)
 
-/** The fields among annotations. */
 export const fieldsIn = (annotations: Readonly<Record<string, unknown>>): Fields =>
   Object.fromEntries(Object.entries(annotations).filter(([name]) => isField(name)))

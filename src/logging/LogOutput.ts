@@ -25,7 +25,6 @@ export interface Format {
 }
 
 export interface Output extends Format {
-  /** What it writes to. */
   readonly destination: string
   readonly sink: LogSink.LogSink
 }

@@ -2,15 +2,30 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Notice from "../protocol/Notice.ts"
 
-const KINDS = ["left", "lost", "idle", "too slow", "backpressure", "application", "shutdown", "failed"] as const
-
 /** How a client leaves: each is counted. */
-export type DisconnectKind = (typeof KINDS)[number]
+export type DisconnectKind =
+  | "left"
+  | "lost"
+  | "idle"
+  | "too slow"
+  | "backpressure"
+  | "application"
+  | "shutdown"
+  | "failed"
 
 /** How many clients have left in each way. */
 export type DisconnectCounts = { [kind in DisconnectKind]: number }
 
-export const noDisconnects = () => Object.fromEntries(KINDS.map((kind) => [kind, 0])) as DisconnectCounts
+export const noDisconnects = (): DisconnectCounts => ({
+  left: 0,
+  lost: 0,
+  idle: 0,
+  "too slow": 0,
+  backpressure: 0,
+  application: 0,
+  shutdown: 0,
+  failed: 0
+})
 
 /** Why a session ends. */
 export interface DisconnectReason {

@@ -77,14 +77,12 @@ export interface Stats {
 export class ClientRegistry extends Context.Service<
   ClientRegistry,
   {
-    /** How often each kind of incident has happened. */
     readonly totals: Totals
     /** The clients that are connected, those included that are not admitted to the room. */
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">
     /** @param address `ip:port` */
     readonly findUnsafe: (address: string) => Client | undefined
-    /** A client has connected. */
     readonly enterUnsafe: (client: Client) => void
     /** A client has left. Bytes may still be on their way to it. */
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void
@@ -213,6 +211,5 @@ export class ClientRegistry extends Context.Service<
   )
 }
 
-/** A line as text. */
 export const toText = (bytes: Uint8Array, start: number, end: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8", start, end)

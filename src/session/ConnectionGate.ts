@@ -21,7 +21,6 @@ export interface Refusal {
 /** A limit on clients is reached. */
 export const FULL: Refusal = { incident: Incidents.SERVER_FULL, notice: Notice.SERVER_FULL }
 
-/** The server takes no new clients. */
 const DRAINING: Refusal = { incident: Incidents.DRAINING, notice: Notice.SHUTTING_DOWN }
 
 /** Closed while clients have to wait for the server to open. `undefined`: it is open from its start. */

@@ -46,7 +46,6 @@ export class Session extends Context.Service<
     readonly beginShutdown: Effect.Effect<void>
   }
 >()("summoner-server/Session") {
-  /** Sessions as the services of the profile have them. */
   static readonly layer = Layer.effect(
     Session,
     Effect.suspend(() => make)
@@ -147,7 +146,6 @@ const make = Effect.gen(function* () {
       return Effect.as(annotated(Effect.logInfo(`${name} connected (${count()})`), connection), client)
     })
 
-  /** Lets a client into the room that was outside. */
   const admit = (client: Client): Effect.Effect<void> =>
     Effect.suspend(() => {
       broadcaster.joinUnsafe(client.member)
@@ -157,7 +155,6 @@ const make = Effect.gen(function* () {
       return annotated(Effect.logInfo(`${connection.address} admitted (${count()})`), connection)
     })
 
-  /** Reports lines that were not relayed to the client and the log. */
   const flushRejected = (client: Client): Effect.Effect<void> => {
     client.rejectedLines.flush((rejection, lines) => {
       client.incidents.count(INCIDENTS[rejection], lines)

@@ -66,7 +66,6 @@ const MAX_RESPONSE_BYTES = 65_536
 /** Failure-free time before recovery is logged, so that a flapping collector is one outage. */
 const HEALTHY_MILLIS = 30_000
 
-/** The state of one signal. */
 class Channel {
   inFlight = 0
   /** The last batch failed. */

@@ -16,7 +16,6 @@ export const NO_PROXY_HEADER = Incidents.define("connection", "no_proxy_header",
 /** On whose behalf a load balancer connects. */
 type Source = Pick<ClientIdentity, "address" | "ip">
 
-/** What the beginning of a connection is. */
 export type Parsed =
   /** It may become a header. */
   | { readonly _tag: "Incomplete" }

@@ -15,6 +15,7 @@ import { join } from "node:path"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import * as Frame from "../../src/bus/Frame.ts"
 import * as NatsBus from "../../src/bus/NatsBus.ts"
+import { UNREAD_MESSAGES } from "../../src/bus/Outbound.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer } from "../../src/RelayServer.ts"
 import { Bus } from "../../src/room/Bus.ts"
@@ -367,6 +368,38 @@ describe.skipIf(!NatsServer.isInstalled)(
         yield* measured("the server of one relay killed under load", losses)
         assert.deepInclude(losses, { "lines missed": 0, dropped: 0 })
       })
+    )
+
+    it.live(
+      "gets what it has missed, lines and quarantines, after NATS has ended the subscriptions of a relay that hung",
+      () =>
+        Effect.gen(function* () {
+          const nats = yield* NatsServer.started()
+          const way = yield* Forwarder.make
+          way.target(nats.port, nats.host)
+          const [a, b] = [yield* relay("a", nats.url), yield* relay("b", `nats://127.0.0.1:${way.port}`)]
+          yield* acquainted([a, b])
+          const [sender, reader] = [yield* TcpClient.connect(a.port), yield* TcpClient.connect(b.port)]
+          yield* TcpClient.settled(sender, reader)
+          way.hold()
+          const stranger = yield* Effect.acquireRelease(
+            Effect.promise(() => Nats.connect({ servers: nats.url })),
+            (stranger) => Effect.promise(() => stranger.close())
+          )
+          for (let i = 0; i < UNREAD_MESSAGES; i++) {
+            for (const subject of ["summoner.room", "summoner.room.control"]) stranger.publish(subject, "hello")
+          }
+          yield* Effect.promise(() => stranger.flush())
+          sender.send("missed\n")
+          yield* a.server.quarantine.add("10.0.0.1")
+          yield* eventually(() => a.stats().bytesWaiting === 0)
+          way.release()
+          assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "missed"))
+          yield* until(Effect.map(b.server.quarantine.list, ({ length }) => length === 1))
+          assert.strictEqual(b.log.filter((line) => line.includes("did not keep up")).length, 1, b.log.join("\n"))
+          sender.send("after\n")
+          assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "after"))
+        })
     )
 
     it.live("goes on with the other servers of a NATS cluster when one is killed", () =>
@@ -939,7 +972,8 @@ describe.concurrent("cluster.nats.connect", () => {
         program.process.kill("SIGHUP")
         yield* program.printed(/bus: connected again after 0\.0 s/)
         assert.strictEqual(program.output().split("connected again").length, 2)
-        assert.notInclude(program.output(), "this process only")
+        // A slow machine may have needed several attempts at first.
+        assert.notInclude(program.output().split("bus: connected to NATS")[1]!, "this process only")
       })
   )
 

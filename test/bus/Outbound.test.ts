@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { afterEach, beforeEach, vi } from "vitest"
 import * as Frame from "../../src/bus/Frame.ts"
-import { Outbound } from "../../src/bus/Outbound.ts"
+import { Outbound, UNREAD_MESSAGES } from "../../src/bus/Outbound.ts"
 
 const KIB = 1024
 const LIMIT = 8 * KIB * KIB
@@ -15,13 +15,17 @@ afterEach(() => void vi.useRealTimers())
 class TestEngine {
   readonly maxMessageBytes = 2 * KIB * KIB
   readonly sent: Array<number> = []
+  /** Of each message, in bytes. */
+  readonly lengths: Array<number> = []
   asked = 0
   #resolve: Array<() => void> = []
 
   readonly sentAgain: Record<string, Array<number>> = {}
 
   readonly send = (message: Uint8Array, to?: string) => {
-    const { sequence } = Frame.decode(message)!
+    const { isLast, sequence } = Frame.decode(message)!
+    if (to === undefined) this.lengths.push(message.length)
+    if (!isLast) return
     if (to === undefined) this.sent.push(sequence)
     else (this.sentAgain[to] ??= []).push(sequence)
   }
@@ -285,6 +289,85 @@ describe("Outbound", () => {
     outbound.heard("a")
     publish(2 * WINDOW)
     assert.strictEqual(events.length, 6)
+  })
+
+  it("makes senders wait for another grace whenever a process that is behind goes on", () => {
+    const { events, outbound, publish } = make()
+    outbound.up(new TestEngine())
+    outbound.heard("a")
+    publish(2.5 * WINDOW)
+    assert.deepStrictEqual(events.splice(0), ["a slow"])
+    outbound.acknowledged("a", WINDOW)
+    assert.deepStrictEqual(events.splice(0), ["a slow"])
+    // It says nothing new.
+    outbound.acknowledged("a", WINDOW)
+    outbound.heard("a")
+    assert.deepStrictEqual(events, [])
+    outbound.acknowledged("a", 1.5 * WINDOW)
+    assert.deepStrictEqual(events, ["a caught up"])
+  })
+
+  describe("sends messages so short that as many as NATS keeps for a process that hangs are no burden for NATS", () => {
+    const BATCH = 100 * KIB
+
+    /** Publishes a batch, and returns the length of its longest message. */
+    const longest = async ({ engine, publish }: ReturnType<typeof makeConnected>) => {
+      engine.lengths.length = 0
+      publish(BATCH)
+      vi.advanceTimersByTime(50)
+      await engine.confirm()
+      return Math.max(...engine.lengths)
+    }
+    const makeConnected = () => {
+      const made = { ...make(), engine: new TestEngine() }
+      made.outbound.up(made.engine)
+      return made
+    }
+    const LONG = BATCH + Frame.HEADER_BYTES
+    const SHORT = 1536
+
+    /** Sends so many bytes that a subscription has ended which does not read. */
+    const untilItHasEnded = async (made: ReturnType<typeof makeConnected>, lengthBytes = SHORT) => {
+      for (let messages = 0; messages < UNREAD_MESSAGES; messages += made.engine.lengths.length) {
+        assert.strictEqual(await longest(made), lengthBytes)
+      }
+    }
+
+    it("at first, when one may hang that has not been heard", async () => {
+      const made = makeConnected()
+      await untilItHasEnded(made)
+      assert.strictEqual(await longest(made), LONG)
+      // The same on the next connection.
+      made.outbound.up(made.engine)
+      assert.strictEqual(await longest(made), SHORT)
+    })
+
+    it("while one is two mebibytes behind, until it has caught up or has no subscription any more", async () => {
+      const made = makeConnected()
+      await untilItHasEnded(made)
+      const { outbound } = made
+      outbound.heard("a")
+      const start = outbound.bytes
+      while (outbound.bytes - start <= 2 * WINDOW) assert.strictEqual(await longest(made), LONG)
+      assert.strictEqual(await longest(made), SHORT)
+      outbound.acknowledged("a", outbound.bytes)
+      assert.strictEqual(await longest(made), LONG)
+      while (outbound.bytes - start <= 5 * WINDOW) await longest(made)
+      // It is there, only slow: it may have renewed its subscription.
+      outbound.heard("a")
+      await untilItHasEnded(made)
+      assert.strictEqual(await longest(made), LONG)
+    })
+
+    it("once one has not been heard for so long that it counts as gone", async () => {
+      const made = makeConnected()
+      await untilItHasEnded(made)
+      made.outbound.heard("a")
+      assert.strictEqual(await longest(made), LONG)
+      made.outbound.forget("a")
+      await untilItHasEnded(made)
+      assert.strictEqual(await longest(made), LONG)
+    })
   })
 
   it("is drained once everything is confirmed, ", async () => {

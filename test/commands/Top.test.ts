@@ -16,10 +16,9 @@ import { run } from "../support/Tools.ts"
 import * as ConnectCli from "./connect/ConnectCli.ts"
 
 /** Runs `top` where there is no terminal. */
-const top = (args: ReadonlyArray<string>, token?: string) =>
-  run(process.execPath, [Cli.PROGRAM, "top", ...args], { env: { ...process.env, SUMMONER_ADMIN_TOKEN: token } })
+const top = (args: ReadonlyArray<string>) => run(process.execPath, [Cli.PROGRAM, "top", ...args])
 
-describe.concurrent("top", () => {
+describe("top", () => {
   it.live("prints one picture where there is no terminal", () =>
     Effect.gen(function* () {
       const server = yield* Admin.start()
@@ -55,8 +54,9 @@ describe.concurrent("top", () => {
       const { port: adminPort } = new URL(server.url)
       const refused = yield* Commands.run(command, [adminPort], { cwd: process.cwd() })
       assert.include(refused.error!, "it wants a token: set SUMMONER_ADMIN_TOKEN")
-      assert.strictEqual((yield* top([adminPort], Admin.TOKEN)).code, 0)
-      assert.strictEqual((yield* top(["ftp://localhost"])).code, 1)
+      const env = { SUMMONER_ADMIN_TOKEN: Admin.TOKEN }
+      assert.strictEqual((yield* Commands.line(["top", adminPort], { cwd: process.cwd(), env })).code, 0)
+      assert.strictEqual((yield* Commands.line(["top", "ftp://localhost"], { cwd: process.cwd() })).code, 1)
     })
   )
 
@@ -66,7 +66,8 @@ describe.concurrent("top", () => {
       const stranger = createServer((_, response) =>
         response.writeHead(200, answer).end("event: stats\ndata: \u001b[31mred\n\n")
       )
-      const { code, stderr } = yield* top([String(yield* HostServer.listen(stranger))])
+      const port = String(yield* HostServer.listen(stranger))
+      const { code, stderr } = yield* Commands.line(["top", port], { cwd: process.cwd() })
       assert.strictEqual(code, 2)
       assert.match(stderr, /^error: no answer from http:\/\/127\.0\.0\.1:\d+: .*\\x1b\[31m.*\n$/)
     })

@@ -24,7 +24,8 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
       ...source.matchAll(
         /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|complain|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
       ),
-      ...source.matchAll(/\bwarn\(\s*\w+,\s*(?:"([^"]*)"|`([^`]*)`)/g)
+      // In place of dropped lines.
+      ...Array.from(source.matchAll(/\bslow: "([^"]+ [^"]+)"/g), ([, why]) => ["", `<> dropped here: ${why}`])
     ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))
   })
 

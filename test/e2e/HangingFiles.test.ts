@@ -40,7 +40,7 @@ const hangingUp = (server: ChildProcess) =>
 
 const LOG_FILE_ONLY = { enable_console_log: false, enable_file_log: true }
 
-describe.skipIf(process.platform === "win32")("the program, with a file that hangs,", () => {
+describe.skipIf(process.platform === "win32").concurrent("the program, with a file that hangs,", () => {
   it.live("shuts down with a log file that nothing reads, and says how much of it is missing", () =>
     Effect.gen(function* () {
       const cwd = yield* withPipe("MyServer.log", {
@@ -107,7 +107,7 @@ describe.skipIf(process.platform === "win32")("the program, with a file that han
   )
 })
 
-describe.skipIf(!HungMount.isAvailable)("the program, beside a network mount that hangs,", () => {
+describe.skipIf(!HungMount.isAvailable).concurrent("the program, beside a network mount that hangs,", () => {
   const directory = (server: unknown) =>
     Effect.tap(Directory.make({ "server.json": server }), (cwd) => Effect.sync(() => mkdirSync(join(cwd, "mnt"))))
 

@@ -74,8 +74,7 @@ const WRONG = "\xff\n"
 const CLIENT_HELLO_BEGINS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 const servers = [
-  { workers: 1, profile: "rust", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
-  { workers: 2, profile: "python", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
+  { workers: 1, profile: "python", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
   { workers: 2, profile: "rust", begins: "PROXY UNKNOWN\r\n", extra: "a load balancer" },
   ...(Certificates.hasOpenssl
     ? [{ workers: 2, profile: "rust", begins: CLIENT_HELLO_BEGINS, extra: "TLS" } as const]

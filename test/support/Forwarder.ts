@@ -6,6 +6,9 @@ export interface Forwarder {
   readonly port: number
   /** Forwards further connections to this port of this machine, at `127.0.0.1` by default; `undefined` closes them. */
   readonly target: (port: number | undefined, host?: string) => void
+  /** Stops reading from the servers: their clients hear nothing until `release`. */
+  readonly hold: () => void
+  readonly release: () => void
 }
 
 /**
@@ -16,9 +19,12 @@ export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquire
   Effect.callback<Forwarder & { readonly close: () => void }>((resume) => {
     let target: Net.TcpNetConnectOpts | undefined
     const sockets = new Set<Net.Socket>()
+    /** Each with its client. */
+    const upstreams = new Map<Net.Socket, Net.Socket>()
     const server = Net.createServer({ allowHalfOpen: true }, (client) => {
       if (target === undefined) return void client.destroy()
       const upstream = Net.connect({ ...target, allowHalfOpen: true })
+      upstreams.set(upstream, client)
       for (const [from, to] of [
         [client, upstream],
         [upstream, client]
@@ -37,7 +43,13 @@ export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquire
       const setTarget = (port: number | undefined, host = "127.0.0.1") => {
         target = port === undefined ? undefined : { port, host }
       }
-      resume(Effect.succeed({ port, target: setTarget, close }))
+      const hold = () => {
+        for (const [upstream, client] of upstreams) upstream.unpipe(client).pause()
+      }
+      const release = () => {
+        for (const [upstream, client] of upstreams) upstream.pipe(client)
+      }
+      resume(Effect.succeed({ port, target: setTarget, hold, release, close }))
     })
   }),
   ({ close }) => Effect.sync(close)

@@ -1,4 +1,3 @@
-/** The server-sent events. */
 import { eventParser } from "../eventParser.ts"
 import type { Stats } from "../Readings.ts"
 import { $, setText } from "./elements.ts"
@@ -8,7 +7,6 @@ import { get, request } from "./requests.ts"
 /** The server sends an event every second, on each stream. */
 const SILENCE_MILLIS = 10_000
 
-/** The pause between attempts to connect. */
 const FIRST_WAIT_MILLIS = 1000
 const MAX_WAIT_MILLIS = 15_000
 

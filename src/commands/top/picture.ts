@@ -6,12 +6,9 @@ import type { Readings } from "../../admin/Readings.ts"
 import { VALUES } from "../../admin/values.ts"
 import { escapeText } from "../../internal/escape.ts"
 
-/** A client, as the admin API lists it. */
 export type Client = typeof AdminApi.Client.Type
-/** What has become of a client. */
 export type Change = typeof AdminApi.Change.Type
 
-/** What is drawn. */
 export interface Scene {
   readonly url: string
   readonly readings: Readings
@@ -22,7 +19,6 @@ export interface Scene {
   readonly problem?: string | undefined
 }
 
-/** Rows of recent events. */
 const CHANGES_SHOWN = 5
 
 /**

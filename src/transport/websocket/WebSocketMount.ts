@@ -143,7 +143,6 @@ export const make = (): WebSocketMount => {
 
 const ANY: Handshake.Rules = { path: undefined, origins: [], hasPage: false }
 
-/** Whether Node has handed over the socket. */
 const isUpgrade = (request: IncomingMessage & { readonly upgrade?: boolean | null }): boolean =>
   request.upgrade === true
 

@@ -32,7 +32,7 @@ export interface KnownKey {
     readonly itemHint?: ((item: unknown) => string | undefined) | undefined;
     readonly isSecret?: boolean;
 }
-export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;
+export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: Iterable<KnownKey>) => string | undefined;
 export declare const didYouMean: (name: string | undefined) => string;
 export interface KeyProblem {
     readonly key: string;
@@ -42,7 +42,7 @@ export interface KeyProblem {
 export declare const problems: (options: {
     readonly issue: SchemaIssue.Issue;
     readonly input: unknown;
-    readonly known: ReadonlyArray<KnownKey>;
+    readonly known: ReadonlyMap<string, KnownKey>;
     readonly origins: ReadonlyMap<string, string>;
 }) => ReadonlyArray<KeyProblem>;
 export declare const invalid: (source: string, issues: ReadonlyArray<Problem>) => ConfigError;

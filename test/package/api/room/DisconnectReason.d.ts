@@ -1,6 +1,5 @@
 import * as Exit from "effect/Exit";
-declare const KINDS: readonly ["left", "lost", "idle", "too slow", "backpressure", "application", "shutdown", "failed"];
-export type DisconnectKind = (typeof KINDS)[number];
+export type DisconnectKind = "left" | "lost" | "idle" | "too slow" | "backpressure" | "application" | "shutdown" | "failed";
 export type DisconnectCounts = {
     [kind in DisconnectKind]: number;
 };
@@ -27,4 +26,3 @@ export interface DisconnectOptions {
 export declare const byApplication: ({ notice, quarantine: isWanted }: DisconnectOptions, isKeepingOut: boolean) => DisconnectReason;
 export declare const notAdmitted: (notice: string | undefined) => DisconnectReason;
 export declare const ofExit: (exit: Exit.Exit<DisconnectReason>) => DisconnectReason;
-export {};
