@@ -32,7 +32,8 @@ const webSocketRequests = {
 
 const adminRequests = (prefix: string) => ({
   "a request to read": `GET ${prefix}/api/stats HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nConnection: close\r\n${LENGTH}`,
-  "a request to act": `POST ${prefix}/api/drain HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n${LENGTH}`,
+  "a request to act": `POST ${prefix}/api/lift HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\n${LENGTH}`,
+  "a request in chunks": `POST ${prefix}/api/lift HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n10000000000`,
   "a request without the token": `POST ${prefix}/api/drain HTTP/1.1\r\nHost: localhost\r\n${LENGTH}`,
   "a request to upgrade": `GET ${prefix}/healthz HTTP/1.1\r\nHost: localhost\r\n${UPGRADE}\r\n${LENGTH}`
 })
