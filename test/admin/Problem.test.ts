@@ -88,6 +88,12 @@ const cases: ReadonlyArray<readonly [what: string, request: Request | string, st
     403,
     'unknown host "evil.example"; expected localhost or its address'
   ],
+  [
+    "from a page of another site",
+    GET("/api/stats", "Sec-Fetch-Site: cross-site"),
+    403,
+    "pages of other sites may not ask (Sec-Fetch-Site)"
+  ],
   ["that expects cake", GET("/api/stats", "Expect: cake"), 417, "the only expectation that can be met is 100-continue"],
   ["that is no request", "hello\r\n\r\n", 400, "this is not a request of HTTP/1.1"],
   ["without a path", GET("stats"), 400, "this is not a request of HTTP/1.1"],
