@@ -6,8 +6,10 @@ import { join } from "node:path"
 import { TcpConnection } from "../../src/transport/TcpConnection.ts"
 import * as Directory from "../support/Directory.ts"
 
-/** A connection, its socket, and the socket of the client. */
-const pair = Effect.gen(function* () {
+const PEER = { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" }
+
+/** An accepted socket, and that of the client. */
+const sockets = Effect.gen(function* () {
   const path = join(yield* Directory.make(), "socket")
   const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
   yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
@@ -17,13 +19,42 @@ const pair = Effect.gen(function* () {
   const client = Net.connect(path)
   const [socket] = yield* Effect.promise(() => accepted)
   yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
-  const connection = new TcpConnection(socket, { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" })
-  return { client, connection, socket }
+  return { client, socket }
 })
+
+/** A connection, its socket, and the socket of the client. */
+const pair = Effect.map(sockets, ({ client, socket }) => ({
+  client,
+  connection: new TcpConnection(socket, PEER),
+  socket
+}))
 
 const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString()
 
+/** Ways to end before anybody listens, and what the first pull then gives. */
+const ENDS: ReadonlyArray<
+  readonly [how: string, event: string, end: (sides: Effect.Success<typeof sockets>) => void, code: string | undefined]
+> = [
+  ["half-closed", "end", ({ client, socket }) => void client.end(() => socket.resume()), undefined],
+  ["closed", "close", ({ socket }) => socket.destroy(), undefined],
+  ["lost", "close", ({ socket }) => socket.destroy(Object.assign(new Error(), { code: "ECONNRESET" })), "ECONNRESET"]
+]
+
 describe("TcpConnection", () => {
+  it.live.each(ENDS)("notices that its socket was %s before it had any listener", ([, event, end, code]) =>
+    Effect.gen(function* () {
+      const sides = yield* sockets
+      sides.socket.on("error", () => {})
+      const ended = new Promise<void>((resolve) => sides.socket.once(event, resolve))
+      end(sides)
+      yield* Effect.promise(() => ended)
+      const connection = new TcpConnection(sides.socket, PEER)
+      assert.strictEqual(connection.isClosedUnsafe(), event === "close")
+      const pulled = yield* Effect.match(connection.pull, { onFailure: ({ code }) => code, onSuccess: () => undefined })
+      assert.strictEqual(pulled, code)
+    })
+  )
+
   it.live("returns the memory of the bytes of a pull at the next one", () =>
     Effect.gen(function* () {
       const { client, connection } = yield* pair
