@@ -13,7 +13,7 @@ export default defineConfig({
   plugins: [licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.esm.js"])],
   output: {
     dir: "dist",
-    // Threads are beside the module that starts them.
+    // Threads are where `builtFile` looks for them, which the library does, too.
     entryFileNames: ({ name }) => (name === "cli" ? "[name].js" : "cli/[name].js"),
     chunkFileNames: "cli/[name].js",
     format: "esm",

@@ -23,7 +23,11 @@ export {
   type WholeRoom
 } from "./room/Bus.ts"
 export type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
-export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } from "./room/DisconnectReason.ts"
+export type {
+  DisconnectKind as DepartureKind,
+  DisconnectCounts as Departures,
+  DisconnectOptions
+} from "./room/DisconnectReason.ts"
 export type { Entry } from "./limits/Quarantine.ts"
 export type { Observed } from "./internal/EventFeed.ts"
 export type { Distribution } from "./internal/Histogram.ts"
@@ -56,7 +60,6 @@ export interface Setup extends RelayParts.Parts {
   readonly startsClosed?: boolean | undefined
 }
 
-/** Logs what there is to say before the server starts. */
 const say = (remark: string | undefined) =>
   remark === undefined ? Layer.empty : Layer.effectDiscard(Effect.logInfo(remark))
 
@@ -84,7 +87,6 @@ const warnOfThresholds = Effect.flatMap(ServerConfig, (config) =>
   Effect.forEach(thresholdWarning(config), (warning) => Effect.logWarning(warning), { discard: true })
 )
 
-/** The server of the `ServerConfig` around it. */
 const server = (setup: Setup) =>
   Layer.fresh(
     Layer.effect(RelayServer, Effect.tap(Relay.Relay, warnOfThresholds)).pipe(
@@ -97,7 +99,6 @@ const server = (setup: Setup) =>
 const checked = <E, R>(caller: string, setup: Setup, hasConfig: boolean, layer: Layer.Layer<RelayServer, E, R>) =>
   Layer.unwrap(Effect.as(RelayParts.check(caller, setup, ["environment", "startsClosed"], hasConfig), layer))
 
-/** A server with a configuration of its own. */
 const configured = <P extends Setup, E = never>(
   caller: string,
   setup: P,

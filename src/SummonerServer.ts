@@ -17,11 +17,11 @@ import * as MessageFilter from "./session/MessageFilter.ts"
 import * as RelayLogger from "./logging/RelayLogger.ts"
 import { RelayServer } from "./RelayServer.ts"
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
-import type { DisconnectKind } from "./room/DisconnectReason.ts"
+import type { DisconnectKind, DisconnectOptions } from "./room/DisconnectReason.ts"
 import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
 import type { BoundAddress } from "./session/Listener.ts"
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts"
-import { Telemetry } from "./telemetry/Telemetry.ts"
+import { layerConfig as layerTelemetry } from "./telemetry/Telemetry.ts"
 import type { WebSocketMount } from "./transport/websocket/WebSocketMount.ts"
 
 export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats }
@@ -80,7 +80,6 @@ interface Running {
   readonly relay: RelayServer["Service"]
   /** Shuts down; the same promise for every caller. */
   readonly stop: () => Promise<void>
-  /** Settles when the server has been shut down. */
   readonly stopped: Promise<void>
 }
 
@@ -231,10 +230,7 @@ export class SummonerServer implements AsyncDisposable {
    * @param options `notice`: sent to the client; `quarantine`: whether it is quarantined for `quarantine_cooldown_secs`
    * @returns rejects, and the client stays, if it is not connected, the notice is too long, or there is no quarantine
    */
-  async disconnect(
-    address: string,
-    options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
-  ): Promise<void> {
+  async disconnect(address: string, options: DisconnectOptions = {}): Promise<void> {
     const { notice = "" } = options
     checkStrings({ address, notice })
     await run(this.#relay.disconnect(address, options))
@@ -282,11 +278,15 @@ export class SummonerServer implements AsyncDisposable {
 
   async #launch(options: RunOptions): Promise<Running> {
     const { adminMount, configDict, messageFilter, startsClosed, webSocketMount } = options
-    checkObject(configDict)
-    if (messageFilter !== undefined && typeof messageFilter !== "function") {
-      throw new TypeError(`messageFilter must be a function; found ${inspect(messageFilter, { depth: 0 })}`)
+    if (configDict !== undefined) {
+      check("configDict", configDict, isPlainObject(configDict), "an object, as in a server.json")
     }
-    checkMounts({ adminMount, webSocketMount })
+    if (messageFilter !== undefined) {
+      check("messageFilter", messageFilter, typeof messageFilter === "function", "a function")
+    }
+    for (const [name, mount] of Object.entries({ adminMount, webSocketMount })) {
+      if (mount !== undefined) check(name, mount, Layer.isLayer(mount?.layer), "what make returned")
+    }
     const { values, warnings } = await run(configure(options))
     const runtime = ManagedRuntime.make(
       RelayServer.layerServerConfig({
@@ -298,7 +298,7 @@ export class SummonerServer implements AsyncDisposable {
         Layer.provide(
           Layer.effectDiscard(Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true }))
         ),
-        Layer.provide(Telemetry.layer({ name: this.name, endpoint: values.otlp.endpoint })),
+        Layer.provide(layerTelemetry(this.name)),
         Layer.provide(RelayLogger.layerConfig(this.name)),
         Layer.provide(ServerConfig.ServerConfig.layer(values))
       )
@@ -323,31 +323,15 @@ export class SummonerServer implements AsyncDisposable {
   }
 }
 
-const checkObject = (configDict: unknown): void => {
-  if (configDict === undefined) return
-  const isPlain =
-    typeof configDict === "object" &&
-    configDict !== null &&
-    [Object.prototype, null].includes(Object.getPrototypeOf(configDict))
-  if (!isPlain)
-    throw new TypeError(`configDict must be an object, as in a server.json; found ${inspect(configDict, { depth: 0 })}`)
+const check = (name: string, value: unknown, isRight: boolean, expected: string): void => {
+  if (!isRight) throw new TypeError(`${name} must be ${expected}; found ${inspect(value, { depth: 0 })}`)
 }
 
-/** @param mounts options, by their names */
-const checkMounts = (mounts: Readonly<Record<string, AdminMount | WebSocketMount | undefined>>): void => {
-  for (const [name, mount] of Object.entries(mounts)) {
-    if (mount !== undefined && !Layer.isLayer(mount?.layer)) {
-      throw new TypeError(`${name} must be what make returned; found ${inspect(mount, { depth: 0 })}`)
-    }
-  }
-}
+const isPlainObject = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
-/** @param values arguments, by their names */
 const checkStrings = (values: { readonly [name: string]: unknown }): void => {
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== "string")
-      throw new TypeError(`${name} must be a string; found ${inspect(value, { depth: 0 })}`)
-  }
+  for (const [name, value] of Object.entries(values)) check(name, value, typeof value === "string", "a string")
 }
 
 /** The configuration, with host and port by the precedence that `RunOptions` documents. */
@@ -356,9 +340,9 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, environ
   const written = configDict ?? (configPath === undefined ? {} : yield* ServerConfig.read(configPath))
   const overlaid = environment && (yield* ConfigSources.withEnvironment(source, written, environment))
   const examined = ServerConfig.examine(overlaid?.input ?? written)
-  const problems = problemsOf(examined)
+  const problems = ConfigErrors.problemsIn(examined.values)
   // Problems that compare keys with a port are judged by the port that wins.
-  if (problems.some(({ comparesKeys }) => !comparesKeys)) return yield* invalid(source, problems)
+  if (problems.some(({ comparesKeys }) => !comparesKeys)) return yield* ConfigErrors.invalidKeys(source, problems)
   const present = examined.input as Pick<ServerConfig.Written, "host" | "port" | "version">
   const isPython = ServerConfig.profileOf(present.version ?? ServerConfig.defaults.version) === "python"
   const bind = isPython
@@ -367,20 +351,12 @@ const configure = Effect.fnUntraced(function* ({ configDict, configPath, environ
   const checked = ServerConfig.examine({ ...present, ...bind })
   if (Result.isFailure(checked.values)) {
     const disagree = checked.values.failure.every(({ comparesKeys }) => comparesKeys)
-    return yield* invalid(disagree ? source : "arguments", checked.values.failure)
+    return yield* ConfigErrors.invalidKeys(disagree ? source : "arguments", checked.values.failure)
   }
   const values = checked.values.success
   const warnings = overlaid?.warnings ?? examined.warnings.map((warning) => `${source}: ${warning}`)
   return { values, warnings }
 })
-
-const problemsOf = ({ values }: ServerConfig.Examined) => (Result.isFailure(values) ? values.failure : [])
-
-const invalid = (source: string, problems: ReadonlyArray<ServerConfig.KeyProblem>) =>
-  ConfigErrors.invalid(
-    source,
-    problems.map(({ problem }) => problem)
-  )
 
 const TYPES = {
   Relayed: "message",

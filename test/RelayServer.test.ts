@@ -360,6 +360,7 @@ describe("each protection of a server", () => {
     clientLimits: Layer.succeed(ClientLimits, {
       enterUnsafe: ({ ip }) => asked.push(`enter ${ip}`) <= 1_000,
       leaveUnsafe: ({ ip }) => void asked.push(`leave ${ip}`),
+      countFromUnsafe: () => 1,
       maxClientsUnsafe: () => Infinity
     })
   })

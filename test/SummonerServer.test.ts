@@ -128,7 +128,7 @@ describe("SummonerServer", () => {
       yield* TcpClient.settled(sender!, stuck!)
       // Lines until the kernel holds no more of them for a client that does not read.
       stuck!.socket.pause()
-      const line = `${"x".repeat(60_000)}\n`
+      const line = `${JSON.stringify({ _payload: "x".repeat(60_000) })}\n`
       const more = Effect.andThen(
         Effect.callback<void>((resume) => void sender!.socket.write(line, () => resume(Effect.void))),
         witness!.line

@@ -7,22 +7,18 @@ export interface AccessRequest {
   readonly method: string
   /** Without the query string. */
   readonly path: string
-  /** The `Host` header. */
   readonly host: string | undefined
-  /** The `Authorization` header. */
   readonly authorization: string | undefined
   /** The `Sec-Fetch-Site` header: which page of a browser has sent the request. */
   readonly site: string | undefined
 }
 
-/** The parts of the `admin` group that decide. */
 export interface Rules {
   readonly host: string
   readonly token: Redacted.Redacted | null
   readonly token_for_reading: boolean
 }
 
-/** Why a request is not served. */
 export interface Denial {
   readonly status: 401 | 403
   readonly error: string
@@ -32,14 +28,21 @@ export interface Denial {
 export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
 
 /**
+ * What is wrong with a request, if it is not served.
+ *
+ * @param always whether even reading it needs the token
+ */
+export type Access = (request: AccessRequest, always?: boolean) => Denial | undefined
+
+/**
  * Decides which requests are served. Reading needs the token unless the server listens on a loopback address; actions always need it.
  *
  * @param rules a reload may change the token
  * @param isLocal whether only this machine can reach the server
- * @returns the decision about one request; `always`: whether even reading it needs the token
  */
-export const make = (rules: Rules, isLocal = isLoopback(rules.host)) => {
-  return ({ authorization, host, method, path, site }: AccessRequest, always = false): Denial | undefined => {
+export const make =
+  (rules: Rules, isLocal = isLoopback(rules.host)): Access =>
+  ({ authorization, host, method, path, site }, always = false) => {
     // DNS rebinding: a web page whose host name resolves to this machine could read everything.
     if (isLocal && !isLoopback(hostName(host))) {
       return { status: 403, error: `unknown host ${JSON.stringify(host ?? "")}; expected localhost or its address` }
@@ -59,7 +62,6 @@ export const make = (rules: Rules, isLocal = isLoopback(rules.host)) => {
       ? undefined
       : { status: 401, error: "the bearer token is missing or wrong" }
   }
-}
 
 const isReading = (method: string): boolean => method === "GET" || method === "HEAD"
 

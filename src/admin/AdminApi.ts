@@ -102,7 +102,6 @@ export const Stats = Schema.Struct({
   memory_bytes: described(Schema.Finite, "Resident set size of the process")
 })
 
-/** A client event. */
 export const Change = Schema.Struct({
   type: Schema.Literals(["connected", "disconnected", "state"]),
   at: described(Schema.String, "ISO 8601"),
@@ -111,7 +110,6 @@ export const Change = Schema.Struct({
   reason: described(Schema.String, "Why the client left, or its previous state; empty for `connected`")
 })
 
-/** A relayed message. */
 export const Message = Schema.Struct({
   at: described(Schema.String, "ISO 8601"),
   from: described(Schema.String, "The sender: ip:port, or the name that a broadcast gave"),
@@ -119,14 +117,12 @@ export const Message = Schema.Struct({
   omitted: described(Schema.Finite, "Characters of the content that are left out")
 })
 
-/** The client or the quarantined address does not exist. */
 export class NotFound extends Schema.TaggedError<NotFound>()(
   "NotFound",
   { error: Schema.String },
   { httpApiStatus: 404 }
 ) {}
 
-/** The server cannot do what was asked. */
 export class Impossible extends Schema.TaggedError<Impossible>()(
   "Impossible",
   { error: Schema.String },

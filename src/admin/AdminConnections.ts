@@ -2,7 +2,6 @@ import type { ServerResponse } from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 
-/** Connections to the admin server at once. */
 export const ADMIN_CONNECTIONS = 128
 
 /** Why a connection was closed. `displaced`: above the limit. `pipelined`: a second request before the response to the first. */
@@ -25,7 +24,6 @@ export class AdminConnections {
   readonly #connections = new Map<Net.Socket, AdminConnection>()
   readonly #closed: Record<CloseReason, number> = { displaced: 0, pipelined: 0 }
 
-  /** How many connections were closed. */
   closedUnsafe(reason: CloseReason): number {
     return this.#closed[reason]
   }
@@ -55,13 +53,11 @@ export class AdminConnections {
     return true
   }
 
-  /** Whether a response is under way. */
   isBusy(socket: Duplex): boolean {
     const connection = this.#connections.get(socket as Net.Socket)
     return connection !== undefined && isBusy(connection)
   }
 
-  /** Marks a connection as authorized for more than health. */
   trust(socket: Net.Socket): void {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return

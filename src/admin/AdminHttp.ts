@@ -55,13 +55,10 @@ const STATS_TTL_MILLIS = 500
 /** Time to read the answer to a request that cannot be served, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
 
-/** How a program that serves the admin API over HTTP asks for it. */
 export interface Options {
   readonly operations: Operations
-  /** Where the server listens. */
   readonly status: Pick<ServerStatus["Service"], "listeners">
-  /** Which requests are served. */
-  readonly access: ReturnType<typeof Access.make>
+  readonly access: Access.Access
   /** Called for a request that was authorized for more than health. */
   readonly trust: (request: HttpServerRequest.HttpServerRequest) => void
 }
@@ -205,7 +202,6 @@ export const serve = Effect.fnUntraced(function* ({
   return bound
 })
 
-/** Headers that reverse proxies add. */
 const FORWARDED = ["forwarded", "via", "x-forwarded-for", "x-real-ip"]
 
 /** A proxy on this machine makes a loopback port readable for all that it serves. Warns of the first request that tells. */

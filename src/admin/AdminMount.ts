@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { Slot } from "../internal/Slot.ts"
 import { ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 import type { ServerStatus } from "../session/ServerStatus.ts"
@@ -41,9 +42,9 @@ type App = AdminMount["route"]
  * @param prefix of its paths, without a slash at the end: `/relay` has the dashboard at `/relay/`
  */
 export const make = (prefix: string): AdminMount => {
-  let running: Running | undefined
+  const running = new Slot<Running>()
   /** From before it runs on: another server may start meanwhile. */
-  let isTaken = false
+  const taken = new Slot<true>()
 
   const serve = Effect.fnUntraced(function* (
     admin: ServerConfig["Service"]["admin"],
@@ -55,20 +56,10 @@ export const make = (prefix: string): AdminMount => {
       const code = "the admin API is on the HTTP server of the program"
       return yield* new ListenError({ host, port, code, key: "admin.port" })
     }
-    if (isTaken) return yield* Effect.die(new Error("two servers share one AdminMount"))
-    isTaken = true
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        isTaken = false
-      })
-    )
+    if (taken.current === true) return yield* Effect.die(new Error("two servers share one AdminMount"))
+    yield* taken.hold(true)
     const { mounted } = yield* loadAdminHttp(admin)
-    running = yield* mounted(admin, operations, status)
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        running = undefined
-      })
-    )
+    yield* running.hold(yield* mounted(admin, operations, status))
     return undefined
   })
 
@@ -84,7 +75,7 @@ export const make = (prefix: string): AdminMount => {
   const below = (url: string): Asked | undefined => {
     if (!url.startsWith(prefix)) return undefined
     const rest = url.slice(prefix.length)
-    if (rest.startsWith("/")) return running === undefined ? NOT_RUNNING : { ...running, url: rest }
+    if (rest.startsWith("/")) return running.current === undefined ? NOT_RUNNING : { ...running.current, url: rest }
     // Relative, because the prefix may itself be below a path of a proxy.
     return rest === "" || rest.startsWith("?") ? redirect(`${segment}/${rest}`) : undefined
   }

@@ -1,4 +1,3 @@
-/** The routes of the admin server. */
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -43,7 +42,7 @@ export const eventStreams = ({
 }: {
   readonly events: Stream.Stream<string>
   readonly messages: Stream.Stream<string>
-  readonly access: ReturnType<typeof Access.make>
+  readonly access: Access.Access
   readonly ended: Effect.Effect<void>
 }) => {
   let open = 0
@@ -79,7 +78,6 @@ export const eventStreams = ({
   )
 }
 
-/** Statistics, clients and quarantine. */
 export const observe = (
   operations: Operations,
   stats: Effect.Effect<ReturnType<typeof ApiViews.stats>>,
@@ -144,11 +142,9 @@ const audit = (action: string) =>
     return { done: true }
   })
 
-/** The IP address that a request comes from. */
 export const ipOf = ({ remoteAddress }: HttpServerRequest.HttpServerRequest) =>
   Option.getOrElse(remoteAddress, () => "?")
 
-/** What decides whether a request is served. */
 export const accessRequest = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): Access.AccessRequest => ({
   method,
   path: url.replace(/[?#].*$/s, ""),

@@ -1,4 +1,5 @@
 /** Converts the server's own types to those of the admin API. */
+import { lowerBound } from "../internal/Fifo.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import type { Entry } from "../limits/Quarantine.ts"
 import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
@@ -8,6 +9,7 @@ import type { ServerState } from "../session/Operations.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 import { version } from "../version.ts"
 import type * as AdminApi from "./AdminApi.ts"
+import { SORT_KEYS, type SortKey } from "./sortable.ts"
 
 type Client = typeof AdminApi.Client.Type
 
@@ -26,10 +28,9 @@ export const client = (info: ClientInfo): Client => ({
   ...("relay" in info ? { relay: (info as RoomClient).relay } : {})
 })
 
-/** The query of `/api/clients`. */
 export interface Query {
   readonly search?: string
-  readonly sort?: Exclude<keyof Client, "subject" | "relay">
+  readonly sort?: SortKey
   readonly order?: "asc" | "desc"
   readonly limit?: number
 }
@@ -40,22 +41,9 @@ export const clients = (
 ) => {
   const matching = infos.filter(({ address, subject = "" }) => address.includes(search) || subject.includes(search))
   const sign = order === "asc" ? 1 : -1
-  const valueOf = SORTED_BY[sort]
-  const first = firstOf(matching, limit, (a, b) => sign * compare(valueOf(a), valueOf(b)))
+  const key = SORT_KEYS[sort]
+  const first = firstOf(matching, limit, (a, b) => sign * compare(a[key], b[key]))
   return { total: infos.length, matching: matching.length, clients: first.map(client) }
-}
-
-const SORTED_BY: { readonly [field in NonNullable<Query["sort"]>]: (info: ClientInfo) => string | number } = {
-  address: ({ address }) => address,
-  ip: ({ ip }) => ip,
-  transport: ({ transport }) => transport,
-  connected_at: ({ connectedSince }) => connectedSince.getTime(),
-  state: ({ state }) => state,
-  lines_in: ({ linesIn }) => linesIn,
-  lines_out: ({ linesOut }) => linesOut,
-  bytes_in: ({ bytesIn }) => bytesIn,
-  bytes_out: ({ bytesOut }) => bytesOut,
-  bytes_waiting: ({ bytesWaiting }) => bytesWaiting
 }
 
 /** The first `limit` items in order. Sorting a hundred thousand clients would block the event loop, and so the room. */
@@ -63,19 +51,14 @@ const firstOf = <A>(items: ReadonlyArray<A>, limit: number, compare: (a: A, b: A
   const first: Array<A> = []
   for (const item of items) {
     if (first.length === limit && compare(item, first[limit - 1]!) >= 0) continue
-    let [low, high] = [0, first.length]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (compare(item, first[middle]!) < 0) high = middle
-      else low = middle + 1
-    }
-    first.splice(low, 0, item)
+    const place = lowerBound(first, 0, (other) => compare(item, other) < 0)
+    first.splice(place, 0, item)
     if (first.length > limit) first.pop()
   }
   return first
 }
 
-const compare = <A extends string | number>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
+const compare = <A extends string | number | Date>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const distribution = ({ buckets, count, sum }: Distribution, perUnit = 1) => ({
   buckets: buckets.map(([bound, atMost]) => [bound / perUnit, atMost] as const),

@@ -5,13 +5,10 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { STATUS_CODES } from "node:http"
 import { AdminApi } from "./AdminApi.ts"
 
-/** The largest body of a request, in KiB. */
 export const MAX_BODY_KIB = 64
 
-/** Longest headers of a request, in KiB. */
 export const MAX_HEADER_KIB = 16
 
-/** A refusal. */
 export interface Problem {
   readonly status: number
   readonly error: string

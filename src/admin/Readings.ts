@@ -1,6 +1,5 @@
 import type * as AdminApi from "./AdminApi.ts"
 
-/** The statistics of a server at a moment. */
 export type Stats = typeof AdminApi.Stats.Type
 
 /** Statistics with their time, in milliseconds since the epoch. */
@@ -21,7 +20,6 @@ export const MAX_STEP_MILLIS = 15_000
 export class Readings {
   #readings: Array<Reading> = []
 
-  /** The newest. */
   get now(): Reading | undefined {
     return this.#readings.at(-1)
   }

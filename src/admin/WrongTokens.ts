@@ -2,7 +2,6 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { background } from "../internal/background.ts"
 
-/** Time between two log lines, in milliseconds. */
 const QUIET_MILLIS = 10_000
 
 /**

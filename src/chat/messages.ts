@@ -118,7 +118,6 @@ export const own = (text: string) => {
   }
 }
 
-/** A notice of the server. */
 export const notice = (text: string): Entry => {
   const item = timed("notice")
   item.append(element("bdi", "", text))

@@ -331,7 +331,6 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** Ends at once. */
   #destroy(reason: unknown): void {
     this.#isClosing = false
     this.#abort.abort(reason)

@@ -5,7 +5,6 @@ const CARRIAGE_RETURN = 13
 
 /** A line received from the server. */
 export interface Line {
-  /** The line without its line feed. */
   readonly bytes: Buffer
   /** Whether `bytes` is only the beginning of a line longer than the limit. */
   readonly isCut: boolean

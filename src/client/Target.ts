@@ -1,13 +1,11 @@
 import * as Net from "node:net"
 import { formatAddress } from "../net/IpAddress.ts"
 
-/** The server to connect to. */
 export interface Target {
   readonly host: string
   readonly port: number
 }
 
-/** The default address of the server. */
 export const defaults: Target = { host: "127.0.0.1", port: 8888 }
 
 /** The forms that `parse` accepts, for an error. */
@@ -31,7 +29,6 @@ const target = (host: string, digits: string): Target | undefined => {
   return port >= 1 && port <= 65_535 ? { host, port } : undefined
 }
 
-/** `host:port`, with brackets around an IPv6 address. */
 export const format = ({ host, port }: Target): string => formatAddress(host, port)
 
 /** Parses `tcp://host:port` or `tls://host:port`; `undefined` for other texts. `URL` knows no zones, and encodes names of hosts. */

@@ -19,7 +19,6 @@ const REASONS: Record<string, string | undefined> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "no trusted authority has signed the certificate of the server"
 }
 
-/** Describes a system error, with its code. */
 export const reasonOf = (error: NodeJS.ErrnoException): string => {
   const { code } = error
   if (code === undefined) return error.message

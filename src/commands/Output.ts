@@ -5,7 +5,6 @@ import * as Schema from "effect/Schema"
 import { format } from "node:util"
 import { isStream, writeAll } from "../internal/descriptors.ts"
 
-/** Standard output cannot be written. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
   /** Of the operating system: `ENOSPC`. */
   code: Schema.String,

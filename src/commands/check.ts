@@ -9,7 +9,7 @@ import * as NatsFiles from "../bus/NatsFiles.ts"
 import * as ConfigErrors from "../config/ConfigError.ts"
 import * as ConfigPath from "../config/ConfigPath.ts"
 import * as ConfigSources from "../config/ConfigSources.ts"
-import { show } from "../config/redact.ts"
+import { show, showMessage, showName } from "../config/redact.ts"
 import * as ServerConfig from "../config/ServerConfig.ts"
 import { escapeInvisible } from "../internal/escape.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
@@ -78,10 +78,8 @@ const report = (effective: ConfigSources.Effective, unmet: ReturnType<typeof unm
 
 const print = (text: string) => Console.log(text.split("\n").map(escapeInvisible).join("\n"))
 
-/** Prints a JSON object. */
 export const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
-/** Prints the effective configuration, or its problems. */
 export const check = Command.make(
   "check",
   {
@@ -107,7 +105,7 @@ export const check = Command.make(
     )
     const complete = yield* json
       ? Effect.tapError(loaded, ({ issues, source, summary }) =>
-          printJson({ valid: false, source, summary, problems: issues })
+          printJson({ valid: false, source: showName(source), summary: showMessage(summary), problems: issues })
         )
       : loaded
     const { remark } = yield* Effect.provideService(threadCount, ServerConfig.ServerConfig, complete.values)

@@ -10,6 +10,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { showMessage } from "../config/redact.ts"
 import { version } from "../version.ts"
 import { check, printJson } from "./check.ts"
 import { connect } from "./connect.ts"
@@ -49,7 +50,8 @@ const wordsOf = (
     // The parser looks for the flags of a command after its name only.
     if (isKnown) return `${error.option} has to come after the command: put it after ${commandPath.at(-1)}`
   }
-  return error.message.replace(/\s+/g, " ").trim()
+  // Line breaks of what was given, too, are on the one line of the report.
+  return showMessage(error.message.replace(/\s+/g, " ").trim())
 }
 
 /** A usage error is two lines on standard error: the help would hide it. With `check --json` it is JSON beside. */
@@ -82,7 +84,9 @@ export const run = (args: ReadonlyArray<string>) =>
 export const reported = <A, E extends { readonly message: string }, R>(program: Effect.Effect<A, E, R>) =>
   program.pipe(
     // Usage errors are printed already; the others say in their message all that a person needs.
-    Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`error: ${error.message}`))),
+    Effect.tapError((error) =>
+      CliError.isCliError(error) ? Effect.void : Console.error(`error: ${showMessage(error.message)}`)
+    ),
     // Not for a person to put right; but they must know of it, and where it was.
     Effect.tapDefect((defect) => Console.error(`error: ${Cause.pretty(Cause.die(defect))}`))
   )

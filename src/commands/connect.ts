@@ -11,7 +11,8 @@ import * as Incoming from "../client/Incoming.ts"
 import type { Line } from "../client/IncomingLines.ts"
 import * as RelayClient from "../client/RelayClient.ts"
 import * as Target from "../client/Target.ts"
-import { escapeText } from "../internal/escape.ts"
+import { showName, withoutCredentials } from "../config/redact.ts"
+import { escapeText, invisibleIn } from "../internal/escape.ts"
 import { readFile } from "../internal/files.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { ConnectFailure, streamFailed } from "./connect/ConnectFailure.ts"
@@ -78,7 +79,8 @@ interface Server {
 }
 
 const serverOf = (text: string): Server | undefined => {
-  if (/^wss?:\/\//.test(text) && URL.canParse(text)) return { url: text, name: text }
+  if (invisibleIn(text) !== undefined) return undefined
+  if (/^wss?:\/\//.test(text) && URL.canParse(text)) return { url: text, name: withoutCredentials(text) }
   const parsed = Target.parseUrl(text) ?? Target.parse(text)
   if (parsed === undefined) return undefined
   const name = Target.format(parsed)
@@ -99,7 +101,7 @@ const tlsOf = Effect.fnUntraced(function* (files: Readonly<Record<"ca" | "cert" 
     if (path === undefined) continue
     contents[name] = yield* Effect.tryPromise({
       try: async () => String(await readFile(path)),
-      catch: (error) => streamFailed(`read --${name} ${path}`, error as NodeJS.ErrnoException)
+      catch: (error) => streamFailed(`read --${name} ${showName(path)}`, error as NodeJS.ErrnoException)
     })
   }
   return Object.keys(contents).length === 0 ? undefined : contents

@@ -8,11 +8,9 @@ import { type Level, levels } from "../config/ServerConfig.ts"
 /** As it was given: Effect makes an absolute path of it. */
 const fileName = Object.assign(Primitive.Path("file"), { parse: (text: string) => Effect.succeed(text) })
 
-/** A flag whose value is the name of a file. */
 export const fileFlag = (name: string) =>
   Param.makeSingle({ kind: Param.flagKind, name, primitiveType: fileName, typeName: "file" })
 
-/** An argument that is the name of a file. */
 export const fileArgument = (name: string): Argument.Argument<string> =>
   Param.makeSingle({ kind: Param.argumentKind, name, primitiveType: fileName })
 

@@ -9,12 +9,12 @@ import * as Schema from "effect/Schema"
 import { mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { DEFAULT_FILE } from "../config/ConfigSources.ts"
+import { showName } from "../config/redact.ts"
 import { readFile, statIfPresent } from "../internal/files.ts"
 import { fileArgument } from "./fields.ts"
 import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
 
-/** Why no configuration was written. */
 export class InitError extends Schema.TaggedError<InitError>()("InitError", {
   code: Schema.Literals(["unreadable", "unwritable", "irregular", "exists", "declined"]),
   /** The files that it is about. */
@@ -37,8 +37,8 @@ interface File {
   readonly text: string
 }
 
-const failure = (code: InitError["code"], paths: string) => (cause: unknown) =>
-  new InitError({ code, paths, reason: cause instanceof Error ? cause.message : String(cause) })
+const failure = (code: InitError["code"], path: string) => (cause: unknown) =>
+  new InitError({ code, paths: showName(path), reason: cause instanceof Error ? cause.message : String(cause) })
 
 /** Whether writing the file would lose its content. Fails for what is no file: a pipe may never end. */
 const wouldLose = Effect.fnUntraced(function* ({ path, text }: File) {
@@ -49,7 +49,7 @@ const wouldLose = Effect.fnUntraced(function* ({ path, text }: File) {
     },
     catch: failure("unreadable", path)
   })
-  if (before === null) return yield* new InitError({ code: "irregular", paths: path, reason: "" })
+  if (before === null) return yield* new InitError({ code: "irregular", paths: showName(path), reason: "" })
   return before !== text
 })
 
@@ -74,7 +74,6 @@ const confirmOverwriting = Effect.fnUntraced(function* (paths: string) {
   if (!confirmed) return yield* new InitError({ code: "declined", paths, reason: "" })
 })
 
-/** Writes a starter configuration, and its schema beside it. */
 export const init = Command.make(
   "init",
   {
@@ -100,7 +99,7 @@ export const init = Command.make(
     ]
     const atRisk = yield* Effect.filter(files, wouldLose)
     if (!force) {
-      if (atRisk.length > 0) yield* confirmOverwriting(atRisk.map(({ path }) => path).join(" and "))
+      if (atRisk.length > 0) yield* confirmOverwriting(atRisk.map(({ path }) => showName(path)).join(" and "))
     }
     for (const { path, text } of files) {
       yield* Effect.tryPromise({
@@ -111,8 +110,8 @@ export const init = Command.make(
         catch: failure("unwritable", path)
       })
     }
-    yield* Console.log(`Wrote ${file}, and ${files[0]!.path} for editors.`)
-    yield* Console.log(`Start the server: summoner-server${file === DEFAULT_FILE ? "" : ` --config ${file}`}`)
+    yield* Console.log(`Wrote ${showName(file)}, and ${showName(files[0]!.path)} for editors.`)
+    yield* Console.log(`Start the server: summoner-server${file === DEFAULT_FILE ? "" : ` --config ${showName(file)}`}`)
   })
 ).pipe(
   Command.withDescription(

@@ -21,6 +21,11 @@ export const hangups = Effect.gen(function* () {
   return waiting
 })
 
+const sayThatItTakesLong = Effect.sleep("10 seconds").pipe(
+  Effect.andThen(Effect.logWarning("configuration not reloaded yet: no answer from its file within 10 s")),
+  Effect.andThen(Effect.never)
+)
+
 /** Loads and applies the configuration on every signal in `waiting`. A configuration with problems changes nothing. */
 export const reloadOnHangup = (
   waiting: Queue.Dequeue<void>,
@@ -30,6 +35,7 @@ export const reloadOnHangup = (
     Effect.gen(function* () {
       const { apply } = yield* ConfigReload
       const reload = load.pipe(
+        Effect.raceFirst(sayThatItTakesLong),
         Effect.flatMap(({ values }) => apply(values)),
         Effect.catchTag("ConfigError", ({ message }) =>
           Effect.forEach(message.split("\n"), (line) => Effect.logError(`configuration not reloaded: ${line.trim()}`), {

@@ -18,7 +18,6 @@ export const jsonSchemaText = (): string =>
     (_, items: string) => `[${items.replaceAll(/\n\s+/g, " ")}]`
   )}\n`
 
-/** Prints `server.schema.json`. */
 export const schema = Command.make("schema", {}, () => Console.log(jsonSchemaText().trimEnd())).pipe(
   Command.withDescription("Prints the JSON Schema of server.json, with which editors complete and check it."),
   Command.withShortDescription("Print the JSON Schema of server.json"),

@@ -3,14 +3,14 @@ import * as Command from "effect/cli/Command"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { ConfigReload } from "../config/ConfigReload.ts"
+import { ServerConfig } from "../config/ServerConfig.ts"
 import * as RelayLogger from "../logging/RelayLogger.ts"
 import { RelayServer } from "../RelayServer.ts"
-import { Telemetry } from "../telemetry/Telemetry.ts"
+import { layerConfig as layerTelemetry } from "../telemetry/Telemetry.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
 import { untilSignal } from "./exitProcess.ts"
 import { hangups, reloadOnHangup } from "./reloadOnHangup.ts"
 
-/** Runs the relay until a signal ends it. */
 export const serve = Command.make(
   "summoner-server",
   configFlags,
@@ -28,15 +28,10 @@ export const serve = Command.make(
     const reload = reloadOnHangup(waiting, loadConfig({ ...flags, config: Option.fromUndefinedOr(file) }))
     return yield* Layer.merge(RelayServer.layerServerConfig(), reload).pipe(
       Layer.provide(announce),
-      Layer.provide(Telemetry.layer({ name: flags.name, endpoint: values.otlp.endpoint })),
+      Layer.provide(layerTelemetry(flags.name)),
       Layer.provide(ConfigReload.layer(values)),
-      Layer.provide(
-        RelayLogger.RelayLogger.layer({
-          name: flags.name,
-          ...values.logger,
-          flushMillis: values.hyper_parameters.shutdown_grace_ms
-        })
-      ),
+      Layer.provide(RelayLogger.layerConfig(flags.name)),
+      Layer.provide(ServerConfig.layer(values)),
       Layer.launch,
       untilSignal
     )

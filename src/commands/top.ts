@@ -3,22 +3,24 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { sortable } from "../admin/sortable.ts"
+import { sortable, type SortKey } from "../admin/sortable.ts"
+import { invisibleIn } from "../internal/escape.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
 
-/** The arguments of `top`. */
 export interface Parameters {
   /** The admin port, without a path. */
   readonly url: URL
-  readonly sort: (typeof sortable)[number]
+  readonly sort: SortKey
 }
 
 const urlOf = (text: string): Option.Option<URL> => {
   const url = /^\d+$/.test(text) ? `http://127.0.0.1:${text}` : text
-  return /^https?:/.test(url) && URL.canParse(url) ? Option.some(new URL(url)) : Option.none()
+  if (!/^https?:/.test(url) || invisibleIn(url) !== undefined || !URL.canParse(url)) return Option.none()
+  const parsed = new URL(url)
+  // A password in it would be sent to nobody: the admin port takes a token.
+  return parsed.username === "" && parsed.password === "" ? Option.some(parsed) : Option.none()
 }
 
-/** Shows on a terminal what a server does. */
 export const top = Command.make(
   "top",
   {

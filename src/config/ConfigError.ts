@@ -1,3 +1,4 @@
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import { distance } from "fastest-levenshtein"
@@ -31,7 +32,6 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   }
 }
 
-/** A problem in one line. */
 export const formatProblem = ({ path, expected, found, hint }: Problem): string =>
   escapeInvisible(`${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`)
 
@@ -62,7 +62,6 @@ const showFound = (value: unknown, path: ReadonlyArray<PropertyKey>, known: Read
 
 const TOP_LEVEL: KnownKey = { path: "", isGroup: true, expected: "an object", default: {} }
 
-/** The key of the list that an item is in. */
 const listOf = (path: ReadonlyArray<PropertyKey>, known: ReadonlyMap<string, KnownKey>): KnownKey | undefined =>
   typeof path.at(-1) === "number" ? known.get(formatPath(path.slice(0, -1))) : undefined
 
@@ -103,7 +102,7 @@ const nameDistance = (given: string, known: string): number => {
 }
 
 /** The known key nearest to an unknown one, if any is near. The same name in another group is nearer than another name in this one. */
-export const nearest = (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>): string | undefined => {
+export const nearest = (path: ReadonlyArray<PropertyKey>, known: Iterable<KnownKey>): string | undefined => {
   const name = String(path.at(-1))
   const group = formatPath(path.slice(0, -1))
   let best: string | undefined
@@ -142,17 +141,16 @@ const originOf = (schemaPath: string, origins: ReadonlyMap<string, string>): str
  *
  * @param options.issue of the schema
  * @param options.input of the schema
- * @param options.known every group and key of the schema
+ * @param options.known every group and key of the schema, by its path
  * @param options.origins what messages call a key, if not by its path
  */
 export const problems = (options: {
   readonly issue: SchemaIssue.Issue
   readonly input: unknown
-  readonly known: ReadonlyArray<KnownKey>
+  readonly known: ReadonlyMap<string, KnownKey>
   readonly origins: ReadonlyMap<string, string>
 }): ReadonlyArray<KeyProblem> => {
   const { known, origins } = options
-  const knownKeys = new Map(known.map((key) => [key.path, key]))
   const found = new Map<string, KeyProblem>()
   for (const [path, leaf] of leavesOf(options.issue)) {
     // Only checks that compare keys word what they expect.
@@ -170,14 +168,14 @@ export const problems = (options: {
           ? {
               expected: "a known key",
               found: `unknown key ${showShort(String(path.at(-1)))}`,
-              hint: didYouMean(nearest(path, known))
+              hint: didYouMean(nearest(path, known.values()))
             }
           : {
-              expected: expected ?? expectedAt(path, knownKeys),
-              found: showFound(value, path, knownKeys),
+              expected: expected ?? expectedAt(path, known),
+              found: showFound(value, path, known),
               hint:
                 character === undefined
-                  ? (listOf(path, knownKeys)?.itemHint?.(value) ?? "")
+                  ? (listOf(path, known)?.itemHint?.(value) ?? "")
                   : `it has an invisible character, ${character}`
             })
       }
@@ -186,9 +184,18 @@ export const problems = (options: {
   return [...found.values()]
 }
 
-/** The error of these problems. */
 export const invalid = (source: string, issues: ReadonlyArray<Problem>): ConfigError =>
   new ConfigError({ source, summary: issues.length === 1 ? "1 problem" : `${issues.length} problems`, issues })
+
+/** What is wrong, if anything is. */
+export const problemsIn = (values: Result.Result<unknown, ReadonlyArray<KeyProblem>>): ReadonlyArray<KeyProblem> =>
+  Result.isFailure(values) ? values.failure : []
+
+export const invalidKeys = (source: string, problems: ReadonlyArray<KeyProblem>): ConfigError =>
+  invalid(
+    source,
+    problems.map(({ problem }) => problem)
+  )
 
 const READ_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: "no such file",
@@ -197,7 +204,6 @@ const READ_ERRORS: Readonly<Record<string, string>> = {
   ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text"
 }
 
-/** The error of a file that cannot be read, by the code of Node's error. */
 export const unreadable = (source: string, cause: unknown): ConfigError => {
   const { code = "", message } = cause as NodeJS.ErrnoException
   return new ConfigError({ source, summary: `cannot be read: ${READ_ERRORS[code] ?? message}`, issues: [] })

@@ -72,13 +72,19 @@ const keysOf = (ast: SchemaAST.AST, prefix: string, ofGroup: ReadonlyArray<Condi
       })
     : []
 
-let known: ReadonlyArray<Key> | undefined
+let byPath: ReadonlyMap<string, Key> | undefined
+let settable: ReadonlyArray<Key> | undefined
+
+/** Every key and group by its path, in the order of the schema. */
+export const keysByPath = (): ReadonlyMap<string, Key> =>
+  (byPath ??= new Map(keysOf(Values.ast, "", []).map((key) => [key.path, key])))
 
 /** Every key and group, in the order of the schema. */
-export const keys = (): ReadonlyArray<Key> => (known ??= keysOf(Values.ast, "", []))
+export const keys = (): ReadonlyArray<Key> => [...keysByPath().values()]
 
 /** The keys that have an effect: neither groups nor what is ignored. */
-export const settableKeys = (): ReadonlyArray<Key> => keys().filter(({ isReloadable }) => isReloadable !== undefined)
+export const settableKeys = (): ReadonlyArray<Key> =>
+  (settable ??= keys().filter(({ isReloadable }) => isReloadable !== undefined))
 
 /** What may be shown of a valid value: nothing of a secret, no password in a URL. */
 export const shown = ({ conceals }: Pick<Key, "conceals">, value: unknown): unknown => {
@@ -89,11 +95,10 @@ export const shown = ({ conceals }: Pick<Key, "conceals">, value: unknown): unkn
 
 /** A configuration with another value for each key. */
 const mapKeys = (values: Values, change: (key: Key, value: unknown) => unknown): Values => {
-  const known = new Map(keys().map((key) => [key.path, key]))
   const mapGroup = (group: object, prefix: string): object =>
     Object.fromEntries(
       Object.entries(group).map(([name, value]) => {
-        const key = known.get(prefix + name)!
+        const key = keysByPath().get(prefix + name)!
         return [name, key.isGroup ? mapGroup(value, `${prefix}${name}.`) : change(key, value)]
       })
     )

@@ -54,17 +54,12 @@ const Logger = Schema.Struct({
     NO_CONSOLE,
     { "logger.enable_json_console": true }
   ),
-  enable_json_console: fixed(
-    flag,
-    false,
-    "Write each line of standard output as a JSON object, as `enable_json_log` does those of the file.",
-    NO_CONSOLE
-  ),
+  enable_json_console: fixed(flag, false, "Write each line of standard output as a JSON object.", NO_CONSOLE),
   enable_file_log: fixed(flag, false, "Log to a file, named after the server."),
   log_file_path: fixed(
     text,
     "",
-    "Directory of the log file, created when missing. Empty is the working directory.",
+    "Directory of the log file, created if missing. Empty: the working directory.",
     NO_FILE
   ),
   enable_json_log: fixed(flag, false, "Write each line of the log file as a JSON object."),
@@ -97,17 +92,9 @@ const BackpressurePolicy = Schema.Struct({
 })
 
 const SlowConsumer = Schema.Struct({
-  policy: live(
-    oneOf(["disconnect", "drop_oldest", "drop_newest"]),
-    "disconnect",
-    "What happens to a client whose backlog reaches the hard limit."
-  ),
+  policy: live(oneOf(["disconnect", "drop_oldest", "drop_newest"]), "disconnect", "What happens at the hard limit."),
   soft_limit_bytes: live(whole(65_536), 1_048_576, "Backlog, in bytes, above which senders are paused for a client."),
-  hard_limit_bytes: live(
-    whole(65_536),
-    33_554_432,
-    "Backlog, in bytes, that no client may exceed. Not below `soft_limit_bytes`."
-  ),
+  hard_limit_bytes: live(whole(65_536), 33_554_432, "Backlog, in bytes, that no client may exceed."),
   stall_grace_ms: live(whole(0), 100, "Milliseconds for which senders wait for a client. 0 waits for none."),
   eviction_grace_ms: live(
     whole(0),
@@ -147,32 +134,10 @@ const HyperParameters = Schema.Struct({
     "What the rate limit counts: each connection, or all connections of an IP address.",
     PYTHON
   ),
-  client_timeout_secs: live(
-    orNull(whole(1)),
-    300,
-    "Seconds without a complete line after which a client is closed. `null` turns it off.",
-    PYTHON
-  ),
-  timeout_check_interval_secs: live(
-    whole(1),
-    30,
-    "Seconds by which the idle timeout may come late.",
-    PYTHON,
-    NO_IDLE_TIMEOUT
-  ),
-  quarantine_cooldown_secs: live(
-    whole(0),
-    300,
-    "Seconds for which a client that was force-disconnected cannot come back. 0 turns it off.",
-    PYTHON
-  ),
-  quarantine_cleanup_interval_secs: live(
-    whole(1),
-    60,
-    "Seconds between two sweeps of expired quarantines.",
-    PYTHON,
-    NO_QUARANTINE
-  ),
+  client_timeout_secs: live(orNull(whole(1)), 300, "Seconds without a line that end a client. `null`: never.", PYTHON),
+  timeout_check_interval_secs: live(whole(1), 30, "Seconds the idle timeout may come late.", PYTHON, NO_IDLE_TIMEOUT),
+  quarantine_cooldown_secs: live(whole(0), 300, "Seconds a force-disconnected client is kept out. 0: none.", PYTHON),
+  quarantine_cleanup_interval_secs: live(whole(1), 60, "Seconds between quarantine sweeps.", PYTHON, NO_QUARANTINE),
   quarantine_scope: fixed(
     oneOf(["ip", "address"]),
     "ip",
@@ -183,31 +148,17 @@ const HyperParameters = Schema.Struct({
   throttle_delay_ms: live(
     whole(0),
     200,
-    "Milliseconds that a throttled sender waits before its next line.",
+    "Milliseconds a throttled sender waits for its next line.",
     PYTHON,
     NO_THROTTLE
   ),
-  flow_control_delay_ms: live(
-    whole(0),
-    1000,
-    "Milliseconds for which a paused sender is not read.",
-    PYTHON,
-    NO_FLOW_CONTROL
-  ),
+  flow_control_delay_ms: live(whole(0), 1000, "Milliseconds a paused sender is not read.", PYTHON, NO_FLOW_CONTROL),
   accept_error_backoff_ms: live(whole(1), 100, "Milliseconds to wait after a failed accept."),
   worker_threads: fixed(whole(1), 1, "Relay threads that share the port and are one room, one for each core at most."),
-  max_line_bytes: fixed(
-    whole(256, 16_777_216),
-    65_536,
-    "Longest line, in bytes of its envelope with the newline. A longer one is dropped whole."
-  ),
+  max_line_bytes: fixed(whole(256, 16_777_216), 65_536, "Longest envelope, in bytes. A longer one is dropped whole."),
   listen_backlog: fixed(whole(1, 65_535), 4096, "Connections that may wait to be accepted."),
   max_clients: live(whole(1), 100_000, "Clients that may be connected at once."),
-  max_clients_per_ip: live(
-    orNull(whole(1)),
-    null,
-    "Clients that may be connected at once from one IP address. `null` sets no limit."
-  ),
+  max_clients_per_ip: live(orNull(whole(1)), null, "Clients from one IP address at once. `null` sets no limit."),
   allow: live(orNull(networks), null, "Addresses that may connect. `null`: all."),
   deny: live(networks, [], "Addresses that may not connect, also if `allow` has them."),
   trusted_proxies: live(
@@ -220,11 +171,7 @@ const HyperParameters = Schema.Struct({
   command_buffer_size: unusedBuffer(32),
   control_channel_capacity: unusedBuffer(8),
   queue_monitor_capacity: unusedBuffer(100),
-  backpressure_policy: group(
-    BackpressurePolicy,
-    "What is done to senders when a message would reach many clients.",
-    PYTHON
-  ),
+  backpressure_policy: group(BackpressurePolicy, "What is done to senders whose messages reach many clients.", PYTHON),
   slow_consumer: group(SlowConsumer, "What is done about clients that read too slowly.")
 })
 
@@ -265,17 +212,9 @@ const Tls = Schema.Struct({
 
 const Admin = Schema.Struct({
   host: fixed(host, "127.0.0.1", "Address to listen on."),
-  port: fixed(
-    orNull(port),
-    null,
-    "TCP port of health, metrics and dashboard. `null` turns them off; 0 takes a free one, which the log names."
-  ),
+  port: fixed(orNull(port), null, "TCP port of health, metrics and dashboard. `null`: off; 0 takes a free one."),
   token: live(
-    orNull(secret(matching("a text of visible ASCII characters without spaces", "^[!-~]+$", "^[!-~]{1,40}$"))).annotate(
-      {
-        secret: true
-      }
-    ),
+    orNull(secret(matching("a text of visible ASCII characters without spaces", "^[!-~]+$", "^[!-~]{1,40}$"))),
     null,
     "Bearer token for actions, and for everything but health where `host` is not a loopback address. `null`: no actions."
   ),
@@ -305,11 +244,7 @@ const isOrigin = (text: string): boolean =>
 
 const WebSocket = Schema.Struct({
   host: fixed(orNull(host), null, "Address to listen on. `null`: the `host` of the server."),
-  port: fixed(
-    orNull(port),
-    null,
-    "TCP port for WebSocket clients. `null` turns them off; 0 takes a free one, which the log names."
-  ),
+  port: fixed(orNull(port), null, "TCP port for WebSocket clients. `null`: off; 0 takes a free one."),
   path: fixed(
     matching('a path that begins with "/", without "?", "#" and spaces', "^/[^?#\\s]*$", "^/[a-z]{0,9}$"),
     "/",
@@ -332,11 +267,7 @@ const WebSocket = Schema.Struct({
     false,
     "Whether the port serves a chat to browsers, on `path`. Pages from there may connect if they came by IP address or `localhost`; a name must be in `origins`."
   ),
-  max_clients: live(
-    orNull(whole(1)),
-    null,
-    "WebSocket clients that may be connected at once. `null`: as many as `hyper_parameters.max_clients` allows in all."
-  ),
+  max_clients: live(orNull(whole(1)), null, "WebSocket clients at once. `null`: no limit of their own."),
   compression: fixed(
     Schema.Literals(["off", false]).annotate({ expected: '"off" or false' }),
     "off",
@@ -345,11 +276,7 @@ const WebSocket = Schema.Struct({
 })
 
 const Otlp = Schema.Struct({
-  endpoint: fixed(
-    orNull(httpUrl),
-    null,
-    "OpenTelemetry collector (OTLP over HTTP, usually port 4318) that gets logs, metrics and traces."
-  )
+  endpoint: fixed(orNull(httpUrl), null, "OpenTelemetry collector (OTLP over HTTP, port 4318), for all signals.")
 })
 
 const natsUrl = (accepts: (text: string) => boolean) => matching(NatsUrl.EXPECTED, ".", "^nats://[a-z]{1,9}$", accepts)
@@ -383,11 +310,7 @@ const Nats = Schema.Struct({
     null,
     "What other processes and NATS call this one. `null`: host name and process id."
   ),
-  connect: fixed(
-    oneOf(["wait", "fail"]),
-    "wait",
-    "What a start without NATS does: `wait` for it, while clients of this process have a room, or `fail`."
-  ),
+  connect: fixed(oneOf(["wait", "fail"]), "wait", "What a start without NATS does: `wait` for it, or `fail`."),
   max_pending_bytes: fixed(
     whole(65_536),
     8_388_608,
@@ -414,18 +337,8 @@ const Cluster = Schema.Struct({
 
 const History = Schema.Struct({
   lines: live(whole(0, 100_000), 0, "Lines that a client gets when it joins: the last of the room. 0 keeps none."),
-  seconds: live(
-    orNull(whole(1)),
-    null,
-    "Age in seconds from which a line is no longer sent. `null` sets no limit.",
-    NO_HISTORY
-  ),
-  bytes: live(
-    whole(1024, 16_777_216),
-    262_144,
-    "Bytes of lines that are kept, and sent, at most; never more than `slow_consumer.soft_limit_bytes`.",
-    NO_HISTORY
-  )
+  seconds: live(orNull(whole(1)), null, "Age in seconds at which lines are dropped. `null`: no limit.", NO_HISTORY),
+  bytes: live(whole(1024, 16_777_216), 262_144, "Bytes kept, and sent, at most; within `soft_limit_bytes`.", NO_HISTORY)
 })
 
 /** A complete configuration, with every default filled in. */

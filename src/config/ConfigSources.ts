@@ -37,7 +37,6 @@ export interface Sources {
 export interface Effective extends ServerConfig.Loaded {
   /** The sources together, in the form of a `server.json` without defaults. */
   readonly input: unknown
-  /** The file that was read. */
   readonly file: string | undefined
   /** What set each key, in the order of the schema: `default`, `file`, a variable or a flag. */
   readonly origins: ReadonlyMap<string, string>
@@ -81,7 +80,6 @@ const unknownVariable = (name: string): ConfigErrors.Problem => {
   }
 }
 
-/** One source, before it is checked. */
 interface Source {
   /** What reports call it. */
   readonly label: string
@@ -107,8 +105,10 @@ const sourceOf = (
   problems
 })
 
+let byVariable: ReadonlyMap<string, ServerConfig.Key> | undefined
+
 const environmentSource = (environment: Sources["environment"]): Source => {
-  const keys = new Map(ServerConfig.settableKeys().map((key) => [variableOf(key.path), key]))
+  const keys = (byVariable ??= new Map(ServerConfig.settableKeys().map((key) => [variableOf(key.path), key])))
   const settings: Array<GivenFlag> = []
   const problems: Array<ConfigErrors.Problem> = []
   for (const [name, text = ""] of Object.entries(environment)) {
@@ -137,7 +137,8 @@ const combine = Effect.fnUntraced(function* (
   others: ReadonlyArray<Source>
 ) {
   const fileSource: Source = { label: file ?? "file", input: content, names: new Map(), problems: [] }
-  const examined = [fileSource, ...others].map((source) => ({
+  const given = others.filter(({ names, problems }) => names.size + problems.length > 0)
+  const examined = [fileSource, ...given].map((source) => ({
     source,
     found: ServerConfig.examine(source.input, source.names)
   }))
@@ -149,12 +150,12 @@ const combine = Effect.fnUntraced(function* (
       .reduce((base, input) => ServerConfig.merge(base, input), {}),
     names
   )
-  const disagreements = problemsOf(whole.values).filter(({ comparesKeys }) => comparesKeys)
+  const disagreements = ConfigErrors.problemsIn(whole.values).filter(({ comparesKeys }) => comparesKeys)
 
   const blamed = new Set<string>()
   const problems: Array<ConfigErrors.Problem> = []
   for (const { found, source } of examined) {
-    const wrong = problemsOf(found.values).filter(({ comparesKeys }) => !comparesKeys)
+    const wrong = ConfigErrors.problemsIn(found.values).filter(({ comparesKeys }) => !comparesKeys)
     problems.push(...wrong.map(({ problem }) => problem), ...source.problems)
     const takesPart = disagreements.some(({ key }) =>
       isJsonObject(ConfigPath.valueAt(found.input, ConfigPath.groupOf(key)))
@@ -177,8 +178,6 @@ const combine = Effect.fnUntraced(function* (
       (names.size === 0 ? "" : `, with ${[...names.values()].join(", ")}`)
   } satisfies Effective
 })
-
-const problemsOf = (values: ServerConfig.Examined["values"]) => (Result.isFailure(values) ? values.failure : [])
 
 /** The default file, unless there is none. One that cannot be looked at counts: reading it says why. */
 const defaultFile = () =>

@@ -39,7 +39,6 @@ export interface Named {
   readonly expected: string
 }
 
-/** A file that was read. */
 export interface PemFile<A> extends Named {
   readonly text: string
   readonly content: A
@@ -92,6 +91,26 @@ const unreadable = (named: Named, { code = "unknown error" }: NodeJS.ErrnoExcept
 /** A public list of all authorities takes a quarter of it. */
 const MAX_FILE_BYTES = 1_048_576
 
+/** Time for a file to be read, in milliseconds: one on a network mount that hangs never is. A disk may have to spin up. */
+const READ_MILLIS = 10_000
+
+const readRegular = async (file: string): Promise<Buffer | "irregular" | "too_large"> => {
+  const kind = await stat(file)
+  // Reading a pipe may never end.
+  if (!kind.isFile()) return "irregular"
+  return kind.size > MAX_FILE_BYTES ? "too_large" : readFile(file)
+}
+
+/** Reads under way, by file. */
+const reading = new Map<string, ReturnType<typeof readRegular>>()
+
+/** Joins a read of the same file that is under way: each that hangs takes one of the four threads that Node.js reads files with. */
+const bytesOf = (file: string): ReturnType<typeof readRegular> => {
+  const bytes = reading.get(file) ?? readRegular(file).finally(() => reading.delete(file))
+  reading.set(file, bytes)
+  return bytes
+}
+
 /**
  * @param contentOf what the text says, or why it does not
  * @param tool of OpenSSL, if one can make PEM of such a file
@@ -101,14 +120,17 @@ export const read = Effect.fnUntraced(function* <A>(
   contentOf: (named: Named, text: string) => Result.Result<A, PemFileError>,
   tool?: string
 ): Effect.fn.Return<PemFile<A>, PemFileError> {
-  const { file } = named
-  const attempt = <B>(read: () => Promise<B>) =>
-    Effect.tryPromise({ try: read, catch: (cause) => unreadable(named, cause as NodeJS.ErrnoException) })
-  const kind = yield* attempt(() => stat(file))
-  // Reading a pipe may never end.
-  if (!kind.isFile()) return yield* wrong("irregular", named, "which is no regular file")
-  if (kind.size > MAX_FILE_BYTES) return yield* wrong("too_large", named, "which has more than 1 MiB")
-  const bytes = yield* attempt(() => readFile(file))
+  const bytes = yield* Effect.tryPromise({
+    try: () => bytesOf(named.file),
+    catch: (cause) => unreadable(named, cause as NodeJS.ErrnoException)
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: READ_MILLIS,
+      orElse: () => wrong("unreadable", named, `which gave no answer within ${READ_MILLIS / 1000} s`)
+    })
+  )
+  if (bytes === "irregular") return yield* wrong(bytes, named, "which is no regular file")
+  if (bytes === "too_large") return yield* wrong(bytes, named, "which has more than 1 MiB")
   const text = bytes.toString("latin1")
   if (!text.includes("-----BEGIN ")) {
     // DER begins with an ASN.1 sequence.

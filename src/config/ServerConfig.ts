@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { isJsonObject } from "../internal/JsonObject.ts"
 import { readFile } from "../internal/files.ts"
 import * as ConfigErrors from "./ConfigError.ts"
-import { copy, keys } from "./ConfigKeys.ts"
+import { copy, keysByPath } from "./ConfigKeys.ts"
 import { defaults, levels, Values, type Written } from "./ConfigSchema.ts"
 import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
@@ -72,12 +72,11 @@ const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
       warnings.push(`${nameOf("logger.log_keys")}: "" is an older form: write null`)
     }
     const given = logger["log_level"]
-    if (typeof given === "string") {
-      const level = given.toUpperCase() === "WARN" ? "WARNING" : given.toUpperCase()
-      if (level !== given && levels.some((known) => known === level)) {
-        logger["log_level"] = level
-        warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "${level}"`)
-      }
+    const level = typeof given === "string" ? given.toUpperCase() : ""
+    if (levels.some((known) => known === level)) logger["log_level"] = level
+    else if (level === "WARN") {
+      logger["log_level"] = "WARNING"
+      warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "WARNING"`)
     }
   }
   return { value, warnings, origins }
@@ -105,7 +104,7 @@ export interface Examined {
 export const examine = (input: unknown, names = NO_NAMES): Examined => {
   const { value, warnings, origins } = modernize(input, names)
   const values = Result.mapError(decodeValues(value), ({ issue }) =>
-    ConfigErrors.problems({ issue, input: value, known: keys(), origins })
+    ConfigErrors.problems({ issue, input: value, known: keysByPath(), origins })
   )
   return { input: value, warnings, values }
 }
@@ -119,13 +118,8 @@ export const examine = (input: unknown, names = NO_NAMES): Examined => {
  */
 export const decode = Effect.fnUntraced(function* (input: unknown, source: string) {
   const examined = examine(input)
-  const values = yield* Effect.fromResult(examined.values).pipe(
-    Effect.mapError((problems) =>
-      ConfigErrors.invalid(
-        source,
-        problems.map(({ problem }) => problem)
-      )
-    )
+  const values = yield* Effect.fromResult(
+    Result.mapError(examined.values, (problems) => ConfigErrors.invalidKeys(source, problems))
   )
   return { values, warnings: examined.warnings.map((warning) => `${source}: ${warning}`) } satisfies Loaded
 })

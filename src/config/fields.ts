@@ -88,12 +88,14 @@ export const oneOf = <const L extends ReadonlyArray<string>>(literals: L) =>
 
 export const port = whole(0, 65_535)
 
-export const orNull = <T, E>(schema: Schema.Codec<T, E>) =>
-  Schema.NullOr(schema).annotate({ expected: `null or ${notesOf(schema.ast).expected}` })
+export const orNull = <T, E>(schema: Schema.Codec<T, E>) => {
+  const { expected, secret } = notesOf(schema.ast)
+  return Schema.NullOr(schema).annotate({ expected: `null or ${expected}`, ...(secret !== undefined && { secret }) })
+}
 
 /** A value that is held as `Redacted`, so that printing the configuration does not show it. */
 export const secret = (schema: Schema.Codec<string>) =>
-  Schema.RedactedFromValue(schema).annotate({ expected: notesOf(schema.ast).expected })
+  Schema.RedactedFromValue(schema).annotate({ expected: notesOf(schema.ast).expected, secret: true })
 
 const key =
   (isReloadable: boolean) =>

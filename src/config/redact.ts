@@ -30,6 +30,17 @@ export const show = (value: unknown): string => escapeInvisible(stringify(value)
 /** A name that is not quoted, without credentials and with its invisible characters escaped. */
 export const showName = (name: string): string => escapeInvisible(withoutCredentials(name))
 
+/** A message that may quote URLs, without their credentials and with invisible characters escaped but for its line breaks. */
+export const showMessage = (message: string): string =>
+  message
+    .replace(URLS, (url) => withoutCredentials(url))
+    .split("\n")
+    .map(escapeInvisible)
+    .join("\n")
+
+/** URLs, and accounts before a host, without the punctuation of the text behind them. */
+const URLS = /(?:[a-z][a-z\d+.-]*:\/\/|[^\s"':]+:[^\s"'@]*@)[^\s"']*[^\s"':;,.]/gi
+
 const MAX_FOUND_LENGTH = 60
 
 const shorten = (text: string): string =>

@@ -25,7 +25,6 @@ export class Histogram {
     this.#counts = [...bounds.map(() => 0), 0]
   }
 
-  /** Counts a value `times` times. */
   observe(value: number, times: number): void {
     let bucket = 0
     while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++

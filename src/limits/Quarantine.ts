@@ -1,16 +1,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { makeQuarantine } from "./makeQuarantine.ts"
 import { LocalReleases, MAX_ENTRIES } from "./Releases.ts"
 
 /** What identifies a client that comes back. */
-export interface Suspect {
-  /** `ip:port` */
-  readonly address: string
-  /** The IP address alone, the same for IPv4 and IPv4-mapped IPv6. */
-  readonly ip: string
-}
+export type Suspect = Pick<ClientIdentity, "address" | "ip">
 
 /** Somebody who is kept out. */
 export interface Entry {

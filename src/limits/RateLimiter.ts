@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { FixedWindow, TokenBucket } from "./RateBudgets.ts"
 
 /** How much one client may still send. Plain code, because it is asked for every line. */
@@ -13,17 +14,6 @@ export interface RateBudget {
    * @returns whether the line may be relayed
    */
   readonly spendUnsafe: (nowMillis: number) => boolean
-}
-
-/** A client whose lines are limited. */
-export interface LimitedClient {
-  /** `ip:port` */
-  readonly address: string
-  readonly ip: string
-  /** Its transport: `tcp`, `websocket`. */
-  readonly transport: string
-  /** The subject of its verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
-  readonly subject?: string | undefined
 }
 
 /**
@@ -41,9 +31,9 @@ export class RateLimiter extends Context.Service<
      *
      * @param nowMillis the time of connecting, in milliseconds of the monotonic clock
      */
-    readonly openUnsafe: (client: LimitedClient, nowMillis: number) => RateBudget
+    readonly openUnsafe: (client: ClientIdentity, nowMillis: number) => RateBudget
     /** Says that a client, given a budget before, has gone. */
-    readonly closeUnsafe: (client: LimitedClient) => void
+    readonly closeUnsafe: (client: ClientIdentity) => void
   }
 >()("summoner-server/RateLimiter") {
   /** `rate_limit_msgs_per_minute` lines in every window of 60 seconds, the first of which starts with the connection. */

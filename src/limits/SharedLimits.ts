@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { profileOf, ServerConfig, type Values } from "../config/ServerConfig.ts"
 import { ClientLimits } from "./ClientLimits.ts"
-import { hasCapacity, isWebSocket } from "./hasCapacity.ts"
+import { hasCapacity, isWebSocket } from "./places.ts"
 import { makeQuarantine } from "./makeQuarantine.ts"
 import { Quarantine } from "./Quarantine.ts"
 import { FixedWindow } from "./RateBudgets.ts"
@@ -85,7 +85,6 @@ export const otherClientsUnsafe = (shared: Shared, index: number): (() => number
   return () => counts.clients - counts.of(index)
 }
 
-/** How many clients are in the room, of all threads. */
 export const roomSizeUnsafe = ({ members }: Shared): (() => number) => {
   const sizes = new Int32Array(members)
   return () => sizes.reduce((sum, size) => sum + size, 0)
@@ -195,6 +194,14 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         ips.unlock()
       }
     },
+    countFromUnsafe: (ip) => {
+      const found = ips.lockAt(ip)
+      try {
+        return found === 0 ? 0 : ips.users(found)
+      } finally {
+        ips.unlock()
+      }
+    },
     maxClientsUnsafe: () => config.hyper_parameters.max_clients
   }
 }
@@ -251,7 +258,6 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
   }
 }
 
-/** A list that is one for all threads. */
 class SharedReleases implements Releases {
   readonly #table: SharedTable
 

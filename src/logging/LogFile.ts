@@ -20,7 +20,6 @@ export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileErr
   }
 }
 
-/** A log file that is open. */
 export interface LogFile {
   /** Appends whole lines, and tries again every second while that fails. No line is written twice, or to two files. */
   readonly append: (lines: Buffer) => Effect.Effect<void>

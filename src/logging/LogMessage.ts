@@ -79,7 +79,6 @@ const prune = (content: unknown, keys: ReadonlySet<string>): unknown => {
   return kept
 }
 
-/** A relayed message on a text line, not yet escaped. */
 export const relayedText = (address: string, content: LoggedContent): string => `From ${address}: ${content.text}`
 
 /** A relayed message as JSON text: its envelope, with JSON content as it is. */

@@ -8,13 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 
-/** One destination of log lines. */
 export interface LogSink {
   /** Whether a line would be taken now; if not, it counts as dropped. Asked before formatting, so that a dropped line costs next to nothing. */
   readonly admitUnsafe: () => boolean
   /** Takes one line, without its newline. */
   readonly pushUnsafe: (line: string) => void
-  /** How many lines were dropped so far. */
   readonly droppedUnsafe: () => number
   /** How many lines are taken and not yet written. */
   readonly waitingUnsafe: () => number

@@ -11,13 +11,23 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { SetLogLevel } from "../config/ConfigReload.ts"
 import { defaults, type Level, levels, ServerConfig, type Values } from "../config/ServerConfig.ts"
-import { escapeText } from "../internal/escape.ts"
 import { type Fields, fieldsIn } from "./Fields.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogFormat from "./LogFormat.ts"
 import * as LogMessage from "./LogMessage.ts"
-import * as LogSink from "./LogSink.ts"
+import {
+  complainOfWaiting,
+  fileOutput,
+  flushAll,
+  flushAtEnd,
+  type Format,
+  jsonOutput,
+  makeOutput,
+  type Output,
+  textOutput
+} from "./LogOutput.ts"
+import type { LogSink } from "./LogSink.ts"
 
 export { LogFileError } from "./LogFile.ts"
 
@@ -58,9 +68,11 @@ export interface LogWire {
   readonly isMessageLogged: boolean
 }
 
+const NO_MESSAGES: MessageLog = { enabled: false, relayed: () => {} }
+
 /** Without a layer of `RelayLogger`, relayed messages are not logged. */
 export const MessageLog = Context.Reference<MessageLog>("summoner-server/MessageLog", {
-  defaultValue: () => ({ enabled: false, relayed: () => {} })
+  defaultValue: () => NO_MESSAGES
 })
 
 /** Whether what a fiber logs is written at every level of the log: that the server listens, which its operator waits for. */
@@ -107,7 +119,6 @@ export class RelayLogger extends Context.Service<
       ? RelayLogger.layerSilent
       : Layer.effectContext(
           Effect.gen(function* () {
-            const clock = yield* Clock.Clock
             const format: Format = {
               json: false,
               event: (timeMillis, level, text, annotations = {}) =>
@@ -115,25 +126,15 @@ export class RelayLogger extends Context.Service<
               relayed: (timeMillis, address, { text }) =>
                 JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
             }
-            const sink = yield* LogSink.make({
+            const output = yield* makeOutput(format, {
+              destination: "the thread that writes the log",
               write,
-              onFailure: () => {},
-              droppedLine: (count) =>
-                format.event(
-                  clock.currentTimeMillisUnsafe(),
-                  "WARNING",
-                  `${lines(count)} dropped here: a relay thread logs faster than the log is written`
-                )
+              slow: "a relay thread logs faster than the log is written"
             })
-            const output = { ...format, destination: "the thread that writes the log", sink }
-            yield* Effect.addFinalizer(() =>
-              flushAll([output]).pipe(Effect.interruptible, Effect.timeoutOption(FLUSH_MILLIS))
-            )
-            const context = yield* makeContext(
-              { name: SILENT_NAME, log_level, log_keys: null },
-              { path: undefined, sinks: [output] }
-            )
-            return isMessageLogged ? context : Context.add(context, MessageLog, { enabled: false, relayed: () => {} })
+            yield* flushAtEnd([output], FLUSH_MILLIS)
+            const options = { name: SILENT_NAME, log_level, log_keys: null }
+            const context = yield* makeContext(options, { path: undefined, sinks: [output] })
+            return isMessageLogged ? context : Context.add(context, MessageLog, NO_MESSAGES)
           })
         )
 
@@ -224,53 +225,12 @@ export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogF
     )
   )
 
-interface Format {
-  /** Whether a content is shown differently when it is JSON. */
-  readonly json: boolean
-  readonly event: (
-    timeMillis: number,
-    level: Level,
-    message: string,
-    annotations?: Readonly<Record<string, unknown>>
-  ) => string
-  readonly relayed: (timeMillis: number, address: string, content: LogMessage.LoggedContent) => string
-}
-
-interface Output extends Format {
-  /** What it writes to. */
-  readonly destination: string
-  readonly sink: LogSink.LogSink
-}
-
 interface Outputs {
   readonly path: string | undefined
   readonly sinks: ReadonlyArray<Output>
 }
 
-/** With JSON logs on, the console too shows a relayed message as its envelope (docs/operating.md#log-lines). */
-const textOutput = (options: Pick<Options, "name" | "date_format" | "enable_json_log">, format: string): Format => {
-  const line = LogFormat.text({ name: options.name, format, dateFormat: options.date_format })
-  const relayed = options.enable_json_log ? LogMessage.relayedJson : LogMessage.relayedText
-  return {
-    json: options.enable_json_log,
-    event: (timeMillis, level, message) => line(timeMillis, level, escapeText(message)),
-    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", escapeText(relayed(address, content)))
-  }
-}
-
-const jsonOutput = (options: Pick<Options, "name" | "date_format">): Format => {
-  const line = LogFormat.json({ name: options.name, dateFormat: options.date_format })
-  return {
-    json: true,
-    event: (timeMillis, level, message) => line(timeMillis, level, JSON.stringify(message)),
-    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", LogMessage.relayedJson(address, content))
-  }
-}
-
-const fileOutput = (options: Options): Format =>
-  options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
-
-const arraySink = (lines: Array<string>): LogSink.LogSink => ({
+const arraySink = (lines: Array<string>): LogSink => ({
   admitUnsafe: () => true,
   pushUnsafe: (line) => {
     lines.push(line)
@@ -283,68 +243,45 @@ const arraySink = (lines: Array<string>): LogSink.LogSink => ({
 const makeOutputs = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Outputs, LogFile.LogFileError, Scope.Scope> {
-  const clock = yield* Clock.Clock
   const sinks: Array<Output> = []
-  const warn = (output: Format, message: string) => output.event(clock.currentTimeMillisUnsafe(), "WARNING", message)
-
   let console: Output | undefined
   if (options.enable_console_log) {
     const format = options.enable_json_console
       ? jsonOutput(options)
       : textOutput(options, LogFormat.consoleFormat(options.console_log_format, process.stdout.isTTY === true))
-    const sink = yield* LogSink.make({
+    console = yield* makeOutput(format, {
+      destination: "standard output",
       write: yield* LogConsole.make,
-      // The reader of the console is gone.
-      onFailure: () => {},
-      droppedLine: (count) => warn(format, `${lines(count)} dropped here: the console was not read fast enough`)
+      slow: "the console was not read fast enough"
     })
-    console = { ...format, destination: "standard output", sink }
     sinks.push(console)
   }
+  const clock = yield* Clock.Clock
   const report = (message: string) => {
     if (console === undefined) LogConsole.complain(message)
-    else if (console.sink.admitUnsafe()) console.sink.pushUnsafe(warn(console, message))
+    else if (console.sink.admitUnsafe()) {
+      console.sink.pushUnsafe(console.event(clock.currentTimeMillisUnsafe(), "WARNING", message))
+    }
   }
 
   const path = options.enable_file_log ? LogFile.pathOf(options.log_file_path, options.name) : undefined
   if (path !== undefined) {
-    const format = fileOutput(options)
-    const file = yield* LogFile.open({
-      path,
-      maxBytes: options.max_file_size,
-      backups: options.backup_count,
-      report
-    })
-    const sink = yield* LogSink.make({
+    const { backup_count: backups, max_file_size: maxBytes } = options
+    const file = yield* LogFile.open({ path, maxBytes, backups, report })
+    const output = yield* makeOutput(fileOutput(options), {
+      destination: path,
       write: file.append,
       onFailure: (cause) => report(`Stopped writing the log file ${path}: ${String(cause)}`),
-      droppedLine: (count) =>
-        warn(format, `${lines(count)} dropped here: the log file could not be written fast enough`)
+      slow: "the log file could not be written fast enough"
     })
-    sinks.push({ ...format, destination: path, sink })
+    sinks.push(output)
   }
-
-  yield* Effect.addFinalizer(() =>
-    flushAll(sinks).pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(options.flushMillis ?? FLUSH_MILLIS),
-      Effect.andThen(Effect.sync(() => sinks.forEach(complainOfWaiting)))
-    )
-  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => sinks.forEach(complainOfWaiting)))
+  yield* flushAtEnd(sinks, options.flushMillis ?? FLUSH_MILLIS)
   return { path, sinks }
 })
 
 const FLUSH_MILLIS = 2000
-
-const complainOfWaiting = ({ destination, sink }: Output): void => {
-  const waiting = sink.waitingUnsafe()
-  if (waiting > 0) LogConsole.complain(`${lines(waiting)} not written to ${destination}`)
-}
-
-const lines = (count: number): string => (count === 1 ? "1 line was" : `${count} lines were`)
-
-const flushAll = (sinks: ReadonlyArray<Output>): Effect.Effect<void> =>
-  Effect.forEach(sinks, (output) => output.sink.flush, { concurrency: "unbounded", discard: true })
 
 const makeContext = Effect.fnUntraced(function* (
   options: Pick<Options, "name" | "log_level" | "log_keys">,

@@ -5,7 +5,6 @@ import * as Result from "effect/Result"
 import { isIP, isIPv4, isIPv6 } from "node:net"
 import { canonicalIp } from "./IpAddress.ts"
 
-/** Whether a text is an IP address or a CIDR range. */
 export const isNetwork = (text: string): boolean => isIP(text) !== 0 || Result.isSuccess(IpNetwork.fromString(text))
 
 /** The range that an address within it, such as `10.0.0.1/8`, was written for; `undefined` for any other text. */
@@ -16,7 +15,6 @@ export const withoutHostBits = (text: string): string | undefined => {
   return Option.getOrUndefined(Option.map(Result.getSuccess(range), IpNetwork.format))
 }
 
-/** Whether a host is a loopback address or `localhost`. */
 export const isLoopback = (host: string): boolean =>
   /^(?:.+\.)?localhost$/i.test(host) || host === "::1" || (isIPv4(host) && host.startsWith("127."))
 

@@ -66,7 +66,6 @@ const instantiate = (bytes: number): { readonly simd: Exports; readonly memory: 
  * The memory never grows, so `bytes` stays what it is. Whatever is to outlive the next envelopes has to be copied.
  */
 export class EnvelopeBuffer {
-  /** The envelopes. */
   readonly bytes: Uint8Array
   readonly #simd: Exports | undefined
   /** All of the memory. */

@@ -17,11 +17,9 @@ export type Frame = "line" | "oversized" | "not UTF-8" | "none"
  * allowed, never a slice that would keep a whole read buffer alive.
  */
 export class LineFraming {
-  /** The bytes that contain the latest line, valid until the next call. */
+  /** The latest line is `bytes[start, end)`, valid until the next call. */
   bytes: Uint8Array = EMPTY
-  /** Start of the latest line in `bytes`. */
   start = 0
-  /** End of the latest line in `bytes`, exclusive. */
   end = 0
 
   readonly #maxBytes: number
@@ -58,7 +56,6 @@ export class LineFraming {
     this.#chunkIsUtf8 = to > from && isUtf8(buffer.subarray(from, to))
   }
 
-  /** Finds the next line. */
   next(): Frame {
     while (true) {
       const newline = this.#position < this.#chunk.length ? this.#chunk.indexOf(LINE_FEED, this.#position) : -1

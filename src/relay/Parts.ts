@@ -94,12 +94,10 @@ const services = {
 type Name = keyof typeof services
 type Service = Context.Service.Identifier<(typeof services)[Name]>
 
-/** The names of the parts that are Layers. */
 const LAYERS = Object.keys(services) as ReadonlyArray<Name>
 
 const NAMES: ReadonlyArray<keyof Parts> = ["messageFilter", ...LAYERS]
 
-/** The names of the parts that are given. */
 export const namesOf = (parts: Parts): ReadonlyArray<string> => NAMES.filter((name) => parts[name] !== undefined)
 
 /**

@@ -23,7 +23,6 @@ export { Member, Sender } from "./Room.ts"
  */
 const PROGRESS_BYTES = 512 * 1024
 
-/** Reading progress of a client above the soft limit. */
 interface Progress {
   /** When it became slow, or last took another `PROGRESS_BYTES`, in milliseconds. */
   sinceMillis: number

@@ -1,3 +1,5 @@
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
+
 /**
  * The state of a client. `pending`: it is outside the room until the host program admits it. `throttled`, `paused`: not read because of backpressure. `waiting`: not read while slow readers catch up, or the
  * host program decides on its line. `slow`: it reads so slowly that senders no longer wait for it.
@@ -5,14 +7,7 @@
 export type ClientState = "pending" | "active" | "throttled" | "paused" | "waiting" | "slow"
 
 /** A client at one moment. */
-export interface ClientInfo {
-  /** `ip:port`: its name in envelopes, logs and every operation. */
-  readonly address: string
-  readonly ip: string
-  /** Its transport: `tcp`, `websocket`. */
-  readonly transport: string
-  /** The subject of its verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
-  readonly subject?: string | undefined
+export interface ClientInfo extends ClientIdentity {
   readonly connectedSince: Date
   /** Complete lines received, relayed or not. */
   readonly linesIn: number

@@ -4,6 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import type { DisconnectKind } from "./DisconnectReason.ts"
 
 /** The connection was lost: a reset, a network timeout, a broken pipe. */
@@ -17,16 +18,7 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("Connec
 }
 
 /** One client, as the relay sees it. */
-export interface Connection {
-  /** `ip:port`, IPv6 as `[ip]:port`: the client's name in envelopes, logs and notices. */
-  readonly address: string
-  /** The client's IP address; an IPv4 client of a dual-stack socket has its plain IPv4 address here. */
-  readonly ip: string
-  /** `tcp`, `websocket` */
-  readonly transport: string
-  /** The subject of the client's verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
-  readonly subject?: string | undefined
-
+export interface Connection extends ClientIdentity {
   /**
    * The next bytes, valid until the next pull, or `undefined` once the peer has sent its last. Without a pull nothing is read, so that TCP
    * holds the peer back.

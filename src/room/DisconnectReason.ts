@@ -40,36 +40,18 @@ export interface DisconnectReason {
   readonly isWorded?: boolean
 }
 
-export const LEFT: DisconnectReason = {
-  kind: "left",
-  reason: "closed by the client",
-  notice: undefined,
-  severity: "Info"
-}
-export const SHUTDOWN: DisconnectReason = {
-  kind: "shutdown",
-  reason: "server shutdown",
-  notice: Notice.SHUTTING_DOWN,
-  severity: "Info"
-}
-export const FAILED: DisconnectReason = {
-  kind: "failed",
-  reason: "internal error",
-  notice: undefined,
-  severity: "Warn"
-}
-export const IDLE: DisconnectReason = {
-  kind: "idle",
-  reason: "idle for too long",
-  notice: Notice.IDLE,
-  severity: "Warn"
-}
-export const TOO_SLOW: DisconnectReason = {
-  kind: "too slow",
-  reason: "reading too slowly",
-  notice: Notice.TOO_SLOW,
-  severity: "Warn"
-}
+const ended = (
+  kind: DisconnectKind,
+  reason: string,
+  severity: DisconnectReason["severity"],
+  notice?: string
+): DisconnectReason => ({ kind, reason, severity, notice })
+
+export const LEFT = ended("left", "closed by the client", "Info")
+export const SHUTDOWN = ended("shutdown", "server shutdown", "Info", Notice.SHUTTING_DOWN)
+export const FAILED = ended("failed", "internal error", "Warn")
+export const IDLE = ended("idle", "idle for too long", "Warn", Notice.IDLE)
+export const TOO_SLOW = ended("too slow", "reading too slowly", "Warn", Notice.TOO_SLOW)
 
 /** The room is too large for what the client sends. */
 export const backpressure = (quarantine: boolean): DisconnectReason => ({
@@ -86,16 +68,16 @@ export const backpressure = (quarantine: boolean): DisconnectReason => ({
  * @param code the system's error code
  * @param unfinishedBytes of a line without its end, which does not count
  */
-export const lost = (code: string, unfinishedBytes: number): DisconnectReason => ({
-  kind: "lost",
-  reason: unfinishedBytes === 0 ? code : `${code}; ${unfinishedBytes} bytes of an unfinished line were discarded`,
-  notice: undefined,
-  severity: "Info"
-})
+export const lost = (code: string, unfinishedBytes: number): DisconnectReason => {
+  const rest = unfinishedBytes === 0 ? "" : `; ${unfinishedBytes} bytes of an unfinished line were discarded`
+  return ended("lost", code + rest, "Info")
+}
 
 /** How the host program ends a client. */
 export interface DisconnectOptions {
+  /** The last line that it gets. */
   readonly notice?: string | undefined
+  /** Whether it is quarantined for `quarantine_cooldown_secs`. */
   readonly quarantine?: boolean | undefined
 }
 

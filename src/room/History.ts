@@ -24,7 +24,6 @@ export class History {
   readonly #backlog: BacklogLimits
   readonly #entries = new Fifo<Entry>()
   #lines = 0
-  /** What the entries cost. */
   #bytes = 0
 
   /**

@@ -131,12 +131,10 @@ export class Outbox {
     return this.#sentBytes - this.#connection.unsentBytes()
   }
 
-  /** Whether the backlog is near the hard limit. */
   get isNearlyFull(): boolean {
     return this.#nearlyFull
   }
 
-  /** Messages handed to the connection so far. */
   get sentMessages(): number {
     return this.#sentMessages
   }

@@ -22,7 +22,6 @@ const PACED_MEMBERS = 256
 /** The longest pause after a flush, in milliseconds. */
 const LONGEST_PAUSE_MILLIS = 5
 
-/** Recipients of a line. */
 const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
 
 /** In whole microseconds: V8 would box fractions. */
@@ -81,7 +80,6 @@ export class Member extends Sender {
  */
 export class Room {
   readonly members = new Set<Member>()
-  /** Recipients of each line. */
   readonly fanOut = new Histogram(FAN_OUT_BOUNDS)
   /** From publishing a line to handing it to the last outbox, in microseconds; for a batch, measured from its first line. */
   readonly latencyMicros = new Histogram(LATENCY_BOUNDS)
@@ -124,7 +122,6 @@ export class Room {
     this.members.add(member)
   }
 
-  /** Removes a member. What it has published still reaches the others. */
   leave(member: Member): void {
     this.members.delete(member)
   }
@@ -218,7 +215,6 @@ export class Room {
     return true
   }
 
-  /** Sends the batch to all members now. */
   flush(): void {
     const lines = this.#batchLines
     if (lines === 0) return

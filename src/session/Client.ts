@@ -4,6 +4,7 @@ import type { Verdict } from "../limits/Backpressure.ts"
 import type { Watched } from "../limits/IdleTimeout.ts"
 import type { RateBudget } from "../limits/RateLimiter.ts"
 import * as Fields from "../logging/Fields.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import * as Envelope from "../protocol/Envelope.ts"
 import { LineFraming } from "../protocol/LineFraming.ts"
 import type { ClientInfo, ClientState } from "../room/ClientInfo.ts"
@@ -13,7 +14,6 @@ import type { Member } from "../room/Room.ts"
 import type { ConnectionSpan } from "./ConnectionSpan.ts"
 import { IncidentLog } from "./IncidentLog.ts"
 import { type Incident, NOTICES_DROPPED, type Totals } from "./Incidents.ts"
-import type { Sender } from "./Group.ts"
 import type { Gate } from "./MessageFilter.ts"
 import { RejectedLines } from "./RejectedLines.ts"
 
@@ -49,7 +49,7 @@ export class Client implements Watched {
   /** Decides on its lines, if the host program has a `MessageFilter`. */
   gate: Gate | undefined
   /** What the `MessageFilter` knows it as. */
-  sender: Sender | undefined
+  sender: ClientIdentity | undefined
   linesIn = 0
   bytesIn = 0
   readonly rejectedLines = new RejectedLines()

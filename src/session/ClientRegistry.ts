@@ -77,16 +77,12 @@ export interface Stats {
 export class ClientRegistry extends Context.Service<
   ClientRegistry,
   {
-    /** How often each kind of incident has happened. */
     readonly totals: Totals
     /** The clients that are connected, those included that are not admitted to the room. */
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>
-    /** How many clients in the room have this IP address. */
-    readonly countFromUnsafe: (ip: string) => number
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">
     /** @param address `ip:port` */
     readonly findUnsafe: (address: string) => Client | undefined
-    /** A client has connected. */
     readonly enterUnsafe: (client: Client) => void
     /** A client has left. Bytes may still be on their way to it. */
     readonly leaveUnsafe: (client: Client, reason: Pick<DisconnectReason, "kind" | "reason">) => void
@@ -126,7 +122,6 @@ export class ClientRegistry extends Context.Service<
       const departures = noDisconnects()
       const clients = new Set<Client>()
       const byAddress = new Map<string, Client>()
-      const countByIp = new Map<string, number>()
       /** Out of the room, with bytes on their way to them. */
       const leaving = new Set<Client>()
       /** Of clients that have left. */
@@ -134,11 +129,6 @@ export class ClientRegistry extends Context.Service<
       let connections = 0
       let linesRelayed = 0
 
-      const changeCount = (ip: string, by: number) => {
-        const count = (countByIp.get(ip) ?? 0) + by
-        if (count === 0) countByIp.delete(ip)
-        else countByIp.set(ip, count)
-      }
       const clientsUnsafe = () => Array.from(clients, ({ info }) => info)
       const present = () => clientsUnsafe().map((client) => ({ _tag: "Connected" as const, client }))
       const isWatched = () => changes.isWatched || events.isWatched
@@ -150,7 +140,6 @@ export class ClientRegistry extends Context.Service<
       return ClientRegistry.of({
         totals,
         clientsUnsafe,
-        countFromUnsafe: (ip) => countByIp.get(ip) ?? 0,
         statsUnsafe: () => {
           const inRoom = clientsUnsafe()
           const connected = [...inRoom, ...Array.from(leaving, ({ info }) => info)]
@@ -175,15 +164,13 @@ export class ClientRegistry extends Context.Service<
         enterUnsafe: (client) => {
           connections++
           clients.add(client)
-          changeCount(client.connection.ip, 1)
           byAddress.set(client.connection.address, client)
           if (isWatched()) publish({ _tag: "Connected", client: client.info })
         },
         leaveUnsafe: (client, { kind, reason }) => {
           departures[kind]++
-          const { address, ip } = client.connection
+          const { address } = client.connection
           clients.delete(client)
-          changeCount(ip, -1)
           // Another client may have come with the same address already.
           if (byAddress.get(address) === client) byAddress.delete(address)
           leaving.add(client)
@@ -224,6 +211,5 @@ export class ClientRegistry extends Context.Service<
   )
 }
 
-/** A line as text. */
 export const toText = (bytes: Uint8Array, start: number, end: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8", start, end)

@@ -2,8 +2,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import { type Arriving, ClientLimits } from "../limits/ClientLimits.ts"
-import { Quarantine, type Suspect } from "../limits/Quarantine.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
+import { Quarantine } from "../limits/Quarantine.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "../room/Connection.ts"
 import * as Incidents from "./Incidents.ts"
@@ -20,7 +21,6 @@ export interface Refusal {
 /** A limit on clients is reached. */
 export const FULL: Refusal = { incident: Incidents.SERVER_FULL, notice: Notice.SERVER_FULL }
 
-/** The server takes no new clients. */
 const DRAINING: Refusal = { incident: Incidents.DRAINING, notice: Notice.SHUTTING_DOWN }
 
 /** Closed while clients have to wait for the server to open. `undefined`: it is open from its start. */
@@ -33,9 +33,9 @@ export interface ConnectionGate {
   /** Done when connections may be received; until then a listener accepts them, and has them wait. `undefined`: from the beginning. */
   readonly opened: Effect.Effect<void> | undefined
   /** Whether a client would be refused now. Takes no place: asked before an expensive handshake. */
-  readonly checkUnsafe: (client: Suspect & Arriving) => Refusal | undefined
+  readonly checkUnsafe: (client: ClientIdentity) => Refusal | undefined
   /** Takes a place for a client, which its session gives back, or returns why it is refused. */
-  readonly enterUnsafe: (client: Suspect & Arriving) => Refusal | undefined
+  readonly enterUnsafe: (client: ClientIdentity) => Refusal | undefined
   /** Runs the session of a client that has a place. Never fails. */
   readonly session: (connection: Connection) => Effect.Effect<void>
   /** Sends what was relayed in this turn of the event loop now: for transports that tests control. */
@@ -67,7 +67,7 @@ export const layer = Layer.effect(
     const opening = yield* Opening
     let clients = 0
 
-    const refusalOf = (client: Suspect & Arriving): Refusal | undefined => {
+    const refusalOf = (client: ClientIdentity): Refusal | undefined => {
       if (status.state === "draining") return DRAINING
       const remaining = quarantine.remainingMillisUnsafe(client)
       if (remaining > 0) return { incident: Incidents.QUARANTINED, notice: Notice.quarantined(remaining) }

@@ -13,7 +13,6 @@ import type { Incident } from "./Incidents.ts"
 /** Events that a span may have: a connection may last for weeks. */
 const MAX_EVENTS = 128
 
-/** The span of one connection. */
 export class ConnectionSpan {
   readonly #span: Tracer.Span
   readonly #clock: Clock.Clock

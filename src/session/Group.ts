@@ -1,16 +1,7 @@
-/** A client, as a message filter knows it. It is the same object for as long as the client is connected. */
-export interface Sender {
-  /** `ip:port` */
-  readonly address: string
-  readonly ip: string
-  /** Its transport: `tcp`, `websocket`. */
-  readonly transport: string
-  /** The subject of its verified certificate, if it has shown one: `CN=agent-7,O=Example`. */
-  readonly subject?: string | undefined
-}
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 
 /** The groups of each client; `undefined` once it has disconnected. */
-const groupsOf = new WeakMap<Sender, Set<Group> | undefined>()
+const groupsOf = new WeakMap<ClientIdentity, Set<Group> | undefined>()
 
 /**
  * Clients that get some lines together: a team, a room within the room. Lines for the same group are batched as lines for all are. A client
@@ -24,9 +15,9 @@ const groupsOf = new WeakMap<Sender, Set<Group> | undefined>()
  *   }
  */
 export class Group {
-  readonly #clients: Set<Sender>
+  readonly #clients: Set<ClientIdentity>
   #resolved: ReadonlyArray<unknown> = []
-  #resolvedBy: ((client: Sender) => unknown) | undefined
+  #resolvedBy: ((client: ClientIdentity) => unknown) | undefined
 
   /** A group without clients. */
   constructor() {
@@ -38,7 +29,7 @@ export class Group {
    *
    * @param client as the filter was given it: a copy is a `TypeError`, because nothing would remove it
    */
-  add(client: Sender): this {
+  add(client: ClientIdentity): this {
     if (!groupsOf.has(client)) throw new TypeError("a group takes the clients that a message filter is given")
     const groups = groupsOf.get(client)
     if (groups === undefined) return this
@@ -49,14 +40,14 @@ export class Group {
   }
 
   /** Removes a client. `false`: it was not in the group. */
-  delete(client: Sender): boolean {
+  delete(client: ClientIdentity): boolean {
     groupsOf.get(client)?.delete(this)
     this.changedUnsafe()
     return this.#clients.delete(client)
   }
 
   /** Whether a client is in the group. */
-  has(client: Sender): boolean {
+  has(client: ClientIdentity): boolean {
     return this.#clients.has(client)
   }
 
@@ -66,12 +57,12 @@ export class Group {
   }
 
   /** The clients, in the order in which they were added. */
-  [Symbol.iterator](): IterableIterator<Sender> {
+  [Symbol.iterator](): IterableIterator<ClientIdentity> {
     return this.#clients.values()
   }
 
   /** What the clients are for the server: the same array until the group changes. */
-  resolveUnsafe<A extends {}>(resolve: (client: Sender) => A | undefined): ReadonlyArray<A> {
+  resolveUnsafe<A extends {}>(resolve: (client: ClientIdentity) => A | undefined): ReadonlyArray<A> {
     if (this.#resolvedBy !== resolve) {
       this.#resolved = Array.from(this.#clients).flatMap((client) => resolve(client) ?? [])
       this.#resolvedBy = resolve
@@ -86,15 +77,15 @@ export class Group {
 }
 
 /** A client has connected: from now on it can be in groups. */
-export const connected = (client: Sender): void => void groupsOf.set(client, new Set())
+export const connected = (client: ClientIdentity): void => void groupsOf.set(client, new Set())
 
 /** A client has been admitted. */
-export const admitted = (client: Sender): void => {
+export const admitted = (client: ClientIdentity): void => {
   for (const group of groupsOf.get(client) ?? []) group.changedUnsafe()
 }
 
 /** A client has gone. */
-export const disconnected = (client: Sender): void => {
+export const disconnected = (client: ClientIdentity): void => {
   for (const group of groupsOf.get(client) ?? []) group.delete(client)
   groupsOf.set(client, undefined)
 }

@@ -8,6 +8,7 @@ import { background } from "../internal/background.ts"
 import { sleepAwake } from "../internal/sleepAwake.ts"
 import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { Member } from "../room/Room.ts"
@@ -51,9 +52,9 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
   const quarantine = yield* Quarantine
   const registry = yield* ClientRegistry
   const isKeepingOut = () => quarantine.cooldownMillisUnsafe() > 0
-  const clients = new WeakMap<Group.Sender, Client>()
+  const clients = new WeakMap<ClientIdentity, Client>()
 
-  const memberOf = (sender: Group.Sender): Member | undefined => {
+  const memberOf = (sender: ClientIdentity): Member | undefined => {
     const client = clients.get(sender)
     return client?.isInRoom === true ? client.member : undefined
   }

@@ -9,9 +9,12 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Group, Sender } from "./Group.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
+import type { DisconnectOptions } from "../room/DisconnectReason.ts"
+import type { Group } from "./Group.ts"
 
-export { Group, type Sender } from "./Group.ts"
+export type { ClientIdentity as Sender } from "../net/ClientIdentity.ts"
+export { Group } from "./Group.ts"
 
 /** Relays a line, as it is or with changes. */
 export interface Relay {
@@ -30,12 +33,8 @@ export interface Refuse {
 }
 
 /** Disconnects a client. */
-export interface Disconnect {
+export interface Disconnect extends DisconnectOptions {
   readonly _tag: "Disconnect"
-  /** Sent to the client. */
-  readonly notice?: string | undefined
-  /** Whether the client is quarantined for `quarantine_cooldown_secs`. */
-  readonly quarantine?: boolean | undefined
 }
 
 /** Lets a client into the room. */
@@ -54,12 +53,7 @@ export type Decision = Relay | Refuse | Disconnect | Admit
  * @param options `content`: relayed instead of the line; `to`: which other clients get it. Lines for the same `Group` cost no more than
  *   lines for all; a function is called for each client and line
  */
-export const relay = (
-  options: {
-    readonly content?: string | undefined
-    readonly to?: Group | ((address: string) => boolean) | undefined
-  } = {}
-): Relay => ({ _tag: "Relay", ...options })
+export const relay = (options: Omit<Relay, "_tag"> = {}): Relay => ({ _tag: "Relay", ...options })
 
 /**
  * Does not relay the line.
@@ -73,9 +67,7 @@ export const refuse = (notice?: string): Refuse => ({ _tag: "Refuse", notice })
  *
  * @param options `notice`: its last line; `quarantine`: whether it is quarantined for `quarantine_cooldown_secs`
  */
-export const disconnect = (
-  options: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined } = {}
-): Disconnect => ({ _tag: "Disconnect", ...options })
+export const disconnect = (options: DisconnectOptions = {}): Disconnect => ({ _tag: "Disconnect", ...options })
 
 /**
  * Lets a client that is held outside into the room. The line that earned it, a password for example, is not relayed. For a client in the
@@ -129,7 +121,7 @@ export type Arrival<G = Gate> = G | Hold<G> | Disconnect
  *   const open: Open = ({ subject }) =>
  *     Effect.succeed(subject === undefined ? disconnect({ notice: "No certificate." }) : () => Effect.succeed(relay()))
  */
-export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope>
+export type Open = (client: ClientIdentity) => Effect.Effect<Arrival, never, Scope.Scope>
 
 /**
  * A filter that admits every client and decides on each line by itself.
@@ -137,7 +129,7 @@ export type Open = (client: Sender) => Effect.Effect<Arrival, never, Scope.Scope
  * @param decide gets the line and its sender
  */
 export const gate =
-  (decide: (line: string, client: Sender) => Effect.Effect<Decision>): Open =>
+  (decide: (line: string, client: ClientIdentity) => Effect.Effect<Decision>): Open =>
   (client) =>
     Effect.succeed((line) => decide(line, client))
 
@@ -149,7 +141,10 @@ export type PlainGate = (line: string) => Decision | Promise<Decision>
  *
  * @param signal aborts when the client has gone
  */
-export type PlainOpen = (client: Sender, signal: AbortSignal) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>
+export type PlainOpen = (
+  client: ClientIdentity,
+  signal: AbortSignal
+) => Arrival<PlainGate> | Promise<Arrival<PlainGate>>
 
 /** A filter of plain functions. What they throw is a defect of the filter: its client is disconnected, and the log says why. */
 export const fromPlain =

@@ -84,7 +84,7 @@ export interface Operations {
    */
   readonly disconnect: (
     address: string,
-    options?: { readonly notice?: string | undefined; readonly quarantine?: boolean | undefined }
+    options?: DisconnectReason.DisconnectOptions
   ) => Effect.Effect<void, ClientNotFound | MessageRejected | QuarantineRejected>
 
   /** The quarantine for new connections. A key is an IP address, or an `ip:port`, as `quarantine_scope` says. */

@@ -1,9 +1,7 @@
 import { type Incident, NOT_UTF8, OVERSIZED, RATE_LIMITED } from "./Incidents.ts"
 
-/** Why a line was not relayed. */
 export type LineRejection = "rate limited" | "oversized" | "not UTF-8"
 
-/** The incident of each. */
 export const INCIDENTS: { readonly [rejection in LineRejection]: Incident } = {
   "rate limited": RATE_LIMITED,
   oversized: OVERSIZED,

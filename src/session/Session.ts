@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Exit from "effect/Exit"
 import { profileOf, ServerConfig } from "../config/ServerConfig.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { ClientLimits } from "../limits/ClientLimits.ts"
 import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import { RateLimiter } from "../limits/RateLimiter.ts"
@@ -45,7 +46,6 @@ export class Session extends Context.Service<
     readonly beginShutdown: Effect.Effect<void>
   }
 >()("summoner-server/Session") {
-  /** Sessions as the services of the profile have them. */
   static readonly layer = Layer.effect(
     Session,
     Effect.suspend(() => make)
@@ -71,6 +71,7 @@ const make = Effect.gen(function* () {
   const rateLimiter = yield* RateLimiter
   const idleTimeout = yield* IdleTimeout
   const quarantine = yield* Quarantine
+  const limits = yield* ClientLimits
   const registry = yield* ClientRegistry
   const relayLines = yield* LineRelay.make
   const pacing = yield* SenderPacing.make
@@ -85,7 +86,7 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const key = quarantine.scope === "ip" ? banned.ip : banned.address
       const seconds = Math.ceil(quarantine.cooldownMillisUnsafe() / 1000)
-      const sharing = registry.countFromUnsafe(banned.ip)
+      const sharing = limits.countFromUnsafe(banned.ip) - 1
       return Effect.logWarning(
         `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; POST /api/lift on the admin port ends it`
       )
@@ -98,6 +99,15 @@ const make = Effect.gen(function* () {
     const report = client.note(incident, times, monotonicMillis(clock))
     if (report !== Effect.void) runFork(client.span?.within(report) ?? report)
   }
+
+  const count = () => (broadcaster.sizeUnsafe() === 1 ? "1 client" : `${broadcaster.sizeUnsafe()} clients`)
+  /** A line about a client, with fields. */
+  const annotated = (line: Effect.Effect<void>, connection: Connection, fields: Fields.Fields = {}) =>
+    Effect.annotateLogs(line, {
+      ...Fields.ofClient(connection),
+      "summoner.clients": broadcaster.sizeUnsafe(),
+      ...fields
+    })
 
   const memberOf = (client: Client) =>
     broadcaster.memberUnsafe(client.connection, {
@@ -133,23 +143,18 @@ const make = Effect.gen(function* () {
       const { address, subject, transport } = connection
       const about = [...(transport === "tcp" ? [] : [transport]), ...(subject === undefined ? [] : [subject])]
       const name = about.length === 0 ? address : `${address} (${about.join(", ")})`
-      const clients = broadcaster.sizeUnsafe()
-      const fields = { ...Fields.ofClient(connection), "summoner.clients": clients }
-      return Effect.as(Effect.annotateLogs(Effect.logInfo(`${name} connected (${count(clients)})`), fields), client)
+      return Effect.as(annotated(Effect.logInfo(`${name} connected (${count()})`), connection), client)
     })
 
-  /** Lets a client into the room that was outside. */
   const admit = (client: Client): Effect.Effect<void> =>
     Effect.suspend(() => {
       broadcaster.joinUnsafe(client.member)
       registry.changeUnsafe(client, { isInRoom: true })
       if (client.sender !== undefined) Group.admitted(client.sender)
-      const clients = broadcaster.sizeUnsafe()
-      const fields = { ...Fields.ofClient(client.connection), "summoner.clients": clients }
-      return Effect.annotateLogs(Effect.logInfo(`${client.connection.address} admitted (${count(clients)})`), fields)
+      const { connection } = client
+      return annotated(Effect.logInfo(`${connection.address} admitted (${count()})`), connection)
     })
 
-  /** Reports lines that were not relayed to the client and the log. */
   const flushRejected = (client: Client): Effect.Effect<void> => {
     client.rejectedLines.flush((rejection, lines) => {
       client.incidents.count(INCIDENTS[rejection], lines)
@@ -260,16 +265,11 @@ const make = Effect.gen(function* () {
       )
       yield* client.report(Infinity)
       const log = disconnectReason.severity === "Warn" ? Effect.logWarning : Effect.logInfo
-      const clients = broadcaster.sizeUnsafe()
-      yield* Effect.annotateLogs(
-        log(`${connection.address} disconnected: ${disconnectReason.reason} (${count(clients)})`),
-        {
-          ...Fields.ofClient(connection),
-          "summoner.clients": clients,
-          "summoner.disconnect.kind": disconnectReason.kind,
-          "summoner.disconnect.reason": disconnectReason.reason
-        }
-      )
+      const line = log(`${connection.address} disconnected: ${disconnectReason.reason} (${count()})`)
+      yield* annotated(line, connection, {
+        "summoner.disconnect.kind": disconnectReason.kind,
+        "summoner.disconnect.reason": disconnectReason.reason
+      })
       if (disconnectReason.quarantine) yield* logBan(connection)
       if (disconnectReason === DisconnectReason.SHUTDOWN) linger.hurryUnsafe()
       yield* linger.wait(connection, member.outbox, disconnectReason === DisconnectReason.LEFT)
@@ -315,5 +315,3 @@ const make = Effect.gen(function* () {
     beginShutdown: Effect.sync(linger.hurryUnsafe)
   })
 })
-
-const count = (clients: number) => (clients === 1 ? "1 client" : `${clients} clients`)

@@ -16,7 +16,6 @@ const RESOLUTION_MILLIS = 10
 /** Length of a window. All readers see the last complete one. */
 const WINDOW_SECONDS = 5
 
-/** Samples the event loop until the scope ends. */
 export const make = Effect.gen(function* () {
   const delays = yield* Effect.acquireRelease(
     Effect.sync(() => {

@@ -24,7 +24,12 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import type { Lost } from "./Lost.ts"
+
+/** Telemetry dropped since the start of the server. */
+export interface Lost {
+  readonly logRecords: number
+  readonly spans: number
+}
 
 /** The kind of telemetry: the last part of the URL path. */
 export type Signal = "logs" | "metrics" | "traces"
@@ -61,7 +66,6 @@ const MAX_RESPONSE_BYTES = 65_536
 /** Failure-free time before recovery is logged, so that a flapping collector is one outage. */
 const HEALTHY_MILLIS = 30_000
 
-/** The state of one signal. */
 class Channel {
   inFlight = 0
   /** The last batch failed. */

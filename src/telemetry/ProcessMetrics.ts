@@ -6,7 +6,6 @@ import { version } from "../version.ts"
 import type { EventLoopLag } from "./EventLoopLag.ts"
 import * as MetricRegistration from "./MetricRegistration.ts"
 
-/** Registers the metrics until the scope ends. */
 export const register = Effect.fnUntraced(function* (lagUnsafe: () => EventLoopLag) {
   const { counter, gauge } = yield* MetricRegistration.make
   const startSeconds = Date.now() / 1000 - process.uptime()

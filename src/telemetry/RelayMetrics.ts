@@ -38,7 +38,6 @@ const FAMILIES: {
   notice: ["summoner_notices_dropped_total", "Notices that a client did not get because it does not read."]
 }
 
-/** Registers the metrics of a server until the scope ends. */
 export const register = Effect.fnUntraced(function* (operations: Operations) {
   const registrations = yield* MetricRegistration.make
   const logger = yield* Effect.serviceOption(RelayLogger)
@@ -151,5 +150,4 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   }
 })
 
-/** Registers the metrics of the `Operations`. */
 export const layer = Layer.effectDiscard(Effect.flatMap(Operations, register))

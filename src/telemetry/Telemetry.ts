@@ -5,9 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import { ServerConfig } from "../config/ServerConfig.ts"
-import type { Lost } from "./Lost.ts"
+import type { Lost } from "./OtlpHttpClient.ts"
 
-export type { Lost } from "./Lost.ts"
+export type { Lost } from "./OtlpHttpClient.ts"
 
 /** Options of `Telemetry.layer`. */
 export interface Options {

@@ -3,7 +3,6 @@ import * as Layer from "effect/Layer"
 import { Slot } from "../internal/Slot.ts"
 import { Bus, type BusControl, type BusRoom, MAX_MESSAGE_BYTES, NOTHING_EXCHANGED } from "../room/Bus.ts"
 
-/** Delivers a message to another process. */
 type Delivery = () => void
 
 interface Process {

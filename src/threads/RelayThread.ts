@@ -108,7 +108,13 @@ const status = ServerStatus.of({
   listeners: []
 })
 
-/** The relay, what it does for the main thread, and what it reports. */
+/** The relay, and what it does for the main thread. */
+interface Running {
+  readonly relay: Relay.Relay["Service"]
+  readonly handlers: Handlers
+}
+
+/** Also reports to the main thread. */
 const make = Effect.gen(function* () {
   const relay = yield* Relay.Relay
   const { apply } = yield* ConfigReload
@@ -160,10 +166,10 @@ const make = Effect.gen(function* () {
         flushUnsafe()
       })
   }
-  return { relay, handlers }
+  return { relay, handlers } satisfies Running
 })
 
-const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Effect.Success<typeof make>>) => {
+const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>) => {
   const values = named({ ...data.values, port, websocket: { ...data.values.websocket, port: webSocketPort } })
   const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index)
   const lifecycle = Layer.succeed(Lifecycle, {
@@ -228,7 +234,7 @@ const follow = <F extends keyof Feeds>(feeds: Streams, feed: F, to: MessagePort)
   )
 
 const program = Effect.gen(function* () {
-  const ready = Deferred.makeUnsafe<Effect.Success<typeof make>>()
+  const ready = Deferred.makeUnsafe<Running>()
   const follows = yield* FiberSet.make<void>()
   const run = yield* FiberSet.runtime(follows)()
   const stop = Deferred.makeUnsafe<void>()

@@ -46,12 +46,45 @@ interface Run extends End {
   readonly sinceMillis: number
 }
 
+/** The threads of a server. */
+export interface Supervisor {
+  readonly count: number
+  /** Starts them all, and waits until all listen. They serve from `open` on. */
+  readonly start: Effect.Effect<Where, StartError, Scope.Scope>
+  /** Has them receive connections. */
+  readonly open: Effect.Effect<void>
+  readonly stop: Effect.Effect<void>
+  /** Done once no thread is left, and all that they have said is known. */
+  readonly stopped: Effect.Effect<void>
+  /** The threads that listen. */
+  readonly listeningUnsafe: () => ReadonlyArray<Thread>
+  /** All that run. */
+  readonly liveUnsafe: () => ReadonlyArray<Thread>
+  /** Clients of all threads. */
+  readonly clientsUnsafe: () => number
+  readonly restartsUnsafe: () => number
+  /** What threads have done that have ended. */
+  readonly pastUnsafe: () => Stats | undefined
+  /** The same of their bus. */
+  readonly pastBusUnsafe: () => BusStats | undefined
+  /** Log lines that threads have dropped. */
+  readonly logLinesDroppedUnsafe: () => number
+  /** Has all threads refuse new clients, or take them again: from now on, also those that are started later. */
+  readonly setDrainingUnsafe: (isDraining: boolean) => void
+  /** Whether each has a connection to NATS, by which they are one room. */
+  readonly hasNats: boolean
+  /** Follows all threads, also those that are started later, until the scope ends. */
+  readonly follow: (follower: Follower) => Effect.Effect<unknown, never, Scope.Scope>
+}
+
 /**
  * The threads of a server, until the scope ends.
  *
  * @param count how many, 2 or more
  */
-export const make = Effect.fnUntraced(function* (count: number) {
+export const make = Effect.fnUntraced(function* (
+  count: number
+): Effect.fn.Return<Supervisor, never, ServerConfig | TlsIdentity | Scope.Scope> {
   const config = yield* ServerConfig
   const tls = yield* TlsIdentity
   const entry = yield* ThreadEntry
@@ -214,8 +247,7 @@ export const make = Effect.fnUntraced(function* (count: number) {
     Deferred.doneUnsafe(stopped, Exit.void)
   })
 
-  /** Starts them all, and waits until all listen. They serve from `open` on. */
-  const start: Effect.Effect<Where, StartError, Scope.Scope> = Effect.gen(function* () {
+  const start = Effect.gen(function* () {
     for (let index = 0; index < count; index++) {
       yield* background(`worker ${index + 1} is no longer watched`, keep(index), { startImmediately: true })
     }
@@ -245,31 +277,20 @@ export const make = Effect.fnUntraced(function* (count: number) {
   return {
     count,
     start,
-    /** Has them receive connections. */
     open: Effect.sync(() => Deferred.doneUnsafe(opened, Exit.void)),
     stop,
-    /** Done once no thread is left, and all that they have said is known. */
     stopped: Deferred.await(stopped),
-    /** The threads that listen. */
     listeningUnsafe: listeningThreads,
-    /** All that run. */
-    liveUnsafe: (): ReadonlyArray<Thread> => Array.from(live.values()),
-    /** Clients of all threads. */
+    liveUnsafe: () => Array.from(live.values()),
     clientsUnsafe: SharedLimits.roomSizeUnsafe(limits),
     restartsUnsafe: () => restarts,
-    /** What threads have done that have ended. */
     pastUnsafe: () => past,
-    /** The same of their bus. */
     pastBusUnsafe: () => pastBus,
-    /** Log lines that threads have dropped. */
     logLinesDroppedUnsafe: () =>
       Array.from(live.values()).reduce((sum, { report }) => sum + (report?.logLinesDropped ?? 0), dropped),
-    /** Has all threads refuse new clients, or take them again: from now on, also those that are started later. */
-    setDrainingUnsafe: (isDraining: boolean) => void Atomics.store(draining, 0, isDraining ? 1 : 0),
-    /** Whether each has a connection to NATS, by which they are one room. */
+    setDrainingUnsafe: (isDraining) => void Atomics.store(draining, 0, isDraining ? 1 : 0),
     hasNats: room === undefined,
-    /** Follows all threads, also those that are started later, until the scope ends. */
-    follow: (follower: Follower) =>
+    follow: (follower) =>
       Effect.acquireRelease(
         Effect.sync(() => {
           const stops = new Map<number, () => void>()
@@ -285,8 +306,6 @@ export const make = Effect.fnUntraced(function* (count: number) {
       )
   }
 })
-
-export type Supervisor = Effect.Success<ReturnType<typeof make>>
 
 /** Of two servers that start at once, one has the ports. */
 const claimPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {

@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import type { ConnectionGate } from "../session/ConnectionGate.ts"
 import { type AddressFilter, NOT_ALLOWED } from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import type { PendingConnections } from "./PendingConnections.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { type ConnectionRefused, type PeerGone, refused } from "./Refusal.ts"
-import type { Peer } from "./TcpConnection.ts"
 import type { TlsHandshake } from "./tls/TlsHandshake.ts"
 
 /** What stands before the gate. */
@@ -45,8 +45,8 @@ export const classify = ({ filter, handshake }: Guards, ip: string): Classificat
 export const arrive = (
   { gate, filter, handshake, pending }: Guards,
   socket: Net.Socket,
-  peer: Peer,
-  enter: (socket: Net.Socket, client: Peer) => void
+  peer: ClientIdentity,
+  enter: (socket: Net.Socket, client: ClientIdentity) => void
 ): Effect.Effect<void> => {
   let client = peer
   const arrival = Effect.gen(function* () {

@@ -14,7 +14,6 @@ export const PATIENCE_MILLIS = 10_000
  * never say a word, they take nobody's place.
  */
 export class PendingConnections {
-  /** How many may be here at once. */
   readonly capacity: number
   /** Sends somebody away; the first of them has been here for longest. */
   readonly #waiting = new Set<() => void>()
@@ -27,7 +26,6 @@ export class PendingConnections {
     this.capacity = capacity
   }
 
-  /** How many are here. */
   get size(): number {
     return this.#waiting.size
   }

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { isIPv4, isIPv6, type Socket } from "node:net"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { canonicalIp, formatAddress } from "../net/IpAddress.ts"
 import * as Incidents from "../session/Incidents.ts"
 import * as FirstBytes from "./FirstBytes.ts"
@@ -13,12 +14,8 @@ import { type ConnectionRefused, type PeerGone, refused } from "./Refusal.ts"
 export const NO_PROXY_HEADER = Incidents.define("connection", "no_proxy_header", "no PROXY header")
 
 /** On whose behalf a load balancer connects. */
-export interface Source {
-  readonly address: string
-  readonly ip: string
-}
+type Source = Pick<ClientIdentity, "address" | "ip">
 
-/** What the beginning of a connection is. */
 export type Parsed =
   /** It may become a header. */
   | { readonly _tag: "Incomplete" }

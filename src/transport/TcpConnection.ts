@@ -1,20 +1,12 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { releaseMemory } from "../internal/releaseMemory.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import { isClientHello } from "./tls/ClientHello.ts"
 import { CUT_OFF, isCutOff } from "./tls/CloseNotify.ts"
 
 type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
-
-/** A client, as it is known from its address, a load balancer's word, or its certificate. */
-export interface Peer {
-  readonly address: string
-  readonly ip: string
-  /** How it comes: `tcp`, `websocket`. */
-  readonly transport: string
-  readonly subject?: string | undefined
-}
 
 /**
  * One TCP client as a `Connection`, with TLS or without. The socket must be paused and `allowHalfOpen`, with listeners of nobody else.
@@ -42,7 +34,7 @@ export class TcpConnection implements Connection {
   #discarding = false
 
   /** @param onTls called if the client begins with TLS; then its connection is dropped. Without it, TLS is bytes like any other */
-  constructor(socket: Net.Socket, peer: Peer, onTls?: (ip: string) => void) {
+  constructor(socket: Net.Socket, peer: ClientIdentity, onTls?: (ip: string) => void) {
     this.#socket = socket
     this.address = peer.address
     this.ip = peer.ip

@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { descriptorLimit } from "../internal/descriptors.ts"
+import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
@@ -18,13 +19,12 @@ import { PendingConnections } from "./PendingConnections.ts"
 import { PortSharing } from "./PortSharing.ts"
 import type { ConnectionRefused, PeerGone } from "./Refusal.ts"
 import { ReservedDescriptors } from "./ReservedDescriptors.ts"
-import { type Peer, TcpConnection } from "./TcpConnection.ts"
+import { TcpConnection } from "./TcpConnection.ts"
 import { TLS_ON_PLAIN_PORT } from "./tls/ClientHello.ts"
 import * as TlsHandshake from "./tls/TlsHandshake.ts"
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts"
 
 export { ConnectionRefused, PeerGone } from "./Refusal.ts"
-export type { Peer } from "./TcpConnection.ts"
 
 /** Refused connections that are told so at the same time. In a flood, the others are dropped unheard. */
 const REFUSALS_AT_ONCE = 64
@@ -121,13 +121,13 @@ export interface Options {
   /** How long a refused client may take to close its side, in milliseconds; 250 by default. */
   readonly refusalLingerMillis?: number
   /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
-  readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void
+  readonly receive: (socket: Net.Socket, client: ClientIdentity, reception: Reception) => void
 }
 
 /** What a transport may have done for it. */
 export interface Reception {
   /** As `ConnectionGate.enterUnsafe`, and while the process has file descriptors for clients. */
-  readonly enter: (client: Peer) => Refusal | undefined
+  readonly enter: (client: ClientIdentity) => Refusal | undefined
   /** Counts a refusal, sends `farewell`, and closes. */
   readonly refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void
   /** Has a connection wait for that handshake, bounded as all are that have not arrived yet. */
@@ -230,12 +230,12 @@ export const accept = Effect.fnUntraced(function* ({
       ),
     fork
   }
-  const receiveClient = (socket: Net.Socket, client: Peer) => receive(socket, client, reception)
+  const receiveClient = (socket: Net.Socket, client: ClientIdentity) => receive(socket, client, reception)
   const onAccepted = (socket: Net.Socket) => {
     const address = Address.ofPeer(socket)
     // Gone already.
     if (address === undefined) return void socket.destroy()
-    const peer: Peer = { ...address, transport }
+    const peer: ClientIdentity = { ...address, transport }
     const standing = Handshakes.classify(guards, peer.ip)
     if (standing === "client") return receiveClient(socket, peer)
     if (standing === "not allowed") return refuseWithoutNotice(socket, peer.ip, AddressFilter.NOT_ALLOWED)

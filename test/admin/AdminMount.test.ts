@@ -16,7 +16,9 @@ const AUTHORIZED = { authorization: `Bearer ${TOKEN}` }
 const ask = (port: number, path: string, init: RequestInit = {}) =>
   Effect.promise(async () => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { redirect: "manual", ...init })
-    return { status: response.status, location: response.headers.get("location"), text: await response.text() }
+    const { headers, status } = response
+    const [location, type] = [headers.get("location"), headers.get("content-type")]
+    return { status, location, type, text: await response.text() }
   })
 
 type Served = (mount: AdminMount.AdminMount) => Effect.Effect<number, never, Scope.Scope>
@@ -87,6 +89,7 @@ describe.each(hosts)("the admin API mounted on %s", (_what, serve) => {
       yield* Effect.exit(rest)
       assert.deepInclude(yield* ask(port, "/ops/relay/healthz"), {
         status: 503,
+        type: "application/json",
         text: '{"error":"the relay does not run"}'
       })
       assert.strictEqual((yield* ask(port, "/")).text, "the page")
@@ -103,6 +106,19 @@ describe.each(hosts)("the admin API mounted on %s", (_what, serve) => {
     })
   )
 })
+
+it.live("a mounted admin API refuses with JSON what a route outside of its prefix hands it", () =>
+  Effect.gen(function* () {
+    const mount = AdminMount.make("/ops/relay")
+    yield* HostServer.relay({ admin: { token: TOKEN } }, { adminServer: mount.layer })
+    const port = yield* HostServer.serve(HttpRouter.add("*", "/elsewhere/*", mount.route))
+    const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/elsewhere/api/stats`))
+    assert.deepStrictEqual([response.status, response.headers.get("content-type")], [404, "application/json"])
+    assert.deepStrictEqual(yield* Effect.promise(() => response.json()), {
+      error: "this route is not below the prefix of the mount"
+    })
+  })
+)
 
 it.live("a mounted admin API does not start with a port of its own, which nobody would listen on", () =>
   Effect.gen(function* () {

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Http from "node:http"
 import * as Net from "node:net"
+import * as AdminMount from "../../src/admin/AdminMount.ts"
+import * as HostServer from "../support/HostServer.ts"
 import * as Server from "../support/Server.ts"
 
 const TOKEN = "s3cret"
@@ -78,6 +81,13 @@ const cases: ReadonlyArray<readonly [what: string, request: Request | string, st
   ]
 ]
 
+/** Whether it is for the API to refuse: a mount leaves hosts, headers and what is no request to the server of the program. */
+const isForApi = ([, request]: (typeof cases)[number]) =>
+  typeof request !== "string" &&
+  request[1].startsWith("/") &&
+  request[2].filter((header) => /^Host: \S*localhost$/.test(header)).length === 1 &&
+  !request[2].some((header) => /^(?:Expect|X): |^Content-Length: 5$/.test(header))
+
 /** What comes until the server closes. */
 const ask = (port: number, request: Request | string) =>
   Effect.callback<string>((resume) => {
@@ -95,15 +105,38 @@ const ask = (port: number, request: Request | string) =>
 
 const serve = Effect.map(Server.start({ admin: { port: 0, token: TOKEN } }), ({ relay }) => relay.adminAddress!.port)
 
+const assertRefused = (answer: string, status: number, error: string) => {
+  const end = answer.indexOf("\r\n\r\n")
+  assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
+  assert.match(answer.slice(0, end), /\r\ncontent-type: application\/json/i)
+  const chunk = /^[0-9a-f]+\r\n(.*)\r\n0\r\n\r\n$/s.exec(answer.slice(end + 4))
+  assert.deepStrictEqual(JSON.parse(chunk?.[1] ?? answer.slice(end + 4)), { error })
+}
+
+const AUTHORIZATION = `Authorization: Bearer ${TOKEN}`
+
+/** The request below the prefix of a mount, where reading needs the token, too. */
+const mounted = ([method, path, headers, body]: Request, prefix: string): Request => [
+  method,
+  `${prefix}${path}`,
+  method === "GET" ? [...headers, AUTHORIZATION] : headers,
+  body
+]
+
 describe("a request to the admin API", () => {
   it.live.each(cases)("%s is refused with JSON, in words", ([, request, status, error]) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, request)
-      const end = answer.indexOf("\r\n\r\n")
-      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
-      assert.match(answer.slice(0, end), /\r\ncontent-type: application\/json/i)
-      const chunk = /^[0-9a-f]+\r\n(.*)\r\n0\r\n\r\n$/s.exec(answer.slice(end + 4))
-      assert.deepStrictEqual(JSON.parse(chunk?.[1] ?? answer.slice(end + 4)), { error })
+      assertRefused(yield* ask(yield* serve, request), status, error)
+    })
+  )
+
+  it.live.each(cases.filter(isForApi))("%s is refused so by a mount, too", ([, request, status, error]) =>
+    Effect.gen(function* () {
+      const mount = AdminMount.make("/ops")
+      yield* HostServer.relay({ admin: { token: TOKEN } }, { adminServer: mount.layer })
+      const host = Http.createServer((request, response) => void mount.handle(request, response))
+      const port = yield* HostServer.listen(host)
+      assertRefused(yield* ask(port, mounted(request as Request, "/ops")), status, error)
     })
   )
 

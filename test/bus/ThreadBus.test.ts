@@ -10,11 +10,14 @@ import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus } from "../../src/room/Bus.ts"
 import { SOAK } from "../faults/form.ts"
+import { bundled } from "../support/bundled.ts"
 import { until } from "../support/Server.ts"
 import * as BusLaws from "./BusLaws.ts"
 import type { FromThread, Task, ToThread } from "./BusThread.ts"
 
 const MAX_LINE_BYTES = 65_536
+
+const THREAD = await bundled(new URL("./BusThread.ts", import.meta.url))
 
 /** Buses within the thread of the test: shared memory works the same there. */
 const connect = Effect.fnUntraced(function* (shared: ThreadBus.SharedRoom, index: number, log: Array<string> = []) {
@@ -31,7 +34,7 @@ const start = Effect.sync((): BusLaws.Subject => {
 /** A thread with a heap of its own; it is gone when the scope closes. */
 const spawn = Effect.fnUntraced(function* (task: Task) {
   const worker = yield* Effect.acquireRelease(
-    Effect.sync(() => new Worker(new URL("./BusThread.ts", import.meta.url), { workerData: task })),
+    Effect.sync(() => new Worker(THREAD, { workerData: task })),
     (worker) => Effect.promise(() => worker.terminate())
   )
   const messages: Array<FromThread> = []

@@ -73,6 +73,60 @@ describe("the command line", () => {
     })
   )
 
+  const INVISIBLE = "a\u202e\u200b\u001b[31m\nb"
+  it.effect.each([
+    [["--name", INVISIBLE], 1],
+    [["--config", INVISIBLE], 1],
+    [[INVISIBLE], 1],
+    [[`--${INVISIBLE}`], 1],
+    [["check", "--json", `--${INVISIBLE}`], 1],
+    [["init", INVISIBLE], 0],
+    [["init", `missing\0${INVISIBLE}`], 1],
+    [["connect", INVISIBLE], 1],
+    [["connect", `ws://127.0.0.1:1/${INVISIBLE}`], 1],
+    [["connect", "127.0.0.1:1", "--ca", INVISIBLE], 1],
+    [["top", `http://127.0.0.1:1/${INVISIBLE}`], 1]
+  ] as const)("shows no invisible character raw, wherever it stands: %j", ([args, code]) =>
+    Effect.gen(function* () {
+      const ended = yield* run(args)
+      assert.strictEqual(ended.code, code)
+      assert.notMatch(ended.stdout + ended.stderr, /(?![ \n])[\p{Cc}\p{Cf}]/u)
+      assert.match(ended.stdout + ended.stderr, /a\\+u202e\\+u200b\\+u001b\[31m/)
+      // An argument makes no line.
+      assert.notMatch(ended.stdout + ended.stderr, /^b/m)
+    })
+  )
+
+  it.effect("names an invisible character in the token of top, and does not send it", () =>
+    Effect.gen(function* () {
+      const env = { SUMMONER_ADMIN_TOKEN: "s3cret\u200b" }
+      const { code, stderr } = yield* Commands.line(["top", "1"], { cwd: yield* Directory.make(), env })
+      assert.strictEqual(code, 1)
+      assert.include(stderr, "SUMMONER_ADMIN_TOKEN: expected no invisible characters, found U+200B\n")
+      assert.notInclude(stderr, "s3cret")
+    })
+  )
+
+  it.effect.each([
+    [["connect", "ws://user:s3cret@127.0.0.1:1/?token=s3cret"], 2],
+    [["connect", "tcp://user:s3cret@127.0.0.1:1"], 1],
+    [["connect", "user:s3cret@127.0.0.1:1"], 1],
+    [["connect", "http://127.0.0.1:1/?token=s3cret"], 1],
+    [["top", "http://user:s3cret@127.0.0.1:1"], 1],
+    [["top", "ftp://127.0.0.1:1/?token=s3cret"], 1],
+    [["--config", "https://user:s3cret@host/x"], 1],
+    [["check", "--json", "--config", "https://host/?token=s3cret"], 1],
+    [["--port", "https://user:s3cret@host/x"], 1],
+    [["https://user:s3cret@host/x"], 1]
+  ] as const)("shows no password and no token of a URL, wherever it stands: %j", ([args, code]) =>
+    Effect.gen(function* () {
+      const ended = yield* run(args)
+      assert.strictEqual(ended.code, code)
+      assert.notInclude(ended.stdout + ended.stderr, "s3cret")
+      assert.include(ended.stdout + ended.stderr, "(hidden)")
+    })
+  )
+
   it.effect("takes a level in any case, and lists the levels beside another word", () =>
     Effect.gen(function* () {
       for (const level of ["info", "Info", "INFO"]) {

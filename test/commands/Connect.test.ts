@@ -13,7 +13,7 @@ import * as TcpClient from "../support/TcpClient.ts"
 const joined = (server: { readonly logged: (pattern: RegExp) => Effect.Effect<void> }, count: number) =>
   server.logged(new RegExp(`\\(${count} client${count === 1 ? "" : "s"}\\)`))
 
-describe.concurrent("a pipe into connect", () => {
+describe("a pipe into connect", () => {
   it.live("is delivered to its last line, with nothing printed", () =>
     Effect.gen(function* () {
       const server = yield* Server.start()
@@ -31,7 +31,7 @@ describe.concurrent("a pipe into connect", () => {
   it.live("sends and prints nothing when it is empty", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start([server.port])
+      const client = yield* ConnectCli.inProcess([server.port])
       client.stdin.end()
       const socket = yield* server.accepted
       assert.strictEqual(yield* FakeServer.received(socket), "")
@@ -44,7 +44,7 @@ describe.concurrent("a pipe into connect", () => {
   it.live("shows what arrives until the server closes", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start([server.port])
+      const client = yield* ConnectCli.inProcess([server.port])
       client.stdin.end("hi\n")
       const socket = yield* server.accepted
       yield* FakeServer.ended(socket)
@@ -55,7 +55,7 @@ describe.concurrent("a pipe into connect", () => {
   )
 })
 
-describe.concurrent("a pipe out of connect", () => {
+describe("a pipe out of connect", () => {
   it.live("goes on with --listen until Ctrl-C, as JSON with --json", () =>
     Effect.gen(function* () {
       const server = yield* Server.start()
@@ -89,7 +89,7 @@ describe.concurrent("a pipe out of connect", () => {
   it.live("has the lines as received with --raw, and ends well when the server shuts down", () =>
     Effect.gen(function* () {
       const server = yield* Server.start()
-      const client = yield* ConnectCli.start(["--raw", "-l", `:${server.port}`])
+      const client = yield* ConnectCli.inProcess(["--raw", "-l", `:${server.port}`])
       client.stdin.end()
       yield* joined(server, 1)
       const other = yield* TcpClient.connect(server.port)
@@ -125,7 +125,7 @@ describe.concurrent("a pipe out of connect", () => {
   it.live("shows the beginning of an overlong line, says so, and goes on", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start([server.port])
+      const client = yield* ConnectCli.inProcess([server.port])
       const socket = yield* server.accepted
       socket.write("x".repeat(3_000_000))
       yield* client.said(/a line of more than 1048576 bytes is cut/)
@@ -137,10 +137,10 @@ describe.concurrent("a pipe out of connect", () => {
   )
 })
 
-describe.concurrent("the exit code of connect", () => {
+describe("the exit code of connect", () => {
   it.live("is 2 when nobody listens, with one line that says so", () =>
     Effect.gen(function* () {
-      const client = yield* ConnectCli.start(["localhost:1"])
+      const client = yield* ConnectCli.inProcess(["localhost:1"])
       assert.strictEqual(yield* client.exit, 2)
       assert.strictEqual(client.err(), "error: cannot connect to localhost:1: connection refused (ECONNREFUSED)\n")
       assert.strictEqual(client.out(), "")
@@ -168,7 +168,7 @@ describe.concurrent("the exit code of connect", () => {
         ['{"remote_addr":"a","content":"b"}\n', ""],
         [Notice.IDLE, " (You have been disconnected due to inactivity.)"]
       ] as const) {
-        const client = yield* ConnectCli.start([server.port])
+        const client = yield* ConnectCli.inProcess([server.port])
         const socket = yield* server.accepted
         socket.end(line)
         assert.strictEqual(yield* client.exit, 3)
@@ -184,7 +184,7 @@ describe.concurrent("the exit code of connect", () => {
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
       for (const notice of [Notice.SERVER_FULL, Notice.quarantined(7000), Notice.BACKPRESSURE, Notice.TOO_SLOW]) {
-        const client = yield* ConnectCli.start(["--retry", server.port])
+        const client = yield* ConnectCli.inProcess(["--retry", server.port])
         client.stdin.end("hi\n")
         const socket = yield* server.accepted
         yield* FakeServer.ended(socket)
@@ -196,21 +196,21 @@ describe.concurrent("the exit code of connect", () => {
 
   it.live("is 1 for an invalid address, and for a flag with an invalid value", () =>
     Effect.gen(function* () {
-      const address = yield* ConnectCli.start(["http://localhost"])
+      const address = yield* ConnectCli.inProcess(["http://localhost"])
       assert.strictEqual(yield* address.exit, 1)
       assert.match(address.err(), /<address>: "http:\/\/localhost"\. Expected: an address such as localhost:8888/)
-      const rate = yield* ConnectCli.start(["--rate", "0"])
+      const rate = yield* ConnectCli.inProcess(["--rate", "0"])
       assert.strictEqual(yield* rate.exit, 1)
       assert.match(rate.err(), /--rate.*a number of lines from 1/)
     })
   )
 })
 
-describe.concurrent("lines that connect has lost", () => {
+describe("lines that connect has lost", () => {
   it.live("are counted and said, with exit code 4", () =>
     Effect.gen(function* () {
       const server = yield* Server.start({ hyper_parameters: { rate_limit_msgs_per_minute: 3 } })
-      const client = yield* ConnectCli.start([`:${server.port}`])
+      const client = yield* ConnectCli.inProcess([`:${server.port}`])
       client.stdin.end("1\n2\n3\n4\n5\n")
       assert.strictEqual(yield* client.exit, 4)
       assert.strictEqual(
@@ -224,7 +224,7 @@ describe.concurrent("lines that connect has lost", () => {
   it.live("are also those too long to be sent, those refused for what they are, and those read too slowly", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start([server.port])
+      const client = yield* ConnectCli.inProcess([server.port])
       client.stdin.end(`${"x".repeat(1_048_577)}\nshort\n`)
       const socket = yield* server.accepted
       assert.strictEqual(yield* FakeServer.received(socket), "short\n")
@@ -242,7 +242,7 @@ describe("the flags of connect", () => {
   it.live("show times and names, and keep quiet about the connection", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start([
+      const client = yield* ConnectCli.inProcess([
         "-l",
         "--time",
         "--name",
@@ -268,7 +268,7 @@ describe("the flags of connect", () => {
   it.live("space lines with --rate, and lose none", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start(["--rate", "6000", server.port])
+      const client = yield* ConnectCli.inProcess(["--rate", "6000", server.port])
       client.stdin.end("1\n2\n3\n")
       const socket = yield* server.accepted
       const chunks: Array<string> = []
@@ -303,15 +303,28 @@ describe.skipIf(!Certificates.hasOpenssl)(`connect by TLS and WebSocket${Certifi
       const server = yield* Server.start({ websocket: { port: 0 }, tls: certificates.config })
       const url = server.relay.webSocketUrl!
       const ca = certificates.path("ca.pem")
-      const listener = yield* ConnectCli.start(["-l", "--raw", "--tls", "--ca", ca, `:${server.port}`])
+      const listener = yield* ConnectCli.inProcess(["-l", "--raw", "--tls", "--ca", ca, `:${server.port}`])
       yield* joined(server, 1)
-      for (const [i, args] of [["--tls", "--ca", ca, `:${server.port}`], [url]].entries()) {
-        const client = yield* ConnectCli.start(args, { env: { NODE_EXTRA_CA_CERTS: ca } })
-        client.stdin.end(`hello ${i}\n`)
-        yield* listener.printed(new RegExp(`hello ${i}`))
-        assert.strictEqual(yield* client.exit, 0, client.err())
-      }
-      const stranger = yield* ConnectCli.start(["--tls", `:${server.port}`])
+      const other = yield* TcpClient.connect(server.port, { tls: certificates.client() })
+      yield* joined(server, 2)
+      listener.stdin.end("hello 0\n")
+      assert.strictEqual(JSON.parse(yield* other.line).content, "hello 0")
+      // Only at its start does Node.js read which authorities to trust.
+      const client = yield* ConnectCli.start([url], { env: { NODE_EXTRA_CA_CERTS: ca } })
+      client.stdin.end("hello 1\n")
+      assert.strictEqual(JSON.parse(yield* other.line).content, "hello 1")
+      yield* listener.printed(/hello 1/)
+      assert.strictEqual(yield* client.exit, 0, client.err())
+      yield* server.stop
+      assert.strictEqual(yield* listener.exit, 0)
+    })
+  )
+
+  it.live("refuses a server whose certificate nobody vouches for", () =>
+    Effect.gen(function* () {
+      const certificates = yield* Certificates.make
+      const server = yield* Server.start({ tls: certificates.config })
+      const stranger = yield* ConnectCli.inProcess(["--tls", `:${server.port}`])
       assert.strictEqual(yield* stranger.exit, 2)
       assert.include(stranger.err(), "no trusted authority has signed the certificate of the server")
     })

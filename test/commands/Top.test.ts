@@ -16,10 +16,9 @@ import { run } from "../support/Tools.ts"
 import * as ConnectCli from "./connect/ConnectCli.ts"
 
 /** Runs `top` where there is no terminal. */
-const top = (args: ReadonlyArray<string>, token?: string) =>
-  run(process.execPath, [Cli.PROGRAM, "top", ...args], { env: { ...process.env, SUMMONER_ADMIN_TOKEN: token } })
+const top = (args: ReadonlyArray<string>) => run(process.execPath, [Cli.PROGRAM, "top", ...args])
 
-describe.concurrent("top", () => {
+describe("top", () => {
   it.live("prints one picture where there is no terminal", () =>
     Effect.gen(function* () {
       const server = yield* Admin.start()
@@ -33,8 +32,9 @@ describe.concurrent("top", () => {
       assert.strictEqual(stderr, "")
       assert.strictEqual(code, 0)
       assert.match(stdout, /^summoner-server \S+ {2}ready {2}up \d+[smh](?: \d+[smh])? {2}http:\/\/127\.0\.0\.1:\d+\n/)
-      assert.match(stdout, /\nClients {7}2 {11}Connections {3}2 {11}Quarantined {3}0\n/)
-      assert.match(stdout, /\nLines in +\S+\/s +Deliveries +\S+\/s +Out +\S+ KiB|B\/s\n/)
+      assert.match(stdout, /\nClients {13}2 {10,11}Lines in {5}\S+\/s +Deliveries {4}\S+\/s\n/)
+      assert.match(stdout, /\nOut +\S+ (?:Ki)?B\/s +Latency p99 .+ Backlog +0 B\n/)
+      assert.match(stdout, /\nConnections +2 +Latency p50 .+ Worst client +0 B\n/)
       const clients = stdout.split("\n\n")[1]!.split("\n")
       assert.match(clients[0]!, /^Client +State +Connected +Lines in +Lines out +In +Out +Backlog$/)
       assert.match(clients[1]!, new RegExp(`^${a.address} +active +\\d+[smh](?: \\d+[smh])? +3 +1 +6 B +\\d+ B +0 B$`))
@@ -54,8 +54,9 @@ describe.concurrent("top", () => {
       const { port: adminPort } = new URL(server.url)
       const refused = yield* Commands.run(command, [adminPort], { cwd: process.cwd() })
       assert.include(refused.error!, "it wants a token: set SUMMONER_ADMIN_TOKEN")
-      assert.strictEqual((yield* top([adminPort], Admin.TOKEN)).code, 0)
-      assert.strictEqual((yield* top(["ftp://localhost"])).code, 1)
+      const env = { SUMMONER_ADMIN_TOKEN: Admin.TOKEN }
+      assert.strictEqual((yield* Commands.line(["top", adminPort], { cwd: process.cwd(), env })).code, 0)
+      assert.strictEqual((yield* Commands.line(["top", "ftp://localhost"], { cwd: process.cwd() })).code, 1)
     })
   )
 
@@ -65,7 +66,8 @@ describe.concurrent("top", () => {
       const stranger = createServer((_, response) =>
         response.writeHead(200, answer).end("event: stats\ndata: \u001b[31mred\n\n")
       )
-      const { code, stderr } = yield* top([String(yield* HostServer.listen(stranger))])
+      const port = String(yield* HostServer.listen(stranger))
+      const { code, stderr } = yield* Commands.line(["top", port], { cwd: process.cwd() })
       assert.strictEqual(code, 2)
       assert.match(stderr, /^error: no answer from http:\/\/127\.0\.0\.1:\d+: .*\\x1b\[31m.*\n$/)
     })
@@ -90,7 +92,7 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)("a hangup", () => {
     const server = yield* Admin.listening()
     const port = name === "top" ? new URL(server.url).port : `:${server.port}`
     const screen = yield* ConnectCli.startOnTerminal([port], { name })
-    yield* screen.shows(name === "top" ? /\nClients {7}0 / : /connected to [^]*\n>/)
+    yield* screen.shows(name === "top" ? /\nClients {13}0 / : /connected to [^]*\n>/)
     return { screen, pid: yield* screen.pid }
   })
 
@@ -124,13 +126,13 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)(
         const server = yield* Admin.start()
         const { port } = new URL(server.url)
         const screen = yield* ConnectCli.startOnTerminal([port], { name: "top" })
-        yield* screen.shows(/\nClients {7}0 /)
+        yield* screen.shows(/\nClients {13}0 /)
         const client = yield* TcpClient.connect(server.port)
         yield* screen.shows(
-          new RegExp(`\nClients {7}1 [^]*\n${client.address} +active[^]*${client.address} {2}connected`)
+          new RegExp(`\nClients {13}1 [^]*\n${client.address} +active[^]*${client.address} {2}connected`)
         )
         client.socket.end()
-        yield* screen.shows(/\nClients {7}0 [^]*left: closed by the client/)
+        yield* screen.shows(/\nClients {13}0 [^]*left: closed by the client/)
         yield* server.stop
         yield* screen.shows(/\n! no answer from http:\/\/127\.0\.0\.1:\d+: /)
         yield* screen.type("q")

@@ -82,7 +82,7 @@ describe("a reloaded configuration", () => {
       a.send("not logged\n")
       yield* b.line
       assert.strictEqual(lines.length, before)
-      yield* reload({ logger: { log_level: "INFO" } })
+      yield* reload({ logger: { log_level: "Info" } })
       a.send("logged\n")
       yield* b.line
       assert.include(lines, `INFO From ${a.address}: logged`)

@@ -162,6 +162,17 @@ describe("an environment variable", () => {
     })
   )
 
+  it.effect("for a level may be in any case", () =>
+    Effect.gen(function* () {
+      const { values, warnings } = yield* load(
+        { logger: { log_level: "error" } },
+        { SUMMONER_LOGGER_LOG_LEVEL: "Info" }
+      )
+      assert.strictEqual(values.logger.log_level, "INFO")
+      assert.deepStrictEqual(warnings, [])
+    })
+  )
+
   it.effect("that Kubernetes sets for a service called summoner or summoner-server is none of ours", () =>
     Effect.gen(function* () {
       const { values } = yield* load({}, { ...serviceLinks("SUMMONER"), ...serviceLinks("SUMMONER_SERVER") })

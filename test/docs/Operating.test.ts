@@ -24,7 +24,8 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
       ...source.matchAll(
         /\b(?:Effect\.log(?:Debug|Info|Warning|Error)|log|report|complain|background)\(\s*(?:"([^"]*)"|`([^`]*)`)/g
       ),
-      ...source.matchAll(/\bwarn\(\s*\w+,\s*(?:"([^"]*)"|`([^`]*)`)/g)
+      // In place of dropped lines.
+      ...Array.from(source.matchAll(/\bslow: "([^"]+ [^"]+)"/g), ([, why]) => ["", `<> dropped here: ${why}`])
     ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))
   })
 
@@ -43,6 +44,8 @@ const parts = rows.filter(({ length }) => length === 2).flatMap(([part]) => Docs
 
 /** Lines whose text is put together elsewhere. */
 const ELSEWHERE = [
+  "<> dropped here: the console was not read fast enough",
+  "<> dropped here: the log file could not be written fast enough",
   "From <>: <>",
   "draining: no new clients",
   "taking new clients again",

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
+import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import { threadCounts } from "../support/threadCounts.ts"
 
@@ -21,19 +23,22 @@ describe("the admin port", () => {
       assert.strictEqual(drained.status, 200)
       yield* server.printed(/INFO - admin 127\.0\.0\.1: drain/)
       assert.notInclude(server.output(), token)
-      const check = yield* Cli.start(["check"], { env: { ...ADMIN, SUMMONER_ADMIN_TOKEN: token } })
-      assert.strictEqual((yield* check.exit).code, 0)
-      assert.match(check.output(), /admin\.token +"\(hidden\)" +SUMMONER_ADMIN_TOKEN/)
-      assert.notInclude(check.output(), token)
+      const env = { ...ADMIN, SUMMONER_ADMIN_TOKEN: token }
+      const { stderr, stdout } = yield* Commands.line(["check"], { cwd: yield* Directory.make(), env })
+      assert.match(stdout, /admin\.token +"\(hidden\)" +SUMMONER_ADMIN_TOKEN/)
+      assert.notInclude(stdout + stderr, token)
     })
   )
 
   it.live("does not start where others could reach it without a token", () =>
     Effect.gen(function* () {
-      const server = yield* Cli.start(["--port", "0"], { env: { ...ADMIN, SUMMONER_ADMIN_HOST: "0.0.0.0" } })
-      assert.deepStrictEqual(yield* server.exit, { code: 1, signal: null })
+      const { code, stderr } = yield* Commands.line(["--port", "0"], {
+        cwd: yield* Directory.make(),
+        env: { ...ADMIN, SUMMONER_ADMIN_HOST: "0.0.0.0" }
+      })
+      assert.strictEqual(code, 1)
       assert.match(
-        server.output(),
+        stderr,
         /admin\.token: expected a token, because admin\.host \("0\.0\.0\.0"\) is no loopback address, found null/
       )
     })

@@ -15,7 +15,11 @@ import { PATIENCE } from "../support/patience.ts"
 const PROGRAM = fileURLToPath(new URL("../support/programs/Console.ts", import.meta.url))
 
 /** Starts the process of `Console.ts`; it is gone when the scope closes. */
-const start = (scenario: string, options: Partial<Options> = {}, stdout: "pipe" | number = "pipe") =>
+const start = (
+  scenario: string,
+  options: Partial<Options> & { readonly kinds?: ReadonlyArray<Partial<Options>> } = {},
+  stdout: "pipe" | number = "pipe"
+) =>
   Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, [PROGRAM, scenario, JSON.stringify(options)], { stdio: ["pipe", stdout, "pipe"] })
@@ -53,33 +57,28 @@ const said = (stream: Readable, pattern: RegExp) =>
   )
 
 describe.concurrent("the console of RelayLogger", () => {
-  it.live("is standard output, without colours when it is no terminal", () =>
-    Effect.gen(function* () {
-      const child = yield* start("chat")
-      const lines = (yield* output(child)).split("\n")
-      assert.match(lines[0]!, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} - MyServer - INFO - started$/)
-      assert.match(lines[1]!, /INFO - ended$/)
-    })
-  )
-
-  it.live("is JSON lines if it is configured so, whatever the format of text is", () =>
-    Effect.gen(function* () {
-      const child = yield* start("chat", { enable_json_console: true, console_log_format: "\u001b[31m%(message)s" })
-      const lines = (yield* output(child)).trimEnd().split("\n")
-      assert.deepStrictEqual(
-        lines.map((line) => line.replace(/"timestamp":"[^"]+"/, '"timestamp":"now"')),
-        ["started", "ended"].map(
-          (message) => `{"timestamp":"now","name":"MyServer","level":"INFO","message":"${message}"}`
+  it.live(
+    "is standard output, without colours when it is no terminal, with the escapes of its format, or JSON lines",
+    () =>
+      Effect.gen(function* () {
+        const child = yield* start("chat", {
+          kinds: [
+            {},
+            { console_log_format: "\u001b[31m%(message)s\u001b[0m" },
+            { enable_json_console: true, console_log_format: "\u001b[31m%(message)s" }
+          ]
+        })
+        const [plain, ended, red, redEnded, ...json] = (yield* output(child)).trimEnd().split("\n")
+        assert.match(plain!, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} - MyServer - INFO - started$/)
+        assert.match(ended!, /INFO - ended$/)
+        assert.deepStrictEqual([red, redEnded], ["\u001b[31mstarted\u001b[0m", "\u001b[31mended\u001b[0m"])
+        assert.deepStrictEqual(
+          json.map((line) => line.replace(/"timestamp":"[^"]+"/, '"timestamp":"now"')),
+          ["started", "ended"].map(
+            (message) => `{"timestamp":"now","name":"MyServer","level":"INFO","message":"${message}"}`
+          )
         )
-      )
-    })
-  )
-
-  it.live("keeps the escapes of a configured format", () =>
-    Effect.gen(function* () {
-      const child = yield* start("chat", { console_log_format: "\u001b[31m%(message)s\u001b[0m" })
-      assert.include(yield* output(child), "\u001b[31mstarted\u001b[0m\n")
-    })
+      })
   )
 
   it.live("drops lines instead of waiting while nobody reads it, and says how many once it is read again", () =>

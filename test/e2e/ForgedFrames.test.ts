@@ -4,8 +4,7 @@ import * as Net from "node:net"
 import { Buffer } from "node:buffer"
 import * as Frame from "../../src/bus/Frame.ts"
 import * as NatsServer from "../bus/NatsServer.ts"
-import * as Cli from "../support/Cli.ts"
-import * as Directory from "../support/Directory.ts"
+import * as Relay from "../faults/Relay.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const SUBJECT = "summoner.room"
@@ -52,18 +51,14 @@ const frameOf = (origin: Uint8Array, sequence: number, text: string, lines: numb
 describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").each([
   { workers: 1, profile: "rust" },
   { workers: 2, profile: "python" }
-])("a $profile relay of $workers process(es), on a NATS that strangers may publish to,", ({ profile, workers }) => {
+])("a $profile relay of $workers thread(s), on a NATS that strangers may publish to,", ({ profile, workers }) => {
   it.live("sends clients nothing but lines, and goes on hearing the relays whose names are misused", () =>
     Effect.gen(function* () {
       const nats = yield* NatsServer.started()
       const start = (name: string) =>
-        Effect.gen(function* () {
-          const config = {
-            version: profile,
-            hyper_parameters: { worker_threads: workers },
-            cluster: { nats: { servers: nats.url, subject: SUBJECT, name } }
-          }
-          return yield* Cli.listening([], { cwd: yield* Directory.make({ "server.json": config }) })
+        Relay.inProcess({
+          limits: { worker_threads: workers },
+          groups: { version: profile, cluster: { nats: { servers: nats.url, subject: SUBJECT, name } } }
         })
       const [a, b] = [yield* start("a"), yield* start("b")]
       const evil = yield* stranger(nats)
@@ -81,11 +76,11 @@ describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").each([
         sender.send(`true ${i}\n`)
         assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, `true ${i}`))
       }
-      yield* b.printed(/WARNING - bus: \d+ messages were not understood/)
+      yield* b.printed(/WARNING bus: \d+ messages were not understood/)
       // A lie with the next number is believed, until the next sign of life of the relay.
       yield* evil.publish(frameOf(origin, evil.lastOf(origin) + 1, '"a lie"\n', 1, 2 ** 40))
       assert.strictEqual(yield* reader.line, '"a lie"')
-      yield* b.printed(/WARNING - bus: \d+ batches out of sequence/)
+      yield* b.printed(/WARNING bus: \d+ batches out of sequence/)
       sender.send("true again\n")
       assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "true again"))
       assert.notMatch(b.output(), /ERROR/)

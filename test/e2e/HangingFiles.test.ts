@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { execFileSync } from "node:child_process"
-import { closeSync, constants, copyFileSync, mkdirSync, openSync, rmSync } from "node:fs"
+import { type ChildProcess, execFileSync } from "node:child_process"
+import { closeSync, constants, copyFileSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import * as NatsCredentials from "../bus/NatsCredentials.ts"
+import * as NatsServer from "../bus/NatsServer.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
@@ -26,9 +29,18 @@ const isReading = (pipe: string) =>
     Effect.retry(Schedule.spaced("20 millis"))
   )
 
+/** Has the server read its files again and again. */
+const hangingUp = (server: ChildProcess) =>
+  Effect.forever(
+    Effect.andThen(
+      Effect.sync(() => server.kill("SIGHUP")),
+      Effect.sleep("100 millis")
+    )
+  )
+
 const LOG_FILE_ONLY = { enable_console_log: false, enable_file_log: true }
 
-describe.skipIf(process.platform === "win32")("the program, with a file that hangs,", () => {
+describe.skipIf(process.platform === "win32").concurrent("the program, with a file that hangs,", () => {
   it.live("shuts down with a log file that nothing reads, and says how much of it is missing", () =>
     Effect.gen(function* () {
       const cwd = yield* withPipe("MyServer.log", {
@@ -62,6 +74,20 @@ describe.skipIf(process.platform === "win32")("the program, with a file that han
     })
   )
 
+  it.live("says that a reload waits for its configuration, and reloads once that comes", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make({ "server.json": {} })
+      const server = yield* Cli.listening([], { cwd })
+      const file = join(cwd, "server.json")
+      rmSync(file)
+      execFileSync("mkfifo", [file])
+      server.process.kill("SIGHUP")
+      yield* server.printed(/WARNING - configuration not reloaded yet: no answer from its file within 10 s\n/)
+      yield* Effect.promise(() => writeFile(file, '{ "hyper_parameters": { "max_clients": 7 } }'))
+      yield* server.printed(/hyper_parameters\.max_clients: 100000 -> 7/)
+    })
+  )
+
   it.live("ends by a signal, or a second one, while a reload waits for its configuration", () =>
     Effect.gen(function* () {
       for (const signals of [["SIGTERM"], ["SIGTERM", "SIGINT"]] as const) {
@@ -81,7 +107,7 @@ describe.skipIf(process.platform === "win32")("the program, with a file that han
   )
 })
 
-describe.skipIf(!HungMount.isAvailable)("the program, beside a network mount that hangs,", () => {
+describe.skipIf(!HungMount.isAvailable).concurrent("the program, beside a network mount that hangs,", () => {
   const directory = (server: unknown) =>
     Effect.tap(Directory.make({ "server.json": server }), (cwd) => Effect.sync(() => mkdirSync(join(cwd, "mnt"))))
 
@@ -142,23 +168,39 @@ describe.skipIf(!HungMount.isAvailable)("the program, beside a network mount tha
       const [, port] = yield* server.printed(/listening on \S*:(\d+)/)
       yield* hang
       // Until the mount is there, the reload finds the files.
-      yield* Effect.raceFirst(
-        server.hangs,
-        Effect.forever(
-          Effect.andThen(
-            Effect.sync(() => server.process.kill("SIGHUP")),
-            Effect.sleep("100 millis")
-          )
-        )
-      )
+      yield* Effect.raceFirst(server.hangs, hangingUp(server.process))
       const [a, b] = [
         yield* TcpClient.connect(Number(port), { tls: certificates.client() }),
         yield* TcpClient.connect(Number(port), { tls: certificates.client() })
       ]
       yield* TcpClient.settled(b, a)
+      yield* server.printed(
+        /ERROR - the TLS certificate was not renewed: tls\.cert: .* which gave no answer within 10 s\n/
+      )
       server.process.kill("SIGTERM")
       assert.deepStrictEqual(yield* server.exit, { code: null, signal: "SIGTERM" })
       assert.include(server.output(), "shutdown complete")
     })
+  )
+
+  it.live.skipIf(!NatsServer.isInstalled)(
+    "keeps its connection to NATS while the credentials cannot be read, and says so",
+    () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const cwd = yield* directory({ cluster: { nats: { servers: nats.url, credentials: NATS.credentials } } })
+        writeFileSync(join(cwd, NATS.credentials), NatsCredentials.make().credentials)
+        const hang = HungMount.late(cwd)
+        const server = yield* HungMount.start(["--port", "0"], cwd)
+        yield* server.printed(/bus: connected to NATS/)
+        yield* hang
+        yield* Effect.raceFirst(server.hangs, hangingUp(server.process))
+        yield* server.printed(
+          /WARNING - bus: cluster\.nats\.credentials: .* which gave no answer within 10 s; the connection stays as it was/
+        )
+        server.process.kill("SIGTERM")
+        assert.deepStrictEqual(yield* server.exit, { code: null, signal: "SIGTERM" })
+        assert.include(server.output(), "shutdown complete")
+      })
   )
 })

@@ -9,12 +9,12 @@ import * as Cli from "../support/Cli.ts"
 import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
-/** Runs `init` in a directory, in a process of its own: whether it can ask depends on its standard input. */
-const runAlone = Effect.fnUntraced(function* (cwd: string) {
-  const program = yield* Cli.start(["init"], { cwd })
-  const { code } = yield* program.exit
-  return { code, output: program.output() }
-})
+/** Runs `init` in a directory, with a standard input that is no terminal. */
+const runInPipe = Effect.fnUntraced(function* (cwd: string) {
+  yield* Commands.streams
+  const { code, stderr } = yield* Commands.line(["init"], { cwd })
+  return { code, stderr }
+}, Effect.scoped)
 
 /** `init` on a terminal, which answers as soon as it is asked this. */
 const initOnTerminal = (cwd: string, args: string, question: string, answer: string) =>
@@ -37,8 +37,8 @@ describe("init", () => {
   it.live("does not overwrite where nobody can be asked", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({ "server.json": "mine" })
-      const output = "error: server.json already exists; --force overwrites it\n"
-      assert.deepStrictEqual(yield* runAlone(cwd), { code: 1, output })
+      const stderr = "error: server.json already exists; --force overwrites it\n"
+      assert.deepStrictEqual(yield* runInPipe(cwd), { code: 1, stderr })
       assert.strictEqual(read(cwd, "server.json"), "mine")
       assert.isFalse(existsSync(join(cwd, "server.schema.json")))
     })
@@ -49,11 +49,11 @@ describe("init", () => {
       const cwd = yield* Directory.make()
       yield* Commands.run(init, [], { cwd })
       const before = read(cwd, "server.json")
-      assert.strictEqual((yield* runAlone(cwd)).code, 0)
+      assert.strictEqual((yield* runInPipe(cwd)).code, 0)
       assert.strictEqual(read(cwd, "server.json"), before)
       writeFileSync(join(cwd, "server.schema.json"), "mine")
-      const refused = yield* runAlone(cwd)
-      assert.strictEqual(refused.output, "error: server.schema.json already exists; --force overwrites it\n")
+      const refused = yield* runInPipe(cwd)
+      assert.strictEqual(refused.stderr, "error: server.schema.json already exists; --force overwrites it\n")
     })
   )
 

@@ -6,9 +6,12 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Tls from "node:tls"
 import { pathToFileURL } from "node:url"
+import { check } from "../../src/commands/check.ts"
 import * as NatsServer from "../bus/NatsServer.ts"
+import * as Relay from "../faults/Relay.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 import * as Loopback from "../support/Loopback.ts"
 import * as Server from "../support/Server.ts"
@@ -39,7 +42,7 @@ const room = Effect.fnUntraced(function* (port: number) {
 })
 
 /** Waits until a figure of the metrics page is this one. */
-const metricIs = (server: Cli.Running, name: string, holds: (value: number) => boolean) =>
+const metricIs = (server: Pick<Cli.Running, "printed">, name: string, holds: (value: number) => boolean) =>
   Effect.gen(function* () {
     const [, url] = yield* server.printed(/admin on (http:\S+)/)
     const look = Effect.promise(async () => {
@@ -86,47 +89,52 @@ describe
       })
     )
 
-    it.live.each(["SIGTERM", "SIGINT"] as const)(
-      "tells all clients when it gets %s, and leaves the port free",
-      (signal) =>
-        Effect.gen(function* () {
-          const { server } = yield* start({ admin: { port: 0 } })
-          const clients = yield* room(server.port)
-          yield* metricIs(server, "summoner_workers", (workers) => workers === 2)
-          yield* metricIs(server, 'summoner_worker_heap_bytes{worker="2"}', (bytes) => bytes > 1e6)
-          yield* metricIs(server, 'summoner_worker_cpu_seconds_total{worker="1"}', (seconds) => seconds > 0)
-          server.process.kill(signal)
-          for (const client of clients) {
-            assert.deepStrictEqual(warningsOf(yield* client.rest), ["Warning: Server is shutting down."])
-          }
-          assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-          assert.match(server.output(), new RegExp(`shutting down, clients connected: ${clients.length}\n`))
-          assert.match(server.output(), /shutdown complete\n$/)
-          yield* Effect.callback<void>((resume) => {
-            const other = Net.createServer().on("error", (error) => resume(Effect.die(error)))
-            other.listen(server.port, "127.0.0.1", () => other.close(() => resume(Effect.void)))
-          })
+    it.live("tells all clients when it gets SIGTERM, and leaves the port free", () =>
+      Effect.gen(function* () {
+        const { server } = yield* start({ admin: { port: 0 } })
+        const clients = yield* room(server.port)
+        yield* metricIs(server, "summoner_workers", (workers) => workers === 2)
+        yield* metricIs(server, 'summoner_worker_heap_bytes{worker="2"}', (bytes) => bytes > 1e6)
+        yield* metricIs(server, 'summoner_worker_cpu_seconds_total{worker="1"}', (seconds) => seconds > 0)
+        server.process.kill("SIGTERM")
+        for (const client of clients) {
+          assert.deepStrictEqual(warningsOf(yield* client.rest), ["Warning: Server is shutting down."])
+        }
+        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
+        assert.match(server.output(), new RegExp(`shutting down, clients connected: ${clients.length}\n`))
+        assert.match(server.output(), /shutdown complete\n$/)
+        yield* Effect.callback<void>((resume) => {
+          const other = Net.createServer().on("error", (error) => resume(Effect.die(error)))
+          other.listen(server.port, "127.0.0.1", () => other.close(() => resume(Effect.void)))
         })
+      })
     )
 
     it.live.each([
-      { mine: 1, others: [2] },
-      { mine: 2, others: [1, 2] }
-    ])(
-      "keeps the port of $mine thread(s) from other servers, of $others, each of which says once why it does not start",
-      ({ mine, others }) =>
-        Effect.gen(function* () {
-          const { server } = yield* start({ hyper_parameters: { worker_threads: mine } })
-          for (const worker_threads of others) {
-            const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads } } })
-            const other = yield* Cli.start(["--port", String(server.port)], { cwd })
-            assert.deepStrictEqual(yield* other.exit, { code: 1, signal: null })
-            assert.deepStrictEqual(other.output().match(/cannot listen on .*\n/g), [
-              `cannot listen on 127.0.0.1:${server.port}: the port is already in use (EADDRINUSE)\n`
-            ])
-            assert.notMatch(other.output(), /\n\s+at /)
-          }
-        })
+      { mine: 1, other: 2 },
+      { mine: 2, other: 1 }
+    ])("keeps the port of $mine thread(s) from another server, of $other", ({ mine, other }) =>
+      Effect.gen(function* () {
+        const { port } = yield* Relay.inProcess({ limits: { worker_threads: mine } })
+        const failure = yield* Effect.flip(Server.start({ port, hyper_parameters: { worker_threads: other } }))
+        assert.strictEqual(
+          failure.message,
+          `cannot listen on 127.0.0.1:${port}: the port is already in use (EADDRINUSE)`
+        )
+      })
+    )
+
+    it.live("says once why it does not start where another server of two threads has the port", () =>
+      Effect.gen(function* () {
+        const { port } = yield* Relay.inProcess({ limits: { worker_threads: 2 } })
+        const cwd = yield* Directory.make({ "server.json": { hyper_parameters: { worker_threads: 2 } } })
+        const other = yield* Cli.start(["--port", String(port)], { cwd })
+        assert.deepStrictEqual(yield* other.exit, { code: 1, signal: null })
+        assert.deepStrictEqual(other.output().match(/cannot listen on .*\n/g), [
+          `cannot listen on 127.0.0.1:${port}: the port is already in use (EADDRINUSE)\n`
+        ])
+        assert.notMatch(other.output(), /\n\s+at /)
+      })
     )
 
     it.live("starts once of two that start on one port at the same time", () =>
@@ -202,12 +210,6 @@ describe
         for (const once of [/TLS as CN=localhost/g, /TLS as CN=renewed/g, /expires in/g, /was not renewed/g]) {
           assert.strictEqual(server.output().match(once)?.length, 1, String(once))
         }
-        const other = yield* Cli.start([], { cwd: certificates.directory })
-        assert.strictEqual((yield* other.exit).code, 1)
-        assert.match(
-          other.output(),
-          /\nerror: tls\.cert: expected a certificate \(PEM\), found server\.pem, which is not PEM\n$/
-        )
       })
     )
 
@@ -217,20 +219,16 @@ describe
         Effect.gen(function* () {
           const nats = yield* NatsServer.started()
           const servers = yield* Effect.forEach(["a", "b"], (name) =>
-            Effect.map(
-              start({ admin: { port: 0 }, cluster: { nats: { servers: [nats.url], name } } }),
-              ({ server }) => server
-            )
+            Relay.inProcess({
+              limits: { worker_threads: 2 },
+              groups: { admin: { port: 0 }, cluster: { nats: { servers: [nats.url], name } } }
+            })
           )
           for (const server of servers) yield* metricIs(server, "summoner_bus_peers", (peers) => peers === 3)
           const clients = yield* Effect.forEach([...servers, ...servers, ...servers], ({ port }) =>
             TcpClient.connect(port)
           )
           yield* settle(clients)
-          for (const server of servers) {
-            server.process.kill("SIGTERM")
-            assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-          }
         })
     )
 
@@ -245,9 +243,7 @@ describe
           })
           const remark = `worker_threads: ${cores + 2} configured, ${cores} run: this machine has ${cores} cores`
           assert.include(server.output(), remark)
-          const check = yield* Cli.start(["check"], { cwd })
-          yield* check.exit
-          assert.include(check.output(), remark)
+          assert.include((yield* Commands.run(check, [], { cwd })).stdout, remark)
           const clients = yield* room(server.port)
           const count = 100
           for (let i = 0; i < count; i++) for (const client of clients) client.send(`${i} ${"x".repeat(100)}\n`)

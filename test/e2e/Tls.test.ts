@@ -5,6 +5,7 @@ import type * as Tls from "node:tls"
 import { SummonerServer } from "../../src/SummonerServer.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const prepare = Effect.gen(function* () {
@@ -51,13 +52,12 @@ describe.skipIf(!Certificates.hasOpenssl)(`the program with TLS${Certificates.wi
       assert.match(server.output(), new RegExp(`\nerror: ${MISMATCH}\n$`))
       assert.notMatch(server.output(), /listening| at /)
 
-      const check = yield* Cli.start(["check"], { cwd })
-      assert.strictEqual((yield* check.exit).code, 1)
-      assert.strictEqual(check.output(), `error: server.json: 1 problem\n  ${MISMATCH}\n`)
+      const check = yield* Commands.line(["check"], { cwd })
+      assert.deepStrictEqual(check, { code: 1, stdout: "", stderr: `error: server.json: 1 problem\n  ${MISMATCH}\n` })
 
-      const json = yield* Cli.start(["check", "--json"], { cwd })
-      assert.strictEqual((yield* json.exit).code, 1)
-      const { problems, valid } = JSON.parse(json.stdout())
+      const json = yield* Commands.line(["check", "--json"], { cwd })
+      assert.strictEqual(json.code, 1)
+      const { problems, valid } = JSON.parse(json.stdout)
       assert.isFalse(valid)
       assert.deepStrictEqual(
         problems.map(({ path }: { path: string }) => path),

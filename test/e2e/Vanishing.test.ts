@@ -2,15 +2,23 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 import { availableParallelism } from "node:os"
-import { SOAK } from "../faults/form.ts"
+import { bounds, SOAK, timeout } from "../faults/form.ts"
+import { descriptors, residentBytes } from "../faults/Proc.ts"
+import * as Relay from "../faults/Relay.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Cli from "../support/Cli.ts"
 import * as Directory from "../support/Directory.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
-/** Of each kind: without a byte, and with the first few. */
-const CONNECTIONS = SOAK ? 2000 : 50
-const CONNECTIONS_THAT_BEGIN = SOAK ? 500 : 15
+/** In each round, to each port, for each way to leave: without a byte, with the first few, and with bytes that are wrong. */
+const CONNECTIONS = SOAK ? 150 : 20
+const CONNECTIONS_THAT_SPEAK = SOAK ? 50 : 6
+
+/** The long form: 306,000 connections to four servers. */
+const ROUNDS = SOAK ? 34 : 1
+
+/** What is loaded on demand is loaded, and the young generation of the heap has grown as far as it will. */
+const ROUNDS_BEFORE = SOAK ? 4 : 1
 
 /** Under way at the same time, so that the kernel's backlog holds them. */
 const AT_ONCE = 64
@@ -36,7 +44,7 @@ const visit = (port: number, leaving: Leaving, first: string) =>
 
 const visits = (port: number, leaving: Leaving, first: string) =>
   Effect.promise(async () => {
-    let left = first === "" ? CONNECTIONS : CONNECTIONS_THAT_BEGIN
+    let left = first === "" ? CONNECTIONS : CONNECTIONS_THAT_SPEAK
     const some = async () => {
       while (left-- > 0) await visit(port, leaving, first)
     }
@@ -46,7 +54,8 @@ const visits = (port: number, leaving: Leaving, first: string) =>
 /** Waits until a figure of the metrics page is this one. */
 const metricIs = (url: string, name: string, wanted: number) => {
   const look = Effect.promise(async () => {
-    const page = await (await fetch(`${url}/metrics`)).text()
+    // A connection that is kept would be among the descriptors.
+    const page = await (await fetch(`${url}/metrics`, { headers: { connection: "close" } })).text()
     return page.split("\n").find((line) => line.startsWith(`${name} `)) === `${name} ${wanted}`
   })
   return Effect.gen(function* () {
@@ -59,11 +68,13 @@ const metricIs = (url: string, name: string, wanted: number) => {
   )
 }
 
+/** No UTF-8, no HTTP, no TLS, no PROXY header. */
+const WRONG = "\xff\n"
+
 const CLIENT_HELLO_BEGINS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 const servers = [
-  { workers: 1, profile: "rust", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
-  { workers: 2, profile: "python", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
+  { workers: 1, profile: "python", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
   { workers: 2, profile: "rust", begins: "PROXY UNKNOWN\r\n", extra: "a load balancer" },
   ...(Certificates.hasOpenssl
     ? [{ workers: 2, profile: "rust", begins: CLIENT_HELLO_BEGINS, extra: "TLS" } as const]
@@ -73,39 +84,63 @@ const servers = [
 describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).concurrent.each(servers)(
   "a server with $workers worker(s), the $profile profile and $extra in front",
   ({ begins, extra, profile, workers }) => {
-    it.live("outlives connections that end as soon as they are made, and counts none of them as a client", () =>
-      Effect.gen(function* () {
-        const certificates = extra === "TLS" ? yield* Certificates.make : undefined
-        const tls = certificates?.client()
-        const config = {
-          version: profile,
-          hyper_parameters: {
-            worker_threads: workers,
-            trusted_proxies: extra === "a load balancer" ? [VISITORS] : []
-          },
-          ...(certificates && { tls: certificates.config }),
-          websocket: { port: 0 },
-          admin: { port: 0 }
-        }
-        const cwd = yield* Directory.make({ "server.json": config })
-        const server = yield* Cli.listening([], { cwd })
-        const [, webSocketPort] = yield* server.printed(/wss?:\/\/127\.0\.0\.1:(\d+)/)
-        const [, url] = yield* server.printed(/admin on (http:\S+)/)
-        for (const port of [server.port, Number(webSocketPort)]) {
-          for (const leaving of ["reset", "end", "end, reset"] as const) {
-            for (const first of ["", begins]) yield* visits(port, leaving, first)
+    it.live(
+      "outlives connections that end as soon as they are made, keeps nothing of them, and counts none as a client",
+      () =>
+        Effect.gen(function* () {
+          const certificates = extra === "TLS" ? yield* Certificates.make : undefined
+          const tls = certificates?.client()
+          const config = {
+            version: profile,
+            hyper_parameters: {
+              worker_threads: workers,
+              trusted_proxies: extra === "a load balancer" ? [VISITORS] : []
+            },
+            ...(certificates && { tls: certificates.config }),
+            websocket: { port: 0 },
+            admin: { port: 0 }
           }
-        }
-        const connect = TcpClient.connect(server.port, tls && { tls })
-        const [one, two] = [yield* connect, yield* connect]
-        yield* TcpClient.settled(one, two)
-        yield* metricIs(url!, "summoner_clients", 2)
-        if (workers > 1) {
-          yield* metricIs(url!, "summoner_workers", workers)
-          yield* metricIs(url!, "summoner_worker_restarts_total", 0)
-        }
-        assert.notMatch(server.output(), /has ended|ERROR/)
-      })
+          const cwd = yield* Directory.make({ "server.json": config })
+          const server = yield* Cli.listening([], { cwd })
+          const [, webSocketPort] = yield* server.printed(/wss?:\/\/127\.0\.0\.1:(\d+)/)
+          const [, url] = yield* server.printed(/admin on (http:\S+)/)
+          const ports = [server.port, Number(webSocketPort), Number(new URL(url!).port)]
+          const round = Effect.gen(function* () {
+            for (const port of ports) {
+              for (const leaving of ["reset", "end", "end, reset"] as const) {
+                for (const first of ["", begins, WRONG]) yield* visits(port, leaving, first)
+              }
+            }
+            yield* metricIs(url!, "summoner_clients", 0)
+          })
+          const pid = server.process.pid!
+          yield* Effect.repeat(round, { times: ROUNDS_BEFORE - 1 })
+          const [before, memory] = [descriptors(pid).length, residentBytes(pid)]
+          yield* Effect.repeat(round, { times: ROUNDS - 1 })
+          yield* Relay.eventually(
+            () => descriptors(pid).length <= before,
+            () => `${before} descriptors again, of ${descriptors(pid).length}`
+          )
+          const growth = residentBytes(pid) - memory
+          yield* Relay.measured(`${workers} thread(s), ${profile}, ${extra} in front`, {
+            connections: ROUNDS * ports.length * 3 * (CONNECTIONS + 2 * CONNECTIONS_THAT_SPEAK),
+            "descriptors before": before,
+            "and after": descriptors(pid).length,
+            "memory before (MiB)": Relay.mib(memory),
+            "and after (MiB)": Relay.mib(memory + growth)
+          })
+          assert.isBelow(growth, workers * bounds.slackBytes)
+          const connect = TcpClient.connect(server.port, tls && { tls })
+          const [one, two] = [yield* connect, yield* connect]
+          yield* TcpClient.settled(one, two)
+          yield* metricIs(url!, "summoner_clients", 2)
+          if (workers > 1) {
+            yield* metricIs(url!, "summoner_workers", workers)
+            yield* metricIs(url!, "summoner_worker_restarts_total", 0)
+          }
+          assert.notMatch(server.output(), /has ended|ERROR/)
+        }),
+      timeout * ROUNDS
     )
   }
 )

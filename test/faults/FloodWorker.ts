@@ -25,6 +25,8 @@ const socket = Net.connect(port, "127.0.0.1")
 socket.on("error", (error) => {
   throw error
 })
+// A socket that is not read does not keep its thread, and with it would end the connection.
+parentPort!.ref()
 if (reads) socket.resume()
 else socket.pause()
 socket.once("connect", () => {
@@ -37,6 +39,8 @@ socket.once("connect", () => {
     }
   }
   const done = () => {
+    // What the server has not reported of its lines it reports when the last of them is read.
+    socket.end()
     const outcome: Outcome = {
       port: socket.localPort!,
       lines: (chunks * chunk.length) / lineBytes,

@@ -82,40 +82,32 @@ const keepUp = Effect.fnUntraced(function* (
   assert.notInclude(relay.output(), "too slowly")
 })
 
-const inRoom = Effect.fnUntraced(function* (threads: number) {
+const inRoom = Effect.fnUntraced(function* (threads: number, version: string, isSecure: boolean) {
+  const certificates = isSecure ? yield* Certificates.make : undefined
+  const tls = certificates?.client()
   const relay = yield* Relay.talkative({
     logger,
     limits: { ...(threads === 1 ? limits : limitsOfTwo), worker_threads: threads },
-    groups: { websocket: { port: 0 } }
+    groups: { version, websocket: { port: 0 }, tls: certificates?.config ?? {} }
   })
-  const [, webSocketPort] = yield* relay.printed(/listening on ws:\S*:(\d+)/)
+  const [, webSocketPort] = yield* relay.printed(/listening on wss?:\S*:(\d+)/)
+  const connect = PacedReader.connect(relay.port, tls)
   const readers = []
   for (const speed of speeds) {
-    readers.push({ name: "TCP", speed, reader: yield* PacedReader.connect(relay.port) })
-    readers.push({ name: "WebSocket", speed, reader: yield* PacedReader.connectWebSocket(Number(webSocketPort)) })
+    readers.push({ name: "TCP", speed, reader: yield* connect })
+    readers.push({ name: "WebSocket", speed, reader: yield* PacedReader.connectWebSocket(Number(webSocketPort), tls) })
   }
-  yield* keepUp(relay, PacedReader.connect(relay.port), readers)
-})
-
-const inTlsRoom = Effect.fnUntraced(function* (threads: number) {
-  const certificates = yield* Certificates.make
-  const relay = yield* Relay.talkative({
-    logger,
-    limits: { ...(threads === 1 ? limits : limitsOfTwo), worker_threads: threads },
-    groups: { tls: certificates.config }
-  })
-  const connect = PacedReader.connect(relay.port, certificates.client())
-  const readers = []
-  for (const speed of speeds) readers.push({ name: "TLS", speed, reader: yield* connect })
   yield* keepUp(relay, connect, readers)
 })
 
 describe.concurrent.each(threadCounts)("a burst as large as the rate limit allows, with %i thread(s),", (threads) => {
-  it.live("reaches readers of a few MB/s over TCP and WebSocket, and ends none of them", () => inRoom(threads))
+  it.live("reaches readers of a few MB/s over TCP and WebSocket, and ends none of them", () =>
+    inRoom(threads, "rust", false)
+  )
 
   it.live.skipIf(!Certificates.hasOpenssl)(
-    `reaches readers of a few MB/s over TLS, and ends none of them${Certificates.withOpenssl}`,
-    () => inTlsRoom(threads)
+    `reaches readers of a few MB/s over TLS, in the python profile, too, and ends none of them${Certificates.withOpenssl}`,
+    () => inRoom(threads, "python", true)
   )
 })
 

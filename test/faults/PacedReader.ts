@@ -121,9 +121,9 @@ export const connect = (port: number, tls?: Tls.ConnectionOptions) =>
     (socket) => make(socket, false)
   )
 
-/** Connects over WebSocket. */
-export const connectWebSocket = (port: number) =>
-  Effect.map(WebSocketClient.connect(`ws://127.0.0.1:${port}/`), ({ socket }) => {
+/** Connects over WebSocket, with TLS or without. */
+export const connectWebSocket = (port: number, tls?: Tls.ConnectionOptions) =>
+  Effect.map(WebSocketClient.connect(`ws://127.0.0.1:${port}/`, tls && { tls }), ({ socket }) => {
     socket.removeAllListeners("data")
     return make(socket, true)
   })

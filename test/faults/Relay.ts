@@ -5,7 +5,6 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ThreadEntry } from "../../src/threads/Thread.ts"
 import * as Cli from "../support/Cli.ts"
 import { PATIENCE } from "../support/patience.ts"
 import * as Server from "../support/Server.ts"
@@ -56,9 +55,6 @@ export const talkative = Effect.fnUntraced(function* (
   return { ...program, pid: program.process.pid!, cwd, args }
 })
 
-/** What its threads run: the built one, which is loaded in a third of the time. */
-const THREAD = new URL("../../dist/cli/RelayThread.js", import.meta.url)
-
 /**
  * A server in the process of the test, which takes a tenth of what the program takes to start. It logs from INFO on, each relayed line, too,
  * unless the options say otherwise.
@@ -74,7 +70,7 @@ export const inProcess = Effect.fnUntraced(function* ({
     logger: { log_level: "INFO", ...logger },
     ...groups,
     hyper_parameters: { ...UNLIMITED, ...limits }
-  }).pipe(Effect.provideService(ThreadEntry, THREAD), Effect.orDie)
+  }).pipe(Effect.orDie)
   const output = () => lines.join("\n")
   const printed = (pattern: RegExp) =>
     Effect.map(

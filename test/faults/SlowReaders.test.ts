@@ -29,17 +29,22 @@ const neverReading = (fault: string, worker_threads: number, count: number, atLe
     const readers = yield* LoadClient.connectMany(relay.port, readerCount, { lineBytes })
     const deaf = yield* LoadClient.connectMany(relay.port, count, { lineBytes, reads: false })
     yield* LoadClient.gathered([sender, ...readers.slice(1), ...deaf], readers[0]!)
+    const isSaid = (client: LoadClient.LoadClient, what: string) =>
+      new RegExp(`127\\.0\\.0\\.1:${client.port} ${what}`).test(relay.output())
+    const sendUntil = Effect.fnUntraced(function* (isDone: () => boolean) {
+      while (!isDone()) {
+        yield* sender.sendFast(form.stalled.round)
+        yield* Effect.forEach(readers, (reader) =>
+          reader.until((self) => self.from(sender).next >= sender.sent, "all lines of the sender")
+        )
+      }
+    })
+    // The kernel takes more or less for each of them before the server has anything to keep.
+    yield* sendUntil(() => deaf.some((client) => isSaid(client, "slow")))
     const memory = watchMemory(relay.pid)
-
-    const isEvicted = (client: LoadClient.LoadClient) =>
-      new RegExp(`127\\.0\\.0\\.1:${client.port} disconnected: reading too slowly`).test(relay.output())
-    // As many bytes as it takes: the kernel takes more or less of them first.
-    while (sender.sent < atLeast || !deaf.every(isEvicted)) {
-      yield* sender.sendFast(form.stalled.round)
-      yield* Effect.forEach(readers, (reader) =>
-        reader.until((self) => self.from(sender).next >= sender.sent, "all lines of the sender")
-      )
-    }
+    yield* sendUntil(
+      () => sender.sent >= atLeast && deaf.every((client) => isSaid(client, "disconnected: reading too slowly"))
+    )
     for (const reader of readers) {
       assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(sender.sent))
       assert.deepStrictEqual(reader.notices, [])

@@ -31,7 +31,7 @@ export const stalled = {
   lines: form(0, 80_000),
   // The low limit of the quick form is nearly full within the eviction grace, for which senders would wait.
   limits: form(
-    { soft_limit_bytes: MIB, hard_limit_bytes: 4 * MIB, eviction_grace_ms: 0 },
+    { soft_limit_bytes: MIB / 4, hard_limit_bytes: 4 * MIB, eviction_grace_ms: 0 },
     { soft_limit_bytes: MIB, hard_limit_bytes: 32 * MIB }
   ),
   many: form(20, 100),

@@ -40,6 +40,16 @@ for (const [where, layer] of Object.entries(layers)) {
       }).pipe(provided({ hyper_parameters: { max_clients_per_ip: 2 } }))
     )
 
+    it.effect("counts the clients of an IP address", () =>
+      Effect.gen(function* () {
+        const { countFromUnsafe, enterUnsafe, leaveUnsafe } = yield* ClientLimits
+        for (const client of [tcp("a"), tcp("a"), webSocket("a"), tcp("b"), tcp("a")]) enterUnsafe(client)
+        assert.deepStrictEqual(["a", "b", "c"].map(countFromUnsafe), [3, 1, 0])
+        for (const client of [tcp("a"), tcp("b")]) leaveUnsafe(client)
+        assert.deepStrictEqual(["a", "b", "c"].map(countFromUnsafe), [2, 0, 0])
+      }).pipe(provided({ hyper_parameters: { max_clients_per_ip: 3 } }))
+    )
+
     it.effect("takes websocket.max_clients by WebSocket, and others beyond", () =>
       Effect.gen(function* () {
         const { enterUnsafe, leaveUnsafe } = yield* ClientLimits

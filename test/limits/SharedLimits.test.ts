@@ -121,6 +121,7 @@ describe("limits that threads share", () => {
             both(({ quarantine }) => quarantine.listUnsafe())
             both(({ quarantine }) => quarantine.sizeUnsafe())
           } else if (what <= 27) {
+            both(({ limits }) => limits.countFromUnsafe(ip))
             assert.strictEqual(
               SharedLimits.otherClientsUnsafe(shared, thread)(),
               visitors.filter((visitor) => visitor.thread !== thread).length

@@ -9,6 +9,7 @@ import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Backpressure } from "../../src/limits/Backpressure.ts"
 import { Broadcaster } from "../../src/room/Broadcaster.ts"
 import * as Envelope from "../../src/protocol/Envelope.ts"
+import { ClientLimits } from "../../src/limits/ClientLimits.ts"
 import { IdleTimeout, type Watched } from "../../src/limits/IdleTimeout.ts"
 import * as Notice from "../../src/protocol/Notice.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
@@ -22,7 +23,7 @@ import { MemoryConnection, type Options } from "../../src/testing/MemoryConnecti
 import { runs } from "../support/runs.ts"
 
 type HyperParameters = NonNullable<NonNullable<Parameters<typeof ServerConfig.layerTest>[0]>["hyper_parameters"]>
-type Services = RateLimiter | Backpressure | IdleTimeout | Quarantine | Broadcaster
+type Services = RateLimiter | Backpressure | ClientLimits | IdleTimeout | Quarantine | Broadcaster
 
 const GRACE_MILLIS = 2000
 
@@ -35,6 +36,7 @@ const start = Effect.fnUntraced(function* (
   const services = Layer.mergeAll(
     RateLimiter.layerFixedWindow,
     Backpressure.layer,
+    ClientLimits.layer,
     IdleTimeout.layer,
     Quarantine.layer,
     Broadcaster.layer
@@ -67,6 +69,7 @@ const start = Effect.fnUntraced(function* (
     log,
     /** What the log says of one client's troubles. */
     warnings: () => log.filter((line) => !line.startsWith("INFO")),
+    limits: yield* Effect.provide(ClientLimits, context),
     broadcaster: yield* Effect.provide(Broadcaster, context),
     quarantine: yield* Effect.provide(Quarantine, context)
   }
@@ -405,11 +408,13 @@ describe("Session", () => {
 
     it.effect("says who else a ban of an IP address is about, and what lifts it", () =>
       Effect.gen(function* () {
-        const { connect, warnings } = yield* start({ backpressure_policy: { disconnect_threshold: 1 } })
-        const [a] = [yield* connect(), yield* connect()]
+        const { connect, limits, warnings } = yield* start({ backpressure_policy: { disconnect_threshold: 1 } })
+        const [a, b] = [yield* connect(), yield* connect()]
+        // The gate counts them: the one that is banned, and two others from there.
+        for (const { connection } of [a, a, a, b]) limits.enterUnsafe(connection)
         a.connection.send("too many of you\n")
         yield* Fiber.join(a.fiber)
-        const line = `WARNING ${a.connection.ip} cannot connect again for 300 s, clients still connected from there: `
+        const line = `WARNING ${a.connection.ip} cannot connect again for 300 s, clients still connected from there: 2;`
         assert.include(warnings().join("\n"), line)
         assert.include(warnings().join("\n"), `POST /api/lift on the admin port ends it`)
       })

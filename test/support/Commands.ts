@@ -7,6 +7,7 @@ import * as Runtime from "effect/Runtime"
 import * as TestConsole from "effect/testing/TestConsole"
 import { chmodSync } from "node:fs"
 import { join } from "node:path"
+import { PassThrough } from "node:stream"
 import { check } from "../../src/commands/check.ts"
 import * as CommandLine from "../../src/commands/commandLine.ts"
 import * as Directory from "./Directory.ts"
@@ -26,6 +27,22 @@ const within = (cwd: string, env: Readonly<Record<string, string>>) =>
         process.chdir(before)
       })
   )
+
+const STREAMS = ["stdin", "stdout", "stderr"] as const
+
+/** Gives this process pipes for standard streams, until the scope closes. For programs that run in it, one at a time. */
+export const streams = Effect.gen(function* () {
+  const given = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = STREAMS.map((name) => Object.getOwnPropertyDescriptor(process, name)!)
+      for (const name of STREAMS) Object.defineProperty(process, name, { value: given[name], configurable: true })
+      return before
+    }),
+    (before) => Effect.sync(() => STREAMS.forEach((name, i) => Object.defineProperty(process, name, before[i]!)))
+  )
+  return given
+})
 
 /** Runs a command: what it prints, and what it fails with. Not beside other tests: the working directory is that of the process. */
 export const run = Effect.fnUntraced(function* <

@@ -1,5 +1,6 @@
 /** A relay thread that crashes, or hangs, when a test says so. */
 import { BroadcastChannel, workerData } from "node:worker_threads"
+import { builtFile } from "../../src/internal/builtFile.ts"
 import type { ThreadData } from "../../src/threads/Messages.ts"
 import { type Fault, FAULTS } from "../support/ThreadFaults.ts"
 
@@ -23,5 +24,4 @@ channel.onmessage = ({ data }) => {
   }
 }
 
-// The built one, which is loaded in a third of the time.
-await import(new URL("../../dist/cli/RelayThread.js", import.meta.url).href)
+await import(builtFile("RelayThread.js").href)

@@ -500,7 +500,11 @@ describe.skipIf(process.platform !== "linux")("the end of a server of two thread
   it.live("brings clients of both threads the same lines, up to the last", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const config = { logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 120_000 } }
+      const config = {
+        logger: { log_level: "WARNING" },
+        // The tests read slowly beside two threads, and none of their clients may be disconnected for it.
+        hyper_parameters: { shutdown_grace_ms: 120_000, slow_consumer: { stall_grace_ms: 600_000 } }
+      }
       const { reload, room } = yield* Scope.provide(Threads.start(config), scope)
       yield* reload()
       const threads = yield* room(2)

@@ -1,7 +1,7 @@
 /** The table of clients, with sorting, search and a button to disconnect each. */
 import type * as AdminApi from "../AdminApi.ts"
 import { bytes, count, duration, whole } from "../formats.ts"
-import type { sortable } from "../sortable.ts"
+import type { SortKey } from "../sortable.ts"
 import { ask, say } from "./dialogs.ts"
 import { $, element, setText } from "./elements.ts"
 import { readings } from "./history.ts"
@@ -11,13 +11,12 @@ import { act } from "./requests.ts"
 import { rowAction, updateRows } from "./tables.ts"
 
 type Client = typeof AdminApi.Client.Type
-type Sort = (typeof sortable)[number]
 
 interface Column {
   readonly title: string
   readonly text: (client: Client) => string
   /** Sort key of the API. */
-  readonly sort?: Sort
+  readonly sort?: SortKey
   /** Class of all its cells. */
   readonly className?: string
   /** Class of one cell. */
@@ -38,7 +37,7 @@ export const STATE_CLASSES: Readonly<Record<Client["state"], string>> = {
 const age = ({ connected_at }: Client) =>
   duration(((readings.now?.time ?? Date.now()) - Date.parse(connected_at)) / 1000)
 
-const numbers = (title: string, sort: Sort & keyof Client, format: typeof count): Column => ({
+const numbers = (title: string, sort: SortKey & keyof Client, format: typeof count): Column => ({
   title,
   text: (client) => format(client[sort] as number),
   sort,
@@ -63,7 +62,7 @@ const COLUMNS: ReadonlyArray<Column> = [
   numbers("Backlog", "bytes_waiting", bytes)
 ]
 
-let sorting: { readonly by: Sort; readonly order: "asc" | "desc" } = { by: "connected_at", order: "desc" }
+let sorting: { readonly by: SortKey; readonly order: "asc" | "desc" } = { by: "connected_at", order: "desc" }
 
 const heads = COLUMNS.map(({ className = "", isShownFor, sort, title }) => {
   const isNumber = className === "number"

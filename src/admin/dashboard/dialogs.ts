@@ -13,7 +13,6 @@ $("#message-close").addEventListener("click", () => {
   $("#message").hidden = true
 })
 
-/** Why a request failed. */
 export const explain = (error: unknown): string => {
   if (error instanceof RequestError) return error.message
   const isTimeout = error instanceof Error && error.name === "TimeoutError"

@@ -1,4 +1,3 @@
-/** The client events, newest first. */
 import type * as AdminApi from "../AdminApi.ts"
 import { STATE_CLASSES } from "./clients.ts"
 import { element } from "./elements.ts"
@@ -7,7 +6,6 @@ import { departure } from "./words.ts"
 
 type Change = typeof AdminApi.Change.Type
 
-/** The text of an event, and its class. */
 const describe = ({ client, kind, reason, type }: Change): readonly [text: string, className: string] => {
   if (type === "state") return [`${reason} → ${client.state}`, STATE_CLASSES[client.state] ?? ""]
   if (type !== "disconnected") return [type, type === "connected" ? "good" : ""]

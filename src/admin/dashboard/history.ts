@@ -1,6 +1,6 @@
 /** The statistics received so far, and the points of plots and sparklines. */
 import { MAX_STEP_MILLIS, Readings, type Stats } from "../Readings.ts"
-import { VALUES } from "./values.ts"
+import { VALUES } from "../values.ts"
 
 /** One point of the plots: rates per second, latencies in milliseconds. */
 export interface Point {

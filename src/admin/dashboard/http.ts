@@ -1,4 +1,3 @@
-/** The server answered with an error. */
 export class RequestError extends Error {
   /** Of HTTP; 0: the request was not sent. */
   readonly status: number

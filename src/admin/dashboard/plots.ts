@@ -4,7 +4,6 @@ import { bytes, count, duration, LAST_BOUND_MILLIS, millis, perSecond } from "..
 import { $, element, setText } from "./elements.ts"
 import { isGap, type Point, points, shownMillis } from "./history.ts"
 
-/** One curve. */
 interface Series {
   readonly key: Exclude<keyof Point, "time" | "tiles">
   readonly name: string
@@ -22,7 +21,6 @@ interface Plot {
   readonly decades?: Array<number>
 }
 
-/** The time between two rows of a table. */
 const TABULATED_MILLIS = 30_000
 
 const WHOLE_NUMBERS = Array.from({ length: 45 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3))

@@ -1,4 +1,3 @@
-/** The quarantined addresses. */
 import type * as AdminApi from "../AdminApi.ts"
 import { duration, whole } from "../formats.ts"
 import { perform, say } from "./dialogs.ts"

@@ -1,16 +1,12 @@
-/** The server-sent events. */
+import { eventParser } from "../eventParser.ts"
 import type { Stats } from "../Readings.ts"
 import { $, setText } from "./elements.ts"
 import { RequestError } from "./http.ts"
 import { get, request } from "./requests.ts"
 
-/** The longest event, in characters. */
-const MAX_EVENT = 1_000_000
-
 /** The server sends an event every second, on each stream. */
 const SILENCE_MILLIS = 10_000
 
-/** The pause between attempts to connect. */
 const FIRST_WAIT_MILLIS = 1000
 const MAX_WAIT_MILLIS = 15_000
 
@@ -29,20 +25,15 @@ export const readEvents = async (
   const { body } = await request(path, { signal: controller.signal, isAction })
   if (body === null) return
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
-  let rest = ""
+  const parse = eventParser()
   let timer: ReturnType<typeof setTimeout> | undefined
   try {
-    while (rest.length < MAX_EVENT) {
+    while (true) {
       clearTimeout(timer)
       timer = setTimeout(() => controller.abort(), SILENCE_MILLIS)
       const { done, value } = await reader.read()
       if (done) return
-      const events = (rest + value).split("\n\n")
-      rest = events.pop() ?? ""
-      for (const event of events) {
-        const [, name = "", data = ""] = /^event: (.*)\ndata: (.*)$/m.exec(event) ?? []
-        onEvent(name, JSON.parse(data))
-      }
+      for (const { data, name } of parse(value)) onEvent(name, data)
     }
   } finally {
     clearTimeout(timer)

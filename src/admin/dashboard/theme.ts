@@ -17,7 +17,6 @@ const choose = (index: number) => {
   setText($("#theme"), `Theme: ${theme}`)
 }
 
-/** Shows the theme, and changes it at a click. */
 export const offerThemes = (): void => {
   $("#theme").addEventListener("click", () => choose(chosen() + 1))
   choose(chosen())

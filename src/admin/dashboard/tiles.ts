@@ -1,10 +1,10 @@
 /** The current values, a tile for each, with its course. */
 import { LAST_BOUND_MILLIS } from "../formats.ts"
 import { MAX_STEP_MILLIS, type Reading } from "../Readings.ts"
+import { VALUES } from "../values.ts"
 import { $, element, setText } from "./elements.ts"
 import { type Check, healthClass } from "./health.ts"
 import { points, readings, shownMillis } from "./history.ts"
-import { VALUES } from "./values.ts"
 
 const SVG = "http://www.w3.org/2000/svg"
 

@@ -10,8 +10,6 @@ export const DEPARTURES: Readonly<Record<string, string>> = {
   failed: "disconnected by an internal error"
 }
 
-/** A key of `incidents` in words. */
 export const words = (key: string) => key.replaceAll("_", " ").replace("utf 8", "UTF-8")
 
-/** A key of `departures` in words. */
 export const departure = (key: string): string => DEPARTURES[key] ?? `disconnected: ${words(key)}`

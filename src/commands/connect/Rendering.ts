@@ -8,10 +8,8 @@ export type Mode = "text" | "raw" | "json"
 /** Renders a line, its line feed included. */
 export type Renderer = (line: Incoming) => string
 
-/** How lines are shown. */
 export interface Options {
   readonly mode: Mode
-  /** Whether the output is a terminal. */
   readonly isTerminal: boolean
   readonly hasColors: boolean
   /** Names by address, as `ip:port` or `ip`. */

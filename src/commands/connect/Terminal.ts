@@ -12,7 +12,6 @@ export interface Terminal {
   readonly lines: Stream.Stream<string>
   /** Runs a function that writes whole lines, above the input line. */
   readonly above: (write: () => void) => void
-  /** Done when the user quits. */
   readonly quit: Effect.Effect<void>
 }
 

@@ -1,15 +1,14 @@
 /** Draws what `top` shows. */
+import * as Arr from "effect/Array"
 import type * as AdminApi from "../../admin/AdminApi.ts"
-import { bytes, bytesPerSecond, count, duration, millis, perMinute, perSecond } from "../../admin/formats.ts"
+import { bytes, count, duration, millis } from "../../admin/formats.ts"
 import type { Readings } from "../../admin/Readings.ts"
+import { VALUES } from "../../admin/values.ts"
 import { escapeText } from "../../internal/escape.ts"
 
-/** A client, as the admin API lists it. */
 export type Client = typeof AdminApi.Client.Type
-/** What has become of a client. */
 export type Change = typeof AdminApi.Change.Type
 
-/** What is drawn. */
 export interface Scene {
   readonly url: string
   readonly readings: Readings
@@ -20,7 +19,6 @@ export interface Scene {
   readonly problem?: string | undefined
 }
 
-/** Rows of recent events. */
 const CHANGES_SHOWN = 5
 
 /**
@@ -37,52 +35,26 @@ export const picture = (scene: Scene, size: { readonly columns: number; readonly
   return lines.slice(0, size.rows).map((line) => Array.from(escapeText(line)).slice(0, size.columns).join("").trimEnd())
 }
 
+/** A shorter value does not move those beside it. */
+const VALUE_WIDTH = 9
+
 const heading = ({ problem, readings, url }: Scene): Array<string> => {
   const { now } = readings
   const alarm = problem === undefined ? [] : [`! ${problem}`]
   if (now === undefined) return [`summoner-server  ${url}`, ...alarm]
   const uptime = duration((now.time - Date.parse(now.started_at)) / 1000)
   const tiles = [
-    ["Clients", count(now.clients), "Connections", count(now.connections), "Quarantined", count(now.quarantined)],
-    [
-      "Lines in",
-      perSecond(readings.rate("lines_in")),
-      "Deliveries",
-      perSecond(readings.rate("deliveries")),
-      "Out",
-      bytesPerSecond(readings.rate("bytes_out"))
-    ],
-    [
-      "Latency p50",
-      millis(readings.latency(0.5, 10)),
-      "Latency p99",
-      millis(readings.latency(0.99, 10)),
-      "Loop lag p99",
-      millis(now.event_loop_lag_ms.p99)
-    ],
-    [
-      "Backlog",
-      bytes(now.bytes_waiting),
-      "Worst client",
-      bytes(now.bytes_waiting_max),
-      "Memory",
-      bytes(now.memory_bytes)
-    ],
-    [
-      "Refused",
-      perMinute(readings.refused),
-      "Dropped",
-      perMinute(readings.dropped),
-      "Held back",
-      perMinute(readings.heldBack)
-    ]
-  ]
+    ...VALUES.map(({ format, name, value }) => [name, format(value(readings))]),
+    ["Connections", count(now.connections)],
+    ["Latency p50", millis(readings.latency(0.5, 10))],
+    ["Worst client", bytes(now.bytes_waiting_max)]
+  ].map(([name, value]) => [name!, value!.padEnd(VALUE_WIDTH)])
   const { cluster } = now
   const peers = cluster.peers.map(({ clients, name }) => `${name} (${count(clients)})`).join(", ")
   return [
     `summoner-server ${now.version}  ${now.state}  up ${uptime}  ${url}`,
     ...alarm,
-    ...tiles.map((cells) => cells.map((cell, i) => (i % 2 === 0 ? cell.padEnd(14) : cell.padEnd(12))).join("")),
+    ...aligned(Arr.chunksOf(tiles.flat(), 6), 6),
     ...(cluster.state === "none" ? [] : [`Cluster ${cluster.state}${peers === "" ? "" : `: ${peers}`}`])
   ]
 }
@@ -99,9 +71,14 @@ const clientTable = (clients: ReadonlyArray<Client>, now: number): Array<string>
     bytes(client.bytes_waiting)
   ])
   const table = [["Client", "State", "Connected", "Lines in", "Lines out", "In", "Out", "Backlog"], ...rows]
+  return aligned(table, 2)
+}
+
+/** @param texts columns before those of numbers, which are aligned on the right */
+const aligned = (table: ReadonlyArray<ReadonlyArray<string>>, texts: number): Array<string> => {
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
   return table.map((row) =>
-    row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
+    row.map((cell, i) => (i < texts ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
   )
 }
 

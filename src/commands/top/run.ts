@@ -1,20 +1,22 @@
+import * as CliError from "effect/cli/CliError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { eventParser } from "../../admin/eventParser.ts"
 import { Readings, type Stats } from "../../admin/Readings.ts"
 import { reasonOf } from "../../client/systemErrors.ts"
-import { escapeText } from "../../internal/escape.ts"
+import { escapeText, invisibleIn } from "../../internal/escape.ts"
 import * as StandardOutput from "../connect/StandardOutput.ts"
 import type { Parameters } from "../top.ts"
 import { type Change, type Client, picture } from "./picture.ts"
 
-/** The longest event, in characters. */
-const MAX_EVENT = 1_000_000
-
 /** An admin port answers at once, and sends an event every second. */
 const SILENCE = "10 seconds"
+const SILENT = `silent for ${SILENCE}`
 
 /** Clients asked for: no terminal has more rows. */
 const MAX_CLIENTS = 200
@@ -36,6 +38,11 @@ const noAnswer = (url: URL, cause: unknown): NoAnswer => {
 
 /** Shows the server until the user leaves, or once where there is no terminal. */
 export const run = Effect.fnUntraced(function* ({ sort, url }: Parameters) {
+  const hidden = invisibleIn(process.env["SUMMONER_ADMIN_TOKEN"] ?? "")
+  if (hidden !== undefined) {
+    const cause = `SUMMONER_ADMIN_TOKEN: expected no invisible characters, found ${hidden}`
+    return yield* new CliError.UserError({ cause })
+  }
   const output = yield* StandardOutput.make()
   const readings = new Readings()
   const isTerminal = process.stdout.isTTY === true
@@ -52,11 +59,8 @@ export const run = Effect.fnUntraced(function* ({ sort, url }: Parameters) {
 
   const update = Effect.fnUntraced(function* (name: string, data: unknown) {
     if (name === "changes") {
-      changes = [...(data as { readonly changes: ReadonlyArray<Change> }).changes.toReversed(), ...changes].slice(
-        0,
-        MAX_CHANGES
-      )
-      return false
+      const { changes: latest } = data as { readonly changes: ReadonlyArray<Change> }
+      changes = [...latest.toReversed(), ...changes].slice(0, MAX_CHANGES)
     }
     if (name !== "stats") return false
     readings.add(data as Stats)
@@ -65,12 +69,10 @@ export const run = Effect.fnUntraced(function* ({ sort, url }: Parameters) {
     // The first has no rates yet.
     const isComplete = readings.rate("lines_in") !== undefined
     if (isTerminal || isComplete) yield* draw()
-    return isComplete
+    return isComplete && !isTerminal
   })
 
-  const show = Effect.scoped(
-    follow(url, (name, data) => Effect.map(update(name, data), (isDone) => isDone && !isTerminal))
-  )
+  const show = Effect.scoped(follow(url, update))
   if (!isTerminal) return yield* Effect.andThen(Effect.raceFirst(show, output.closed), output.flushed)
   const { quit } = yield* takeTerminal
   // Only a server that has answered once is waited for.
@@ -107,7 +109,7 @@ const takeTerminal = Effect.gen(function* () {
 })
 
 const unlessSilent = (url: URL) =>
-  Effect.timeoutOrElse({ duration: SILENCE, orElse: () => Effect.fail(noAnswer(url, `silent for ${SILENCE}`)) })
+  Effect.timeoutOrElse({ duration: SILENCE, orElse: () => Effect.fail(noAnswer(url, SILENT)) })
 
 /** Asks the admin port. The scope ends the request. */
 const request = Effect.fnUntraced(function* (url: URL, path: string) {
@@ -142,21 +144,16 @@ const follow = Effect.fnUntraced(function* <E>(
   if (response.headers.get("content-type")?.startsWith("text/event-stream") !== true) {
     return yield* noAnswer(url, "it is not the admin port of a summoner-server")
   }
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-  let rest = ""
-  while (rest.length < MAX_EVENT) {
-    const { done, value = "" } = yield* Effect.tryPromise({
-      try: () => reader.read(),
-      catch: (cause) => noAnswer(url, cause)
-    }).pipe(unlessSilent(url))
-    if (done) break
-    const events = (rest + value).split("\n\n")
-    rest = events.pop()!
-    for (const event of events) {
-      const [, name = "", data = "null"] = /^event: (.*)\ndata: (.*)$/m.exec(event) ?? []
-      const parsed = yield* Effect.try({ try: (): unknown => JSON.parse(data), catch: (cause) => noAnswer(url, cause) })
-      if (yield* isLast(name, parsed)) return
-    }
-  }
-  return yield* noAnswer(url, "it has ended the stream of events")
+  const failed = (cause: unknown) => noAnswer(url, cause)
+  const parse = eventParser()
+  const last = yield* Stream.fromReadableStream({ evaluate: () => response.body!, onError: failed }).pipe(
+    Stream.timeoutOrElse({ duration: SILENCE, orElse: () => Stream.fail(failed(SILENT)) }),
+    Stream.decodeText(),
+    Stream.mapEffect((text) => Effect.try({ try: () => parse(text), catch: failed })),
+    Stream.flattenIterable,
+    Stream.mapEffect(({ data, name }) => isLast(name, data)),
+    Stream.filter((isLast) => isLast),
+    Stream.runHead
+  )
+  if (Option.isNone(last)) return yield* noAnswer(url, "it has ended the stream of events")
 })

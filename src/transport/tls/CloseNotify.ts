@@ -7,7 +7,6 @@ export const CUT_OFF = "ended without TLS close_notify"
 
 const cutOff = new WeakSet<Net.Socket>()
 
-/** Whether the bytes of a connection ended without a close_notify. */
 export const isCutOff = (socket: Net.Socket): boolean => cutOff.has(socket)
 
 /**

@@ -27,7 +27,6 @@ export const latest = (identity: () => Identity | undefined): (() => TlsHandshak
   }
 }
 
-/** A connection after its handshake. */
 export interface Secured {
   /** Paused, without listeners. */
   readonly socket: Tls.TLSSocket

@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
+import type { ClientIdentity } from "../../net/ClientIdentity.ts"
 import { type Connection, ConnectionLost } from "../../room/Connection.ts"
 import type { DisconnectKind } from "../../room/DisconnectReason.ts"
-import { type Peer, TcpConnection } from "../TcpConnection.ts"
+import { TcpConnection } from "../TcpConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 
 /** Time between pings, in milliseconds: less than the idle timeout of proxies, which is a minute or more. */
@@ -46,7 +47,7 @@ export class WebSocketConnection implements Connection {
   #nextPingMillis: number
 
   /** @param nowMillis of the monotonic clock */
-  constructor(socket: Net.Socket, client: Peer, nowMillis: number) {
+  constructor(socket: Net.Socket, client: ClientIdentity, nowMillis: number) {
     this.#tcp = new TcpConnection(socket, client)
     this.address = client.address
     this.ip = client.ip

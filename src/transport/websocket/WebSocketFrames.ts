@@ -82,7 +82,6 @@ export class FrameDecoder {
   /** Of the message so far. */
   #lastByte = 0
 
-  /** Whether a message is incomplete. */
   get isInMessage(): boolean {
     return this.#isInMessage
   }
@@ -142,7 +141,6 @@ export class FrameDecoder {
     if (++this.#emptyFrames > MAX_EMPTY_FRAMES) this.ending ??= violation("too many frames that end no message")
   }
 
-  /** Checks the first two bytes of a frame. */
   #problem(): string | undefined {
     const [first, second] = this.#header as unknown as [number, number]
     const opcode = first & 0x0f
@@ -338,10 +336,8 @@ const controlFrame = (opcode: number, payload: Uint8Array): Uint8Array => {
   return frame
 }
 
-/** A ping. */
 export const PING = controlFrame(PING_OPCODE, new Uint8Array(0))
 
-/** The answer to a ping. */
 export const pong = (payload: Uint8Array): Uint8Array => controlFrame(PONG_OPCODE, payload)
 
 /**

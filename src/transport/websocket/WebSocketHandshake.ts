@@ -6,7 +6,6 @@ import * as Incidents from "../../session/Incidents.ts"
 export const NO_HANDSHAKE = Incidents.define("connection", "no_websocket_handshake", "not a WebSocket handshake")
 export const ORIGIN_NOT_ALLOWED = Incidents.define("connection", "origin_not_allowed", "origin not allowed")
 
-/** The protocol version of RFC 6455. */
 const VERSION = "13"
 
 /** 16 bytes in Base64. */
@@ -15,7 +14,6 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/
 /** Appended to the key of the client (RFC 6455, section 1.3). */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-/** A refused handshake. */
 export interface Rejection {
   readonly incident: Incidents.Incident
   /** The status line: `404 Not Found`. */
@@ -35,7 +33,6 @@ export interface Begun {
   readonly isUpgrade: boolean
 }
 
-/** The configured path and origins. */
 export interface Rules {
   /** `undefined` for a mount: the program has chosen the path, so any is right. */
   readonly path: string | undefined
@@ -147,7 +144,6 @@ const lists = (list: string | undefined, token: string): boolean =>
 const hasBody = (headers: Request["headers"]): boolean =>
   headers["transfer-encoding"] !== undefined || /[^0]/.test(headers["content-length"] ?? "0")
 
-/** The response that accepts a handshake. */
 export const acceptance = ({ headers }: Request): string => {
   const accept = createHash("sha1")
     .update(headers["sec-websocket-key"] + GUID)
@@ -159,7 +155,6 @@ export const acceptance = ({ headers }: Request): string => {
   )
 }
 
-/** The response that refuses a handshake. */
 export const refusal = ({ headers, status, text }: Rejection): string => {
   const body = `${text}\n`
   const own = {

@@ -9,6 +9,7 @@ import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import { TLSSocket } from "node:tls"
 import { ServerConfig } from "../../config/ServerConfig.ts"
+import { Slot } from "../../internal/Slot.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import { ListenError } from "../../session/Listener.ts"
 import * as Address from "../Address.ts"
@@ -56,8 +57,8 @@ const NOT_RUNNING: Handshake.Rejection = {
 
 /** A mount for the WebSocket clients of one server. */
 export const make = (): WebSocketMount => {
-  let receive: ((request: IncomingMessage) => void) | undefined
-  let isOpen = false
+  const receiver = new Slot<(request: IncomingMessage) => void>()
+  const opened = new Slot<true>()
 
   const listen = Effect.fnUntraced(function* (
     config: ServerConfig["Service"],
@@ -69,11 +70,11 @@ export const make = (): WebSocketMount => {
       const code = "WebSocket clients come by the HTTP server of the program"
       return yield* new ListenError({ host: host ?? config.host, port, code, key: "websocket.port" })
     }
-    if (receive !== undefined) return yield* Effect.die(new Error("two servers share one WebSocketMount"))
+    if (receiver.current !== undefined) return yield* Effect.die(new Error("two servers share one WebSocketMount"))
     const reception = yield* receptionOf({ config, gate, reservedDescriptors })
     const filter = AddressFilter.make(() => config.hyper_parameters)
     const begin = yield* WebSocketSessions.make(gate)
-    receive = (request) => {
+    yield* receiver.hold((request) => {
       const { socket } = request
       const address = Address.ofPeer(socket)
       // Gone already.
@@ -85,18 +86,9 @@ export const make = (): WebSocketMount => {
       const client = { ...address, transport: "websocket", subject: subjectBehind(socket) }
       const rules = { path: undefined, origins: config.websocket.origins, hasPage: false }
       begin(socket, client, { request, isUpgrade: true }, rules, reception)
-    }
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        receive = undefined
-        isOpen = false
-      })
-    )
-    const open = () => {
-      isOpen = true
-    }
-    if (gate.opened === undefined) open()
-    else yield* Effect.forkScoped(Effect.map(gate.opened, open))
+    })
+    if (gate.opened === undefined) yield* opened.hold(true)
+    else yield* Effect.forkScoped(Effect.andThen(gate.opened, opened.hold(true)))
     return undefined
   })
 
@@ -117,7 +109,7 @@ export const make = (): WebSocketMount => {
     if (socket instanceof TLSSocket) CloseNotify.watch(socket)
     // `upgraded` differs if the request has a body, for which it is refused.
     if (upgraded === socket && head.length > 0) socket.unshift(head)
-    if (isOpen) return receive!(request)
+    if (opened.current === true) return receiver.current!(request)
     request.resume()
     socket.resume().end(Handshake.refusal(NOT_RUNNING))
     setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
@@ -151,7 +143,6 @@ export const make = (): WebSocketMount => {
 
 const ANY: Handshake.Rules = { path: undefined, origins: [], hasPage: false }
 
-/** Whether Node has handed over the socket. */
 const isUpgrade = (request: IncomingMessage & { readonly upgrade?: boolean | null }): boolean =>
   request.upgrade === true
 

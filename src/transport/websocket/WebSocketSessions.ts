@@ -4,8 +4,8 @@ import type * as Net from "node:net"
 import { background } from "../../internal/background.ts"
 import { monotonicMillis } from "../../internal/monotonicClock.ts"
 import { repeatEvery } from "../../internal/repeatEvery.ts"
+import type { ClientIdentity } from "../../net/ClientIdentity.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
-import type { Peer } from "../TcpConnection.ts"
 import type { Reception } from "../TcpListener.ts"
 import type { Begun } from "./UpgradeRequests.ts"
 import { WebSocketConnection } from "./WebSocketConnection.ts"
@@ -19,7 +19,7 @@ import * as Handshake from "./WebSocketHandshake.ts"
  */
 export type Begin = (
   socket: Net.Socket,
-  client: Peer,
+  client: ClientIdentity,
   begun: Begun,
   rules: Handshake.Rules,
   reception: Pick<Reception, "enter" | "fork" | "refuse">

@@ -1,10 +1,12 @@
-/** `connect` as a process of its own, in pipes or on a terminal. */
+/** `connect` in the process of the test, or as a process of its own, in pipes or on a terminal. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { readFileSync, readlinkSync } from "node:fs"
 import * as Cli from "../../support/Cli.ts"
+import * as Commands from "../../support/Commands.ts"
 import { PATIENCE } from "../../support/patience.ts"
 import { Screen } from "./Screen.ts"
 
@@ -50,6 +52,45 @@ const watching = (text: () => string) => {
     )
   return { matches, changed: () => onText() }
 }
+
+/**
+ * Runs it in the process of the test, with standard streams of its own, which takes a fiftieth of what a process takes. Not beside others:
+ * the streams are those of the process.
+ */
+export const inProcess = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
+  const given = yield* Commands.streams
+  // On a hangup `connect` ends its process.
+  const hangups = process.listeners("SIGHUP")
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const listener of process.listeners("SIGHUP"))
+        if (!hangups.includes(listener)) process.off("SIGHUP", listener)
+    })
+  )
+  const texts = { stdout: "", stderr: "" }
+  const watched = { stdout: watching(() => texts.stdout), stderr: watching(() => texts.stderr) }
+  for (const name of ["stdout", "stderr"] as const) {
+    given[name].setEncoding("utf8").on("data", (text: string) => {
+      texts[name] += text
+      watched[name].changed()
+    })
+  }
+  const running = yield* Effect.forkScoped(Commands.line(["connect", ...args], { cwd: process.cwd() }))
+  return {
+    stdin: given.stdin,
+    out: () => texts.stdout,
+    err: () => texts.stderr,
+    printed: watched.stdout.matches,
+    said: watched.stderr.matches,
+    exit: patiently(
+      Effect.map(Fiber.join(running), ({ code, stderr }) => {
+        texts.stderr += stderr
+        return code
+      }),
+      () => `the end; it showed\n${texts.stdout}${texts.stderr}`
+    )
+  }
+})
 
 /** Starts it with pipes. Its standard output is read only with `read`. */
 export const start = Effect.fnUntraced(function* (

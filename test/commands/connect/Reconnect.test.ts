@@ -6,12 +6,12 @@ import * as ConnectCli from "./ConnectCli.ts"
 import * as FakeServer from "../../support/FakeServer.ts"
 import * as Server from "../../support/Server.ts"
 
-describe.concurrent("connect --retry", () => {
+describe("connect --retry", () => {
   it.live("finds the server again after a restart, and says what it does", () =>
     Effect.gen(function* () {
       const port = yield* Ports.lasting
       const first = yield* Server.start({ port })
-      const client = yield* ConnectCli.start(["--retry", "--listen", `:${port}`])
+      const client = yield* ConnectCli.inProcess(["--retry", "--listen", `:${port}`])
       client.stdin.end()
       yield* first.logged(/\(1 client\)/)
       yield* first.stop
@@ -28,7 +28,7 @@ describe.concurrent("connect --retry", () => {
   it.live("sends each line whole or not at all", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start(["--retry", server.port])
+      const client = yield* ConnectCli.inProcess(["--retry", server.port])
       client.stdin.write("one\ntw")
       const first = yield* server.accepted
       yield* FakeServer.gets(first, "one\n")
@@ -44,7 +44,7 @@ describe.concurrent("connect --retry", () => {
   it.live("does not hide that the answer to everything sent was lost", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start(["--retry", server.port])
+      const client = yield* ConnectCli.inProcess(["--retry", server.port])
       client.stdin.end("hi\n")
       const socket = yield* server.accepted
       yield* FakeServer.ended(socket)

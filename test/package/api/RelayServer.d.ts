@@ -7,7 +7,7 @@ import * as ServerConfigs from "./config/ServerConfig.ts";
 import * as RelayParts from "./relay/Parts.ts";
 export { BusError, type BusState, type BusStats, type Peer, type RoomClient, type RoomClients, type WholeRoom } from "./room/Bus.ts";
 export type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
-export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures } from "./room/DisconnectReason.ts";
+export type { DisconnectKind as DepartureKind, DisconnectCounts as Departures, DisconnectOptions } from "./room/DisconnectReason.ts";
 export type { Entry } from "./limits/Quarantine.ts";
 export type { Observed } from "./internal/EventFeed.ts";
 export type { Distribution } from "./internal/Histogram.ts";

@@ -2,7 +2,7 @@ import type { AdminMount } from "./admin/AdminMount.ts";
 import type { Entry } from "./limits/Quarantine.ts";
 import * as MessageFilter from "./session/MessageFilter.ts";
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
-import type { DisconnectKind } from "./room/DisconnectReason.ts";
+import type { DisconnectKind, DisconnectOptions } from "./room/DisconnectReason.ts";
 import type { Stats } from "./session/ClientRegistry.ts";
 import type { BoundAddress } from "./session/Listener.ts";
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts";
@@ -61,10 +61,7 @@ export declare class SummonerServer implements AsyncDisposable {
     get events(): AsyncIterable<ServerEvent>;
     broadcast(content: string, options?: BroadcastOptions): Promise<void>;
     send(address: string, notice: string): Promise<void>;
-    disconnect(address: string, options?: {
-        readonly notice?: string | undefined;
-        readonly quarantine?: boolean | undefined;
-    }): Promise<void>;
+    disconnect(address: string, options?: DisconnectOptions): Promise<void>;
     get quarantine(): {
         readonly list: () => ReadonlyArray<Entry>;
         readonly add: (key: string) => void;

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -97,6 +98,50 @@ describe("a relay mounted on an HTTP server", () => {
       })
       assert.match((yield* connect({ headers: { Upgrade: "h2c" } })).answer, / 426 /)
       assert.match((yield* connect({ headers: { "Content-Length": "5" } })).answer, / 400 /)
+    })
+  )
+
+  const HANDSHAKE =
+    "GET /chat HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+  const UPGRADE = "Connection: keep-alive, Upgrade\r\nUpgrade: foo, WebSocket\r\n"
+
+  it.live.each([
+    ["101", HANDSHAKE + UPGRADE],
+    ["101", `${HANDSHAKE}${UPGRADE}Content-Length: 0\r\n`],
+    ["426", HANDSHAKE.replace("1.1", "1.0") + UPGRADE],
+    ["426", `${HANDSHAKE}Connection: Upgrade\r\nUpgrade: h2c\r\n`],
+    ["400", `${HANDSHAKE}${UPGRADE}Host: y\r\n`],
+    ["400", `${HANDSHAKE}${UPGRADE}Transfer-Encoding: chunked\r\n`],
+    ["400", HANDSHAKE.replace("==", "") + UPGRADE]
+  ])("answers %s to a handshake as its own port does: %j", ([status, request]) =>
+    Effect.gen(function* () {
+      const { port } = yield* start()
+      const asker = yield* TcpClient.connect(port)
+      asker.send(`${request}\r\n`)
+      assert.match(yield* asker.line, new RegExp(`^HTTP/1\\.1 ${status} `))
+    })
+  )
+
+  it.live("keeps no client of connections that are reset or ended with their handshake", () =>
+    Effect.gen(function* () {
+      const { connect, port, relay } = yield* start()
+      for (let i = 0; i < 20; i++) {
+        yield* Effect.callback<void>((resume) => {
+          const socket = Net.connect(port, "127.0.0.1", () => {
+            const leave = () => void (i % 2 === 0 ? socket.resetAndDestroy() : socket.destroy())
+            socket.write(`${HANDSHAKE}${UPGRADE}\r\n`, i % 4 < 2 ? leave : undefined)
+            socket.once("data", leave)
+          })
+          socket.on("error", () => {}).once("close", () => resume(Effect.void))
+        })
+      }
+      yield* Effect.repeat(relay.clients, {
+        until: (clients) => clients.length === 0,
+        schedule: Schedule.spaced("5 millis")
+      })
+      const clients = yield* Effect.map(connect(), () => relay.clients)
+      yield* Effect.repeat(clients, { until: ({ length }) => length > 0, schedule: Schedule.spaced("5 millis") })
+      assert.lengthOf(yield* relay.clients, 1)
     })
   )
 

@@ -1,3 +1,4 @@
+import * as Result from "effect/Result";
 import * as Schema from "effect/Schema";
 import type * as SchemaIssue from "effect/SchemaIssue";
 export interface Problem extends Schema.Schema.Type<typeof Problem> {
@@ -31,7 +32,7 @@ export interface KnownKey {
     readonly itemHint?: ((item: unknown) => string | undefined) | undefined;
     readonly isSecret?: boolean;
 }
-export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: ReadonlyArray<KnownKey>) => string | undefined;
+export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: Iterable<KnownKey>) => string | undefined;
 export declare const didYouMean: (name: string | undefined) => string;
 export interface KeyProblem {
     readonly key: string;
@@ -41,9 +42,11 @@ export interface KeyProblem {
 export declare const problems: (options: {
     readonly issue: SchemaIssue.Issue;
     readonly input: unknown;
-    readonly known: ReadonlyArray<KnownKey>;
+    readonly known: ReadonlyMap<string, KnownKey>;
     readonly origins: ReadonlyMap<string, string>;
 }) => ReadonlyArray<KeyProblem>;
 export declare const invalid: (source: string, issues: ReadonlyArray<Problem>) => ConfigError;
+export declare const problemsIn: (values: Result.Result<unknown, ReadonlyArray<KeyProblem>>) => ReadonlyArray<KeyProblem>;
+export declare const invalidKeys: (source: string, problems: ReadonlyArray<KeyProblem>) => ConfigError;
 export declare const unreadable: (source: string, cause: unknown) => ConfigError;
 export {};

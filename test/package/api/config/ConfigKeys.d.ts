@@ -13,6 +13,7 @@ export interface Key {
     readonly isReloadable: boolean | undefined;
     readonly noEffectIf: ReadonlyArray<Readonly<Record<string, unknown>>>;
 }
+export declare const keysByPath: () => ReadonlyMap<string, Key>;
 export declare const keys: () => ReadonlyArray<Key>;
 export declare const settableKeys: () => ReadonlyArray<Key>;
 export declare const shown: ({ conceals }: Pick<Key, "conceals">, value: unknown) => unknown;

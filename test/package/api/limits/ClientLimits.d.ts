@@ -1,13 +1,12 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
-export interface Arriving {
-    readonly ip: string;
-    readonly transport: string;
-}
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
+export type Arriving = Pick<ClientIdentity, "ip" | "transport">;
 declare const ClientLimits_base: Context.ServiceClass<ClientLimits, "summoner-server/ClientLimits", {
     readonly enterUnsafe: (client: Arriving) => boolean;
     readonly leaveUnsafe: (client: Arriving) => void;
+    readonly countFromUnsafe: (ip: string) => number;
     readonly maxClientsUnsafe: () => number;
 }>;
 export declare class ClientLimits extends ClientLimits_base {

@@ -1,10 +1,8 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-export interface Suspect {
-    readonly address: string;
-    readonly ip: string;
-}
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
+export type Suspect = Pick<ClientIdentity, "address" | "ip">;
 export interface Entry {
     readonly key: string;
     readonly remainingMillis: number;

@@ -1,18 +1,13 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
 export interface RateBudget {
     readonly spendUnsafe: (nowMillis: number) => boolean;
 }
-export interface LimitedClient {
-    readonly address: string;
-    readonly ip: string;
-    readonly transport: string;
-    readonly subject?: string | undefined;
-}
 declare const RateLimiter_base: Context.ServiceClass<RateLimiter, "summoner-server/RateLimiter", {
-    readonly openUnsafe: (client: LimitedClient, nowMillis: number) => RateBudget;
-    readonly closeUnsafe: (client: LimitedClient) => void;
+    readonly openUnsafe: (client: ClientIdentity, nowMillis: number) => RateBudget;
+    readonly closeUnsafe: (client: ClientIdentity) => void;
 }>;
 export declare class RateLimiter extends RateLimiter_base {
     static readonly layerFixedWindow: Layer.Layer<RateLimiter, never, ServerConfig>;

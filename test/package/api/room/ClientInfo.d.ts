@@ -1,9 +1,6 @@
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
 export type ClientState = "pending" | "active" | "throttled" | "paused" | "waiting" | "slow";
-export interface ClientInfo {
-    readonly address: string;
-    readonly ip: string;
-    readonly transport: string;
-    readonly subject?: string | undefined;
+export interface ClientInfo extends ClientIdentity {
     readonly connectedSince: Date;
     readonly linesIn: number;
     readonly linesOut: number;

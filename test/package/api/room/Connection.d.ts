@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
 import type { DisconnectKind } from "./DisconnectReason.ts";
 declare const ConnectionLost_base: Schema.Class<ConnectionLost, Schema.TaggedStruct<"ConnectionLost", {
     readonly code: Schema.String;
@@ -7,11 +8,7 @@ declare const ConnectionLost_base: Schema.Class<ConnectionLost, Schema.TaggedStr
 export declare class ConnectionLost extends ConnectionLost_base {
     get message(): string;
 }
-export interface Connection {
-    readonly address: string;
-    readonly ip: string;
-    readonly transport: string;
-    readonly subject?: string | undefined;
+export interface Connection extends ClientIdentity {
     readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost>;
     readonly writeUnsafe: (bytes: Uint8Array, batch?: Uint8Array) => boolean;
     readonly corkUnsafe: () => void;

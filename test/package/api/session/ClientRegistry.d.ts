@@ -50,7 +50,6 @@ export interface Stats {
 declare const ClientRegistry_base: Context.ServiceClass<ClientRegistry, "summoner-server/ClientRegistry", {
     readonly totals: Totals;
     readonly clientsUnsafe: () => ReadonlyArray<ClientInfo>;
-    readonly countFromUnsafe: (ip: string) => number;
     readonly statsUnsafe: () => Omit<Stats, "fanOut" | "latencyMicros" | "quarantined">;
     readonly findUnsafe: (address: string) => Client | undefined;
     readonly enterUnsafe: (client: Client) => void;

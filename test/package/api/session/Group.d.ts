@@ -1,20 +1,15 @@
-export interface Sender {
-    readonly address: string;
-    readonly ip: string;
-    readonly transport: string;
-    readonly subject?: string | undefined;
-}
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
 export declare class Group {
     #private;
     constructor();
-    add(client: Sender): this;
-    delete(client: Sender): boolean;
-    has(client: Sender): boolean;
+    add(client: ClientIdentity): this;
+    delete(client: ClientIdentity): boolean;
+    has(client: ClientIdentity): boolean;
     get size(): number;
-    [Symbol.iterator](): IterableIterator<Sender>;
-    resolveUnsafe<A extends {}>(resolve: (client: Sender) => A | undefined): ReadonlyArray<A>;
+    [Symbol.iterator](): IterableIterator<ClientIdentity>;
+    resolveUnsafe<A extends {}>(resolve: (client: ClientIdentity) => A | undefined): ReadonlyArray<A>;
     changedUnsafe(): void;
 }
-export declare const connected: (client: Sender) => void;
-export declare const admitted: (client: Sender) => void;
-export declare const disconnected: (client: Sender) => void;
+export declare const connected: (client: ClientIdentity) => void;
+export declare const admitted: (client: ClientIdentity) => void;
+export declare const disconnected: (client: ClientIdentity) => void;

@@ -9,6 +9,7 @@ import { Broadcaster } from "../room/Broadcaster.ts";
 import type { WholeRoom } from "../room/Bus.ts";
 import type { ClientInfo } from "../room/ClientInfo.ts";
 import { Cluster } from "../room/Cluster.ts";
+import * as DisconnectReason from "../room/DisconnectReason.ts";
 import { type ClientChange, ClientRegistry, type RelayedMessage, type RelayEvent, type Stats } from "./ClientRegistry.ts";
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts";
 import { type ServerState, ServerStatus } from "./ServerStatus.ts";
@@ -27,10 +28,7 @@ export interface Operations {
     readonly events: Stream.Stream<Observed<RelayEvent>>;
     readonly broadcast: (content: string, options?: BroadcastOptions) => Effect.Effect<void, ClientNotFound | MessageRejected>;
     readonly send: (address: string, notice: string) => Effect.Effect<void, ClientNotFound | MessageRejected>;
-    readonly disconnect: (address: string, options?: {
-        readonly notice?: string | undefined;
-        readonly quarantine?: boolean | undefined;
-    }) => Effect.Effect<void, ClientNotFound | MessageRejected | QuarantineRejected>;
+    readonly disconnect: (address: string, options?: DisconnectReason.DisconnectOptions) => Effect.Effect<void, ClientNotFound | MessageRejected | QuarantineRejected>;
     readonly quarantine: {
         readonly list: Effect.Effect<ReadonlyArray<Entry>>;
         readonly add: (key: string) => Effect.Effect<void, QuarantineRejected>;

@@ -2,6 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
+import { ClientLimits } from "../limits/ClientLimits.ts";
 import { IdleTimeout } from "../limits/IdleTimeout.ts";
 import { Quarantine } from "../limits/Quarantine.ts";
 import { RateLimiter } from "../limits/RateLimiter.ts";
@@ -15,6 +16,6 @@ declare const Session_base: Context.ServiceClass<Session, "summoner-server/Sessi
     readonly beginShutdown: Effect.Effect<void>;
 }>;
 export declare class Session extends Session_base {
-    static readonly layer: Layer.Layer<Session, never, import("../limits/Backpressure.ts").Backpressure | Broadcaster | ClientRegistry | IdleTimeout | Quarantine | RateLimiter | ServerConfig>;
+    static readonly layer: Layer.Layer<Session, never, import("../limits/Backpressure.ts").Backpressure | Broadcaster | ClientLimits | ClientRegistry | IdleTimeout | Quarantine | RateLimiter | ServerConfig>;
 }
 export {};

@@ -1,8 +1,8 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
 import { ServerConfig } from "../config/ServerConfig.ts";
-import type { Lost } from "./Lost.ts";
-export type { Lost } from "./Lost.ts";
+import type { Lost } from "./OtlpHttpClient.ts";
+export type { Lost } from "./OtlpHttpClient.ts";
 export interface Options {
     readonly name: string;
     readonly endpoint: string | null;

@@ -3,14 +3,13 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Net from "node:net";
 import { ServerConfig } from "../config/ServerConfig.ts";
+import type { ClientIdentity } from "../net/ClientIdentity.ts";
 import { type ConnectionGate, type Refusal } from "../session/ConnectionGate.ts";
 import type { Incident } from "../session/Incidents.ts";
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts";
 import type { ConnectionRefused, PeerGone } from "./Refusal.ts";
-import { type Peer } from "./TcpConnection.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export { ConnectionRefused, PeerGone } from "./Refusal.ts";
-export type { Peer } from "./TcpConnection.ts";
 export declare const REFUSAL_LINGER_MILLIS = 250;
 export declare const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
 export declare const layerWith: (options: {
@@ -28,10 +27,10 @@ export interface Options {
     readonly transport: string;
     readonly isShakingHands: boolean;
     readonly refusalLingerMillis?: number;
-    readonly receive: (socket: Net.Socket, client: Peer, reception: Reception) => void;
+    readonly receive: (socket: Net.Socket, client: ClientIdentity, reception: Reception) => void;
 }
 export interface Reception {
-    readonly enter: (client: Peer) => Refusal | undefined;
+    readonly enter: (client: ClientIdentity) => Refusal | undefined;
     readonly refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void;
     readonly wait: <A>(socket: Net.Socket, ip: string, handshake: Effect.Effect<A, ConnectionRefused | PeerGone>, proceed: (shaken: A) => void) => void;
     readonly fork: (session: Effect.Effect<void>) => void;

@@ -1,8 +1,8 @@
-/** What the tiles show. */
-import { bytes, bytesPerSecond, count, millis, perMinute, perSecond } from "../formats.ts"
-import type { Reading, Readings } from "../Readings.ts"
+/** What the tiles of the dashboard, and `top`, show. */
+import { bytes, bytesPerSecond, count, millis, perMinute, perSecond } from "./formats.ts"
+import type { Reading, Readings } from "./Readings.ts"
 
-export interface Value {
+interface Value {
   readonly name: string
   readonly value: (readings: Readings) => number | undefined
   readonly format: (n: number | undefined) => string

@@ -1,4 +1,0 @@
-export interface Lost {
-    readonly logRecords: number;
-    readonly spans: number;
-}
