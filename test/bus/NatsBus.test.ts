@@ -222,7 +222,7 @@ describe.skipIf(!NatsServer.isInstalled)(
           })
           const services = PATIENT.pipe(Layer.provide(config), Layer.provide(RelayLogger.layerTest([])))
           const bus = Context.get(yield* Layer.build(services), Bus)
-          yield* eventually(() => bus.statsUnsafe().state === "up")
+          yield* until(Effect.map(bus.stats, ({ state }) => state === "up"))
           return bus
         }, Effect.orDie)
       }))
