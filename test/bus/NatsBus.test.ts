@@ -558,6 +558,23 @@ describe.skipIf(!NatsServer.isInstalled)(
       })
     )
 
+    it.live("leaves no connection behind if it ends while it changes to a NATS server that answers late", () =>
+      Effect.gen(function* () {
+        const [near, far] = [yield* NatsServer.started(), yield* NatsServer.started()]
+        const way = yield* Forwarder.make
+        way.target(undefined)
+        const a = yield* relay("a", [near.url, `nats://127.0.0.1:${way.port}`])
+        yield* isUp([a])
+        way.target(far.port, far.host)
+        yield* far.freeze
+        yield* near.retire
+        yield* eventually(() => way.connections() > 0)
+        yield* a.stop
+        yield* far.thaw
+        yield* eventually(() => way.connections() === 0)
+      })
+    )
+
     it.live("says what a NATS server that has too many connections says", () =>
       Effect.gen(function* () {
         const directory = yield* Directory.make({ "nats.conf": "max_connections: 1" })
