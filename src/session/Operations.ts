@@ -215,9 +215,9 @@ export const layer = Layer.effect(
         }),
         lift: (key) => Effect.sync(() => quarantine.liftUnsafe(key) || quarantine.liftUnsafe(keyOf(key) ?? key))
       },
-      stats: Effect.sync(() => ({
+      stats: Effect.map(broadcaster.distributions, (distributions) => ({
         ...registry.statsUnsafe(),
-        ...broadcaster.distributionsUnsafe(),
+        ...distributions,
         quarantined: quarantine.sizeUnsafe()
       })),
       cluster
