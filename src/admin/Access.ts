@@ -28,11 +28,7 @@ export interface Denial {
 /** Paths that need no token anywhere: probes, and the page without its data. */
 export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
 
-/**
- * What is wrong with a request, if it is not served.
- *
- * @param always whether even reading it needs the token
- */
+/** What is wrong with a request, if it is not served. `always`: whether even reading it needs the token. */
 export type Access = (request: AccessRequest, always?: boolean) => Denial | undefined
 
 /**

@@ -108,16 +108,15 @@ export const act = (operations: Operations) =>
         operations.disconnect(address, options).pipe(
           Effect.catchTags({
             ClientNotFound: ({ message }) => Effect.fail(new NotFound({ error: message })),
-            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message })),
-            QuarantineRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
+            MessageRejected: impossible,
+            QuarantineRejected: impossible
           }),
           Effect.andThen(audit(`disconnect ${address}${options.quarantine === true ? " and quarantine it" : ""}`))
         ),
       quarantine: ({ payload: { key } }) =>
-        operations.quarantine.add(key).pipe(
-          Effect.catchTag("QuarantineRejected", ({ message }) => Effect.fail(new Impossible({ error: message }))),
-          Effect.andThen(audit(`quarantine ${key}`))
-        ),
+        operations.quarantine
+          .add(key)
+          .pipe(Effect.catchTag("QuarantineRejected", impossible), Effect.andThen(audit(`quarantine ${key}`))),
       lift: ({ payload: { key } }) =>
         Effect.flatMap(operations.quarantine.lift(key), (wasKept) =>
           wasKept
@@ -125,17 +124,21 @@ export const act = (operations: Operations) =>
             : Effect.fail(new NotFound({ error: `${show(key)} is not in quarantine` }))
         ),
       broadcast: ({ payload: { content, from } }) =>
-        operations.broadcast(content, { from }).pipe(
-          Effect.mapError(({ message }) => new Impossible({ error: message })),
-          Effect.andThen(
-            audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${show(from)}`}`)
-          )
-        ),
+        operations
+          .broadcast(content, { from })
+          .pipe(
+            Effect.catch(impossible),
+            Effect.andThen(
+              audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${show(from)}`}`)
+            )
+          ),
       token: () => Effect.succeed({ done: true }),
       drain: () => Effect.andThen(operations.drain, audit("drain")),
       undrain: () => Effect.andThen(operations.undrain, audit("undrain"))
     })
   )
+
+const impossible = ({ message }: { readonly message: string }) => Effect.fail(new Impossible({ error: message }))
 
 const audit = (action: string) =>
   Effect.gen(function* () {

@@ -22,11 +22,7 @@ const untilClosed = Effect.fnUntraced(function* (connection: Connection, receive
   if (connection.receivedBytes() > receivedBefore) yield* connection.closed
 })
 
-/**
- * How long the server goes on sending to clients that leave (docs/operating.md).
- *
- * @param graceMillis `shutdown_grace_ms`, read at each use
- */
+/** How long the server goes on sending to clients that leave (docs/operating.md). `graceMillis`: `shutdown_grace_ms`, read at each use. */
 export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
   /** Open once the server shuts down. */
   const ending = yield* Latch.make(false)

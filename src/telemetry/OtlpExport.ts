@@ -72,11 +72,7 @@ const headersOfEnvironment = fromEnvironment<Readonly<Record<string, string>>>(
 
 const NO_ENVIRONMENT = ConfigProvider.fromUnknown({})
 
-/**
- * Exports until the scope closes.
- *
- * @returns the services to provide to the program, and the telemetry dropped so far
- */
+/** Exports until the scope closes. Returns the services to provide to the program, and the telemetry dropped so far. */
 export const make = Effect.fnUntraced(function* (options: {
   readonly endpoint: string
   readonly name: string

@@ -1,29 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
-import * as Net from "node:net"
-import { join } from "node:path"
 import { TcpConnection } from "../../src/transport/TcpConnection.ts"
-import * as Directory from "../support/Directory.ts"
+import * as SocketPair from "../support/SocketPair.ts"
 
 const PEER = { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" }
 
-/** An accepted socket, and that of the client. */
-const sockets = Effect.gen(function* () {
-  const path = join(yield* Directory.make(), "socket")
-  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-  server.listen(path)
-  yield* Effect.promise(() => once(server, "listening"))
-  const accepted = once(server, "connection") as Promise<[Net.Socket]>
-  const client = Net.connect(path)
-  const [socket] = yield* Effect.promise(() => accepted)
-  yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
-  return { client, socket }
-})
-
 /** A connection, its socket, and the socket of the client. */
-const pair = Effect.map(sockets, ({ client, socket }) => ({
+const pair = Effect.map(SocketPair.make, ({ client, socket }) => ({
   client,
   connection: new TcpConnection(socket, PEER),
   socket
@@ -33,7 +17,12 @@ const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toSt
 
 /** Ways to end before anybody listens, and what the first pull then gives. */
 const ENDS: ReadonlyArray<
-  readonly [how: string, event: string, end: (sides: Effect.Success<typeof sockets>) => void, code: string | undefined]
+  readonly [
+    how: string,
+    event: string,
+    end: (sides: Effect.Success<typeof SocketPair.make>) => void,
+    code: string | undefined
+  ]
 > = [
   ["half-closed", "end", ({ client, socket }) => void client.end(() => socket.resume()), undefined],
   ["closed", "close", ({ socket }) => socket.destroy(), undefined],
@@ -43,7 +32,7 @@ const ENDS: ReadonlyArray<
 describe("TcpConnection", () => {
   it.live.each(ENDS)("notices that its socket was %s before it had any listener", ([, event, end, code]) =>
     Effect.gen(function* () {
-      const sides = yield* sockets
+      const sides = yield* SocketPair.make
       sides.socket.on("error", () => {})
       const ended = new Promise<void>((resolve) => sides.socket.once(event, resolve))
       end(sides)
