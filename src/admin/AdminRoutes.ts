@@ -6,6 +6,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { show } from "../config/redact.ts"
 import type { Operations } from "../session/Operations.ts"
 import type * as Access from "./Access.ts"
 import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
@@ -120,7 +121,7 @@ export const act = (operations: Operations) =>
         Effect.flatMap(operations.quarantine.lift(key), (wasKept) =>
           wasKept
             ? audit(`lift the quarantine of ${key}`)
-            : Effect.fail(new NotFound({ error: `${JSON.stringify(key)} is not in quarantine` }))
+            : Effect.fail(new NotFound({ error: `${show(key)} is not in quarantine` }))
         ),
       broadcast: ({ payload: { content, from } }) =>
         operations
@@ -128,7 +129,7 @@ export const act = (operations: Operations) =>
           .pipe(
             Effect.catch(impossible),
             Effect.andThen(
-              audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${JSON.stringify(from)}`}`)
+              audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${show(from)}`}`)
             )
           ),
       token: () => Effect.succeed({ done: true }),
