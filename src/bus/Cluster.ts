@@ -254,7 +254,7 @@ export const layer = Layer.effect(
     })
 
     return {
-      stats: Effect.sync(bus.statsUnsafe),
+      stats: bus.stats,
       peers: Effect.sync(() => Array.from(peers.entries(), ([, peer]) => peer)),
       clients: turns.withPermit(Effect.suspend(ask))
     }

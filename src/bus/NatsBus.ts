@@ -230,7 +230,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
               if (session !== undefined) control.onUp()
             })
           ),
-        statsUnsafe: (): BusStats => {
+        stats: Effect.sync((): BusStats => {
           const { leaps: _, ...counts } = exchange.counts
           return {
             state: session === undefined ? "down" : "up",
@@ -241,7 +241,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
             reconnects,
             ...counts
           }
-        }
+        })
       })
     })
   )

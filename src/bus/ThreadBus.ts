@@ -271,7 +271,7 @@ export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never
             checkSlow(peer)
           }
         },
-        statsUnsafe: (): BusStats => ({
+        stats: Effect.sync((): BusStats => ({
           ...counts,
           state: "up",
           bytesWaiting: Math.max(0, ...peers.map((peer) => writer.unreadBytes(peer.index))),
@@ -280,7 +280,7 @@ export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never
           duplicates: 0,
           malformed: 0,
           reconnects: 0
-        })
+        }))
       })
     })
   )

@@ -95,7 +95,7 @@ export class Broadcaster extends Context.Service<
     /** Waits until senders may go on. */
     readonly uncongested: Effect.Effect<void>
     /** Recipients per line, and the time from reading a line to handing it to the last of them, in microseconds. */
-    readonly distributionsUnsafe: () => { readonly fanOut: Distribution; readonly latencyMicros: Distribution }
+    readonly distributions: Effect.Effect<{ readonly fanOut: Distribution; readonly latencyMicros: Distribution }>
     /**
      * Connects the room to those of other processes, until the scope ends. Senders wait for a slow bus, or for another process, as they
      * do for a client: for the stall grace.
@@ -207,10 +207,10 @@ export class Broadcaster extends Context.Service<
         flushUnsafe: () => room.flush(),
         isCongestedUnsafe: () => awaited.size > 0,
         uncongested: goOn.await,
-        distributionsUnsafe: () => ({
+        distributions: Effect.sync(() => ({
           fanOut: room.fanOut.distribution,
           latencyMicros: room.latencyMicros.distribution
-        }),
+        })),
         connect: (bus) =>
           Effect.acquireRelease(
             Effect.andThen(

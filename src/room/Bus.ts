@@ -162,7 +162,7 @@ export class Bus extends Context.Service<
     /** Receives the messages of other processes, until the scope ends. */
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>
     /** Its counts so far. */
-    readonly statsUnsafe: () => BusStats
+    readonly stats: Effect.Effect<BusStats>
   }
 >()("summoner-server/Bus") {
   /** No other processes. */
@@ -174,6 +174,6 @@ export class Bus extends Context.Service<
     tellUnsafe: () => {},
     maxMessageBytesUnsafe: () => MAX_MESSAGE_BYTES,
     listen: () => Effect.void,
-    statsUnsafe: () => NOTHING_EXCHANGED
+    stats: Effect.succeed(NOTHING_EXCHANGED)
   })
 }

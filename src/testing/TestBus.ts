@@ -134,7 +134,7 @@ export class TestBus {
                 if (process.isUp) control.onUp()
               })
             ),
-          statsUnsafe: () => ({ ...NOTHING_EXCHANGED, state: process.isUp ? "up" : "down", ...counts })
+          stats: Effect.sync(() => ({ ...NOTHING_EXCHANGED, state: process.isUp ? "up" : "down", ...counts }))
         })
       })
     )

@@ -58,6 +58,7 @@ const who = `${task.index}.${task.life}`
 
 const main = Effect.gen(function* () {
   const bus = yield* Bus
+  const runSync = Effect.runSyncWith(yield* Effect.context<never>())
   const heard = new Map<string, Heard>()
   const awaited = new Set<string>()
   let talk = () => {}
@@ -116,7 +117,7 @@ const main = Effect.gen(function* () {
     send({ _tag: "Said", lines: n })
   }
   parentPort!.on("message", (message: ToThread) => {
-    if (message === "report") return send({ _tag: "Report", heard, stats: bus.statsUnsafe() })
+    if (message === "report") return send({ _tag: "Report", heard, stats: runSync(bus.stats) })
     talk = () => {
       if (isTalking || awaited.size > 0 || left < 0) return
       isTalking = true

@@ -236,6 +236,7 @@ describe("the Kubernetes manifests of a room with several relays", () => {
     // The autoscaler says how many.
     assert.isUndefined(statefulSet.spec.replicas)
     assert.isAtLeast(autoscaler.spec.minReplicas, 2)
+    assert.strictEqual(autoscaler.spec.metrics[0].pods.metric.name, "summoner_clients")
     assert.strictEqual(budget.spec.maxUnavailable, 1)
   })
 

@@ -9,6 +9,8 @@ export interface Forwarder {
   /** Stops reading from the servers: their clients hear nothing until `release`. */
   readonly hold: () => void
   readonly release: () => void
+  /** Those that are open to servers. */
+  readonly connections: () => number
 }
 
 /**
@@ -25,6 +27,7 @@ export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquire
       if (target === undefined) return void client.destroy()
       const upstream = Net.connect({ ...target, allowHalfOpen: true })
       upstreams.set(upstream, client)
+      upstream.on("close", () => upstreams.delete(upstream))
       for (const [from, to] of [
         [client, upstream],
         [upstream, client]
@@ -49,7 +52,7 @@ export const make: Effect.Effect<Forwarder, never, Scope.Scope> = Effect.acquire
       const release = () => {
         for (const [upstream, client] of upstreams) upstream.pipe(client)
       }
-      resume(Effect.succeed({ port, target: setTarget, hold, release, close }))
+      resume(Effect.succeed({ port, target: setTarget, hold, release, connections: () => upstreams.size, close }))
     })
   }),
   ({ close }) => Effect.sync(close)

@@ -25,10 +25,10 @@ declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-serv
     readonly flushUnsafe: () => void;
     readonly isCongestedUnsafe: () => boolean;
     readonly uncongested: Effect.Effect<void>;
-    readonly distributionsUnsafe: () => {
+    readonly distributions: Effect.Effect<{
         readonly fanOut: Distribution;
         readonly latencyMicros: Distribution;
-    };
+    }>;
     readonly connect: (bus: Bus["Service"]) => Effect.Effect<void, never, Scope.Scope>;
 }>;
 export declare class Broadcaster extends Broadcaster_base {

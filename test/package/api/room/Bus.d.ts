@@ -67,7 +67,7 @@ declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
     readonly tellUnsafe: (message: string, to?: string) => void;
     readonly maxMessageBytesUnsafe: () => number;
     readonly listen: (control: BusControl) => Effect.Effect<void, never, Scope.Scope>;
-    readonly statsUnsafe: () => BusStats;
+    readonly stats: Effect.Effect<BusStats>;
 }>;
 export declare class Bus extends Bus_base {
     static readonly layerNone: Layer.Layer<Bus, never, never>;
