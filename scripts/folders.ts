@@ -7,7 +7,7 @@ import { dirname, join, normalize } from "node:path"
 
 /** From the bottom up. A name with an extension is a file of `src` itself. */
 const FLOORS: ReadonlyArray<ReadonlyArray<string>> = [
-  ["internal", "version.ts"],
+  ["internal", "page", "version.ts"],
   ["net"],
   ["protocol", "client"],
   ["config", "chat"],

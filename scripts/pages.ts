@@ -87,7 +87,7 @@ const uPlot = createRequire(import.meta.url).resolve("uplot/dist/uPlot.min.css")
 
 /** @param sheets style sheets from elsewhere */
 const make = async (name: string, folder: string, ...sheets: ReadonlyArray<string>): Promise<void> => {
-  const paths = [`${folder}/page.html`, `${folder}/style.css`, "src/internal/page.css", ...sheets]
+  const paths = [`${folder}/page.html`, `${folder}/style.css`, "src/page/page.css", ...sheets]
   const files = new Map(paths.map((path) => [basename(path), readFileSync(path, "utf8")]))
   const page = inline(files.set("main.js", await bundle(`${folder}/main.ts`)))
   writeFileSync(`${process.argv[2]}/${name}.json`, JSON.stringify(page))

@@ -1,11 +1,10 @@
-/** Makes the picture of a server and two `connect` clients in docs, from what they print on terminals. */
+/** Makes the recording of a server and two `connect` clients in docs, from what they print on terminals: an SVG that plays by CSS. */
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
-import { mkdtempSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
-import * as Chromium from "../test/support/Chromium.ts"
 import { PROGRAM } from "../test/support/Cli.ts"
 import { PATIENCE } from "../test/support/patience.ts"
 import { ROOT } from "../test/support/Package.ts"
@@ -49,64 +48,119 @@ const terminal = (title: string, args: string) =>
 
 type Terminal = Effect.Success<ReturnType<typeof terminal>>
 
-const WIDTH = 1180
 const COLOURS = ["#484f58", "#ff7b72", "#7ee787", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#e6edf3"]
+const CHARACTER = 8.2
+const LINE = 20
+const WIDTH = 1180
+const GAP = 14
 
-const escapeHtml = (text: string) => text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
+const escape = (text: string) => text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
 
-/** Text with colours as HTML. */
-const html = (output: string) => {
+/** The lines that a terminal of so many columns shows of an output with colours, as SVG, each with its line in the output. */
+const linesOf = (output: string, columns: number) => {
+  const lines = [{ svg: "", number: 0 }]
   let style = ""
-  const [first, ...coloured] = output.replaceAll("\r", "").split("\u001b[")
-  return coloured.reduce((html, part) => {
-    const [, codes, text] = /^([\d;]*)m([^]*)$/.exec(part)!
-    for (const code of codes!.split(";").map(Number)) {
-      if (code === 0) style = ""
+  let column = 0
+  for (const part of output.replaceAll("\r", "").trimEnd().split("\u001b[")) {
+    const [, codes, text] = /^(?:([\d;]*)m)?([^]*)$/.exec(part)!
+    for (const code of codes?.split(";").map(Number) ?? []) {
+      if (code === 0 || code === 39) style = ""
       else if (code === 1) style += "font-weight:bold;"
-      else if ((code >= 30 && code < 38) || (code >= 90 && code < 98)) style += `color:${COLOURS[code % 10]};`
-      else if (code === 39) style += "color:inherit;"
+      else if ((code >= 30 && code < 38) || (code >= 90 && code < 98)) style += `fill:${COLOURS[code % 10]};`
     }
-    return `${html}<span style="${style}">${escapeHtml(text!)}</span>`
-  }, escapeHtml(first!))
+    for (const piece of text!.split(/(\n)/)) {
+      if (piece === "\n") {
+        lines.push({ svg: "", number: lines.at(-1)!.number + 1 })
+        column = 0
+      } else {
+        for (let rest = piece; rest !== "";) {
+          if (column >= columns) {
+            lines.push({ svg: "", number: lines.at(-1)!.number })
+            column = 0
+          }
+          const shown = rest.slice(0, columns - column)
+          rest = rest.slice(shown.length)
+          column += shown.length
+          lines.at(-1)!.svg += style === "" ? escape(shown) : `<tspan style="${style}">${escape(shown)}</tspan>`
+        }
+      }
+    }
+  }
+  return lines
 }
 
-const pane = ({ output, title }: Terminal) =>
-  `<figure><figcaption>${title}</figcaption><pre>${html(output())}</pre></figure>`
+/** How many lines each terminal had after each step. */
+const steps: Array<ReadonlyMap<Terminal, number>> = []
+
+/** A terminal as SVG. Its lines have the class of the step in which they came. */
+const pane = (terminal: Terminal, width: number, rows: number) => {
+  const lines = linesOf(terminal.output(), Math.floor((width - 2 * GAP) / CHARACTER)).map(({ number, svg }, row) => {
+    const step = steps.findIndex((lines) => (lines.get(terminal) ?? 0) > number)
+    return `<text class="s${step}" x="${GAP}" y="${52 + row * LINE}">${svg}</text>`
+  })
+  return `<rect width="${width}" height="${44 + rows * LINE}" rx="8" fill="#0d1117"/>
+<path d="M0 34V8a8 8 0 0 1 8-8H${width - 8}a8 8 0 0 1 8 8V34z" fill="#21262d"/>
+<text x="${GAP}" y="22" fill="#9da7b3">${terminal.title}</text>
+${lines.join("\n")}`
+}
+
+const SECONDS_PER_STEP = 1.2
+const SECONDS_AT_END = 5
+
+const svg = (server: Terminal, a: Terminal, b: Terminal) => {
+  const half = (WIDTH - 3 * GAP) / 2
+  const whole = WIDTH - 2 * GAP
+  const rowsOf = (width: number, ...terminals: ReadonlyArray<Terminal>) =>
+    Math.max(...terminals.map((each) => linesOf(each.output(), Math.floor((width - 2 * GAP) / CHARACTER)).length))
+  const [above, below] = [rowsOf(whole, server), rowsOf(half, a, b)]
+  const top = 2 * GAP + 44 + above * LINE
+  const seconds = steps.length * SECONDS_PER_STEP + SECONDS_AT_END
+  const played = steps.map((_, i) => {
+    const from = ((100 * i * SECONDS_PER_STEP) / seconds).toFixed(1)
+    return i === 0
+      ? ""
+      : `.s${i}{animation:s${i} ${seconds}s step-end infinite}@keyframes s${i}{0%{opacity:0}${from}%{opacity:1}}`
+  })
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top + 44 + below * LINE + GAP}">
+<style>text{font:13.5px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#e6edf3;white-space:pre}
+@media (prefers-reduced-motion:no-preference){${played.join("")}}</style>
+<g transform="translate(${GAP} ${GAP})">${pane(server, whole, above)}</g>
+<g transform="translate(${GAP} ${top})">${pane(a, half, below)}</g>
+<g transform="translate(${2 * GAP + half} ${top})">${pane(b, half, below)}</g>
+</svg>
+`
+}
 
 const program = Effect.gen(function* () {
-  const server = yield* terminal("$ summoner-server", "")
+  const terminals: Array<Terminal> = []
+  const open = (title: string, args: string) =>
+    Effect.tap(terminal(title, args), (opened) => Effect.sync(() => terminals.push(opened)))
+  const step = Effect.sync(() => {
+    steps.push(new Map(terminals.map((each) => [each, each.output().trimEnd().split("\n").length])))
+  })
+  const server = yield* open("$ summoner-server", "")
   yield* server.shows("listening on 127.0.0.1:8888")
-  const a = yield* terminal("$ summoner-server connect", "connect")
+  yield* step
+  const a = yield* open("$ summoner-server connect", "connect")
   yield* server.shows("(1 client)")
-  const b = yield* terminal("$ summoner-server connect", "connect")
+  yield* a.shows("connected to")
+  yield* step
+  const b = yield* open("$ summoner-server connect", "connect")
   yield* server.shows("(2 clients)")
+  yield* b.shows("connected to")
+  yield* step
   const say = Effect.fnUntraced(function* (from: Terminal, to: Terminal, line: string) {
     from.type(line)
+    yield* from.shows(line)
+    yield* step
     yield* to.shows(`  ${line}`)
     yield* server.shows(`: ${line}`)
+    yield* step
   })
   yield* say(a, b, "hello, who is there?")
   yield* say(b, a, "an agent with a plan")
   yield* say(a, b, "deal")
-
-  const { page } = yield* Chromium.page(
-    yield* Chromium.context(yield* Chromium.launch, { viewport: { width: WIDTH, height: 100 }, deviceScaleFactor: 1 })
-  )
-  yield* Effect.promise(async () => {
-    await page.setContent(`<!doctype html><meta charset="utf-8"><style>
-      body { margin: 0; padding: 16px; background: #ffffff; display: grid; grid-template-columns: 1fr 1fr; gap: 14px }
-      figure { margin: 0; border-radius: 8px; background: #0d1117; color: #e6edf3; overflow: hidden }
-      figure:first-child { grid-column: 1 / 3 }
-      figcaption { padding: 7px 14px; background: #21262d; color: #9da7b3 }
-      pre { margin: 0; padding: 10px 14px; white-space: pre-wrap }
-      figcaption, pre { font: 13.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace }
-    </style>${[server, a, b].map(pane).join("")}`)
-    const path = `${ROOT}docs/terminals.png`
-    const height = await page.evaluate<number>("document.documentElement.offsetHeight")
-    await page.setViewportSize({ width: WIDTH, height: 2 * Math.ceil(height / 2) })
-    await page.screenshot({ path })
-    console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`)
-  })
+  writeFileSync(`${ROOT}docs/terminals.svg`, svg(server, a, b))
 })
 
 await Effect.runPromise(Effect.scoped(program)).finally(() => rmSync(directory, { recursive: true }))

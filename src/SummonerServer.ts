@@ -15,7 +15,7 @@ import type { Observed } from "./internal/EventFeed.ts"
 import type { Entry } from "./limits/Quarantine.ts"
 import * as MessageFilter from "./session/MessageFilter.ts"
 import * as RelayLogger from "./logging/RelayLogger.ts"
-import { RelayServer } from "./RelayServer.ts"
+import { RelayServer, type Setup } from "./RelayServer.ts"
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts"
 import type { DisconnectKind, DisconnectOptions } from "./room/DisconnectReason.ts"
 import type { RelayEvent, Stats } from "./session/ClientRegistry.ts"
@@ -27,7 +27,7 @@ import type { WebSocketMount } from "./transport/websocket/WebSocketMount.ts"
 export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats }
 
 /** Where the server listens, and how it is configured. */
-export interface RunOptions {
+export interface RunOptions extends Pick<Setup, "environment"> {
   /** By default `127.0.0.1`. In the Rust profile the configuration wins, in the Python profile this value. */
   readonly host?: string | undefined
   /** By default 8888; 0 takes a free one. Precedence as for `host`. */
@@ -36,8 +36,6 @@ export interface RunOptions {
   readonly configPath?: string | undefined
   /** The content of a `server.json`, instead of `configPath`. */
   readonly configDict?: object | undefined
-  /** Variables that win over the configuration, `SUMMONER_PORT` for `port`: `process.env`. By default none. */
-  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
   /**
    * Decides on clients that connect and on their lines: `(client) => (line) => decision`, each plain or async. Decisions are those of
    * `summoner-server/MessageFilter`. What it throws disconnects the client, and is logged.

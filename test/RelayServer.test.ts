@@ -12,6 +12,7 @@ import { writeFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { ListenError } from "../src/session/Listener.ts"
+import { TlsIdentity } from "../src/transport/tls/TlsIdentity.ts"
 import * as TcpListener from "../src/transport/TcpListener.ts"
 import { RelayLogger } from "../src/logging/RelayLogger.ts"
 import { Backpressure } from "../src/limits/Backpressure.ts"
@@ -31,7 +32,7 @@ type Overrides = Parameters<typeof ServerConfig.layerTest>[0]
 const config = (overrides: Overrides) => ServerConfig.layerTest({ port: 0, ...overrides })
 
 /** What a refused client gets does not depend on how fast this machine is. */
-const patientRefusals = TcpListener.layerWith({ refusalLingerMillis: 120_000 })
+const patientRefusals = Layer.provide(TcpListener.layerWith({ refusalLingerMillis: 120_000 }), TlsIdentity.layer)
 
 /** Starts a server; it stops with the scope. */
 const start = Effect.fnUntraced(function* (overrides: Overrides = {}, lines: Array<string> = []) {

@@ -1,5 +1,6 @@
 import * as Redacted from "effect/Redacted"
 import { createHash, timingSafeEqual } from "node:crypto"
+import { show } from "../config/redact.ts"
 import { isLoopback } from "../net/IpNetwork.ts"
 
 /** The parts of a request that decide whether it is served. */
@@ -27,11 +28,7 @@ export interface Denial {
 /** Paths that need no token anywhere: probes, and the page without its data. */
 export const OPEN: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz"])
 
-/**
- * What is wrong with a request, if it is not served.
- *
- * @param always whether even reading it needs the token
- */
+/** What is wrong with a request, if it is not served. `always`: whether even reading it needs the token. */
 export type Access = (request: AccessRequest, always?: boolean) => Denial | undefined
 
 /**
@@ -45,7 +42,7 @@ export const make =
   ({ authorization, host, method, path, site }, always = false) => {
     // DNS rebinding: a web page whose host name resolves to this machine could read everything.
     if (isLocal && !isLoopback(hostName(host))) {
-      return { status: 403, error: `unknown host ${JSON.stringify(host ?? "")}; expected localhost or its address` }
+      return { status: 403, error: `unknown host ${show(host ?? "")}; expected localhost or its address` }
     }
     if (OPEN.has(path) && isReading(method)) return undefined
     // A page cannot read the response to such a request, but its event streams would take all places.

@@ -44,10 +44,7 @@ export const Quarantined = Schema.Struct({
 })
 
 const Distribution = Schema.Struct({
-  buckets: described(
-    Schema.Array(Schema.Tuple([Schema.Finite, Schema.Finite])),
-    "For each bound, the number of values at or below it"
-  ),
+  buckets: described(Schema.Array(Schema.Tuple([Schema.Finite, Schema.Finite])), "Values at or below each bound"),
   count: Schema.Finite,
   sum: Schema.Finite
 })
@@ -55,10 +52,7 @@ const Distribution = Schema.Struct({
 export const Stats = Schema.Struct({
   name: described(Schema.String, "The server's name in its log"),
   version: Schema.String,
-  listeners: described(
-    Schema.Array(Schema.String),
-    "URLs for clients: `tcp://` or `tls://`, and `ws://` or `wss://`; none before the server is ready"
-  ),
+  listeners: described(Schema.Array(Schema.String), "URLs for clients: `tcp://` or `tls://`, `ws://` or `wss://`"),
   state: Schema.Literals(["starting", "ready", "draining", "stopping"]),
   at: described(Schema.String, "Time of the statistics: ISO 8601"),
   started_at: described(Schema.String, "ISO 8601"),
@@ -72,16 +66,10 @@ export const Stats = Schema.Struct({
   bytes_waiting: described(Schema.Finite, "Bytes that wait for clients to read"),
   bytes_waiting_max: described(Schema.Finite, "The most bytes that wait for one client"),
   quarantined: Schema.Finite,
-  incidents: described(
-    Schema.Record(Schema.String, Schema.Finite),
-    "Lines, clients and notices that met a limit, by incident"
-  ),
+  incidents: described(Schema.Record(Schema.String, Schema.Finite), "Limits met by lines, clients and notices"),
   departures: described(Schema.Record(Schema.String, Schema.Finite), "Clients that have left, by reason"),
   fan_out: described(Distribution, "Recipients of a relayed line"),
-  latency_ms: described(
-    Distribution,
-    "Milliseconds from reading a line to writing it to the connection of the last recipient"
-  ),
+  latency_ms: described(Distribution, "From reading a line to writing it to its last recipient"),
   event_loop_lag_ms: described(
     Schema.Struct({ p50: Schema.Finite, p99: Schema.Finite, max: Schema.Finite }),
     "Delay of timers within the last five seconds, in milliseconds"
@@ -141,10 +129,7 @@ class Observe extends HttpApiGroup.make("observe")
   .add(
     HttpApiEndpoint.get("stats", "/api/stats", { success: Stats }),
     HttpApiEndpoint.get("history", "/api/history", {
-      success: described(
-        Schema.Array(Stats),
-        "Statistics of the last fifteen minutes, one every ten seconds, oldest first"
-      )
+      success: described(Schema.Array(Stats), "Of the last fifteen minutes, every ten seconds, oldest first")
     }),
     HttpApiEndpoint.get("clients", "/api/clients", {
       query: {

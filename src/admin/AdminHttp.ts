@@ -120,11 +120,7 @@ export const mounted = Effect.fnUntraced(function* (
   return { app, respond: yield* NodeHttpServer.makeHandler(app, { scope }) }
 })
 
-/**
- * Listens and serves until the scope ends, which closes open connections at once.
- *
- * @returns the bound address; fails with `ListenError`
- */
+/** Listens and serves until the scope ends, which closes open connections at once. Returns the bound address; fails with `ListenError`. */
 export const serve = Effect.fnUntraced(function* ({
   admin,
   operations,

@@ -6,6 +6,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { show } from "../config/redact.ts"
 import type { Operations } from "../session/Operations.ts"
 import type * as Access from "./Access.ts"
 import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
@@ -107,34 +108,37 @@ export const act = (operations: Operations) =>
         operations.disconnect(address, options).pipe(
           Effect.catchTags({
             ClientNotFound: ({ message }) => Effect.fail(new NotFound({ error: message })),
-            MessageRejected: ({ message }) => Effect.fail(new Impossible({ error: message })),
-            QuarantineRejected: ({ message }) => Effect.fail(new Impossible({ error: message }))
+            MessageRejected: impossible,
+            QuarantineRejected: impossible
           }),
           Effect.andThen(audit(`disconnect ${address}${options.quarantine === true ? " and quarantine it" : ""}`))
         ),
       quarantine: ({ payload: { key } }) =>
-        operations.quarantine.add(key).pipe(
-          Effect.catchTag("QuarantineRejected", ({ message }) => Effect.fail(new Impossible({ error: message }))),
-          Effect.andThen(audit(`quarantine ${key}`))
-        ),
+        operations.quarantine
+          .add(key)
+          .pipe(Effect.catchTag("QuarantineRejected", impossible), Effect.andThen(audit(`quarantine ${key}`))),
       lift: ({ payload: { key } }) =>
         Effect.flatMap(operations.quarantine.lift(key), (wasKept) =>
           wasKept
             ? audit(`lift the quarantine of ${key}`)
-            : Effect.fail(new NotFound({ error: `${JSON.stringify(key)} is not in quarantine` }))
+            : Effect.fail(new NotFound({ error: `${show(key)} is not in quarantine` }))
         ),
       broadcast: ({ payload: { content, from } }) =>
-        operations.broadcast(content, { from }).pipe(
-          Effect.mapError(({ message }) => new Impossible({ error: message })),
-          Effect.andThen(
-            audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${JSON.stringify(from)}`}`)
-          )
-        ),
+        operations
+          .broadcast(content, { from })
+          .pipe(
+            Effect.catch(impossible),
+            Effect.andThen(
+              audit(`broadcast ${content.length} characters${from === undefined ? "" : ` as ${show(from)}`}`)
+            )
+          ),
       token: () => Effect.succeed({ done: true }),
       drain: () => Effect.andThen(operations.drain, audit("drain")),
       undrain: () => Effect.andThen(operations.undrain, audit("undrain"))
     })
   )
+
+const impossible = ({ message }: { readonly message: string }) => Effect.fail(new Impossible({ error: message }))
 
 const audit = (action: string) =>
   Effect.gen(function* () {

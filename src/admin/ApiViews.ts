@@ -1,6 +1,6 @@
 /** Converts the server's own types to those of the admin API. */
 import { lowerBound } from "../internal/Fifo.ts"
-import type { Distribution } from "../internal/Histogram.ts"
+import { type Distribution, scaled } from "../internal/Histogram.ts"
 import type { Entry } from "../limits/Quarantine.ts"
 import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
 import type { ClientInfo } from "../room/ClientInfo.ts"
@@ -60,11 +60,10 @@ const firstOf = <A>(items: ReadonlyArray<A>, limit: number, compare: (a: A, b: A
 
 const compare = <A extends string | number | Date>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
 
-const distribution = ({ buckets, count, sum }: Distribution, perUnit = 1) => ({
-  buckets: buckets.map(([bound, atMost]) => [bound / perUnit, atMost] as const),
-  count,
-  sum: sum / perUnit
-})
+const distribution = (of: Distribution, perUnit = 1) => {
+  const { buckets, count, sum } = scaled(of, perUnit)
+  return { buckets, count, sum }
+}
 
 const snakeCase = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_")
 

@@ -24,52 +24,50 @@ interface Timed<A> {
 }
 
 /** The newest items of each second, with the number of those left out. */
-const newest = <A extends object>(items: Stream.Stream<Observed<A>>, clock: Clock.Clock) =>
-  items.pipe(
-    Stream.map((item): Timed<A> => ({ item, at: new Date(clock.currentTimeMillisUnsafe()) })),
-    // Not `groupedWithin`: a flood would fill several groups a second.
-    Stream.aggregateWithin(
-      Sink.reduce(
-        () => ({ kept: [] as Array<Timed<A>>, missed: 0 }),
-        (batch, timed: Timed<A>) => {
-          batch.kept.push(timed)
-          batch.missed += timed.item.missed
-          if (batch.kept.length > SHOWN_PER_SECOND) {
-            batch.kept.shift()
-            batch.missed++
-          }
-          return batch
-        }
-      ),
-      SECOND
+const newest = <A extends object>(items: Stream.Stream<Observed<A>>) =>
+  Stream.unwrap(
+    Effect.map(Clock.Clock, (clock) =>
+      items.pipe(
+        Stream.map((item): Timed<A> => ({ item, at: new Date(clock.currentTimeMillisUnsafe()) })),
+        // Not `groupedWithin`: a flood would fill several groups a second.
+        Stream.aggregateWithin(
+          Sink.reduce(
+            () => ({ kept: [] as Array<Timed<A>>, missed: 0 }),
+            (batch, timed: Timed<A>) => {
+              batch.kept.push(timed)
+              batch.missed += timed.item.missed
+              if (batch.kept.length > SHOWN_PER_SECOND) {
+                batch.kept.shift()
+                batch.missed++
+              }
+              return batch
+            }
+          ),
+          SECOND
+        )
+      )
     )
   )
 
-/**
- * `stats` every second, and `changes` with the client events since the last one.
- *
- * @param operations the server whose client events are sent
- * @param stats the current statistics
- */
+/** `stats` every second, and `changes` with the client events since the last one. */
 export const events = (
   operations: Operations,
   stats: Effect.Effect<typeof AdminApi.Stats.Type>
 ): Stream.Stream<string> => {
   const ticks = Stream.fromEffectSchedule(stats, SECOND).pipe(Stream.map((now) => event("stats", now)))
   const changes = Stream.unwrap(
-    Effect.map(Clock.Clock, (clock) => {
-      const from = clock.currentTimeMillisUnsafe()
-      return operations.changes.pipe(
-        // The feed begins with the clients that are connected already.
-        Stream.filter((change) => change._tag !== "Connected" || change.client.connectedSince.getTime() >= from),
-        (changes) => newest(changes, clock),
-        Stream.map(({ kept, missed }) =>
-          event("changes", { changes: kept.map(({ at, item }) => ApiViews.change(item, at)), missed })
-        )
+    Effect.map(Clock.currentTimeMillis, (from) =>
+      // The feed begins with the clients that are connected already.
+      Stream.filter(
+        operations.changes,
+        (change) => change._tag !== "Connected" || change.client.connectedSince.getTime() >= from
       )
-    })
+    )
   )
-  return Stream.merge(ticks, changes)
+  const shown = Stream.map(newest(changes), ({ kept, missed }) =>
+    event("changes", { changes: kept.map(({ at, item }) => ApiViews.change(item, at)), missed })
+  )
+  return Stream.merge(ticks, shown)
 }
 
 /**
@@ -78,14 +76,8 @@ export const events = (
  */
 export const messages = (operations: Operations): Stream.Stream<string> => {
   const ticks = Stream.fromEffectSchedule(Effect.succeed(event("messages", { messages: [], missed: 0 })), SECOND)
-  const relayed = Stream.unwrap(
-    Effect.map(Clock.Clock, (clock) =>
-      newest(operations.messages, clock).pipe(
-        Stream.map(({ kept, missed }) =>
-          event("messages", { messages: kept.map(({ at, item }) => ApiViews.message(item, at)), missed })
-        )
-      )
-    )
+  const shown = Stream.map(newest(operations.messages), ({ kept, missed }) =>
+    event("messages", { messages: kept.map(({ at, item }) => ApiViews.message(item, at)), missed })
   )
-  return Stream.merge(ticks, relayed)
+  return Stream.merge(ticks, shown)
 }

@@ -11,9 +11,7 @@ export const MAX_ENTRIES = 90
 /**
  * Keeps the statistics of the last fifteen minutes, for those who look after something has happened.
  *
- * @param stats the current statistics
- * @returns `json`: the entries as an array, oldest first. Each is encoded once, because to encode all of them for a request would hold up
- *   the room
+ * @returns `json`: the entries as an array, oldest first. Each is encoded once, because to encode all of them for a request would hold up the room
  */
 export const make = Effect.fnUntraced(function* <R>(stats: Effect.Effect<typeof AdminApi.Stats.Type, never, R>) {
   const entries: Array<string> = []

@@ -4,7 +4,6 @@ import { ListenError } from "../session/Listener.ts"
 /**
  * Loads the admin API: half a megabyte of code, not loaded where there is none.
  *
- * @param admin the `admin` group of the configuration
  * @returns fails with `ListenError` if the package that it needs is not installed
  */
 export const loadAdminHttp = ({ host, port }: { readonly host: string; readonly port: number | null }) =>

@@ -90,13 +90,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
         ? { token: Redacted.value(account.user!) }
         : { user: Redacted.value(account.user!), pass: Redacted.value(account.password) })
   }
-  const tlsOptions = {
-    ...(tls.ca === null ? {} : { caFile: tls.ca }),
-    ...(tls.cert === null ? {} : { certFile: tls.cert }),
-    ...(tls.key === null ? {} : { keyFile: tls.key })
-  }
-
-  const connectTo = ({ server, tlsName }: Server, credentials: string | undefined) =>
+  const connectTo = ({ server, tlsName }: Server, { credentials, tls }: NatsFiles.Files) =>
     Effect.callback<NatsConnection, unknown>((resume) => {
       let isWanted = true
       connect({
@@ -104,7 +98,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
         servers: server,
         ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(Buffer.from(credentials)) }),
         // Without a host name the library leaves Node.js to check certificates against "localhost".
-        ...(isTls ? { tls: { ...tlsOptions, ...(isIP(tlsName) === 0 ? {} : { host: tlsName }) } } : {})
+        ...(isTls ? { tls: { ...tls, ...(isIP(tlsName) === 0 ? {} : { host: tlsName }) } } : {})
       }).then(
         // An attempt cannot be called off.
         (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
@@ -115,8 +109,8 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
       })
     })
 
-  const connectAndExplain = (server: Server, credentials: string | undefined) =>
-    connectTo(server, credentials).pipe(
+  const connectAndExplain = (server: Server, files: NatsFiles.Files) =>
+    connectTo(server, files).pipe(
       Effect.catch(
         Effect.fnUntraced(function* (cause) {
           const reason = reasonOf(cause)
@@ -149,7 +143,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
         .toSorted((a, b) => a.place - b.place)
       let failure: BusError | undefined
       for (const { server } of shuffled) {
-        const tried = yield* Effect.result(connectAndExplain(server, files.credentials))
+        const tried = yield* Effect.result(connectAndExplain(server, files))
         if (Result.isSuccess(tried)) return tried.success
         failure = tried.failure
       }

@@ -18,6 +18,8 @@ export class NatsFilesError extends Schema.TaggedError<NatsFilesError>()("NatsFi
 /** Content of the files of a connection. */
 export interface Files {
   readonly credentials: string | undefined
+  /** PEM. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
   /** Differs if any of the files does. A secret, as they are. */
   readonly fingerprint: string
 }
@@ -41,11 +43,11 @@ export const load = Effect.fnUntraced(function* ({
   if (issues.length > 0) return yield* new NatsFilesError({ issues })
   const pair = cert && key && PemFile.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
   if (pair && Result.isFailure(pair)) return yield* new NatsFilesError({ issues: [pair.failure.issue] })
-  const credentialsText = user && Result.getOrThrow(user).text
-  const pem = [ca, cert, key].map(
-    (file) => file && Result.getOrThrow<{ readonly text: string }, PemFile.PemFileError>(file).text
+  const pem = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
+    file === undefined ? [] : [[name, Result.getOrThrow<{ readonly text: string }, PemFile.PemFileError>(file).text]]
   )
-  return { credentials: credentialsText, fingerprint: JSON.stringify([credentialsText, ...pem]) }
+  const files = { credentials: user && Result.getOrThrow(user).text, tls: Object.fromEntries(pem) as Files["tls"] }
+  return { ...files, fingerprint: JSON.stringify(files) }
 })
 
 const credentialsIn = (file: string) =>

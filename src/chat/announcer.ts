@@ -1,4 +1,4 @@
-import { byId } from "./elements.ts"
+import { $ } from "../page/elements.ts"
 
 /** Between two announcements, in milliseconds: a screen reader that is told more often never comes to an end. */
 const PAUSE_MILLIS = 2000
@@ -6,7 +6,7 @@ const PAUSE_MILLIS = 2000
 /** The longest text that is read aloud, in characters. */
 const LONGEST = 300
 
-const target = byId("announcer")
+const target = $("#announcer")
 let waiting = 0
 let last = ""
 let timer: ReturnType<typeof setTimeout> | undefined

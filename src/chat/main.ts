@@ -1,7 +1,7 @@
 /** The chat that the relay serves to browsers: a page over `summoner-server/client`. */
 import { type Client, connect, type Incoming, type Status } from "../client/browser.ts"
+import { $ } from "../page/elements.ts"
 import { announce } from "./announcer.ts"
-import { byId } from "./elements.ts"
 import * as Messages from "./messages.ts"
 import * as Names from "./names.ts"
 
@@ -15,8 +15,8 @@ const MAX_BUFFER_BYTES = 8_388_608
 const HIDDEN_MILLIS = 500
 
 const title = document.title
-const text = byId<HTMLInputElement>("text")
-const status = byId("status")
+const text = $("#text", HTMLInputElement)
+const status = $("#status")
 let client: Client | undefined
 let unread = 0
 let wasConnected: boolean | undefined
@@ -77,7 +77,7 @@ const send = async (connected: Client, line: string) => {
   }
 }
 
-byId("form").addEventListener("submit", (event) => {
+$("#form").addEventListener("submit", (event) => {
   event.preventDefault()
   const said = text.value.trim()
   if (said === "" || client === undefined) return
@@ -100,7 +100,7 @@ const run = async () => {
     onStatus,
     reconnect: { attempts: Infinity, initially: true }
   })
-  byId<HTMLButtonElement>("send").disabled = false
+  $("#send", HTMLButtonElement).disabled = false
   let dropped = 0
   while (await client.readable()) {
     show(client.takeAll(), client.dropped - dropped)
@@ -109,7 +109,7 @@ const run = async () => {
   }
 }
 
-byId("relay").textContent = location.host
+$("#relay").textContent = location.host
 Names.remember()
 text.focus()
 run().catch((error: unknown) => showStatus("disconnected", `${String(error)}. Reload the page.`))

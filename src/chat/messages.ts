@@ -1,5 +1,5 @@
 import type { Message } from "../client/browser.ts"
-import { byId, element } from "./elements.ts"
+import { $, element } from "../page/elements.ts"
 import { hueOf, nameIn } from "./names.ts"
 
 /** An entry of the log, and the length of all its text, also of what is not shown yet. */
@@ -18,9 +18,9 @@ const BEGINNING = 2000
 /** Distance from the end at which the log follows new messages, in pixels. */
 const AT_END = 60
 
-const log = byId("log")
-const list = byId("messages")
-const latest = byId<HTMLButtonElement>("latest")
+const log = $("#log")
+const list = $("#messages")
+const latest = $("#latest", HTMLButtonElement)
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" })
 
 const lengths: Array<number> = []
@@ -48,7 +48,7 @@ latest.addEventListener("click", () => {
 export const add = (entries: ReadonlyArray<Entry>): void => {
   if (entries.length === 0) return
   const follows = isAtEnd()
-  byId("empty").hidden = true
+  $("#empty").hidden = true
   list.append(...entries.map(({ item }) => item))
   for (const entry of entries) {
     lengths.push(entry.characters)
@@ -65,28 +65,30 @@ export const add = (entries: ReadonlyArray<Entry>): void => {
 }
 
 const timed = (kind: string): HTMLLIElement => {
-  const item = element("li", kind)
-  const time = element("time", "", clock.format(new Date()))
-  time.dateTime = new Date().toISOString()
-  item.append(time)
+  const item = element("li", { class: kind })
+  const now = new Date()
+  item.append(element("time", { datetime: now.toISOString() }, clock.format(now)))
   return item
 }
 
 /** The text of a message, isolated so that its direction of writing changes nothing around it. */
 const content = (text: string): ReadonlyArray<HTMLElement> => {
-  const shown = element("bdi", /^[[{]/.test(text) ? "code" : "")
+  const shown = element("bdi", { class: /^[[{]/.test(text) ? "code" : "" })
   const show = (shownText: string) => {
     const name = nameIn(shownText)
     if (name === undefined) shown.textContent = shownText
-    else shown.replaceChildren(element("bdi", "name", name), shownText.slice(name.length))
+    else shown.replaceChildren(element("bdi", { class: "name" }, name), shownText.slice(name.length))
   }
   if (text.length <= BEGINNING) {
     show(text)
     return [shown]
   }
   show(`${text.slice(0, BEGINNING)} …`)
-  const more = element("button", "more", `Show all ${text.length.toLocaleString()} characters`)
-  more.type = "button"
+  const more = element(
+    "button",
+    { class: "more", type: "button" },
+    `Show all ${text.length.toLocaleString()} characters`
+  )
   more.addEventListener("click", () => {
     show(text)
     more.remove()
@@ -98,7 +100,7 @@ const content = (text: string): ReadonlyArray<HTMLElement> => {
 /** A line of somebody else. */
 export const message = ({ address, content: text }: Message): Entry => {
   const item = timed("message")
-  const from = element("bdi", "from", address)
+  const from = element("bdi", { class: "from" }, address)
   from.style.setProperty("--hue", String(hueOf(address)))
   item.append(from, ...content(text))
   return { item, characters: text.length }
@@ -107,8 +109,8 @@ export const message = ({ address, content: text }: Message): Entry => {
 /** A line of one's own, which is not sent yet. */
 export const own = (text: string) => {
   const item = timed("own")
-  const state = element("span", "state", " waiting for the connection")
-  item.append(element("span", "from", "You"), ...content(text), state)
+  const state = element("span", { class: "state" }, " waiting for the connection")
+  item.append(element("span", { class: "from" }, "You"), ...content(text), state)
   return {
     entry: { item, characters: text.length } satisfies Entry,
     sent: () => state.remove(),
@@ -120,7 +122,7 @@ export const own = (text: string) => {
 
 export const notice = (text: string): Entry => {
   const item = timed("notice")
-  item.append(element("bdi", "", text))
+  item.append(element("bdi", {}, text))
   return { item, characters: text.length }
 }
 
@@ -131,4 +133,7 @@ export const event = (text: string): Entry => remark("event", text)
 export const skipped = (count: number): Entry =>
   remark("skipped", `${count.toLocaleString()} ${count === 1 ? "message" : "messages"} not shown: too many at once`)
 
-const remark = (kind: string, text: string): Entry => ({ item: element("li", kind, text), characters: text.length })
+const remark = (kind: string, text: string): Entry => ({
+  item: element("li", { class: kind }, text),
+  characters: text.length
+})

@@ -1,20 +1,17 @@
-import { byId } from "./elements.ts"
+import { $ } from "../page/elements.ts"
+import { kept } from "../page/kept.ts"
 
-const KEY = "summoner-server.name"
+const stored = kept("summoner-server.name", () => localStorage)
 
 /** A name, and what follows it: `ada: hello`. */
 const NAMED = /^(?<name>[^\s:][^:]{0,31}): /u
 
-const field = byId<HTMLInputElement>("name")
+const field = $("#name", HTMLInputElement)
 
 /** Remembers the name that was typed; a browser that stores nothing asks again. */
 export const remember = (): void => {
-  try {
-    field.value = localStorage.getItem(KEY) ?? ""
-  } catch {
-    return
-  }
-  field.addEventListener("change", () => localStorage.setItem(KEY, own()))
+  field.value = stored.get() ?? ""
+  field.addEventListener("change", () => stored.set(own()))
 }
 
 /** The name that was typed, without what would end it. */

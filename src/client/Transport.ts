@@ -1,10 +1,6 @@
 /** One established connection, which carries lines. */
 export interface Transport {
-  /**
-   * Hands over a line, without its line feed.
-   *
-   * @returns whether the connection takes another at once; if not, `onWritable` tells when it does
-   */
+  /** Hands over a line, without its line feed. Returns whether the connection takes another at once; if not, `onWritable` tells when it does. */
   readonly write: (line: string | Uint8Array) => boolean
   /** Ends the sending side after all that was written. */
   readonly end: () => void

@@ -2,7 +2,6 @@ import * as Arr from "effect/Array"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as NatsFiles from "../bus/NatsFiles.ts"
@@ -15,6 +14,7 @@ import { escapeInvisible } from "../internal/escape.ts"
 import * as TlsIdentity from "../transport/tls/TlsIdentity.ts"
 import { threadCount } from "../threads/threadCount.ts"
 import { configFlags, loadConfig } from "./ConfigFlags.ts"
+import { booleanFlag } from "./fields.ts"
 import { publicPoints } from "./publicPoints.ts"
 import { remarksOn } from "./remarks.ts"
 
@@ -84,14 +84,8 @@ export const check = Command.make(
   "check",
   {
     ...configFlags,
-    json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print a JSON object, also when there are problems"),
-      Flag.withDefault(false)
-    ),
-    public: Flag.Boolean("public").pipe(
-      Flag.withDescription("Say what is to be set before strangers can connect, and end with 2 if anything is"),
-      Flag.withDefault(false)
-    )
+    json: booleanFlag("json", "Print a JSON object, also when there are problems"),
+    public: booleanFlag("public", "Say what is to be set before strangers can connect, and end with 2 if anything is")
   },
   Effect.fnUntraced(function* ({ json, public: isPublic, ...flags }) {
     const loaded = loadConfig(flags).pipe(

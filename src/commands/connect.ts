@@ -23,10 +23,7 @@ import * as Rendering from "./connect/Rendering.ts"
 import * as StandardOutput from "./connect/StandardOutput.ts"
 import * as Terminal from "./connect/Terminal.ts"
 import { endOnHangup, untilSignal } from "./exitProcess.ts"
-import { fileFlag } from "./fields.ts"
-
-const flag = (name: string, description: string) =>
-  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+import { booleanFlag, fileFlag } from "./fields.ts"
 
 const file = (name: string, description: string) =>
   fileFlag(name).pipe(Flag.withDescription(description), Flag.optional)
@@ -42,19 +39,19 @@ const parameters = {
       () => `${Target.EXPECTED}; or a URL such as tls://localhost:8888 or ws://localhost:8889/`
     )
   ),
-  tls: flag("tls", "Connect by TLS, as tls:// does"),
+  tls: booleanFlag("tls", "Connect by TLS, as tls:// does"),
   ca: file("ca", "PEM file with the authorities to trust instead of the known ones"),
   cert: file("cert", "PEM file with the certificate of this client"),
   key: file("key", "PEM file with the private key of --cert"),
-  raw: flag("raw", "Print each line as it was received"),
-  json: flag("json", "Print each line as a JSON object with its kind, for scripts"),
-  time: flag("time", "Print the time at which each line arrived before it"),
+  raw: booleanFlag("raw", "Print each line as it was received"),
+  json: booleanFlag("json", "Print each line as a JSON object with its kind, for scripts"),
+  time: booleanFlag("time", "Print the time at which each line arrived before it"),
   name: Flag.KeyValuePair("name").pipe(
     Flag.withMetavar("address=name"),
     Flag.withDescription("Print this name instead of an ip:port or of all addresses of an IP address; may be repeated"),
     Flag.optional
   ),
-  quiet: flag("quiet", "Print nothing about the connection but why it failed").pipe(Flag.withAlias("q")),
+  quiet: booleanFlag("quiet", "Print nothing about the connection but why it failed").pipe(Flag.withAlias("q")),
   rate: Flag.Int("rate").pipe(
     Flag.withMetavar("lines"),
     Flag.withDescription("Send this many lines a minute at most, evenly spaced: no more than the server's rate limit"),
@@ -64,10 +61,11 @@ const parameters = {
     ),
     Flag.optional
   ),
-  listen: flag("listen", "Go on receiving after the end of standard input, until the server closes or Ctrl-C").pipe(
-    Flag.withAlias("l")
-  ),
-  retry: flag("retry", "Connect again, after 250 ms to 10 s, when the server cannot be reached or is lost").pipe(
+  listen: booleanFlag(
+    "listen",
+    "Go on receiving after the end of standard input, until the server closes or Ctrl-C"
+  ).pipe(Flag.withAlias("l")),
+  retry: booleanFlag("retry", "Connect again, after 250 ms to 10 s, when the server cannot be reached or is lost").pipe(
     Flag.withAlias("r")
   )
 }

@@ -7,7 +7,6 @@ const isFileInUse = (): boolean => process.getActiveResourcesInfo().some((name) 
 /**
  * Ends the process, for which `process.exit` waits while a file operation hangs, as on a FIFO or on a network mount that is gone.
  *
- * @param code the exit code
  * @param signal ends the process instead, if a file operation hangs
  * @param polls a file operation hangs if it is not done within so many times 20 ms
  */

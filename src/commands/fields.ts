@@ -1,9 +1,13 @@
 /** Kinds of arguments that shells complete, and that Effect's own would change or refuse. */
 import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
 import * as Param from "effect/cli/Param"
 import * as Primitive from "effect/cli/Primitive"
 import * as Effect from "effect/Effect"
 import { type Level, levels } from "../config/ServerConfig.ts"
+
+export const booleanFlag = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 /** As it was given: Effect makes an absolute path of it. */
 const fileName = Object.assign(Primitive.Path("file"), { parse: (text: string) => Effect.succeed(text) })

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path"
 import { DEFAULT_FILE } from "../config/ConfigSources.ts"
 import { showName } from "../config/redact.ts"
 import { readFile, statIfPresent } from "../internal/files.ts"
-import { fileArgument } from "./fields.ts"
+import { booleanFlag, fileArgument } from "./fields.ts"
 import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
 
@@ -81,11 +81,7 @@ export const init = Command.make(
       Argument.withDescription(`File to write (default: ./${DEFAULT_FILE})`),
       Argument.withDefault(DEFAULT_FILE)
     ),
-    force: Flag.Boolean("force").pipe(
-      Flag.withAlias("f"),
-      Flag.withDescription("Overwrite without asking"),
-      Flag.withDefault(false)
-    ),
+    force: booleanFlag("force", "Overwrite without asking").pipe(Flag.withAlias("f")),
     preset: Flag.Literals("preset", presetNames).pipe(
       Flag.withDescription(`What the server is for; without a terminal to ask on: ${DEFAULT_PRESET}`),
       Flag.optional

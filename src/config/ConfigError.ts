@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import { distance } from "fastest-levenshtein"
 import { escapeInvisible, invisibleIn } from "../internal/escape.ts"
+import type { Key } from "./ConfigKeys.ts"
 import * as ConfigPath from "./ConfigPath.ts"
 import { HIDDEN, showShort } from "./redact.ts"
 
@@ -36,15 +37,7 @@ export const formatProblem = ({ path, expected, found, hint }: Problem): string 
   escapeInvisible(`${path}: expected ${expected}, found ${found}${hint === "" ? "" : `; ${hint}`}`)
 
 /** What reports need to know of a key or a group. */
-export interface KnownKey {
-  readonly path: string
-  readonly isGroup?: boolean
-  readonly expected: string
-  readonly default: unknown
-  readonly itemExpected?: string | undefined
-  readonly itemHint?: ((item: unknown) => string | undefined) | undefined
-  readonly isSecret?: boolean
-}
+export type KnownKey = Pick<Key, "path" | "expected" | "default"> & Partial<Key>
 
 /** Shows only the kind of a value that stands where a group should be: its parts may be secrets. */
 const showInsteadOfGroup = (value: unknown): string => {
@@ -139,8 +132,6 @@ const originOf = (schemaPath: string, origins: ReadonlyMap<string, string>): str
 /**
  * The problems of a configuration, one for each path.
  *
- * @param options.issue of the schema
- * @param options.input of the schema
  * @param options.known every group and key of the schema, by its path
  * @param options.origins what messages call a key, if not by its path
  */

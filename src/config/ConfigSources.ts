@@ -205,12 +205,7 @@ export const load = Effect.fnUntraced(function* ({ environment, file: named, fla
   })
 })
 
-/**
- * A configuration of a program, over which variables `SUMMONER_<PATH>` win.
- *
- * @param source names `content` in messages
- * @returns fails as `load` does
- */
+/** A configuration of a program, over which variables `SUMMONER_<PATH>` win. `source`: names `content` in messages. Fails as `load` does. */
 export const withEnvironment = (
   source: string,
   content: unknown,

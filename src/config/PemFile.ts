@@ -111,10 +111,7 @@ const bytesOf = (file: string): ReturnType<typeof readRegular> => {
   return bytes
 }
 
-/**
- * @param contentOf what the text says, or why it does not
- * @param tool of OpenSSL, if one can make PEM of such a file
- */
+/** `contentOf`: what the text says, or why it does not. `tool`: of OpenSSL, if one can make PEM of such a file. */
 export const read = Effect.fnUntraced(function* <A>(
   named: Named,
   contentOf: (named: Named, text: string) => Result.Result<A, PemFileError>,

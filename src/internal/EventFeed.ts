@@ -74,11 +74,7 @@ export class EventFeed<A extends object> {
     consumer.characters += numbered.characters
   }
 
-  /**
-   * The events published from the time at which the stream is run.
-   *
-   * @param first events at the beginning of the stream, read at that time
-   */
+  /** The events published from the time at which the stream is run. `first`: events at the beginning of the stream, read at that time. */
   stream(first: () => ReadonlyArray<A> = () => []): Stream.Stream<Observed<A>> {
     return Stream.unwrap(
       Effect.map(this.#subscribe(first), ({ consumer, earlier, from }) => {

@@ -9,6 +9,15 @@ export interface Distribution {
   readonly max: number
 }
 
+/** A distribution in a larger unit. */
+export const scaled = ({ buckets, count, max, min, sum }: Distribution, perUnit: number) => ({
+  buckets: buckets.map(([bound, atMost]): [number, number] => [bound / perUnit, atMost]),
+  count,
+  sum: sum / perUnit,
+  min: min / perUnit,
+  max: max / perUnit
+})
+
 /** Counts values in buckets. Plain numbers, because it is updated for each line. */
 export class Histogram {
   readonly #bounds: ReadonlyArray<number>

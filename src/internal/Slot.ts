@@ -8,13 +8,8 @@ export class Slot<A> {
   /** Sets the value until the scope ends. */
   hold(value: A): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
-      Effect.sync(() => {
-        this.current = value
-      }),
-      () =>
-        Effect.sync(() => {
-          this.current = undefined
-        })
+      Effect.sync(() => void (this.current = value)),
+      () => Effect.sync(() => void (this.current = undefined))
     )
   }
 }

@@ -1,6 +1,4 @@
-/**
- * Reading files, also where a network mount hangs: a signal ends the process meanwhile, which no synchronous call allows.
- */
+/** Reading files, also where a network mount hangs: a signal ends the process meanwhile, which no synchronous call allows. */
 import type { Stats } from "node:fs"
 import { open, stat } from "node:fs/promises"
 

@@ -7,8 +7,6 @@ const AFTER_GAP_MILLIS = 1000
 /**
  * Sleeps, before something is judged by its silence. After a time in which the process was stopped it sleeps for a second more, in which
  * what came meanwhile is read: timers run before sockets.
- *
- * @param millis in milliseconds
  */
 export const sleepAwake = Effect.fnUntraced(function* (millis: number) {
   const clock = yield* Clock.Clock

@@ -6,6 +6,7 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { repeatEvery } from "../internal/repeatEvery.ts"
+import { watchIn } from "./watchIn.ts"
 
 /** A client whose silence is measured. */
 export interface Watched {
@@ -57,16 +58,7 @@ export class IdleTimeout extends Context.Service<
         "the idle timeout has stopped working",
         repeatEvery(() => hyper_parameters.timeout_check_interval_secs, sweep)
       )
-      return IdleTimeout.of({
-        watch: (client, session) =>
-          Effect.ensuring(
-            Effect.suspend(() => {
-              watched.add(client)
-              return session
-            }),
-            Effect.sync(() => watched.delete(client))
-          )
-      })
+      return IdleTimeout.of({ watch: watchIn(watched) })
     })
   )
 

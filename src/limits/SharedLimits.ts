@@ -32,11 +32,7 @@ export interface Shared {
   readonly quarantine: SharedArrayBuffer
 }
 
-/**
- * Made once, by the main thread.
- *
- * @param threads how many relays there are, each with an index from 0
- */
+/** Made once, by the main thread. `threads`: how many relays there are, each with an index from 0. */
 export const share = (threads: number): Shared => ({
   counts: new SharedArrayBuffer(threads * 8),
   members: new SharedArrayBuffer(threads * Int32Array.BYTES_PER_ELEMENT),
@@ -49,8 +45,6 @@ export const share = (threads: number): Shared => ({
 /**
  * `ClientLimits`, `RateLimiter` and `Quarantine` of one thread, after the profile of its configuration. The quarantine is one: each thread
  * lists and counts all entries, not only its own.
- *
- * @param index of the thread, from 0. No two threads that run have the same
  */
 export const layer = (
   shared: Shared,
@@ -75,11 +69,7 @@ export const layer = (
     )
   )
 
-/**
- * How many places clients of the other threads have. A client keeps its place, and its file descriptor, until its last bytes are sent.
- *
- * @param index of the thread that asks
- */
+/** How many places clients of the other threads have. A client keeps its place, and its file descriptor, until its last bytes are sent. */
 export const otherClientsUnsafe = (shared: Shared, index: number): (() => number) => {
   const counts = new Counts(shared)
   return () => counts.clients - counts.of(index)
@@ -90,11 +80,7 @@ export const roomSizeUnsafe = ({ members }: Shared): (() => number) => {
   return () => sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/**
- * How many clients of the other threads are in the room. Cheap enough to be asked for every line: its fan-out is the clients of all threads.
- *
- * @param index of this thread
- */
+/** How many clients of the other threads are in the room. Cheap enough to be asked for every line: its fan-out is the clients of all threads. */
 export const sharedRoom = ({ members }: Shared, index: number) => {
   const sizes = new Int32Array(members)
   return {
@@ -169,9 +155,8 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
   const ips = new SharedTable(shared.ips, index)
   const counts = new Counts(shared)
   return {
-    enterUnsafe: (client) => {
-      const found = ips.lockAt(client.ip)
-      try {
+    enterUnsafe: (client) =>
+      ips.at(client.ip, (found) => {
         const { clients, webSockets } = counts
         const ofIp = found === 0 ? 0 : ips.users(found)
         if (!hasCapacity(client, { clients, webSockets, ofIp }, config)) return false
@@ -180,28 +165,14 @@ const makeClientLimits = (shared: Shared, index: number, config: Values): Client
         ips.addUser(ip, 1)
         counts.change(index, isWebSocket(client), 1)
         return true
-      } finally {
-        ips.unlock()
-      }
-    },
-    leaveUnsafe: (client) => {
-      const ip = ips.lockAt(client.ip)
-      try {
+      }),
+    leaveUnsafe: (client) =>
+      ips.at(client.ip, (ip) => {
         ips.addUser(ip, -1)
         counts.change(index, isWebSocket(client), -1)
         if (ips.users(ip) === 0) ips.remove(ip)
-      } finally {
-        ips.unlock()
-      }
-    },
-    countFromUnsafe: (ip) => {
-      const found = ips.lockAt(ip)
-      try {
-        return found === 0 ? 0 : ips.users(found)
-      } finally {
-        ips.unlock()
-      }
-    },
+      }),
+    countFromUnsafe: (ip) => ips.at(ip, (found) => (found === 0 ? 0 : ips.users(found))),
     maxClientsUnsafe: () => config.hyper_parameters.max_clients
   }
 }
@@ -220,19 +191,14 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
   }
   return {
     openUnsafe: ({ ip }, nowMillis) => {
-      const found = budgets.lockAt(ip)
-      // There is a slot: no more addresses than `MAX_IPS` have clients.
-      let budget = found
-      try {
-        if (found === 0) {
-          budget = budgets.insert()
-          budgets.setValue(budget, 0, nowMillis)
-        }
+      const budget = budgets.at(ip, (found) => {
+        // There is a slot: no more addresses than `MAX_IPS` have clients.
+        const budget = found === 0 ? budgets.insert() : found
+        if (found === 0) budgets.setValue(budget, 0, nowMillis)
         budgets.addUser(budget, 1)
         budgets.unqueue(budget)
-      } finally {
-        budgets.unlock()
-      }
+        return budget
+      })
       return {
         spendUnsafe: (nowMillis) => {
           budgets.lockSlot(budget)
@@ -244,17 +210,13 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
         }
       }
     },
-    closeUnsafe: ({ ip }) => {
-      const budget = budgets.lockAt(ip)
-      try {
+    closeUnsafe: ({ ip }) =>
+      budgets.at(ip, (budget) => {
         budgets.addUser(budget, -1)
         if (budgets.users(budget) > 0) return
         budgets.queue(budget)
         if (budgets.queued > MAX_SHARED_BUDGETS) budgets.remove(budgets.oldest)
-      } finally {
-        budgets.unlock()
-      }
-    }
+      })
   }
 }
 
@@ -266,45 +228,32 @@ class SharedReleases implements Releases {
   }
 
   get(key: string): number | undefined {
-    const entry = this.#table.lockAt(key)
-    try {
-      return entry === 0 ? undefined : this.#release(entry)
-    } finally {
-      this.#table.unlock()
-    }
+    return this.#table.at(key, (entry) => (entry === 0 ? undefined : this.#release(entry)))
   }
 
   set(key: string, release: number): number | undefined {
     const table = this.#table
-    let early: number | undefined
-    let entry = table.lockAt(key)
-    try {
+    return table.at(key, (found) => {
+      let early: number | undefined
+      let entry = found === 0 ? table.insert() : found
       if (entry === 0) {
+        early = this.#release(table.oldest)
+        table.remove(table.oldest)
         entry = table.insert()
-        if (entry === 0) {
-          early = this.#release(table.oldest)
-          table.remove(table.oldest)
-          entry = table.insert()
-        }
       }
       table.setValue(entry, 0, release)
       table.queue(entry)
       return early
-    } finally {
-      table.unlock()
-    }
+    })
   }
 
   delete(key: string): number | undefined {
-    const entry = this.#table.lockAt(key)
-    try {
+    return this.#table.at(key, (entry) => {
       if (entry === 0) return undefined
       const release = this.#release(entry)
       this.#table.remove(entry)
       return release
-    } finally {
-      this.#table.unlock()
-    }
+    })
   }
 
   sweep(now: number): number {

@@ -45,7 +45,7 @@ const SLEEP_MILLIS = 1
  * A hash table in memory that threads share. Its keys are text, and each has a slot: two numbers, a count for each thread, and, if
  * wanted, a place in a queue. A slot stays where it is for as long as it is used.
  *
- * One lock guards it, held for a few hundred nanoseconds: `lock` or `lockAt`, then any of the other methods, then `unlock`.
+ * One lock guards it, held for a few hundred nanoseconds: by `at`, or by `lock` or `lockAt`, then any of the other methods, then `unlock`.
  *
  * A thread can be terminated at any point, also while it holds the lock. Whatever a slot means is therefore in the slot alone; chains, free
  * list and queue follow from the slots, and `release` makes them anew.
@@ -105,6 +105,16 @@ export class SharedTable {
     let slot = ints[this.#bucket(this.#hash)]!
     while (slot !== 0 && !(ints[slot + HASH] === this.#hash && this.#isKey(slot))) slot = ints[slot + NEXT]!
     return slot
+  }
+
+  /** Does something with the slot of a key, 0 if it has none, under the lock. */
+  at<A>(key: string, use: (slot: number) => A): A {
+    const slot = this.lockAt(key)
+    try {
+      return use(slot)
+    } finally {
+      this.unlock()
+    }
   }
 
   /** Gives a slot to the key that `lockAt` looked for; 0 if the table is full. */

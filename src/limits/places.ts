@@ -19,11 +19,7 @@ export const hasCapacity = (
   ofIp < (max_clients_per_ip ?? Infinity) &&
   (!isWebSocket(client) || webSockets < (websocket.max_clients ?? Infinity))
 
-/**
- * The places of the clients of one thread.
- *
- * @param isAllowed whether one more client may come
- */
+/** The places of the clients of one thread. `isAllowed`: whether one more client may come. */
 export const makePlaces = (
   isAllowed: (client: Arriving, counts: ConnectionCounts) => boolean
 ): Omit<ClientLimits["Service"], "maxClientsUnsafe"> => {

@@ -41,9 +41,6 @@ export const pathOf = (directory: string, name: string): string =>
  * has a file of its own. As in the original, a size or a count of 0 means that the file is never rotated. A file that cannot be
  * renamed grows, which is tried again with each append.
  *
- * @param options.path the file
- * @param options.maxBytes `max_file_size`
- * @param options.backups `backup_count`
  * @param options.report told once whenever appending, or renaming, begins to fail
  * @returns fails with `LogFileError` when the file cannot be opened
  */
@@ -187,11 +184,7 @@ class AppendedFile {
     return stats.size + 1
   }
 
-  /**
-   * Appends the bytes, or as many as a pipe takes now.
-   *
-   * @returns how many were appended. A file for which it fails is truncated to `size` again
-   */
+  /** Appends the bytes, or as many as a pipe takes now. Returns how many were appended. A file for which it fails is truncated to `size` again. */
   async write(bytes: Buffer, size: number): Promise<number> {
     const handle = this.#handle!
     let written = 0

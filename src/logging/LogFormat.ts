@@ -12,10 +12,6 @@ export type LineFormat = (timeMillis: number, level: Level, message: string) => 
 /**
  * Compiles a Python log format: `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`, each with an optional
  * `-`, width and precision (`%(levelname)-8s`), and `%%`. A field it does not know is output as it stands.
- *
- * @param options.name the server's name
- * @param options.format `console_log_format` or `log_format`
- * @param options.dateFormat `date_format`
  */
 export const text = (options: {
   readonly name: string
@@ -63,9 +59,6 @@ const padded = (value: LineFormat, left: boolean, width: number, precision: stri
 /**
  * Makes JSON lines `{"timestamp","name","level","message"}`. Here the message is JSON text: a string or an object.
  * Characters that `escapeText` would escape are `\u` escapes, which parsers read as the same characters.
- *
- * @param options.name the server's name
- * @param options.dateFormat `date_format`
  */
 export const json = (options: { readonly name: string; readonly dateFormat: string }): LineFormat => {
   const timestamp = date(options.dateFormat)

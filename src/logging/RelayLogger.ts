@@ -16,17 +16,7 @@ import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogFormat from "./LogFormat.ts"
 import * as LogMessage from "./LogMessage.ts"
-import {
-  complainOfWaiting,
-  fileOutput,
-  flushAll,
-  flushAtEnd,
-  type Format,
-  jsonOutput,
-  makeOutput,
-  type Output,
-  textOutput
-} from "./LogOutput.ts"
+import * as LogOutput from "./LogOutput.ts"
 import type { LogSink } from "./LogSink.ts"
 
 export { LogFileError } from "./LogFile.ts"
@@ -119,19 +109,19 @@ export class RelayLogger extends Context.Service<
       ? RelayLogger.layerSilent
       : Layer.effectContext(
           Effect.gen(function* () {
-            const format: Format = {
+            const format: LogOutput.Format = {
               json: false,
               event: (timeMillis, level, text, annotations = {}) =>
                 JSON.stringify([timeMillis, level, text, fieldsIn(annotations)] satisfies WireLine),
               relayed: (timeMillis, address, { text }) =>
                 JSON.stringify([timeMillis, address, text, true] satisfies WireLine)
             }
-            const output = yield* makeOutput(format, {
+            const output = yield* LogOutput.makeOutput(format, {
               destination: "the thread that writes the log",
               write,
               slow: "a relay thread logs faster than the log is written"
             })
-            yield* flushAtEnd([output], FLUSH_MILLIS)
+            yield* LogOutput.flushAtEnd([output], FLUSH_MILLIS)
             const options = { name: SILENT_NAME, log_level, log_keys: null }
             const context = yield* makeContext(options, { path: undefined, sinks: [output] })
             return isMessageLogged ? context : Context.add(context, MessageLog, NO_MESSAGES)
@@ -162,7 +152,7 @@ export class RelayLogger extends Context.Service<
         const configured = { name: "MyServer", ...defaults.logger, log_format: "%(levelname)s %(message)s", ...options }
         return makeContext(configured, {
           path: undefined,
-          sinks: [{ ...fileOutput(configured), destination: "an array", sink: arraySink(lines) }]
+          sinks: [{ ...LogOutput.fileOutput(configured), destination: "an array", sink: arraySink(lines) }]
         })
       })
     )
@@ -227,7 +217,7 @@ export const layerConfig = (name: string): Layer.Layer<RelayLogger, LogFile.LogF
 
 interface Outputs {
   readonly path: string | undefined
-  readonly sinks: ReadonlyArray<Output>
+  readonly sinks: ReadonlyArray<LogOutput.Output>
 }
 
 const arraySink = (lines: Array<string>): LogSink => ({
@@ -243,13 +233,16 @@ const arraySink = (lines: Array<string>): LogSink => ({
 const makeOutputs = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Outputs, LogFile.LogFileError, Scope.Scope> {
-  const sinks: Array<Output> = []
-  let console: Output | undefined
+  const sinks: Array<LogOutput.Output> = []
+  let console: LogOutput.Output | undefined
   if (options.enable_console_log) {
     const format = options.enable_json_console
-      ? jsonOutput(options)
-      : textOutput(options, LogFormat.consoleFormat(options.console_log_format, process.stdout.isTTY === true))
-    console = yield* makeOutput(format, {
+      ? LogOutput.jsonOutput(options)
+      : LogOutput.textOutput(
+          options,
+          LogFormat.consoleFormat(options.console_log_format, process.stdout.isTTY === true)
+        )
+    console = yield* LogOutput.makeOutput(format, {
       destination: "standard output",
       write: yield* LogConsole.make,
       slow: "the console was not read fast enough"
@@ -268,7 +261,7 @@ const makeOutputs = Effect.fnUntraced(function* (
   if (path !== undefined) {
     const { backup_count: backups, max_file_size: maxBytes } = options
     const file = yield* LogFile.open({ path, maxBytes, backups, report })
-    const output = yield* makeOutput(fileOutput(options), {
+    const output = yield* LogOutput.makeOutput(LogOutput.fileOutput(options), {
       destination: path,
       write: file.append,
       onFailure: (cause) => report(`Stopped writing the log file ${path}: ${String(cause)}`),
@@ -276,8 +269,8 @@ const makeOutputs = Effect.fnUntraced(function* (
     })
     sinks.push(output)
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => sinks.forEach(complainOfWaiting)))
-  yield* flushAtEnd(sinks, options.flushMillis ?? FLUSH_MILLIS)
+  yield* Effect.addFinalizer(() => Effect.sync(() => sinks.forEach(LogOutput.complainOfWaiting)))
+  yield* LogOutput.flushAtEnd(sinks, options.flushMillis ?? FLUSH_MILLIS)
   return { path, sinks }
 })
 
@@ -341,7 +334,7 @@ const makeContext = Effect.fnUntraced(function* (
     path,
     droppedUnsafe: () => sinks.reduce((sum, { sink }) => sum + sink.droppedUnsafe(), 0),
     isLoggedUnsafe,
-    flush: flushAll(sinks)
+    flush: LogOutput.flushAll(sinks)
   }).pipe(
     Context.add(MessageLog, messageLog),
     // What is below INFO gets here only if the server was started with DEBUG: otherwise Effect cuts it, where that is cheapest.

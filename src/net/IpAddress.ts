@@ -1,4 +1,4 @@
-import { isIP, isIPv6, SocketAddress } from "node:net"
+import { isIP, isIPv6, type Socket, SocketAddress } from "node:net"
 
 const MAPPED_IPV4 = "::ffff:"
 
@@ -28,4 +28,12 @@ export const canonicalAddress = (text: string): string | undefined => {
   const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
   const ip = canonicalIp(bracketed ?? plain ?? "")
   return ip === undefined || Number(port) > 65_535 ? undefined : formatAddress(ip, Number(port))
+}
+
+/** Who is at the other end, IPv4 clients of a dual-stack socket with their plain IPv4 address; `undefined` if it has gone. */
+export const peerOf = (socket: Socket): { readonly address: string; readonly ip: string } | undefined => {
+  const { remoteAddress, remotePort } = socket
+  if (remoteAddress === undefined || remotePort === undefined) return undefined
+  const ip = unmapped(remoteAddress)
+  return { address: formatAddress(ip, remotePort), ip }
 }

@@ -111,11 +111,7 @@ const union = (some: ReadonlyArray<Run>, others: ReadonlyArray<Run>): ReadonlyAr
   return runs
 }
 
-/**
- * The slices of a batch around some of its lines.
- *
- * @param runs of these lines, in order
- */
+/** The slices of a batch around some of its lines. `runs`: of these lines, in order. */
 export const without = (runs: ReadonlyArray<Run>, bytes: Uint8Array, lines: number): Array<Chunk> => {
   const chunks: Array<Chunk> = []
   let from = 0

@@ -62,12 +62,7 @@ export const backpressure = (quarantine: boolean): DisconnectReason => ({
   quarantine
 })
 
-/**
- * The peer vanished.
- *
- * @param code the system's error code
- * @param unfinishedBytes of a line without its end, which does not count
- */
+/** The peer vanished. `code`: the system's error code. `unfinishedBytes`: of a line without its end, which does not count. */
 export const lost = (code: string, unfinishedBytes: number): DisconnectReason => {
   const rest = unfinishedBytes === 0 ? "" : `; ${unfinishedBytes} bytes of an unfinished line were discarded`
   return ended("lost", code + rest, "Info")
@@ -81,11 +76,7 @@ export interface DisconnectOptions {
   readonly quarantine?: boolean | undefined
 }
 
-/**
- * The host program does not want the client any more.
- *
- * @param isKeepingOut whether clients that are disconnected now can be quarantined
- */
+/** The host program does not want the client any more. `isKeepingOut`: whether clients that are disconnected now can be quarantined. */
 export const byApplication = (
   { notice, quarantine: isWanted = false }: DisconnectOptions,
   isKeepingOut: boolean

@@ -26,10 +26,7 @@ export class History {
   #lines = 0
   #bytes = 0
 
-  /**
-   * @param limits `lines` 0: nothing is kept
-   * @param backlog of a client: what it gets does not make it slow
-   */
+  /** `limits`: `lines` 0: nothing is kept. `backlog`: of a client: what it gets does not make it slow. */
   constructor(limits: HistoryLimits, backlog: BacklogLimits) {
     this.#limits = limits
     this.#backlog = backlog

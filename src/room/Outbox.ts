@@ -174,11 +174,7 @@ export class Outbox {
     this.#checkSlow()
   }
 
-  /**
-   * Sends the notice `text`, `count` times.
-   *
-   * @returns how many were not sent, because too many still wait to be read
-   */
+  /** Sends the notice `text`, `count` times. Returns how many were not sent, because too many still wait to be read. */
   notify(text: string, count = 1): number {
     if (this.#state !== "open") return count
     let unsent = count

@@ -49,11 +49,7 @@ export class Sender {
   /** Where this sender's lines are in the batch under construction: it does not get them back. */
   own: Array<Run> | undefined
 
-  /**
-   * A source that has published nothing.
-   *
-   * @param address names it in envelopes
-   */
+  /** A source that has published nothing. `address`: names it in envelopes. */
   constructor(address: string) {
     this.address = address
     this.prefix = Envelope.prefix(address)
@@ -104,10 +100,7 @@ export class Room {
 
   readonly #history: History | undefined
 
-  /**
-   * @param maxLineBytes the longest envelope relayed, in bytes with its line feed
-   * @param history gets what is sent to all, and greets members with it
-   */
+  /** `maxLineBytes`: the longest envelope relayed, in bytes with its line feed. `history`: gets what is sent to all, and greets members with it. */
   constructor(maxLineBytes: number, history?: History) {
     this.#maxLineBytes = maxLineBytes
     this.#history = history
@@ -197,11 +190,7 @@ export class Room {
     this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
-  /**
-   * As `publish`, for some members only.
-   *
-   * @param recipients do not change afterwards. The sender among them does not get the line
-   */
+  /** As `publish`, for some members only. `recipients`: do not change afterwards. The sender among them does not get the line. */
   publishTo(recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean {
     const from = this.#batchBytes
     const to = this.#batch.encode(from, this.#maxLineBytes, sender.prefix, bytes, start, end, false)

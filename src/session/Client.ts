@@ -116,22 +116,14 @@ export class Client implements Watched {
     this.disconnect(IDLE)
   }
 
-  /**
-   * Sends the client a notice, `times` times.
-   *
-   * @returns how many were not sent, because the client does not read
-   */
+  /** Sends the client a notice, `times` times. Returns how many were not sent, because the client does not read. */
   notify(notice: string, times = 1): number {
     const unsent = this.member.outbox.notify(notice, times)
     if (unsent > 0) this.incidents.count(NOTICES_DROPPED, unsent)
     return unsent
   }
 
-  /**
-   * Counts an incident, and logs it unless it has to wait for the next line about its kind.
-   *
-   * @param nowMillis of the monotonic clock
-   */
+  /** Counts an incident, and logs it unless it has to wait for the next line about its kind. `nowMillis`: of the monotonic clock. */
   note(incident: Incident, times: number, nowMillis: number): Effect.Effect<void> {
     this.incidents.count(incident, times)
     return this.report(nowMillis)

@@ -90,12 +90,7 @@ export class ClientRegistry extends Context.Service<
     readonly forgetUnsafe: (client: Client) => void
     /** Changes the state of a client, and publishes it if `ClientState` changes. */
     readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isInRoom" | "isStalled">>) => void
-    /**
-     * Counts, logs and publishes the line `bytes[start, end)`, which was relayed.
-     *
-     * @param address of its sender
-     * @param to its recipients, if not all
-     */
+    /** Counts, logs and publishes the line `bytes[start, end)`, which was relayed. `address`: of its sender. `to`: its recipients, if not all. */
     readonly relayedUnsafe: (
       address: string,
       bytes: Uint8Array,

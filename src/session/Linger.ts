@@ -5,8 +5,8 @@ import type { Connection } from "../room/Connection.ts"
 import type { Outbox } from "../room/Outbox.ts"
 
 /**
- * How long a client may be silent without closing its side after we have closed ours, in milliseconds. Closing the socket under bytes
- * that it still sends would cost it the last notice.
+ * How long a client may take to close its side after we have closed ours, in milliseconds. One that was sending has the grace: closing the
+ * socket under bytes that it still sends would cost it what it has not read, the last notice too.
  */
 const LINGER_MILLIS = 250
 
@@ -16,20 +16,13 @@ const LINGER_MILLIS = 250
  */
 const READER_PATIENCE_MILLIS = 10_000
 
-/** Waits until the client has closed its side as well, for as long as it sends. */
-const untilClosed = Effect.fnUntraced(function* (connection: Connection) {
-  let received: number
-  do {
-    received = connection.receivedBytes()
-    yield* Effect.raceFirst(connection.closed, sleepAwake(LINGER_MILLIS))
-  } while (connection.receivedBytes() > received && !connection.isClosedUnsafe())
+/** @param receivedBefore bytes that had come from it when we began to end the connection */
+const untilClosed = Effect.fnUntraced(function* (connection: Connection, receivedBefore: number) {
+  yield* Effect.raceFirst(connection.closed, sleepAwake(LINGER_MILLIS))
+  if (connection.receivedBytes() > receivedBefore) yield* connection.closed
 })
 
-/**
- * How long the server goes on sending to clients that leave (docs/operating.md).
- *
- * @param graceMillis `shutdown_grace_ms`, read at each use
- */
+/** How long the server goes on sending to clients that leave (docs/operating.md). `graceMillis`: `shutdown_grace_ms`, read at each use. */
 export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
   /** Open once the server shuts down. */
   const ending = yield* Latch.make(false)
@@ -40,6 +33,7 @@ export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
 
   const sendRest = Effect.fnUntraced(function* (connection: Connection, outbox: Outbox, isReader: boolean) {
     const patience = isReader ? Math.max(graceMillis(), READER_PATIENCE_MILLIS) : graceMillis()
+    const received = connection.receivedBytes()
     let waiting = Infinity
     while (outbox.waitingBytes < waiting) {
       waiting = outbox.waitingBytes
@@ -47,7 +41,8 @@ export const make = Effect.fnUntraced(function* (graceMillis: () => number) {
         Effect.as(connection.ended, true),
         Effect.as(sleepAwake(patience), false)
       )
-      if (hasEnded) return yield* Effect.timeoutOption(untilClosed(connection), Math.max(patience, LINGER_MILLIS))
+      if (hasEnded)
+        return yield* Effect.timeoutOption(untilClosed(connection, received), Math.max(patience, LINGER_MILLIS))
     }
   })
 

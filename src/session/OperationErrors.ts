@@ -1,12 +1,13 @@
 /** Errors of `Operations`. */
 import * as Schema from "effect/Schema"
+import { show } from "../config/redact.ts"
 
 /** No client with that address is in the room. */
 export class ClientNotFound extends Schema.TaggedError<ClientNotFound>()("ClientNotFound", {
   address: Schema.String
 }) {
   override get message() {
-    return `no client ${JSON.stringify(this.address)} is connected; expected the ip:port of one that is`
+    return `no client ${show(this.address)} is connected; expected the ip:port of one that is`
   }
 }
 

@@ -6,6 +6,7 @@ import { ServerConfig } from "../config/ServerConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
 import { type Entry, Quarantine } from "../limits/Quarantine.ts"
 import { canonicalAddress, canonicalIp, formatAddress } from "../net/IpAddress.ts"
+import { show } from "../config/redact.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { WholeRoom } from "../room/Bus.ts"
@@ -206,7 +207,7 @@ export const layer = Layer.effect(
           if (known === undefined) {
             const form = quarantine.scope === "ip" ? "an IP address" : "ip:port"
             const expected = key.includes("%") ? `${form}, with a zone (%) only if it is link-local` : form
-            const detail = `${JSON.stringify(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
+            const detail = `${show(key)} cannot be quarantined: expected ${expected} (quarantine_scope is "${quarantine.scope}")`
             return yield* new QuarantineRejected({ reason: "not an address", detail })
           }
           quarantine.addKeyUnsafe(known)

@@ -23,12 +23,7 @@ export class ServerStatus extends Context.Service<
   )
 }
 
-/**
- * URLs for clients.
- *
- * @param webSocketUrl `undefined` if the server does not listen for WebSocket clients
- * @param isTls whether the port takes TLS
- */
+/** URLs for clients. `webSocketUrl`: `undefined` if the server does not listen for WebSocket clients. `isTls`: whether the port takes TLS. */
 export const listenersOf = (
   { host, port }: BoundAddress,
   webSocketUrl: string | undefined,

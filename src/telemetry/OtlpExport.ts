@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
+import { invisibleIn } from "../internal/escape.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { version } from "../version.ts"
 import * as OtlpHttpClient from "./OtlpHttpClient.ts"
@@ -55,7 +56,15 @@ const fromEnvironment = <A>(read: Effect.Effect<A>, name: string, fallback: Effe
 const headersOfEnvironment = fromEnvironment<Readonly<Record<string, string>>>(
   Config.Record(Schema.String, Schema.StringFromUriComponent, "OTEL_EXPORTER_OTLP_HEADERS").pipe(
     Config.withDefault({}),
-    Effect.orDie
+    Effect.orDie,
+    Effect.tap((headers) =>
+      Effect.sync(() => {
+        const hidden = invisibleIn(Object.entries(headers).flat().join(""))
+        if (hidden !== undefined) throw new Error(`${hidden} in a header`)
+        // As `fetch` does for each batch, it throws for what no header may have.
+        return new Headers(headers)
+      })
+    )
   ),
   "OTEL_EXPORTER_OTLP_HEADERS",
   Effect.succeed({})
@@ -63,11 +72,7 @@ const headersOfEnvironment = fromEnvironment<Readonly<Record<string, string>>>(
 
 const NO_ENVIRONMENT = ConfigProvider.fromUnknown({})
 
-/**
- * Exports until the scope closes.
- *
- * @returns the services to provide to the program, and the telemetry dropped so far
- */
+/** Exports until the scope closes. Returns the services to provide to the program, and the telemetry dropped so far. */
 export const make = Effect.fnUntraced(function* (options: {
   readonly endpoint: string
   readonly name: string

@@ -225,11 +225,7 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
       )
     ),
     lostUnsafe: (): Lost => ({ ...lost }),
-    /**
-     * Sends what is left, within `flushMillis`, and nothing afterwards.
-     *
-     * @param flush makes the exporters send what they hold
-     */
+    /** Sends what is left, within `flushMillis`, and nothing afterwards. `flush`: makes the exporters send what they hold. */
     close: (flush: Effect.Effect<void>): Effect.Effect<void> =>
       Effect.suspend(() => {
         isClosing = true
@@ -256,11 +252,7 @@ const exportError = (code: ExportError["code"], reason: string, retryAfterMillis
 const unreachable = (cause: Cause.Cause<unknown>): ExportError =>
   exportError("unreachable", `cannot be reached (${rootOf(cause)})`)
 
-/**
- * Reads a response, so that its connection can be reused, up to the limit.
- *
- * @param nowMillis time of day, for a `Retry-After` with a date
- */
+/** Reads a response, so that its connection can be reused, up to the limit. `nowMillis`: time of day, for a `Retry-After` with a date. */
 const check = Effect.fnUntraced(function* (
   { headers, status, stream }: HttpClientResponse.HttpClientResponse,
   nowMillis: number

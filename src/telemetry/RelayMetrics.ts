@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { Distribution } from "../internal/Histogram.ts"
+import { type Distribution, scaled } from "../internal/Histogram.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import type { BusStats } from "../room/Bus.ts"
 import { type DisconnectKind, noDisconnects } from "../room/DisconnectReason.ts"
@@ -69,16 +69,7 @@ export const register = Effect.fnUntraced(function* (operations: Operations) {
   const gauge = (name: string, description: string, value: Value) =>
     registrations.gauge(name, description, () => value(read()))
   const histogram = (name: string, description: string, value: (reading: Reading) => Distribution, perUnit = 1) =>
-    registrations.histogram(name, description, () => {
-      const { buckets, count, max, min, sum } = value(read())
-      return {
-        buckets: buckets.map(([bound, atMost]): [number, number] => [bound / perUnit, atMost]),
-        count,
-        min: min / perUnit,
-        max: max / perUnit,
-        sum: sum / perUnit
-      }
-    })
+    registrations.histogram(name, description, () => scaled(value(read()), perUnit))
 
   gauge("summoner_clients", "Clients in the room.", ({ stats }) => stats.clients)
   gauge("summoner_ready", "1 while new clients are accepted.", ({ bus, state }) =>

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import { Slot } from "../internal/Slot.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import type { ConnectionGate } from "../session/ConnectionGate.ts"
 import { Listener } from "../session/Listener.ts"
@@ -43,7 +44,7 @@ export class MemoryNetwork extends Context.Service<
 export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> = Layer.effectContext(
   Effect.gen(function* () {
     const { host, port } = yield* ServerConfig
-    let accept: ((connection: MemoryConnection) => void) | undefined
+    const accept = new Slot<(connection: MemoryConnection) => void>()
     let lastPort = FIRST_PORT
     let isIdle = (_connection: MemoryConnection) => true
     let flush = () => {}
@@ -68,24 +69,17 @@ export const layer: Layer.Layer<Listener | MemoryNetwork, never, ServerConfig> =
         isOpen = true
         waiting.splice(0).forEach(receive)
       })
-      accept = (connection) => (isOpen ? receive(connection) : void waiting.push(connection))
-      yield* Effect.addFinalizer(() =>
-        Effect.andThen(
-          open,
-          Effect.sync(() => {
-            accept = undefined
-          })
-        )
-      )
+      yield* accept.hold((connection) => (isOpen ? receive(connection) : void waiting.push(connection)))
+      yield* Effect.addFinalizer(() => open)
       if (gate.opened !== undefined) yield* Effect.forkScoped(Effect.andThen(gate.opened, open))
       return { host, port: port === 0 ? FIRST_PORT : port }
     })
 
     const connect = ({ ip = "127.0.0.1", ...options }: Options & { readonly ip?: string } = {}) =>
       Effect.suspend(() => {
-        if (accept === undefined) return Effect.die(new Error("connect: no server listens"))
+        if (accept.current === undefined) return Effect.die(new Error("connect: no server listens"))
         const connection = new MemoryConnection(formatAddress(ip, ++lastPort), options)
-        accept(connection)
+        accept.current(connection)
         return Effect.succeed(connection)
       })
 

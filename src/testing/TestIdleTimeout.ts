@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { IdleTimeout, type Watched } from "../limits/IdleTimeout.ts"
+import { watchIn } from "../limits/watchIn.ts"
 
 /** Makes clients idle on demand. */
 export class TestIdleTimeout extends Context.Service<
@@ -16,19 +17,7 @@ export class TestIdleTimeout extends Context.Service<
 export const layer: Layer.Layer<IdleTimeout | TestIdleTimeout> = Layer.effectContext(
   Effect.sync(() => {
     const watched = new Set<Watched>()
-    return Context.make(
-      IdleTimeout,
-      IdleTimeout.of({
-        watch: (client, session) =>
-          Effect.ensuring(
-            Effect.suspend(() => {
-              watched.add(client)
-              return session
-            }),
-            Effect.sync(() => watched.delete(client))
-          )
-      })
-    ).pipe(
+    return Context.make(IdleTimeout, IdleTimeout.of({ watch: watchIn(watched) })).pipe(
       Context.add(TestIdleTimeout, {
         expire: Effect.sync(() => {
           for (const client of watched) client.onIdle()

@@ -1,7 +1,12 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import { hasEnded } from "./hasEnded.ts"
 import { GONE, type PeerGone } from "./Refusal.ts"
+
+/**
+ * Whether nothing more comes from a socket, and nobody who listens from now on is told so. Node reads ahead also while a socket is
+ * paused, so that its end may come before whoever is to read it.
+ */
+export const hasEnded = (socket: Net.Socket): boolean => socket.readableEnded || socket.destroyed
 
 /** What the first bytes of a connection mean, and how many of them nobody else needs to see. */
 export interface Finding<A> {

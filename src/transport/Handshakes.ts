@@ -77,7 +77,6 @@ const ignore = () => {}
 /**
  * Has a connection wait among the pending ones until it has said what it has to. What goes wrong is counted and ends the connection.
  *
- * @param ip whose connection it is
  * @param proceed gets what `arrival` has brought
  */
 export const whilePending = <A>(

@@ -44,7 +44,6 @@ const INVALID: Parsed = { _tag: "Invalid" }
 /**
  * Takes the header off the beginning of a connection.
  *
- * @param socket paused
  * @returns `undefined` if the load balancer speaks for itself; fails with `ConnectionRefused` if it does not begin with a header, or with `PeerGone`
  */
 export const read = (socket: Socket): Effect.Effect<Source | undefined, ConnectionRefused | PeerGone> =>

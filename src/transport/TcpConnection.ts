@@ -3,6 +3,7 @@ import type * as Net from "node:net"
 import { releaseMemory } from "../internal/releaseMemory.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
+import type { DisconnectKind } from "../room/DisconnectReason.ts"
 import { isClientHello } from "./tls/ClientHello.ts"
 import { CUT_OFF, isCutOff } from "./tls/CloseNotify.ts"
 
@@ -62,14 +63,18 @@ export class TcpConnection implements Connection {
       this.#state = "closed"
       this.#wake(this.#endOfPull())
     })
-    socket.on("drain", () => this.onWritable())
+    socket.on("drain", () => this.onDrain())
     // What came before anybody listened is not told again.
     if (socket.errored !== null) this.#lost = codeOf(socket.errored)
     if (socket.closed) this.#state = "closed"
     else if (socket.readableEnded) this.#state = "half-closed"
   }
 
-  readonly pull: Bytes = Effect.callback((resume) => {
+  get pull(): Bytes {
+    return this.#pull
+  }
+
+  readonly #pull: Bytes = Effect.callback((resume) => {
     if (this.#pulled !== undefined) releaseMemory(this.#pulled)
     this.#pulled = this.#arrived
     this.#arrived = undefined
@@ -103,7 +108,7 @@ export class TcpConnection implements Connection {
     return this.#socket.writableLength
   }
 
-  endUnsafe(): void {
+  endUnsafe(_kind?: DisconnectKind): void {
     this.#discarding = true
     this.#arrived = undefined
     if (this.#state === "closed") return
@@ -120,6 +125,11 @@ export class TcpConnection implements Connection {
 
   destroyUnsafe(): void {
     this.#socket.destroy()
+  }
+
+  /** The socket has sent what waited. */
+  protected onDrain(): void {
+    this.onWritable()
   }
 
   #onData(chunk: Buffer): void {

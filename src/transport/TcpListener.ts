@@ -6,11 +6,11 @@ import * as Net from "node:net"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { descriptorLimit } from "../internal/descriptors.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
+import { peerOf } from "../net/IpAddress.ts"
 import { type ConnectionGate, FULL, type Refusal } from "../session/ConnectionGate.ts"
 import type { Incident } from "../session/Incidents.ts"
 import { type BoundAddress, type ListenError, Listener } from "../session/Listener.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
-import * as Address from "./Address.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import * as Handshakes from "./Handshakes.ts"
@@ -35,7 +35,16 @@ const MAX_PENDING = 1024
 /** How long a refused client may take to close its side, in milliseconds. */
 export const REFUSAL_LINGER_MILLIS = 250
 
-const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
+/**
+ * Listens on the configured host and port, with the TLS that it is given.
+ *
+ * @param options `refusalLingerMillis`: how long a refused client may take to close its side
+ */
+export const layerWith = ({
+  refusalLingerMillis
+}: {
+  readonly refusalLingerMillis: number
+}): Layer.Layer<Listener, never, ServerConfig | TlsIdentity> =>
   Layer.effect(
     Listener,
     Effect.gen(function* () {
@@ -48,22 +57,11 @@ const layerOver = (refusalLingerMillis: number): Layer.Layer<Listener, never, Se
     })
   )
 
-/** Listens on the configured host and port, with the TLS that it is given. */
-export const layerNoDeps = layerOver(REFUSAL_LINGER_MILLIS)
-
-/**
- * Listens on the configured host and port, with TLS where it is configured (docs/protocol.md).
- *
- * @param options `refusalLingerMillis`: how long a refused client may take to close its side
- * @returns fails if the TLS files are of no use
- */
-export const layerWith = (options: {
-  readonly refusalLingerMillis: number
-}): Layer.Layer<Listener, TlsError, ServerConfig> =>
-  layerOver(options.refusalLingerMillis).pipe(Layer.provide(TlsIdentity.layer))
-
 /** The same with 250 ms for refused clients. */
-export const layer = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
+export const layerNoDeps = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLIS })
+
+/** Listens with TLS where it is configured (docs/protocol.md). Fails if the TLS files are of no use. */
+export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.provide(layerNoDeps, TlsIdentity.layer)
 
 const listenOn = Effect.fnUntraced(function* (
   options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors" | "refusalLingerMillis">
@@ -232,7 +230,7 @@ export const accept = Effect.fnUntraced(function* ({
   }
   const receiveClient = (socket: Net.Socket, client: ClientIdentity) => receive(socket, client, reception)
   const onAccepted = (socket: Net.Socket) => {
-    const address = Address.ofPeer(socket)
+    const address = peerOf(socket)
     // Gone already.
     if (address === undefined) return void socket.destroy()
     const peer: ClientIdentity = { ...address, transport }

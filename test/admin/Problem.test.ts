@@ -40,6 +40,24 @@ const cases: ReadonlyArray<readonly [what: string, request: Request | string, st
     400,
     "address: expected string"
   ],
+  [
+    "with a key that nobody sees",
+    POST("/api/quarantine", '{"key":"10.0.0.1\\u202e"}', JSON_BODY),
+    422,
+    '"10.0.0.1\\u202e" cannot be quarantined: expected an IP address (quarantine_scope is "ip")'
+  ],
+  [
+    "with an address that nobody sees",
+    POST("/api/disconnect", '{"address":"\\u200b"}', JSON_BODY),
+    404,
+    'no client "\\u200b" is connected; expected the ip:port of one that is'
+  ],
+  [
+    "to lift what nobody sees",
+    POST("/api/lift", '{"key":"\\u00ad"}', JSON_BODY),
+    404,
+    '"\\u00ad" is not in quarantine'
+  ],
   ["with a list for a body", POST("/api/disconnect", "[]", JSON_BODY), 400, "the body: expected object"],
   ["with a broken body", POST("/api/disconnect", "{", JSON_BODY), 400, "the body: expected a valid JSON body"],
   [
@@ -69,6 +87,12 @@ const cases: ReadonlyArray<readonly [what: string, request: Request | string, st
     GET("http://evil.example/api/stats"),
     403,
     'unknown host "evil.example"; expected localhost or its address'
+  ],
+  [
+    "from a page of another site",
+    GET("/api/stats", "Sec-Fetch-Site: cross-site"),
+    403,
+    "pages of other sites may not ask (Sec-Fetch-Site)"
   ],
   ["that expects cake", GET("/api/stats", "Expect: cake"), 417, "the only expectation that can be met is 100-continue"],
   ["that is no request", "hello\r\n\r\n", 400, "this is not a request of HTTP/1.1"],
@@ -110,7 +134,7 @@ const assertRefused = (answer: string, status: number, error: string) => {
   assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
   assert.match(answer.slice(0, end), /\r\ncontent-type: application\/json/i)
   const chunk = /^[0-9a-f]+\r\n(.*)\r\n0\r\n\r\n$/s.exec(answer.slice(end + 4))
-  assert.deepStrictEqual(JSON.parse(chunk?.[1] ?? answer.slice(end + 4)), { error })
+  assert.strictEqual(JSON.parse(chunk?.[1] ?? answer.slice(end + 4)).error, error)
 }
 
 const AUTHORIZATION = `Authorization: Bearer ${TOKEN}`

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseAllDocuments } from "yaml"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 import { metrics } from "../support/Metrics.ts"
 import { manifest, ROOT } from "../support/Package.ts"
@@ -113,11 +114,12 @@ describe("the Kubernetes manifests", () => {
       const directory = yield* Directory.make({ "server.json": config.data["server.json"] })
       const [flag, path] = container.args
       assert.strictEqual(path, `${container.volumeMounts[0].mountPath}/server.json`)
-      const check = yield* Cli.start(["check", "--json", flag, join(directory, "server.json")], {
+      const check = yield* Commands.line(["check", "--json", flag, join(directory, "server.json")], {
+        cwd: directory,
         env: { ...environment, SUMMONER_HOST: "0.0.0.0" }
       })
-      assert.strictEqual((yield* check.exit).code, 0, check.output())
-      const { notes, values, warnings } = JSON.parse(check.stdout())
+      assert.strictEqual(check.code, 0, check.stderr)
+      const { notes, values, warnings } = JSON.parse(check.stdout)
       assert.deepStrictEqual([notes, warnings], [[], []])
       assert.deepStrictEqual([values.port, values.admin.port], [portNamed("relay"), portNamed("admin")])
       // What runs before SIGTERM comes out of the same budget.
@@ -254,11 +256,12 @@ describe("the Kubernetes manifests of a room with several relays", () => {
   it.live("start with a configuration that the server accepts, and end within their time", () =>
     Effect.gen(function* () {
       const directory = yield* Directory.make({ "server.json": clusterConfig.data["server.json"] })
-      const check = yield* Cli.start(["check", "--json", "--config", join(directory, "server.json")], {
+      const check = yield* Commands.line(["check", "--json", "--config", join(directory, "server.json")], {
+        cwd: directory,
         env: { ...environment, SUMMONER_HOST: "0.0.0.0", SUMMONER_CLUSTER_NATS_NAME: "summoner-0" }
       })
-      assert.strictEqual((yield* check.exit).code, 0, check.output())
-      const { notes, values, warnings } = JSON.parse(check.stdout())
+      assert.strictEqual(check.code, 0, check.stderr)
+      const { notes, values, warnings } = JSON.parse(check.stdout)
       assert.deepStrictEqual([notes, warnings], [[], []])
       const { max_clients, shutdown_grace_ms } = values.hyper_parameters
       const preStopMillis = Number(/setTimeout\(.*, (\d+)\)/.exec(preStop)?.[1])

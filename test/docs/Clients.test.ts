@@ -7,6 +7,7 @@ import * as Cli from "../support/Cli.ts"
 import * as Docs from "../support/Docs.ts"
 import { clients } from "../support/Documented.ts"
 import * as Project from "../support/Project.ts"
+import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 
 const [, python] = /^```python\n([^]*?)^```/m.exec(Docs.page("README.md"))!
@@ -16,9 +17,9 @@ const hasPython = spawnSync(PYTHON, ["--version"]).status === 0
 
 /** A server with one client, and a program of the documentation beside it. */
 const beside = Effect.fnUntraced(function* (file: string, code: string, node = process.execPath) {
-  const server = yield* Cli.listening()
+  const server = yield* Server.start()
   const other = yield* TcpClient.connect(server.port)
-  yield* server.printed(/\(1 client\)/)
+  yield* server.logged(/\(1 client\)/)
   const program = join(Project.directory, file)
   writeFileSync(program, code.replaceAll("8888", String(server.port)))
   const running = yield* Cli.start([], { node, program })

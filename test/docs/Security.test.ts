@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { publicPoints } from "../../src/commands/publicPoints.ts"
 import { decode, defaults, keys } from "../../src/config/ServerConfig.ts"
@@ -13,7 +13,7 @@ describe("docs/security.md", () => {
   it("names only keys of the configuration that exist", () => {
     const paths = new Set(keys().flatMap(({ path }) => [path, path.slice(path.lastIndexOf(".") + 1)]))
     const named = [...text.matchAll(/`((?:hyper_parameters|tls|admin|logger|otlp)\.[a-z_.]+|[a-z]+(?:_[a-z]+)+)`/g)]
-    assert.isAbove(named.length, 20)
+    assert.isAbove(named.length, 40)
     for (const [, name] of named) if (name !== "remote_addr") assert.isTrue(paths.has(name!), name)
   })
 
@@ -28,8 +28,17 @@ describe("docs/security.md", () => {
   it("reviews the defaults of the configuration", () => {
     const [, review] = text.split("\n## The defaults, reviewed")
     const rows = [...review!.matchAll(/^\| `([a-z_.]+)` +\| `([^`]+)` +\|/gm)]
-    assert.isAbove(rows.length, 8)
+    assert.isAbove(rows.length, 14)
     for (const [, path, value] of rows) assert.strictEqual(value, JSON.stringify(valueAt(defaults, path!)), path)
+  })
+
+  it("says what was tried, and with tests that exist", () => {
+    const [, tried] = /\n## What was tried\n([^]*?)\n## /.exec(text)!
+    const rows = [...tried!.matchAll(/^\| .+ \| +(?:the same|`(.+)`) +\|$/gm)]
+    assert.isAbove(rows.length, 12)
+    for (const [, command = ""] of rows) {
+      for (const [path] of command.matchAll(/\btest\/\S+/g)) assert.isTrue(existsSync(join(ROOT, path)), path)
+    }
   })
 
   it.effect("recommends a configuration that the server accepts", () =>

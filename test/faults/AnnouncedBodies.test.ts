@@ -9,6 +9,7 @@ import * as WebSocketMount from "../../src/transport/websocket/WebSocketMount.ts
 import * as Certificates from "../support/Certificates.ts"
 import * as HostServer from "../support/HostServer.ts"
 import * as Server from "../support/Server.ts"
+import * as WebSocketClient from "../support/WebSocketClient.ts"
 
 const MIB = 1024 * 1024
 /** Sent at most; a server that keeps it has more than `KEPT_BYTES`. */
@@ -31,7 +32,8 @@ const webSocketRequests = {
 
 const adminRequests = (prefix: string) => ({
   "a request to read": `GET ${prefix}/api/stats HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nConnection: close\r\n${LENGTH}`,
-  "a request to act": `POST ${prefix}/api/drain HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n${LENGTH}`,
+  "a request to act": `POST ${prefix}/api/lift HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\n${LENGTH}`,
+  "a request in chunks": `POST ${prefix}/api/lift HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n10000000000`,
   "a request without the token": `POST ${prefix}/api/drain HTTP/1.1\r\nHost: localhost\r\n${LENGTH}`,
   "a request to upgrade": `GET ${prefix}/healthz HTTP/1.1\r\nHost: localhost\r\n${UPGRADE}\r\n${LENGTH}`
 })
@@ -41,7 +43,8 @@ const most = (port: number, request: string, tls?: Tls.ConnectionOptions) =>
   Effect.callback<number>((resume) => {
     const target = { port, host: "127.0.0.1" }
     const socket = tls === undefined ? Net.connect(target) : Tls.connect({ ...target, ...tls })
-    const megabyte = Buffer.alloc(MIB)
+    // What a server that took it for a client would read.
+    const megabyte = WebSocketClient.frame(WebSocketClient.BINARY, Buffer.alloc(MIB))
     const before = process.memoryUsage().arrayBuffers
     let most = 0
     let sent = 0

@@ -5,6 +5,8 @@ import { SOAK } from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
 import { watchMemory } from "./Proc.ts"
 import * as Relay from "./Relay.ts"
+import { threadCounts } from "../support/threadCounts.ts"
+import * as WebSocketClient from "../support/WebSocketClient.ts"
 
 const skipped = !SOAK
   ? " (skipped: the long form runs it; test/room/Outbox.test.ts counts what entries cost)"
@@ -33,30 +35,46 @@ const sendOneByOne = (sender: LoadClient.LoadClient, witness: LoadClient.LoadCli
     sender.send(1)
   })
 
+const rooms = [
+  { count: 1, transport: "TCP", worker_threads: 1 },
+  { count: 100, transport: "TCP", worker_threads: 1 },
+  { count: 100, transport: "WebSocket", worker_threads: 1 },
+  { count: 100, transport: "TCP", worker_threads: 2 }
+].filter(({ worker_threads }) => threadCounts.includes(worker_threads))
+
 describe("the backlog of clients that never read, of lines that each come alone, with drop_oldest,", () => {
-  for (const count of [1, 100]) {
-    const name = `costs no more than the hard limit and 64 MiB for ${count === 1 ? "one" : "a hundred"}`
+  for (const { count, transport, worker_threads } of rooms) {
+    const name = `costs each thread no more than the hard limit and 64 MiB for ${count} over ${transport}, with ${worker_threads} thread(s)`
     it.live.skipIf(skipped !== "")(`${name}${skipped}`, () =>
       Effect.gen(function* () {
         const relay = yield* Relay.quiet({
-          limits: { slow_consumer: { policy: "drop_oldest", hard_limit_bytes: HARD_LIMIT } }
+          limits: { worker_threads, slow_consumer: { policy: "drop_oldest", hard_limit_bytes: HARD_LIMIT } },
+          groups: { websocket: { port: 0 } }
         })
         const options = { lineBytes: LINE_BYTES }
         const sender = yield* LoadClient.connect(relay.port, options)
         const witness = yield* LoadClient.connect(relay.port, options)
-        const deaf = yield* LoadClient.connectMany(relay.port, count, { ...options, reads: false })
-        yield* LoadClient.gathered([sender, ...deaf], witness)
+        if (transport === "TCP") {
+          const deaf = yield* LoadClient.connectMany(relay.port, count, { ...options, reads: false })
+          yield* LoadClient.gathered([sender, ...deaf], witness)
+        } else {
+          const [, url] = yield* relay.printed(/listening on (ws:\S+)/)
+          const deaf = yield* Effect.replicateEffect(WebSocketClient.connect(url!), count)
+          for (const { socket } of deaf) socket.pause()
+          yield* LoadClient.gathered([sender], witness)
+        }
         // The first lines fill the kernel, fast.
         yield* sender.sendFast(60_000)
         yield* witness.until((self) => self.lines === 60_000, "the first lines")
         const memory = watchMemory(relay.pid)
         yield* sendOneByOne(sender, witness, 60_000 + LINES)
         const { growth } = memory()
-        yield* Relay.measured(`${count} never read lines of ${LINE_BYTES} bytes`, {
+        yield* Relay.measured(`${count} over ${transport} never read lines of ${LINE_BYTES} bytes`, {
+          threads: worker_threads,
           "memory growth (MiB)": Relay.mib(growth)
         })
         assert.match(relay.output(), /dropped/)
-        assert.isBelow(growth, HARD_LIMIT + SLACK_BYTES)
+        assert.isBelow(growth, worker_threads * (HARD_LIMIT + SLACK_BYTES))
       })
     )
   }

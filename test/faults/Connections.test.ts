@@ -247,6 +247,31 @@ describe.each(threadCounts)("a crowd, with %i thread(s),", (worker_threads) => {
   )
 })
 
+describe.each(threadCounts)("connections from a denied address, with %i thread(s),", (worker_threads) => {
+  it.live("harm nobody when they are reset or closed at once, over TCP and WebSocket", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.inProcess({
+        limits: { worker_threads, deny: ["127.0.0.2"] },
+        groups: { websocket: { port: 0 } }
+      })
+      const [, webSocketPort] = yield* relay.printed(/listening on ws:\S*:(\d+)/)
+      const visit = (i: number) =>
+        Effect.callback<void>((resume) => {
+          const port = i % 4 < 2 ? relay.port : Number(webSocketPort)
+          const socket = Net.connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" })
+          socket.on("error", () => {}).once("close", () => resume(Effect.void))
+          socket.once("connect", () => void (i % 2 === 0 ? socket.resetAndDestroy() : socket.end()))
+        })
+      yield* Effect.forEach(Array.from({ length: 100 }).keys(), visit, { concurrency: 20, discard: true })
+      const [a, b] = [yield* TcpClient.connect(relay.port), yield* TcpClient.connect(relay.port)]
+      yield* TcpClient.settled(a, b)
+      yield* relay.printed(/connections refused: not allowed; last from 127\.0\.0\.2/)
+      assert.lengthOf(relay.output().match(/ connected \(/g)!, 2)
+      assert.notMatch(relay.output(), /ERROR|has ended/)
+    })
+  )
+})
+
 describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads) => {
   it.live("tells a client that it is refused, and lets one in again when another leaves", () =>
     Effect.gen(function* () {

@@ -31,7 +31,8 @@ const OPENING_BRACE = 0x7b
 const CLOSING_BRACE = 0x7d
 const PORT_AT = '{"remote_addr":"'.length
 const CONTENT_AFTER_PORT = '","content":"'.length
-const GREETING = "greeting"
+const GREETING = "greeting "
+const GREETING_IN = new RegExp(`"content":"${GREETING}(\\d+)"}$`)
 
 /** What arrived from one sender. */
 export interface Received {
@@ -70,7 +71,10 @@ export class LoadClient {
 
   readonly #lineBytes: number
   readonly #ages = new Uint32Array(20_000)
-  readonly #greeted = new Set<number>()
+  /** The latest greeting of each client. */
+  readonly #greetings = new Map<number, number>()
+  /** Greetings sent. */
+  #greeted = 0
   readonly #watchers = new Set<() => void>()
   #unfinished: Buffer = Buffer.alloc(0)
 
@@ -149,9 +153,14 @@ export class LoadClient {
     return this.#sender(sender.port)
   }
 
-  /** Whether a client's greeting has arrived. */
+  /** Says that it is there. */
+  greet(): void {
+    this.socket.write(`${GREETING}${++this.#greeted}\n`)
+  }
+
+  /** Whether a client's latest greeting has arrived: it is in the room, and none of it is on its way. */
   knows(client: LoadClient): boolean {
-    return this.#greeted.has(client.port)
+    return client.#greeted > 0 && this.#greetings.get(client.port) === client.#greeted
   }
 
   /** The age that `share` of all numbered lines did not exceed, in milliseconds. */
@@ -277,7 +286,8 @@ export class LoadClient {
   }
 
   #onOther(line: string, port: number): void {
-    if (line.endsWith(`"content":"${GREETING}"}`)) this.#greeted.add(port)
+    const greeting = GREETING_IN.exec(line)
+    if (greeting !== null) this.#greetings.set(port, Number(greeting[1]))
     else this.others.push(line)
   }
 }
@@ -315,13 +325,13 @@ export const connectMany = (port: number, count: number, options: Options) =>
 /** Waits until the server has let all of them in: a witness hears from everybody. */
 export const gathered = Effect.fnUntraced(
   function* (clients: ReadonlyArray<LoadClient>, witness: LoadClient) {
-    while (true) {
+    for (let millis = 300; ; millis *= 2) {
       const missing = clients.filter((client) => client !== witness && !witness.knows(client))
       if (missing.length === 0) return
-      for (const client of missing) client.socket.write(`${GREETING}\n`)
+      for (const client of missing) client.greet()
       yield* Effect.timeoutOption(
         witness.until((self) => missing.every((client) => self.knows(client)), "greetings"),
-        "300 millis"
+        millis
       )
     }
   },

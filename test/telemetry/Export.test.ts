@@ -240,6 +240,12 @@ describe("an export", () => {
         "WARNING OTEL_RESOURCE_ATTRIBUTES is ignored: expected key=value,key=value, percent-encoded"
       ])
       assert.isNotEmpty(bad.collector.logs)
+
+      for (const value of ["\u200b", "%E2%80%8B", "\u00a0", "%0A", "\u0101"]) {
+        const { collector, lines } = yield* exported({ OTEL_EXPORTER_OTLP_HEADERS: `api-key=s${value}` })
+        assert.deepStrictEqual(lines, bad.lines.slice(0, 1), value)
+        assert.isNotEmpty(collector.logs)
+      }
     })
   )
 })

@@ -1,29 +1,49 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
-import * as Net from "node:net"
-import { join } from "node:path"
 import { TcpConnection } from "../../src/transport/TcpConnection.ts"
-import * as Directory from "../support/Directory.ts"
+import * as SocketPair from "../support/SocketPair.ts"
+
+const PEER = { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" }
 
 /** A connection, its socket, and the socket of the client. */
-const pair = Effect.gen(function* () {
-  const path = join(yield* Directory.make(), "socket")
-  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-  server.listen(path)
-  yield* Effect.promise(() => once(server, "listening"))
-  const accepted = once(server, "connection") as Promise<[Net.Socket]>
-  const client = Net.connect(path)
-  const [socket] = yield* Effect.promise(() => accepted)
-  yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
-  const connection = new TcpConnection(socket, { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "tcp" })
-  return { client, connection, socket }
-})
+const pair = Effect.map(SocketPair.make, ({ client, socket }) => ({
+  client,
+  connection: new TcpConnection(socket, PEER),
+  socket
+}))
 
 const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString()
 
+/** Ways to end before anybody listens, and what the first pull then gives. */
+const ENDS: ReadonlyArray<
+  readonly [
+    how: string,
+    event: string,
+    end: (sides: Effect.Success<typeof SocketPair.make>) => void,
+    code: string | undefined
+  ]
+> = [
+  ["half-closed", "end", ({ client, socket }) => void client.end(() => socket.resume()), undefined],
+  ["closed", "close", ({ socket }) => socket.destroy(), undefined],
+  ["lost", "close", ({ socket }) => socket.destroy(Object.assign(new Error(), { code: "ECONNRESET" })), "ECONNRESET"]
+]
+
 describe("TcpConnection", () => {
+  it.live.each(ENDS)("notices that its socket was %s before it had any listener", ([, event, end, code]) =>
+    Effect.gen(function* () {
+      const sides = yield* SocketPair.make
+      sides.socket.on("error", () => {})
+      const ended = new Promise<void>((resolve) => sides.socket.once(event, resolve))
+      end(sides)
+      yield* Effect.promise(() => ended)
+      const connection = new TcpConnection(sides.socket, PEER)
+      assert.strictEqual(connection.isClosedUnsafe(), event === "close")
+      const pulled = yield* Effect.match(connection.pull, { onFailure: ({ code }) => code, onSuccess: () => undefined })
+      assert.strictEqual(pulled, code)
+    })
+  )
+
   it.live("returns the memory of the bytes of a pull at the next one", () =>
     Effect.gen(function* () {
       const { client, connection } = yield* pair

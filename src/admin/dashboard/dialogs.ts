@@ -1,4 +1,4 @@
-import { $, setText } from "./elements.ts"
+import { $, setText } from "../../page/elements.ts"
 import { RequestError } from "./http.ts"
 
 /** Shows a message at the top of the page. */
@@ -64,11 +64,7 @@ export const ask = (
   dialog.showModal()
 }
 
-/**
- * Performs an action without a dialog.
- *
- * @param problem beside the action; says why it failed
- */
+/** Performs an action without a dialog. `problem`: beside the action; says why it failed. */
 export const perform = async (
   action: () => Promise<unknown>,
   problem: HTMLElement,

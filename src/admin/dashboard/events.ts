@@ -1,6 +1,6 @@
 import type * as AdminApi from "../AdminApi.ts"
 import { STATE_CLASSES } from "./clients.ts"
-import { element } from "./elements.ts"
+import { element } from "../../page/elements.ts"
 import { newestFirst } from "./newestFirst.ts"
 import { departure } from "./words.ts"
 

@@ -42,11 +42,7 @@ export const remember = (stats: Stats): void => {
   while (time - points[0]!.time > SHOWN_MILLIS || points.length > 1000) points.shift()
 }
 
-/**
- * Remembers what happened before the page was opened, or while it was not connected.
- *
- * @param entries of the server, oldest first
- */
+/** Remembers what happened before the page was opened, or while it was not connected. `entries`: of the server, oldest first. */
 export const replay = (entries: ReadonlyArray<Stats>): void => {
   const known = readings.now?.time ?? -Infinity
   for (const entry of entries) if (Date.parse(entry.at) > known) remember(entry)

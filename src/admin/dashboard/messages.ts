@@ -2,7 +2,7 @@
 import type * as AdminApi from "../AdminApi.ts"
 import { whole } from "../formats.ts"
 import { explain, perform, say } from "./dialogs.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { newestFirst } from "./newestFirst.ts"
 import { act } from "./requests.ts"
 import { readEvents } from "./stream.ts"

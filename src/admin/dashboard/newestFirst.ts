@@ -1,14 +1,10 @@
 import { whole } from "../formats.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 
 /** Entries on the page at once. */
 const SHOWN = 200
 
-/**
- * A list of what happened, newest first.
- *
- * @param id of the list; `<id>-missed` and `<id>-empty` are beside it
- */
+/** A list of what happened, newest first. `id`: of the list; `<id>-missed` and `<id>-empty` are beside it. */
 export const newestFirst = (id: string) => {
   const list = $(`#${id}`)
   let missed = 0

@@ -1,7 +1,7 @@
 /** The plots: each a card with a legend, two curves over the last fifteen minutes, and the same points as a table. */
 import uPlot from "uplot"
 import { bytes, count, duration, LAST_BOUND_MILLIS, millis, perSecond } from "../formats.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { isGap, type Point, points, shownMillis } from "./history.ts"
 
 interface Series {
@@ -74,12 +74,7 @@ const dataOf = ({ decades, series }: Plot, shown: ReadonlyArray<Point | undefine
   return [times, ...series.map(valuesOf)]
 }
 
-/**
- * Ticks of the time axis: seconds before now, oldest first.
- *
- * @param span in seconds
- * @param most distances between ticks
- */
+/** Ticks of the time axis: seconds before now, oldest first. `span`: in seconds. `most`: distances between ticks. */
 const timeTicks = (span: number, most: number): Array<number> => {
   const step = [15, 30, 60, 120, 180, 300].find((step) => span / step <= most) ?? span
   return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => -step * i).toReversed()

@@ -1,5 +1,5 @@
 import { explain } from "./dialogs.ts"
-import { setText } from "./elements.ts"
+import { setText } from "../../page/elements.ts"
 import { RequestError } from "./http.ts"
 import { get } from "./requests.ts"
 

@@ -1,7 +1,7 @@
 import type * as AdminApi from "../AdminApi.ts"
 import { duration, whole } from "../formats.ts"
 import { perform, say } from "./dialogs.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { poll } from "./polling.ts"
 import { act } from "./requests.ts"
 import { rowAction, updateRows } from "./tables.ts"

@@ -2,7 +2,7 @@
 import { count, duration } from "../formats.ts"
 import type { Reading } from "../Readings.ts"
 import { ask, say } from "./dialogs.ts"
-import { $, setText } from "./elements.ts"
+import { $, setText } from "../../page/elements.ts"
 import { type Check, healthClass } from "./health.ts"
 import { readings } from "./history.ts"
 import { act } from "./requests.ts"

@@ -1,6 +1,6 @@
 import { eventParser } from "../eventParser.ts"
 import type { Stats } from "../Readings.ts"
-import { $, setText } from "./elements.ts"
+import { $, setText } from "../../page/elements.ts"
 import { RequestError } from "./http.ts"
 import { get, request } from "./requests.ts"
 

@@ -1,4 +1,4 @@
-import { element } from "./elements.ts"
+import { element } from "../../page/elements.ts"
 
 /**
  * Updates the rows of a table. A row keeps its element while its key is listed, which preserves the focus and a click in progress.
@@ -37,11 +37,7 @@ export const updateRows = <Item>(
   }
 }
 
-/**
- * The last cell of a row, with a button.
- *
- * @param label accessible name: the action and the row
- */
+/** The last cell of a row, with a button. `label`: accessible name: the action and the row. */
 export const rowAction = (text: string, label: string, onClick: () => void): HTMLTableCellElement => {
   const button = element("button", { type: "button", class: "small quiet", "aria-label": label }, text)
   button.addEventListener("click", onClick)

@@ -1,6 +1,6 @@
 /** The theme: that of the system, unless another is chosen. */
-import { $, setText } from "./elements.ts"
-import { kept } from "./kept.ts"
+import { $, setText } from "../../page/elements.ts"
+import { kept } from "../../page/kept.ts"
 
 const THEMES = ["auto", "light", "dark"]
 
@@ -10,9 +10,7 @@ const chosen = (): number => Math.max(0, THEMES.indexOf(stored.get() ?? ""))
 
 const choose = (index: number) => {
   const theme = THEMES[index % THEMES.length]!
-  const { dataset } = document.documentElement
-  if (theme === "auto") delete dataset["theme"]
-  else dataset["theme"] = theme
+  document.documentElement.style.colorScheme = theme === "auto" ? "" : theme
   stored.set(theme)
   setText($("#theme"), `Theme: ${theme}`)
 }

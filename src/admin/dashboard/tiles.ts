@@ -2,7 +2,7 @@
 import { LAST_BOUND_MILLIS } from "../formats.ts"
 import { MAX_STEP_MILLIS, type Reading } from "../Readings.ts"
 import { VALUES } from "../values.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { type Check, healthClass } from "./health.ts"
 import { points, readings, shownMillis } from "./history.ts"
 
@@ -26,11 +26,7 @@ const tiles = VALUES.map((of) => {
   return { of, value, detail, line, card }
 })
 
-/**
- * The course of a tile as the `d` of an SVG path.
- *
- * @param now the time at its right end
- */
+/** The course of a tile as the `d` of an SVG path. `now`: the time at its right end. */
 const sparkline = (tile: number, now: number): string => {
   const highest: Array<number> = []
   const span = shownMillis()

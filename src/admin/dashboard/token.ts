@@ -1,8 +1,8 @@
 /** The token for actions, and for reading on a public address. Entering and forgetting it are the events `entered` and `forgotten`. */
 import { ask, say } from "./dialogs.ts"
-import { $, setText } from "./elements.ts"
+import { $, setText } from "../../page/elements.ts"
 import { errorOf, RequestError, send } from "./http.ts"
-import { kept } from "./kept.ts"
+import { kept } from "../../page/kept.ts"
 
 const button = $("#token")
 const input = $("#token-input", HTMLInputElement)

@@ -1,7 +1,7 @@
 /** Totals of incidents and of disconnected clients, by reason. */
 import { whole } from "../formats.ts"
 import type { Reading, Readings } from "../Readings.ts"
-import { $, element, setText } from "./elements.ts"
+import { $, element, setText } from "../../page/elements.ts"
 import { updateRows } from "./tables.ts"
 import { departure, words } from "./words.ts"
 

@@ -21,11 +21,7 @@ export interface Scene {
 
 const CHANGES_SHOWN = 5
 
-/**
- * The lines of the picture, none longer than the terminal is wide.
- *
- * @param size columns, and rows for as many clients and events as fit
- */
+/** The lines of the picture, none longer than the terminal is wide. `size`: columns, and rows for as many clients and events as fit. */
 export const picture = (scene: Scene, size: { readonly columns: number; readonly rows: number }): Array<string> => {
   const head = heading(scene)
   const changes = scene.changes.slice(0, CHANGES_SHOWN).map(changeLine)

@@ -3,7 +3,7 @@ import type * as Net from "node:net"
 import * as Tls from "node:tls"
 import * as Incidents from "../../session/Incidents.ts"
 import * as FirstBytes from "../FirstBytes.ts"
-import { hasEnded } from "../hasEnded.ts"
+import { hasEnded } from "../FirstBytes.ts"
 import { type ConnectionRefused, type PeerGone, refused } from "../Refusal.ts"
 import { HANDSHAKE_RECORD } from "./ClientHello.ts"
 import * as CloseNotify from "./CloseNotify.ts"
@@ -12,11 +12,7 @@ import { type Identity, subjectOf } from "./TlsIdentity.ts"
 export const PLAIN_TEXT = Incidents.define("connection", "plain_on_tls_port", "plain text on the TLS port")
 export const HANDSHAKE_FAILED = Incidents.define("connection", "tls_handshake", "TLS handshake failed")
 
-/**
- * The handshake for the current identity.
- *
- * @param identity changes with a reload; `undefined` while TLS is off
- */
+/** The handshake for the current identity. `identity`: changes with a reload; `undefined` while TLS is off. */
 export const latest = (identity: () => Identity | undefined): (() => TlsHandshake | undefined) => {
   let last: { readonly identity: Identity; readonly handshake: TlsHandshake } | undefined
   return () => {

@@ -107,12 +107,8 @@ export class TlsIdentity extends Context.Service<
             return renewed === undefined ? Effect.void : announce(renewed, tls)
           }),
           Effect.catchTag("TlsError", ({ issues }) =>
-            Effect.forEach(
-              issues,
-              (issue) => Effect.logError(`the TLS certificate was not renewed: ${formatProblem(issue)}`),
-              {
-                discard: true
-              }
+            Effect.forEach(issues, (issue) =>
+              Effect.logError(`the TLS certificate was not renewed: ${formatProblem(issue)}`)
             )
           )
         )

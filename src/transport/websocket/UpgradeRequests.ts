@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { IncomingMessage, Server, ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { hasEnded } from "../hasEnded.ts"
+import { hasEnded } from "../FirstBytes.ts"
 import { GONE, type PeerGone } from "../Refusal.ts"
 
 /** Longest headers of a request, in bytes. Browsers send a few thousand, cookies included. */

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import type { ClientIdentity } from "../../net/ClientIdentity.ts"
-import { type Connection, ConnectionLost } from "../../room/Connection.ts"
+import { ConnectionLost } from "../../room/Connection.ts"
 import type { DisconnectKind } from "../../room/DisconnectReason.ts"
 import { TcpConnection } from "../TcpConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
@@ -29,14 +29,7 @@ const CLOSE_CODES: { readonly [kind in DisconnectKind]: number } = {
  *
  * Frames are decoded when the session pulls, so a paused session applies TCP backpressure.
  */
-export class WebSocketConnection implements Connection {
-  readonly address: string
-  readonly ip: string
-  readonly transport: string
-  readonly subject: string | undefined
-  onWritable: () => void = () => {}
-
-  readonly #tcp: TcpConnection
+export class WebSocketConnection extends TcpConnection {
   readonly #decoder = new Frames.FrameDecoder()
   #isAccepting = true
   #isPulled = false
@@ -48,86 +41,51 @@ export class WebSocketConnection implements Connection {
 
   /** @param nowMillis of the monotonic clock */
   constructor(socket: Net.Socket, client: ClientIdentity, nowMillis: number) {
-    this.#tcp = new TcpConnection(socket, client)
-    this.address = client.address
-    this.ip = client.ip
-    this.transport = client.transport
-    this.subject = client.subject
+    super(socket, client)
     this.#nextPingMillis = nowMillis + PING_MILLIS
-    this.#tcp.onWritable = () => {
-      this.#isAccepting = true
-      this.#answerPing()
-      if (this.#isAccepting) this.onWritable()
-    }
   }
 
-  readonly pull: Effect.Effect<Uint8Array | undefined, ConnectionLost> = Effect.suspend(() => {
+  override get pull(): Effect.Effect<Uint8Array | undefined, ConnectionLost> {
+    return this.#pull
+  }
+
+  readonly #pull: Effect.Effect<Uint8Array | undefined, ConnectionLost> = Effect.suspend(() => {
     const { ending } = this.#decoder
     if (ending !== undefined) return this.#endOfPull(ending)
     this.#isPulled = true
-    return Effect.flatMap(this.#tcp.pull, (chunk) => {
+    return Effect.flatMap(super.pull, (chunk) => {
       this.#isPulled = false
       if (chunk === undefined) return this.#endOfPull(undefined)
       this.#unansweredPings = 0
       const lines = this.#decoder.decode(chunk)
       this.#answerPing()
       // A client that sends frames without lines is read at most once per turn of the event loop.
-      return lines.length > 0 ? Effect.succeed(lines) : Effect.andThen(Effect.yieldNow, this.pull)
+      return lines.length > 0 ? Effect.succeed(lines) : Effect.andThen(Effect.yieldNow, this.#pull)
     })
   })
 
-  writeUnsafe(bytes: Uint8Array, batch?: Uint8Array): boolean {
+  override writeUnsafe(bytes: Uint8Array, batch?: Uint8Array): boolean {
     // After its close frame a client ignores all but the answer to it.
     if (this.#decoder.ending !== undefined) return true
     return this.#write(Frames.ofLines(bytes, batch))
   }
 
-  corkUnsafe(): void {
-    this.#tcp.corkUnsafe()
-  }
-
-  uncorkUnsafe(): void {
-    this.#tcp.uncorkUnsafe()
-  }
-
-  receivedBytes(): number {
-    return this.#tcp.receivedBytes()
-  }
-
-  unsentBytes(): number {
-    return this.#tcp.unsentBytes()
-  }
-
-  endUnsafe(kind: DisconnectKind): void {
+  override endUnsafe(kind: DisconnectKind): void {
     const { ending } = this.#decoder
     if (!this.isClosedUnsafe()) {
       this.#write(Frames.close(ending === undefined ? CLOSE_CODES[kind] : ending.code))
     }
     this.#isEnded = true
-    this.#tcp.endUnsafe()
+    super.endUnsafe()
   }
 
-  get ended(): Effect.Effect<void> {
-    return this.#tcp.ended
+  protected override onDrain(): void {
+    this.#isAccepting = true
+    this.#answerPing()
+    if (this.#isAccepting) this.onWritable()
   }
 
-  get closed(): Effect.Effect<void> {
-    return this.#tcp.closed
-  }
-
-  isClosedUnsafe(): boolean {
-    return this.#tcp.isClosedUnsafe()
-  }
-
-  destroyUnsafe(): void {
-    this.#tcp.destroyUnsafe()
-  }
-
-  /**
-   * Sends a ping when it is due, or drops the client after too many unanswered ones. Called regularly.
-   *
-   * @param nowMillis of the monotonic clock
-   */
+  /** Sends a ping when it is due, or drops the client after too many unanswered ones. Called regularly. `nowMillis`: of the monotonic clock. */
   pingUnsafe(nowMillis: number): void {
     if (nowMillis < this.#nextPingMillis || this.#isEnded || this.isClosedUnsafe()) return
     this.#nextPingMillis = nowMillis + PING_MILLIS
@@ -146,7 +104,7 @@ export class WebSocketConnection implements Connection {
   }
 
   #write(frames: Uint8Array): boolean {
-    this.#isAccepting = this.#tcp.writeUnsafe(frames)
+    this.#isAccepting = super.writeUnsafe(frames)
     return this.#isAccepting
   }
 

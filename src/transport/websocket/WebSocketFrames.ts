@@ -86,10 +86,7 @@ export class FrameDecoder {
     return this.#isInMessage
   }
 
-  /**
-   * @param chunk received bytes; overwritten
-   * @returns the lines, or parts of lines, in the chunk: in the same memory if they fit
-   */
+  /** `chunk`: received bytes; overwritten. Returns the lines, or parts of lines, in the chunk: in the same memory if they fit. */
   decode(chunk: Uint8Array): Uint8Array {
     // The header of a frame leaves space for its line end; a chunk that begins within a payload may lack a header.
     const out = this.#isInPayload ? Buffer.allocUnsafe(chunk.length + 1) : chunk
@@ -214,7 +211,7 @@ export class FrameDecoder {
     for (; i < end; i++) out[o++] = bytes[i]! ^ this.#nextMaskByte()
   }
 
-  /** Handles a complete control frame. A pong needs no action: any received byte resets the unanswered pings. */
+  /** Handles a complete control frame. A pong needs no action: each byte that arrives resets the unanswered pings. */
   #handleControl(): void {
     const payload = this.#control
     this.#control = []
@@ -340,10 +337,6 @@ export const PING = controlFrame(PING_OPCODE, new Uint8Array(0))
 
 export const pong = (payload: Uint8Array): Uint8Array => controlFrame(PONG_OPCODE, payload)
 
-/**
- * A close frame.
- *
- * @param code the status code; `undefined` answers a close frame without one
- */
+/** A close frame. `code`: the status code; `undefined` answers a close frame without one. */
 export const close = (code: number | undefined): Uint8Array =>
   controlFrame(CLOSE_OPCODE, code === undefined ? new Uint8Array(0) : Uint8Array.of(code >> 8, code & 0xff))

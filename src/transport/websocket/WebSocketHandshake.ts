@@ -165,12 +165,7 @@ export const refusal = ({ headers, status, text }: Rejection): string => {
   return response(status, { ...own, ...headers }, body)
 }
 
-/**
- * The response with the page of the relay.
- *
- * @param html the page
- * @param contentSecurityPolicy that allows its styles and scripts only
- */
+/** The response with the page of the relay. */
 export const pageResponse = (html: string, contentSecurityPolicy: string): string =>
   response(
     "200 OK",

@@ -10,9 +10,9 @@ import type { Duplex } from "node:stream"
 import { TLSSocket } from "node:tls"
 import { ServerConfig } from "../../config/ServerConfig.ts"
 import { Slot } from "../../internal/Slot.ts"
+import { peerOf } from "../../net/IpAddress.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import { ListenError } from "../../session/Listener.ts"
-import * as Address from "../Address.ts"
 import * as AddressFilter from "../AddressFilter.ts"
 import { closeRefused } from "../closeRefused.ts"
 import { ReservedDescriptors } from "../ReservedDescriptors.ts"
@@ -76,7 +76,7 @@ export const make = (): WebSocketMount => {
     const begin = yield* WebSocketSessions.make(gate)
     yield* receiver.hold((request) => {
       const { socket } = request
-      const address = Address.ofPeer(socket)
+      const address = peerOf(socket)
       // Gone already.
       if (address === undefined) return void socket.destroy()
       if (!filter.isAllowed(address.ip)) {

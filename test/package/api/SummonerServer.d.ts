@@ -1,6 +1,7 @@
 import type { AdminMount } from "./admin/AdminMount.ts";
 import type { Entry } from "./limits/Quarantine.ts";
 import * as MessageFilter from "./session/MessageFilter.ts";
+import { type Setup } from "./RelayServer.ts";
 import type { ClientInfo, ClientState } from "./room/ClientInfo.ts";
 import type { DisconnectKind, DisconnectOptions } from "./room/DisconnectReason.ts";
 import type { Stats } from "./session/ClientRegistry.ts";
@@ -8,12 +9,11 @@ import type { BoundAddress } from "./session/Listener.ts";
 import type { BroadcastOptions, ServerState } from "./session/Operations.ts";
 import type { WebSocketMount } from "./transport/websocket/WebSocketMount.ts";
 export type { BoundAddress, BroadcastOptions, ClientInfo, ClientState, Entry, ServerState, Stats };
-export interface RunOptions {
+export interface RunOptions extends Pick<Setup, "environment"> {
     readonly host?: string | undefined;
     readonly port?: number | undefined;
     readonly configPath?: string | undefined;
     readonly configDict?: object | undefined;
-    readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
     readonly messageFilter?: MessageFilter.PlainOpen | undefined;
     readonly adminMount?: AdminMount | undefined;
     readonly webSocketMount?: WebSocketMount | undefined;

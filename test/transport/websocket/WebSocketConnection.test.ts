@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { once } from "node:events"
-import * as Net from "node:net"
-import { join } from "node:path"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import {
   PING_MILLIS,
@@ -11,29 +9,14 @@ import {
   WebSocketConnection
 } from "../../../src/transport/websocket/WebSocketConnection.ts"
 import { MAX_EMPTY_FRAMES } from "../../../src/transport/websocket/WebSocketFrames.ts"
-import * as Directory from "../../support/Directory.ts"
+import * as SocketPair from "../../support/SocketPair.ts"
 import { CLOSE, frame, frames, PING, PONG, TEXT } from "../../support/WebSocketClient.ts"
 
-/**
- * The two ends of a connection whose handshake is done: that of the server, and the client's socket. It is a Unix domain socket: once
- * that is full it stays full until the client reads, whereas TCP goes on to make its buffers larger.
- */
-const pair = Effect.gen(function* () {
-  const path = join(yield* Directory.make(), "socket")
-  const server = Net.createServer({ pauseOnConnect: true, allowHalfOpen: true })
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-  server.listen(path)
-  yield* Effect.promise(() => once(server, "listening"))
-  const accepted = once(server, "connection") as Promise<[Net.Socket]>
-  const client = Net.connect(path)
-  const [socket] = yield* Effect.promise(() => accepted)
-  yield* Effect.addFinalizer(() => Effect.sync(() => [client, socket].map((end) => end.destroy())))
+/** A connection whose handshake is done, the socket of its client, and what comes there. */
+const pair = Effect.map(SocketPair.make, ({ client, socket }) => {
   client.on("error", () => {})
-  const connection = new WebSocketConnection(
-    socket,
-    { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "websocket" },
-    0
-  )
+  const identity = { address: "127.0.0.1:1", ip: "127.0.0.1", transport: "websocket" }
+  const connection = new WebSocketConnection(socket, identity, 0)
   const cut = frames()
   /** Waits for the next frame that the server sends, and those that come with it. */
   const next = Effect.promise(async () => cut((await once(client, "data"))[0] as Buffer))

@@ -1,6 +1,7 @@
 import * as Result from "effect/Result";
 import * as Schema from "effect/Schema";
 import type * as SchemaIssue from "effect/SchemaIssue";
+import type { Key } from "./ConfigKeys.ts";
 export interface Problem extends Schema.Schema.Type<typeof Problem> {
 }
 export declare const Problem: Schema.Struct<{
@@ -23,15 +24,7 @@ export declare class ConfigError extends ConfigError_base {
     get message(): string;
 }
 export declare const formatProblem: ({ path, expected, found, hint }: Problem) => string;
-export interface KnownKey {
-    readonly path: string;
-    readonly isGroup?: boolean;
-    readonly expected: string;
-    readonly default: unknown;
-    readonly itemExpected?: string | undefined;
-    readonly itemHint?: ((item: unknown) => string | undefined) | undefined;
-    readonly isSecret?: boolean;
-}
+export type KnownKey = Pick<Key, "path" | "expected" | "default"> & Partial<Key>;
 export declare const nearest: (path: ReadonlyArray<PropertyKey>, known: Iterable<KnownKey>) => string | undefined;
 export declare const didYouMean: (name: string | undefined) => string;
 export interface KeyProblem {

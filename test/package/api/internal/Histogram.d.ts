@@ -5,6 +5,13 @@ export interface Distribution {
     readonly min: number;
     readonly max: number;
 }
+export declare const scaled: ({ buckets, count, max, min, sum }: Distribution, perUnit: number) => {
+    buckets: [number, number][];
+    count: number;
+    sum: number;
+    min: number;
+    max: number;
+};
 export declare class Histogram {
     #private;
     constructor(bounds: ReadonlyArray<number>);

@@ -11,10 +11,10 @@ import type { ConnectionRefused, PeerGone } from "./Refusal.ts";
 import { type TlsError, TlsIdentity } from "./tls/TlsIdentity.ts";
 export { ConnectionRefused, PeerGone } from "./Refusal.ts";
 export declare const REFUSAL_LINGER_MILLIS = 250;
-export declare const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
-export declare const layerWith: (options: {
+export declare const layerWith: ({ refusalLingerMillis }: {
     readonly refusalLingerMillis: number;
-}) => Layer.Layer<Listener, TlsError, ServerConfig>;
+}) => Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
+export declare const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
 export declare const announceCapacity: (config: ServerConfig["Service"], reserved: number, maxClients: number) => Effect.Effect<void, never, never>;
 export interface Options {
