@@ -146,10 +146,7 @@ class Observe extends HttpApiGroup.make("observe")
       },
       success: Clients
     }),
-    HttpApiEndpoint.get("quarantined", "/api/quarantine", {
-      query: { limit: Limit },
-      success: Quarantined
-    })
+    HttpApiEndpoint.get("quarantined", "/api/quarantine", { query: { limit: Limit }, success: Quarantined })
   )
   .annotateMerge(OpenApi.annotations({ title: "Observe", description: "Statistics, clients and quarantine." })) {}
 
@@ -176,11 +173,7 @@ class Act extends HttpApiGroup.make("act")
       success: Done,
       error: Impossible
     }),
-    HttpApiEndpoint.post("lift", "/api/lift", {
-      payload: Schema.Struct({ key: Key }),
-      success: Done,
-      error: NotFound
-    }),
+    HttpApiEndpoint.post("lift", "/api/lift", { payload: Schema.Struct({ key: Key }), success: Done, error: NotFound }),
     HttpApiEndpoint.post("broadcast", "/api/broadcast", {
       payload: Schema.Struct({
         content: described(Schema.String, "The message for every client"),

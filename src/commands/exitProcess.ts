@@ -23,11 +23,7 @@ let isServiceEnded = false
 
 /** Runs what goes on until a signal ends it, which is then a success. */
 export const untilSignal = <A, E, R>(service: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.onInterrupt(service, () =>
-    Effect.sync(() => {
-      isServiceEnded = true
-    })
-  )
+  Effect.onInterrupt(service, () => Effect.sync(() => void (isServiceEnded = true)))
 
 /** Has a hangup, as of a terminal that is closed, end the program as SIGTERM does: the default action would restore no terminal. */
 export const endOnHangup = Effect.sync(() => {

@@ -7,9 +7,7 @@ import type * as Scope from "effect/Scope"
 export const ReloadHooks = Context.Reference<{
   /** Runs `again` on every reload until the scope ends. The reload waits for it. */
   readonly onReload: (again: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
-}>("summoner-server/ReloadHooks", {
-  defaultValue: () => ({ onReload: () => Effect.void })
-})
+}>("summoner-server/ReloadHooks", { defaultValue: () => ({ onReload: () => Effect.void }) })
 
 /** A registry, with the effect that runs everything in it. */
 export const make = () => {

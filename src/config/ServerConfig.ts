@@ -135,10 +135,7 @@ export const read = Effect.fnUntraced(function* (path: string) {
     try: async () => new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path)),
     catch: (cause) => ConfigErrors.unreadable(path, cause)
   })
-  return yield* Effect.try({
-    try: (): unknown => JSON.parse(text),
-    catch: () => jsonSyntaxError(path, text)
-  })
+  return yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => jsonSyntaxError(path, text) })
 })
 
 /**

@@ -46,7 +46,7 @@ export class Fifo<A> {
 }
 
 /** The index of the first item, from `start` on, with a property that all items after it have, too; the length if none has it. */
-export const lowerBound = <A>(items: ReadonlyArray<A>, start: number, has: (item: A) => boolean): number => {
+export const lowerBound = <A>(items: ArrayLike<A>, start: number, has: (item: A) => boolean): number => {
   let low = start
   let high = items.length
   while (low < high) {

@@ -151,12 +151,6 @@ export const make: (options: {
       if (idle.isOpen()) return Effect.void
       urgent.openUnsafe()
       return idle.await
-    }).pipe(
-      Effect.ensuring(
-        Effect.sync(() => {
-          flushing--
-        })
-      )
-    )
+    }).pipe(Effect.ensuring(Effect.sync(() => void flushing--)))
   }
 })

@@ -35,20 +35,10 @@ export const make = Effect.gen(function* () {
   const pacing: SenderPacing = {
     untilUncongested: (client) => hold(client, "congested", broadcaster.uncongested),
     apply: (client, verdict) => {
-      switch (verdict) {
-        case "pass":
-          return Effect.void
-        case "throttle":
-          return Effect.andThen(
-            client.note(THROTTLED, 1, monotonicMillis(clock)),
-            hold(client, verdict, backpressure.throttle)
-          )
-        case "flow_control":
-          return Effect.andThen(
-            client.note(PAUSED, 1, monotonicMillis(clock)),
-            hold(client, verdict, backpressure.flowControl)
-          )
-      }
+      if (verdict === "pass") return Effect.void
+      const [incident, wait] =
+        verdict === "throttle" ? [THROTTLED, backpressure.throttle] : [PAUSED, backpressure.flowControl]
+      return Effect.andThen(client.note(incident, 1, monotonicMillis(clock)), hold(client, verdict, wait))
     }
   }
   return pacing

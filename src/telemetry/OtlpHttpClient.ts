@@ -234,11 +234,7 @@ export const make = Effect.fnUntraced(function* (flushMillis: number) {
       }).pipe(
         Effect.interruptible,
         Effect.timeoutOption(flushMillis),
-        Effect.andThen(
-          Effect.sync(() => {
-            for (const channel of all) channel.closed.openUnsafe()
-          })
-        )
+        Effect.andThen(Effect.sync(() => all.forEach(({ closed }) => closed.openUnsafe())))
       )
   }
 })

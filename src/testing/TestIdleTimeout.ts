@@ -19,9 +19,7 @@ export const layer: Layer.Layer<IdleTimeout | TestIdleTimeout> = Layer.effectCon
     const watched = new Set<Watched>()
     return Context.make(IdleTimeout, IdleTimeout.of({ watch: watchIn(watched) })).pipe(
       Context.add(TestIdleTimeout, {
-        expire: Effect.sync(() => {
-          for (const client of watched) client.onIdle()
-        })
+        expire: Effect.sync(() => watched.forEach((client) => client.onIdle()))
       })
     )
   })

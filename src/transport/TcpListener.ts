@@ -73,14 +73,7 @@ const listenOn = Effect.fnUntraced(function* (
     if (refusal !== undefined) return refuse(socket, client.ip, refusal.incident, refusal.notice)
     fork(gate.session(new TcpConnection(socket, client, onTls)))
   }
-  const bound = yield* accept({
-    ...options,
-    at: config,
-    key: "port",
-    transport: "tcp",
-    isShakingHands: false,
-    receive
-  })
+  const bound = yield* accept({ ...options, at: config, key: "port", transport: "tcp", isShakingHands: false, receive })
   if ((yield* PortSharing) === undefined) {
     yield* announceCapacity(config, reservedDescriptors, gate.maxClientsUnsafe())
   }
@@ -139,23 +132,14 @@ export interface Reception {
   readonly fork: (session: Effect.Effect<void>) => void
 }
 
-/** What transports over any server have in common. */
-export interface CommonReception extends Pick<Reception, "enter" | "fork" | "refuse"> {
-  /** Whether the process has no file descriptors for another client. */
-  readonly isFull: () => boolean
-}
-
 /** What a transport may have done for connections of any server: everything but `wait`. */
 export const receptionOf = Effect.fnUntraced(function* ({
   config,
   gate,
-  othersUnsafe = () => 0,
   refusalLingerMillis = REFUSAL_LINGER_MILLIS,
   reservedDescriptors
-}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors"> & {
-  /** Clients of other threads. */
-  readonly othersUnsafe?: () => number
-}): Effect.fn.Return<CommonReception, never, Scope.Scope> {
+}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors">) {
+  const { othersUnsafe = () => 0 } = (yield* PortSharing) ?? {}
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
   const { clientPlaces } = capacity(config, reservedDescriptors)
   const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
@@ -175,31 +159,15 @@ export const receptionOf = Effect.fnUntraced(function* ({
     socket.resume().end(farewell)
   }
   const enter: Reception["enter"] = (client) => (isFull() ? FULL : gate.enterUnsafe(client))
-  return { enter, fork, isFull, refuse }
+  return { enter, fork, isFull, othersUnsafe, refuse }
 })
 
 /** Listens for a transport over TCP, with all that such transports have in common. */
-export const accept = Effect.fnUntraced(function* ({
-  at,
-  config,
-  gate,
-  isShakingHands,
-  key,
-  receive,
-  refusalLingerMillis = REFUSAL_LINGER_MILLIS,
-  reservedDescriptors,
-  tls,
-  transport
-}: Options): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const sharing = yield* PortSharing
-  const othersUnsafe = sharing?.othersUnsafe ?? (() => 0)
-  const { enter, fork, isFull, refuse } = yield* receptionOf({
-    config,
-    gate,
-    othersUnsafe,
-    refusalLingerMillis,
-    reservedDescriptors
-  })
+export const accept = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
+  const { at, config, gate, isShakingHands, key, receive, reservedDescriptors, tls, transport } = options
+  const { enter, fork, isFull, othersUnsafe, refuse } = yield* receptionOf(options)
 
   const { places, refusalPlaces } = capacity(config, reservedDescriptors)
   const pending = new PendingConnections(Math.min(MAX_PENDING, Math.max(1, Math.floor(places / 4))))
@@ -220,12 +188,10 @@ export const accept = Effect.fnUntraced(function* ({
   const reception: Reception = {
     enter,
     refuse,
-    wait: (socket, ip, handshake, proceed) =>
-      wait(
-        socket,
-        ip,
-        Handshakes.whilePending(guards, socket, () => ip, handshake, proceed)
-      ),
+    wait: (socket, ip, handshake, proceed) => {
+      const whose = () => ip
+      wait(socket, ip, Handshakes.whilePending(guards, socket, whose, handshake, proceed))
+    },
     fork
   }
   const receiveClient = (socket: Net.Socket, client: ClientIdentity) => receive(socket, client, reception)

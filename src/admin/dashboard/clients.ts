@@ -47,12 +47,7 @@ const numbers = (title: string, sort: SortKey & keyof Client, format: typeof cou
 const COLUMNS: ReadonlyArray<Column> = [
   { title: "Client", text: ({ address }) => address, sort: "address", className: "mono" },
   { title: "Certificate", text: ({ subject }) => subject ?? "", isShownFor: ({ subject }) => subject !== undefined },
-  {
-    title: "By",
-    text: ({ transport }) => transport,
-    sort: "transport",
-    isShownFor: ({ transport }) => transport !== "tcp"
-  },
+  { title: "By", text: (client) => client.transport, sort: "transport", isShownFor: (by) => by.transport !== "tcp" },
   { title: "State", text: ({ state }) => state, sort: "state", classOf: ({ state }) => STATE_CLASSES[state] ?? "" },
   { title: "Connected", text: age, sort: "connected_at", className: "number" },
   numbers("Lines in", "lines_in", count),

@@ -139,9 +139,5 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  return {
-    above,
-    quit: Deferred.await(quit),
-    lines: Stream.fromPull(Effect.succeed(pull))
-  }
+  return { above, quit: Deferred.await(quit), lines: Stream.fromPull(Effect.succeed(pull)) }
 })

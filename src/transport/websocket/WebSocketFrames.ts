@@ -6,6 +6,7 @@
  */
 
 import { isUtf8 } from "node:buffer"
+import { lowerBound } from "../../internal/Fifo.ts"
 
 const FIN = 0x80
 const RESERVED = 0x70
@@ -129,7 +130,7 @@ export class FrameDecoder {
     return out.subarray(0, to)
   }
 
-  /** Resets the count of empty frames: a client that only listens answers pings for years. */
+  /** A client that only listens answers pings for years. */
   resetEmptyFrames(): void {
     this.#emptyFrames = 0
   }
@@ -262,13 +263,7 @@ class Framed {
   #frameAt(lineStart: number): number {
     if (lineStart === this.#lines.length) return this.frames.length
     const { ofFrames, ofLines } = (this.#starts ??= this.#findStarts())
-    let [low, high] = [0, ofLines.length - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (ofLines[middle]! < lineStart) low = middle + 1
-      else high = middle
-    }
-    return ofFrames[low]!
+    return ofFrames[lowerBound(ofLines, 0, (start) => start >= lineStart)]!
   }
 
   #findStarts() {

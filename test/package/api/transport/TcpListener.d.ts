@@ -35,10 +35,13 @@ export interface Reception {
     readonly wait: <A>(socket: Net.Socket, ip: string, handshake: Effect.Effect<A, ConnectionRefused | PeerGone>, proceed: (shaken: A) => void) => void;
     readonly fork: (session: Effect.Effect<void>) => void;
 }
-export interface CommonReception extends Pick<Reception, "enter" | "fork" | "refuse"> {
-    readonly isFull: () => boolean;
-}
-export declare const receptionOf: (args_0: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors"> & {
-    readonly othersUnsafe?: () => number;
-}) => Effect.Effect<CommonReception, never, Scope.Scope>;
-export declare const accept: (args_0: Options) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;
+export declare const receptionOf: (args_0: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors">) => Effect.Effect<{
+    enter: (client: ClientIdentity) => Refusal | undefined;
+    fork: <XE extends never, XA extends void>(effect: Effect.Effect<XA, XE, never>, options?: (Effect.RunOptions & {
+        readonly propagateInterruption?: boolean | undefined;
+    }) | undefined) => import("effect/Fiber").Fiber<XA, XE>;
+    isFull: () => boolean;
+    othersUnsafe: () => number;
+    refuse: (socket: Net.Socket, ip: string, incident: Incident, farewell: string | Uint8Array) => void;
+}, never, Scope.Scope>;
+export declare const accept: (options: Options) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;
