@@ -46,6 +46,9 @@ const REPAIR_PAUSE_MILLIS = 100
  */
 const PROGRESS_BYTES = 32 * 1024
 
+/** After each batch senders wait again for a process that is behind, if it has handled anything within this time, in milliseconds. */
+const PROGRESS_MILLIS = 1000
+
 /** NATS is asked for a confirmation after so many bytes, or milliseconds. */
 const CONFIRM_BYTES = 256 * 1024
 const CONFIRM_MILLIS = 50
@@ -79,6 +82,8 @@ interface Receiver {
   /** Bytes of this process that it has handled. */
   end: number
   isSlow: boolean
+  /** When `end` last grew. */
+  progressMillis: number
   /** The value of `#messages` when it was last heard. */
   heardAt: number
 }
@@ -172,7 +177,12 @@ export class Outbound {
     this.dropped += this.#backlog.push({ sequence: ++this.#sequence, parts, bytes, lines, end: this.bytes, dropped: 0 })
     this.#send()
     this.#checkSlow()
-    for (const [id, receiver] of this.#receivers) this.#checkReceiver(id, receiver)
+    for (const [id, receiver] of this.#receivers) {
+      const wasSlow = receiver.isSlow
+      this.#checkReceiver(id, receiver)
+      const goesOn = wasSlow && receiver.isSlow && performance.now() - receiver.progressMillis < PROGRESS_MILLIS
+      if (goesOn) this.#events.onSlow(id)
+    }
   }
 
   /** There is a connection: a first one, one after another was lost, or one that takes the place of another. */
@@ -203,7 +213,7 @@ export class Outbound {
     if (this.#engine === undefined) return
     const receiver = this.#receivers.get(id)
     if (receiver !== undefined) receiver.heardAt = this.#messages
-    else this.#receivers.set(id, { end: this.bytes, isSlow: false, heardAt: this.#messages })
+    else this.#receivers.set(id, { end: this.bytes, isSlow: false, progressMillis: -Infinity, heardAt: this.#messages })
   }
 
   /** Another process has handled everything up to `end`, which counts only if so much was published. */
@@ -217,10 +227,8 @@ export class Outbound {
     const receiver = this.#receivers.get(id)
     if (receiver === undefined || end <= receiver.end) return
     receiver.end = end
-    const wasSlow = receiver.isSlow
+    receiver.progressMillis = performance.now()
     this.#checkReceiver(id, receiver)
-    // It goes on, so senders wait for it for another grace.
-    if (wasSlow && receiver.isSlow) this.#events.onSlow(id)
   }
 
   /** Another process is gone. */

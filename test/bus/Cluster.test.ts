@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -6,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { setImmediate as endOfTurn } from "node:timers/promises"
+import * as LateClock from "../support/LateClock.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus } from "../../src/room/Bus.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
@@ -230,6 +232,21 @@ describe("peers", () => {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(names(yield* a.relay.cluster.peers), [])
       assert.include(a.log, "INFO relay x is not heard any more (0 others)")
+    })
+  )
+
+  it.effect("are not counted out for a time in which this process was stopped, but for a silence after it", () =>
+    Effect.gen(function* () {
+      const bus = new TestBus()
+      const { stopped } = yield* LateClock.make(45_000)
+      const a = yield* Effect.provideService(start(bus, "a"), Clock.Clock, stopped)
+      const { tell } = yield* stranger(bus, "x")
+      tell({ _tag: "Alive", name: "x", clients: 0 })
+      yield* arrived
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(names(yield* a.relay.cluster.peers), ["x"])
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(names(yield* a.relay.cluster.peers), [])
     })
   )
 

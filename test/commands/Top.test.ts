@@ -54,6 +54,7 @@ describe("top", () => {
       const { port: adminPort } = new URL(server.url)
       const refused = yield* Commands.run(command, [adminPort], { cwd: process.cwd() })
       assert.include(refused.error!, "it wants a token: set SUMMONER_ADMIN_TOKEN")
+      yield* Commands.streams
       const env = { SUMMONER_ADMIN_TOKEN: Admin.TOKEN }
       assert.strictEqual((yield* Commands.line(["top", adminPort], { cwd: process.cwd(), env })).code, 0)
       assert.strictEqual((yield* Commands.line(["top", "ftp://localhost"], { cwd: process.cwd() })).code, 1)
