@@ -28,11 +28,6 @@ export class Fifo<A> {
     return this.#items[lowerBound(this.#items as ReadonlyArray<A>, this.#head, has)]
   }
 
-  clear(): void {
-    this.#items = []
-    this.#head = 0
-  }
-
   shift(): A | undefined {
     const item = this.#items[this.#head]
     if (item === undefined) return undefined
