@@ -73,13 +73,24 @@ const WRONG = "\xff\n"
 
 const CLIENT_HELLO_BEGINS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
-const servers = [
-  { workers: 1, profile: "python", begins: "GET / HTTP/1.1\r\n", extra: "nothing" },
+const GET = "GET / HTTP/1.1\r\n"
+
+interface Subject {
+  readonly workers: number
+  readonly profile: "rust" | "python"
+  /** With what its first bytes begin. */
+  readonly begins: string
+  readonly extra: string
+}
+
+const servers: ReadonlyArray<Subject> = [
+  ...(SOAK ? ([{ workers: 1, profile: "rust", begins: GET, extra: "nothing" }] as const) : []),
+  { workers: SOAK ? 2 : 1, profile: "python", begins: GET, extra: "nothing" },
   { workers: 2, profile: "rust", begins: "PROXY UNKNOWN\r\n", extra: "a load balancer" },
   ...(Certificates.hasOpenssl
-    ? [{ workers: 2, profile: "rust", begins: CLIENT_HELLO_BEGINS, extra: "TLS" } as const]
+    ? ([{ workers: 2, profile: "rust", begins: CLIENT_HELLO_BEGINS, extra: "TLS" }] as const)
     : [])
-] as const
+]
 
 describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).concurrent.each(servers)(
   "a server with $workers worker(s), the $profile profile and $extra in front",
