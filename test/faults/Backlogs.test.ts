@@ -5,6 +5,7 @@ import { SOAK } from "./form.ts"
 import * as LoadClient from "./LoadClient.ts"
 import { watchMemory } from "./Proc.ts"
 import * as Relay from "./Relay.ts"
+import * as Certificates from "../support/Certificates.ts"
 import { threadCounts } from "../support/threadCounts.ts"
 import * as WebSocketClient from "../support/WebSocketClient.ts"
 
@@ -39,22 +40,30 @@ const rooms = [
   { count: 1, transport: "TCP", worker_threads: 1 },
   { count: 100, transport: "TCP", worker_threads: 1 },
   { count: 100, transport: "WebSocket", worker_threads: 1 },
+  // In the python profile, which bounds memory alone.
+  { count: 100, transport: "TLS", worker_threads: 1 },
   { count: 100, transport: "TCP", worker_threads: 2 }
-].filter(({ worker_threads }) => threadCounts.includes(worker_threads))
+].filter(
+  ({ transport, worker_threads }) =>
+    threadCounts.includes(worker_threads) && (transport !== "TLS" || Certificates.hasOpenssl)
+)
 
 describe("the backlog of clients that never read, of lines that each come alone, with drop_oldest,", () => {
   for (const { count, transport, worker_threads } of rooms) {
     const name = `costs each thread no more than the hard limit and 64 MiB for ${count} over ${transport}, with ${worker_threads} thread(s)`
     it.live.skipIf(skipped !== "")(`${name}${skipped}`, () =>
       Effect.gen(function* () {
+        const certificates = transport === "TLS" ? yield* Certificates.make : undefined
         const relay = yield* Relay.quiet({
           limits: { worker_threads, slow_consumer: { policy: "drop_oldest", hard_limit_bytes: HARD_LIMIT } },
-          groups: { websocket: { port: 0 } }
+          groups: certificates
+            ? { version: "python", tls: certificates.config, websocket: { port: 0 } }
+            : { websocket: { port: 0 } }
         })
-        const options = { lineBytes: LINE_BYTES }
+        const options = { lineBytes: LINE_BYTES, ...(certificates && { tls: certificates.client() }) }
         const sender = yield* LoadClient.connect(relay.port, options)
         const witness = yield* LoadClient.connect(relay.port, options)
-        if (transport === "TCP") {
+        if (transport !== "WebSocket") {
           const deaf = yield* LoadClient.connectMany(relay.port, count, { ...options, reads: false })
           yield* LoadClient.gathered([sender, ...deaf], witness)
         } else {

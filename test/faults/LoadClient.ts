@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import * as Tls from "node:tls"
 import { PATIENCE } from "../support/patience.ts"
 
 export interface Options {
@@ -14,6 +15,8 @@ export interface Options {
   readonly reads?: boolean
   /** Where the server listens, `127.0.0.1` by default. */
   readonly host?: string
+  /** How to shake hands with a server that has TLS. */
+  readonly tls?: Tls.ConnectionOptions
 }
 
 const SEQUENCE_DIGITS = 9
@@ -310,9 +313,12 @@ const readDigits = (bytes: Buffer, offset: number, digits: number) => {
 export const connect = (port: number, options: Options): Effect.Effect<LoadClient, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<LoadClient>((resume) => {
-      const socket = Net.connect({ port, host: options.host ?? "127.0.0.1", noDelay: true })
-      if (options.reads === false) socket.pause()
-      socket.once("connect", () => resume(Effect.succeed(new LoadClient(socket, options))))
+      const to = { port, host: options.host ?? "127.0.0.1" }
+      const socket = options.tls ? Tls.connect({ ...to, ...options.tls }) : Net.connect({ ...to, noDelay: true })
+      socket.once(options.tls ? "secureConnect" : "connect", () => {
+        if (options.reads === false) socket.pause()
+        resume(Effect.succeed(new LoadClient(socket, options)))
+      })
       socket.once("error", (error) => resume(Effect.die(error)))
     }),
     (client) => Effect.sync(() => void client.socket.destroy())
