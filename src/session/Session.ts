@@ -86,7 +86,8 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const key = quarantine.scope === "ip" ? banned.ip : banned.address
       const seconds = Math.ceil(quarantine.cooldownMillisUnsafe() / 1000)
-      const sharing = limits.countFromUnsafe(banned.ip) - 1
+      // It has its own place until its last bytes are sent, unless its listener gives none.
+      const sharing = Math.max(0, limits.countFromUnsafe(banned.ip) - 1)
       return Effect.logWarning(
         `${key} cannot connect again for ${seconds} s, clients still connected from there: ${sharing}; POST /api/lift on the admin port ends it`
       )

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
+import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { createServer } from "node:http"
 import { top as command } from "../../src/commands/top.ts"
@@ -103,8 +104,8 @@ describe.skipIf(ConnectCli.noTerminal !== undefined)("a hangup", () => {
   ])("ends %s in order, and restores the terminal", ([name, last]) =>
     Effect.gen(function* () {
       const { pid, screen } = yield* started(name!)
-      process.kill(pid, "SIGHUP")
-      process.kill(pid, "SIGHUP")
+      // Twice, unless the first has ended it already.
+      spawnSync("kill", ["-HUP", `${pid}`, `${pid}`])
       assert.strictEqual(yield* screen.exit, 0)
       assert.isTrue(screen.output().endsWith(last!), JSON.stringify(screen.output().slice(-50)))
     })

@@ -731,7 +731,7 @@ describe("Session", () => {
           assert.strictEqual(goodbyes.length, 1)
           assert.isFalse(log.some((line) => line.startsWith("ERROR")))
           const left = log.filter((line) => line.includes(" disconnected: ")).length
-          const came = log.filter((line) => line.includes(" connected ")).length
+          const came = log.filter((line) => line.includes(" connected (")).length
           assert.strictEqual(broadcaster.sizeUnsafe(), came - left)
           // Nothing of it is left behind that would still do something.
           yield* TestClock.adjust("1 minute")
