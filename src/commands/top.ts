@@ -17,7 +17,7 @@ const urlOf = (text: string): Option.Option<URL> => {
   const url = /^\d+$/.test(text) ? `http://127.0.0.1:${text}` : text
   if (!/^https?:/.test(url) || invisibleIn(url) !== undefined || !URL.canParse(url)) return Option.none()
   const parsed = new URL(url)
-  // A password in it would be sent to nobody: the admin port takes a token.
+  // The admin port takes a token: a password in the URL would not be sent.
   return parsed.username === "" && parsed.password === "" ? Option.some(parsed) : Option.none()
 }
 

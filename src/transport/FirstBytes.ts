@@ -3,8 +3,8 @@ import type * as Net from "node:net"
 import { GONE, type PeerGone } from "./Refusal.ts"
 
 /**
- * Whether nothing more comes from a socket, and nobody who listens from now on is told so. Node reads ahead also while a socket is
- * paused, so that its end may come before whoever is to read it.
+ * Whether a socket has ended, of which later listeners are not told. Node reads ahead even while a socket is paused, so it may end before
+ * its reader listens.
  */
 export const hasEnded = (socket: Net.Socket): boolean => socket.readableEnded || socket.destroyed
 

@@ -40,6 +40,17 @@ const hangingUp = (server: ChildProcess) =>
 
 const LOG_FILE_ONLY = { enable_console_log: false, enable_file_log: true }
 
+/** A server that is to reload a configuration which gives no answer. */
+const reloading = Effect.gen(function* () {
+  const cwd = yield* Directory.make({ "server.json": {} })
+  const server = yield* Cli.listening([], { cwd })
+  const file = join(cwd, "server.json")
+  rmSync(file)
+  execFileSync("mkfifo", [file])
+  server.process.kill("SIGHUP")
+  return { file, server }
+})
+
 describe.skipIf(process.platform === "win32").concurrent("the program, with a file that hangs,", () => {
   it.live("shuts down with a log file that nothing reads, and says how much of it is missing", () =>
     Effect.gen(function* () {
@@ -76,12 +87,7 @@ describe.skipIf(process.platform === "win32").concurrent("the program, with a fi
 
   it.live("says that a reload waits for its configuration, and reloads once that comes", () =>
     Effect.gen(function* () {
-      const cwd = yield* Directory.make({ "server.json": {} })
-      const server = yield* Cli.listening([], { cwd })
-      const file = join(cwd, "server.json")
-      rmSync(file)
-      execFileSync("mkfifo", [file])
-      server.process.kill("SIGHUP")
+      const { file, server } = yield* reloading
       yield* server.printed(/WARNING - configuration not reloaded yet: no answer from its file within 10 s\n/)
       yield* Effect.promise(() => writeFile(file, '{ "hyper_parameters": { "max_clients": 7 } }'))
       yield* server.printed(/hyper_parameters\.max_clients: 100000 -> 7/)
@@ -91,12 +97,7 @@ describe.skipIf(process.platform === "win32").concurrent("the program, with a fi
   it.live("ends by a signal, or a second one, while a reload waits for its configuration", () =>
     Effect.gen(function* () {
       for (const signals of [["SIGTERM"], ["SIGTERM", "SIGINT"]] as const) {
-        const cwd = yield* Directory.make({ "server.json": {} })
-        const server = yield* Cli.listening([], { cwd })
-        const file = join(cwd, "server.json")
-        rmSync(file)
-        execFileSync("mkfifo", [file])
-        server.process.kill("SIGHUP")
+        const { file, server } = yield* reloading
         yield* isReading(file)
         for (const signal of signals) server.process.kill(signal)
         const { code, signal } = yield* server.exit
