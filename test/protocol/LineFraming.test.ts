@@ -79,7 +79,7 @@ describe("LineFraming", () => {
       const stream = Buffer.concat(parts)
       assert.deepStrictEqual(frame(cut(stream, cuts)), expected(stream, MAX_BYTES))
     },
-    runs(200)
+    runs(100)
   )
 
   it.prop(
