@@ -9,6 +9,8 @@
 const QUOTE: u8 = 0x22
 const BACKSLASH: u8 = 0x5c
 const SPACE: u8 = 0x20
+const LINE_FEED: u8 = 0x0a
+const CARRIAGE_RETURN: u8 = 0x0d
 
 /** `"}\n` */
 const SUFFIX: u32 = 0x0a7d22
@@ -52,6 +54,51 @@ export function encode(
   const end = escape(target + prefixLength, source, length)
   store<u32>(end, SUFFIX)
   return end + SUFFIX_BYTES
+}
+
+/** What the last `encodeLines` has encoded: so many lines, the last of which ends with the line feed before `linesEnd`. */
+export let lines: i32 = 0
+export let linesEnd: usize = 0
+
+/**
+ * Writes the envelopes of the lines in `[source, source + length)`, one behind the other, to `target`, and returns their end. It stops
+ * behind `most` lines, before an envelope that would begin at `stop` or later or be longer than `limit`, and before a line without its end.
+ */
+export function encodeLines(
+  target: usize,
+  stop: usize,
+  limit: usize,
+  prefix: usize,
+  prefixLength: usize,
+  source: usize,
+  length: usize,
+  most: i32
+): usize {
+  const end = source + length
+  let o = target
+  let start = source
+  lines = 0
+  while (lines < most && o < stop) {
+    const feed = lineFeedIn(start, end)
+    if (feed == end) break
+    const lineEnd = feed > start && load<u8>(feed - 1) == CARRIAGE_RETURN ? feed - 1 : feed
+    const next = encode(o, limit, prefix, prefixLength, start, lineEnd - start)
+    if (next == 0) break
+    o = next
+    start = feed + 1
+    lines++
+  }
+  linesEnd = start
+  return o
+}
+
+/** Where the first line feed in `[start, end)` is; `end`, if there is none. */
+function lineFeedIn(start: usize, end: usize): usize {
+  for (let i = start; i < end; i += 16) {
+    const feeds = i8x16.bitmask(i8x16.eq(v128.load(i), i8x16.splat(LINE_FEED))) & insideOf(end - i)
+    if (feeds != 0) return i + ctz(feeds)
+  }
+  return end
 }
 
 /** Length of `[source, source + length)` within an envelope, in bytes. */

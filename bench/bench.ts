@@ -112,11 +112,12 @@ const ratios = (rounds: ReadonlyArray<Round>, server: string, { compared }: Work
 
 const tableOf = async (
   workloads: ReadonlyArray<Workload>,
-  contestants: ReadonlyArray<Servers.Contestant>,
+  servers: ReadonlyArray<Servers.Contestant>,
   columns: typeof LOAD_COLUMNS
 ) => {
   const rows: Array<ReadonlyArray<string>> = []
   for (const workload of workloads) {
+    const contestants = workload.contestants?.() ?? servers
     const rounds = await measure(workload, contestants)
     for (const [i, { name }] of contestants.entries()) {
       rows.push([

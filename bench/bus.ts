@@ -1,7 +1,7 @@
 /**
  * What it costs that the room is spread over processes: `node bench/bus.ts [--seconds 5] [--rounds 3]`, after a build; medians of the rounds. The same load runs against
  * one relay that has sender and receivers, and against two, with a server of NATS between the sender's and the receivers'; lone lines also against six,
- * of which four have no clients. `--load lone` runs these alone.
+ * of which four have no clients. `--load lone` runs these alone, `--load bulk` the others.
  */
 import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -18,14 +18,15 @@ const { values } = parseArgs({
   }
 })
 
+const BULK = "as fast as it goes"
 const LONE = "one line at a time, 1000/s"
 
 const LOADS = [
-  { title: "as fast as it goes", receivers: 50, load: "--senders 1 --size 128 --rate 0", relays: [1, 2] },
-  { title: "as fast as it goes", receivers: 1, load: "--senders 1 --size 128 --rate 0", relays: [1, 2] },
+  { title: BULK, receivers: 50, load: "--senders 1 --size 128 --rate 0", relays: [1, 2] },
+  { title: BULK, receivers: 1, load: "--senders 1 --size 128 --rate 0", relays: [1, 2] },
   { title: LONE, receivers: 50, load: "--senders 1 --size 128 --rate 1000", relays: [1, 2, 6] },
   { title: LONE, receivers: 1, load: "--senders 1 --size 128 --rate 1000", relays: [1, 2, 6] }
-].filter(({ title }) => values.load !== "lone" || title === LONE)
+].filter(({ title }) => values.load === "" || title === (values.load === "lone" ? LONE : BULK))
 
 /** Processor time of a process so far, in seconds. */
 const cpuSeconds = (pid: number) => {

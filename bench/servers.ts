@@ -82,6 +82,17 @@ export const ours = (
   cpus: SERVER_CPUS
 })
 
+/** Ours with each message logged as JSON to a file, and without. */
+export const logging = (): ReadonlyArray<Contestant> => {
+  const logged = ours()
+  const settings = ["ENABLE_FILE_LOG=true", "ENABLE_JSON_LOG=true", `LOG_FILE_PATH=${join(scratch, "messages")}`]
+  const environment = settings.map((setting) => `SUMMONER_LOGGER_${setting}`)
+  return [
+    { ...logged, command: (port) => ["env", ...environment, ...logged.command(port)] },
+    { ...logged, name: "unlogged" }
+  ]
+}
+
 /** Ours, the limit, and what else is installed. */
 export const contestants = (): ReadonlyArray<Contestant> => {
   const limit = compile("limit", "-march=native")

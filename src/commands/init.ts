@@ -6,11 +6,11 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Schema from "effect/Schema"
-import { mkdir, writeFile } from "node:fs/promises"
+import { mkdir } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { DEFAULT_FILE } from "../config/ConfigSources.ts"
 import { showName } from "../config/redact.ts"
-import { readFile, statIfPresent } from "../internal/files.ts"
+import { readFile, statIfPresent, writeWhole } from "../internal/files.ts"
 import { booleanFlag, fileArgument } from "./fields.ts"
 import { DEFAULT_PRESET, type PresetName, presetNames, presets, starterOf } from "./presets.ts"
 import { jsonSchemaText } from "./schema.ts"
@@ -40,17 +40,18 @@ interface File {
 const failure = (code: InitError["code"], path: string) => (cause: unknown) =>
   new InitError({ code, paths: showName(path), reason: cause instanceof Error ? cause.message : String(cause) })
 
-/** Whether writing the file would lose its content. Fails for what is no file: a pipe may never end. */
-const wouldLose = Effect.fnUntraced(function* ({ path, text }: File) {
+/** What is in the file so far. Fails for what is no file: a pipe may never end. */
+const readBefore = Effect.fnUntraced(function* (file: File) {
+  const { path } = file
   const before = yield* Effect.tryPromise({
     try: async () => {
       const found = await statIfPresent(path)
-      return found === undefined ? text : found.isFile() ? String(await readFile(path)) : null
+      return found === undefined ? undefined : found.isFile() ? await readFile(path) : null
     },
     catch: failure("unreadable", path)
   })
   if (before === null) return yield* new InitError({ code: "irregular", paths: showName(path), reason: "" })
-  return before !== text
+  return { ...file, before }
 })
 
 const choosePreset: Effect.Effect<PresetName, InitError, Prompt.Environment> = Effect.suspend(() =>
@@ -89,24 +90,23 @@ export const init = Command.make(
   },
   Effect.fnUntraced(function* ({ file, force, preset }) {
     const chosen = Option.isSome(preset) ? preset.value : yield* choosePreset
-    const files: ReadonlyArray<File> = [
-      { path: join(dirname(file), SCHEMA_FILE), text: jsonSchemaText() },
-      { path: file, text: `${JSON.stringify(starterOf(chosen, SCHEMA_FILE), null, 2)}\n` }
-    ]
-    const atRisk = yield* Effect.filter(files, wouldLose)
-    if (!force) {
-      if (atRisk.length > 0) yield* confirmOverwriting(atRisk.map(({ path }) => showName(path)).join(" and "))
-    }
-    for (const { path, text } of files) {
+    const [schema, server] = yield* Effect.all([
+      readBefore({ path: join(dirname(file), SCHEMA_FILE), text: jsonSchemaText() }),
+      readBefore({ path: file, text: `${JSON.stringify(starterOf(chosen, SCHEMA_FILE), null, 2)}\n` })
+    ])
+    const files = [schema, server]
+    const atRisk = files.filter(({ before, text }) => before !== undefined && String(before) !== text)
+    if (!force && atRisk.length > 0) yield* confirmOverwriting(atRisk.map(({ path }) => showName(path)).join(" and "))
+    for (const { before, path, text } of files) {
       yield* Effect.tryPromise({
         try: async () => {
           await mkdir(dirname(path), { recursive: true })
-          await writeFile(path, text)
+          await writeWhole(path, text, before)
         },
         catch: failure("unwritable", path)
       })
     }
-    yield* Console.log(`Wrote ${showName(file)}, and ${showName(files[0]!.path)} for editors.`)
+    yield* Console.log(`Wrote ${showName(file)}, and ${showName(schema.path)} for editors.`)
     yield* Console.log(`Start the server: summoner-server${file === DEFAULT_FILE ? "" : ` --config ${showName(file)}`}`)
   })
 ).pipe(

@@ -12,6 +12,19 @@ interface Exports {
     source: number,
     length: number
   ) => number
+  readonly encodeLines: (
+    target: number,
+    stop: number,
+    limit: number,
+    prefix: number,
+    prefixLength: number,
+    source: number,
+    length: number,
+    most: number
+  ) => number
+  /** What `encodeLines` has encoded. */
+  readonly lines: { readonly value: number }
+  readonly linesEnd: { readonly value: number }
   readonly escapedLength: (source: number, length: number) => number
   readonly escape: (target: number, source: number, length: number) => number
 }
@@ -31,6 +44,9 @@ const PAGE_BYTES = 64 * 1024
 const LONGEST_PREFIX = SOURCE_AT - PREFIX_AT - SPARE_BYTES
 
 const EMPTY = new Uint8Array(0)
+
+/** More than fit into the memory. */
+const MOST_LINES = SOURCE_BYTES + 1
 
 /** What is used of it: its types come with those of a browser only. Node.js can be run without it. */
 declare const WebAssembly:
@@ -67,6 +83,9 @@ const instantiate = (bytes: number): { readonly simd: Exports; readonly memory: 
  */
 export class EnvelopeBuffer {
   readonly bytes: Uint8Array
+  /** What the last `encodeLines` has encoded: so many lines, the last of which ends before `linesEnd`, its line feed included. */
+  lines = 0
+  linesEnd = 0
   readonly #simd: Exports | undefined
   /** All of the memory. */
   readonly #memory: Uint8Array
@@ -113,10 +132,7 @@ export class EnvelopeBuffer {
     if (length > SOURCE_BYTES || prefix.length > LONGEST_PREFIX) {
       return this.#encodePieces(simd, offset, limit, prefix, bytes, start, end)
     }
-    if (prefix !== this.#prefix) {
-      this.#memory.set(prefix, PREFIX_AT)
-      this.#prefix = prefix
-    }
+    this.#setPrefix(prefix)
     if (bytes !== this.#source || start < this.#sourceStart || end > this.#sourceEnd || !isConstant) {
       this.#load(bytes, start, isConstant ? Math.min(start + SOURCE_BYTES, bytes.length) : end)
       this.#source = isConstant ? bytes : EMPTY
@@ -124,6 +140,48 @@ export class EnvelopeBuffer {
     const source = SOURCE_AT + start - this.#sourceStart
     const to = simd.encode(ENVELOPES_AT + offset, limit, PREFIX_AT, prefix.length, source, length)
     return to === 0 ? -1 : to - ENVELOPES_AT
+  }
+
+  /**
+   * Writes the envelopes of the lines in `bytes[start, end)`, each with its line feed, one behind the other at `offset`. It stops behind
+   * `most` lines, before an envelope that would begin at `stop` or later or be longer than `limit`, and wherever `encode` has to do it: at
+   * a line that is not in the memory at once, or without SIMD at the first.
+   *
+   * @param bytes never change
+   * @returns the end of the last envelope; `lines` and `linesEnd` say what they are of
+   */
+  encodeLines(
+    offset: number,
+    stop: number,
+    limit: number,
+    prefix: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    most = MOST_LINES
+  ): number {
+    const simd = this.#simd
+    this.lines = 0
+    this.linesEnd = start
+    if (simd === undefined || prefix.length > LONGEST_PREFIX) return offset
+    this.#setPrefix(prefix)
+    if (bytes !== this.#source || start < this.#sourceStart || end > this.#sourceEnd) {
+      this.#load(bytes, start, Math.min(start + SOURCE_BYTES, bytes.length))
+      this.#source = bytes
+    }
+    const source = SOURCE_AT + start - this.#sourceStart
+    const length = Math.min(end, this.#sourceEnd) - start
+    const target = ENVELOPES_AT + offset
+    const to = simd.encodeLines(target, ENVELOPES_AT + stop, limit, PREFIX_AT, prefix.length, source, length, most)
+    this.lines = simd.lines.value
+    this.linesEnd = start + simd.linesEnd.value - source
+    return to - ENVELOPES_AT
+  }
+
+  #setPrefix(prefix: Uint8Array): void {
+    if (prefix === this.#prefix) return
+    this.#memory.set(prefix, PREFIX_AT)
+    this.#prefix = prefix
   }
 
   /** The same for what does not fit into the memory at once. */

@@ -27,6 +27,8 @@ export class LineFraming {
   #position = 0
   /** All complete lines of the chunk are UTF-8, checked at once. */
   #chunkIsUtf8 = false
+  /** Behind the last line end of the chunk. */
+  #linesEnd = 0
   #unfinished: Uint8Array = EMPTY
   #unfinishedBytes = 0
   /** The bytes of the latest line that was unfinished. */
@@ -53,7 +55,26 @@ export class LineFraming {
     // The chunk may begin within a character of an unfinished line, which is checked when it is complete.
     const from = this.#unfinishedBytes > 0 || this.#discarding ? buffer.indexOf(LINE_FEED) + 1 : 0
     const to = buffer.lastIndexOf(LINE_FEED)
+    this.#linesEnd = to + 1
     this.#chunkIsUtf8 = to > from && isUtf8(buffer.subarray(from, to))
+  }
+
+  /**
+   * Finds the complete lines left in the chunk, if they are UTF-8: they are `bytes[start, end)`, each with its line end, and any of them
+   * may be too long. `skipTo` says how many of them are done; `next` gives the first of the others.
+   */
+  nextLines(): boolean {
+    if (!this.#chunkIsUtf8 || this.#unfinishedBytes > 0 || this.#discarding || this.#position >= this.#linesEnd)
+      return false
+    this.bytes = this.#chunk
+    this.start = this.#position
+    this.end = this.#linesEnd
+    return true
+  }
+
+  /** `position`: behind the last line of `nextLines` that is done. */
+  skipTo(position: number): void {
+    this.#position = position
   }
 
   next(): Frame {
@@ -104,6 +125,7 @@ export class LineFraming {
     if (from === length || this.#discarding || this.#keep(from, length)) {
       this.#chunk = EMPTY
       this.#position = 0
+      this.#linesEnd = 0
       return this.#ended && this.#unfinishedBytes > 0 ? this.#finishUnfinished() : "none"
     }
     this.#discarding = true

@@ -42,6 +42,31 @@ export interface MemberEvents {
   readonly onCaughtUp: () => void
 }
 
+/** Relays lines to all clients except their sender. */
+export interface Publish {
+  /**
+   * Relays the line `bytes[start, end)`. The bytes are copied.
+   *
+   * @param isConstant `bytes` never change: further lines of the same object cost less
+   * @returns `false` if the line's envelope would exceed `max_line_bytes`; the line is not relayed
+   */
+  (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean
+  /**
+   * The same for many lines at once. A function that takes the place of `publishUnsafe` and has no `lines` gets each line by itself.
+   *
+   * @param bytes never change; `[start, end)` of them are lines, each with its line feed
+   * @param accept gets how many can be relayed now, and answers how many of these are to be
+   * @returns the end of the last line relayed; `start`, if there is none: the first may be too long
+   */
+  readonly lines?: (
+    sender: Sender,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    accept: (lines: number) => number
+  ) => number
+}
+
 /**
  * Owns the room, and decides when senders wait for slow readers (docs/operating.md#slow-readers).
  *
@@ -58,19 +83,7 @@ export class Broadcaster extends Context.Service<
     readonly leaveUnsafe: (member: Member) => void
     /** The number of clients in the room. */
     readonly sizeUnsafe: () => number
-    /**
-     * Relays the line `bytes[start, end)` to all clients except `sender`. The bytes are copied.
-     *
-     * @param isConstant `bytes` never change: further lines of the same object cost less
-     * @returns `false` if the line's envelope would exceed `max_line_bytes`; the line is not relayed
-     */
-    readonly publishUnsafe: (
-      sender: Sender,
-      bytes: Uint8Array,
-      start: number,
-      end: number,
-      isConstant?: boolean
-    ) => boolean
+    readonly publishUnsafe: Publish
     /**
      * As `publishUnsafe`, for some clients only.
      *
@@ -158,6 +171,12 @@ export class Broadcaster extends Context.Service<
         for (const go of waiting) go()
       }
 
+      const publishUnsafe: Publish = Object.assign(
+        (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean) =>
+          room.publish(sender, bytes, start, end, isConstant),
+        { lines: room.publishLines.bind(room) }
+      )
+
       return Broadcaster.of({
         memberUnsafe: (connection, events) => {
           let progress: Progress = { sinceMillis: 0, takenBytes: 0 }
@@ -200,7 +219,7 @@ export class Broadcaster extends Context.Service<
           stopWaitingFor(member)
         },
         sizeUnsafe: () => room.members.size,
-        publishUnsafe: (sender, bytes, start, end, isConstant) => room.publish(sender, bytes, start, end, isConstant),
+        publishUnsafe,
         publishToUnsafe: (recipients, sender, bytes, start, end) =>
           room.publishTo(recipients, sender, bytes, start, end),
         members: room.members,

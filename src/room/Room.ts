@@ -135,6 +135,35 @@ export class Room {
     return true
   }
 
+  /**
+   * As `publish` for each of the lines in `bytes[start, end)`, which end with a line feed and never change; only as many as one batch takes.
+   *
+   * @param accept gets how many could be relayed, and answers how many of them are to be
+   * @returns the end of the last line relayed; `start`, if there is none, because `publish` has to relay or refuse the first
+   */
+  publishLines(
+    sender: Sender,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    accept: (lines: number) => number
+  ): number {
+    const batch = this.#batch
+    const from = this.#batchBytes
+    let to = batch.encodeLines(from, BATCH_BYTES, this.#maxLineBytes, sender.prefix, bytes, start, end)
+    const { lines } = batch
+    if (lines === 0) return start
+    const accepted = accept(lines)
+    if (accepted === 0) return start
+    if (accepted < lines) {
+      to = batch.encodeLines(from, BATCH_BYTES, this.#maxLineBytes, sender.prefix, bytes, start, end, accepted)
+    }
+    const { linesEnd } = batch
+    this.#batchBytes = to
+    this.#added(sender, from, to, accepted)
+    return linesEnd
+  }
+
   /** Accounts for `lines` that are in the batch now, at `[from, to)`. */
   #added(sender: Sender, from: number, to: number, lines: number): void {
     const linesBefore = this.#batchLines

@@ -52,6 +52,11 @@ export class Client implements Watched {
   sender: ClientIdentity | undefined
   linesIn = 0
   bytesIn = 0
+  /**
+   * Its last line was rejected, or held it: the next is looked at by itself. Of a flood, most lines would else be encoded for nothing,
+   * again and again.
+   */
+  isHeldUp = false
   readonly rejectedLines = new RejectedLines()
   disconnectReason: DisconnectReason | undefined
 

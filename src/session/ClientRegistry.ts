@@ -98,6 +98,10 @@ export class ClientRegistry extends Context.Service<
       end: number,
       to?: ReadonlyArray<Sender>
     ) => void
+    /** Whether anybody wants to know the lines that are relayed: then each has to be told to `relayedUnsafe`. */
+    readonly areLinesWatchedUnsafe: () => boolean
+    /** Counts lines that were relayed. */
+    readonly countRelayedUnsafe: (lines: number) => void
     /** As `Operations` has them. */
     readonly changes: Stream.Stream<Observed<ClientChange>>
     readonly messages: Stream.Stream<Observed<RelayedMessage>>
@@ -126,6 +130,7 @@ export class ClientRegistry extends Context.Service<
 
       const clientsUnsafe = () => Array.from(clients, ({ info }) => info)
       const present = () => clientsUnsafe().map((client) => ({ _tag: "Connected" as const, client }))
+      const areLinesWatched = () => messageLog.enabled || messages.isWatched || events.isWatched
       const isWatched = () => changes.isWatched || events.isWatched
       const publish = (change: ClientChange) => {
         changes.publish(change)
@@ -186,9 +191,13 @@ export class ClientRegistry extends Context.Service<
           const { info } = client
           if (info.state !== from) publish({ _tag: "StateChanged", client: info, from })
         },
+        areLinesWatchedUnsafe: areLinesWatched,
+        countRelayedUnsafe: (lines) => {
+          linesRelayed += lines
+        },
         relayedUnsafe: (address, bytes, start, end, to) => {
           linesRelayed++
-          if (!messageLog.enabled && !messages.isWatched && !events.isWatched) return
+          if (!areLinesWatched()) return
           const content = toText(bytes, start, end)
           messageLog.relayed(address, content)
           const message: RelayedMessage =

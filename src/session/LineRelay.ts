@@ -1,8 +1,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { Backpressure } from "../limits/Backpressure.ts"
-import { Broadcaster } from "../room/Broadcaster.ts"
+import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
+import { Broadcaster, type Publish } from "../room/Broadcaster.ts"
 import type { Client, Hold } from "./Client.ts"
 import { ClientRegistry } from "./ClientRegistry.ts"
 
@@ -19,24 +19,58 @@ const REJECTED_PER_TURN = 256
 export const make = Effect.gen(function* () {
   const broadcaster = yield* Broadcaster
   const backpressure = yield* Backpressure
-  const { relayedUnsafe } = yield* ClientRegistry
+  const { areLinesWatchedUnsafe, countRelayedUnsafe, relayedUnsafe } = yield* ClientRegistry
   const clock = yield* Clock.Clock
+
+  /**
+   * Relays together as many of the next lines as one batch takes.
+   *
+   * @returns `undefined`, if there was none, because the first may be too long
+   */
+  const relayTogether = (client: Client, publishLines: NonNullable<Publish["lines"]>, now: number) => {
+    const { budget, framing, member } = client
+    const { bytes, end, start } = framing
+    let relayed = 0
+    let outcome = "pass" as Verdict | "over rate"
+    const linesEnd = publishLines(member, bytes, start, end, (lines) => {
+      while (relayed < lines && outcome === "pass") {
+        outcome = budget.spendUnsafe(now) ? backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1) : "over rate"
+        if (outcome !== "over rate" && outcome !== "disconnect") relayed++
+      }
+      return relayed
+    })
+    framing.skipTo(linesEnd)
+    if (relayed > 0) client.lastLine = now
+    client.linesIn += outcome === "disconnect" ? relayed + 1 : relayed
+    countRelayedUnsafe(relayed)
+    return relayed === 0 && outcome === "pass" ? undefined : outcome
+  }
 
   const relay: LineRelay = (client) => {
     const { budget, framing, gate, member, rejectedLines: rejections } = client
     const now = monotonicMillis(clock)
+    const publishLines = gate === undefined && !areLinesWatchedUnsafe() ? broadcaster.publishUnsafe.lines : undefined
     let rejected = 0
     while (!broadcaster.isCongestedUnsafe()) {
+      let isOverRate = false
+      if (publishLines !== undefined && !client.isHeldUp && framing.nextLines()) {
+        const outcome = relayTogether(client, publishLines, now)
+        if (outcome === "pass") continue
+        client.isHeldUp = true
+        isOverRate = outcome === "over rate"
+        if (outcome !== undefined && outcome !== "over rate") return outcome
+      }
       const frame = framing.next()
       if (frame === "none") return "drained"
       client.lastLine = now
       client.linesIn++
+      client.isHeldUp = true
       if (frame !== "line") {
         rejections.count(frame)
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
       }
-      if (!budget.spendUnsafe(now)) {
+      if (isOverRate || !budget.spendUnsafe(now)) {
         rejections.count("rate limited")
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue
@@ -52,6 +86,7 @@ export const make = Effect.gen(function* () {
       }
       relayedUnsafe(member.address, bytes, start, end)
       if (verdict !== "pass") return verdict
+      client.isHeldUp = false
     }
     return "congested"
   }

@@ -54,6 +54,22 @@ describe.skipIf(!existsSync("/dev/full"))("the output of a command", () => {
       assert.match(output, /^error: cannot write to standard output: EFBIG: .*\n$/)
     })
   )
+
+  it.live("that does not fit on the disk costs nothing that was there", () =>
+    Effect.gen(function* () {
+      const error = /^error: cannot write server\.schema\.json: EFBIG: .*$/m
+      const limited = 'trap "" XFSZ; ulimit -f 2;'
+      const written = "echo mine > kept; ln kept server.json; echo my schema > server.schema.json;"
+      const forced = yield* run("init --force", "|| code=$?; cat kept *.json; exit $code", `${written} ${limited}`)
+      assert.strictEqual(forced.code, 1)
+      assert.match(forced.output, error)
+      assert.include(forced.output, "mine\nmine\nmy schema\n")
+      const made = yield* run("init", "|| code=$?; echo left: *; exit $code", limited)
+      assert.strictEqual(made.code, 1)
+      assert.match(made.output, error)
+      assert.include(made.output, "left: *\n")
+    })
+  )
 })
 
 /** Open, the second keeps what is in it. */

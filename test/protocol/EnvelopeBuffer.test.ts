@@ -134,6 +134,64 @@ describe.each(buffers)("EnvelopeBuffer %s", (_, make) => {
     check(buffer, 0, chunk, 66_000, 66_100, true)
   })
 
+  it("encodes lines together as one by one, until one is too long, the batch is full or enough are done", () => {
+    const texts = [
+      "",
+      "a",
+      "\r",
+      "b\r",
+      'say "x"',
+      "\u0000",
+      "0123456789abcde",
+      "0123456789abcdef\r",
+      "é".repeat(20),
+      "\r\r"
+    ]
+    let state = 7
+    const random = (below: number) => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) % below
+    const buffer = make(CAPACITY)
+    const { bytes: memory } = buffer
+    for (let round = 0; round < 400; round++) {
+      const lines = Array.from({ length: random(12) }, () => texts[random(texts.length)]!)
+      const start = random(17)
+      const whole = Buffer.from("x".repeat(start) + lines.map((line) => `${line}\n`).join(""))
+      const chunk = Buffer.concat([whole, Buffer.from("unfinished, and \n behind the end")])
+      const [offset, stop, limit, most] = [random(17), 60 + random(1000), 60 + random(60), random(14)]
+      const expected: Array<Buffer> = []
+      let to = offset
+      let end = start
+      for (const text of lines) {
+        const line = Buffer.from(text.replace(/\r$/, ""))
+        const envelope = model(line, 0, line.length)
+        if (expected.length === most || to >= stop || envelope.length > limit) break
+        expected.push(envelope)
+        to += envelope.length
+        end += Buffer.byteLength(text) + 1
+      }
+      const encoded = buffer.encodeLines(offset, stop, limit, PREFIX, chunk, start, whole.length, most)
+      if (memory.byteOffset === 0) {
+        // Without SIMD all lines are left to `encode`.
+        assert.deepStrictEqual([encoded, buffer.lines, buffer.linesEnd], [offset, 0, start])
+      } else {
+        assert.deepStrictEqual([encoded, buffer.lines, buffer.linesEnd], [to, expected.length, end])
+        assert.isTrue(Buffer.concat(expected).equals(memory.subarray(offset, encoded)))
+      }
+    }
+  })
+
+  it("encodes lines together as far as they are in its memory, and leaves one that is longer", () => {
+    const buffer = make(4 * 64 * KIB)
+    const hasSimd = buffer.bytes.byteOffset > 0
+    const chunk = Buffer.from(`${"x".repeat(40 * KIB)}\n${"y".repeat(40 * KIB)}\n${"z".repeat(70 * KIB)}\n`)
+    const ends: Array<number> = []
+    for (let start = 0; ; start = buffer.linesEnd) {
+      buffer.encodeLines(0, 128 * KIB, 128 * KIB, PREFIX, chunk, start, chunk.length)
+      if (buffer.lines === 0) break
+      ends.push(buffer.linesEnd)
+    }
+    assert.deepStrictEqual(ends, hasSimd ? [40 * KIB + 1, 80 * KIB + 2] : [])
+  })
+
   it("reads bytes again that may have changed", () => {
     const buffer = make(CAPACITY)
     const bytes = Buffer.from("first")

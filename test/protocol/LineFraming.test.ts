@@ -6,16 +6,40 @@ import { runs } from "../support/runs.ts"
 
 const MAX_BYTES = 24
 
-/** Feeds chunks as a session does, and overwrites each once it is used up. Lines are strings, the rest is `<what>`. */
-const frame = (chunks: ReadonlyArray<Uint8Array>, maxBytes = MAX_BYTES) => {
+/**
+ * Feeds chunks as a session does, and overwrites each once it is used up. Lines are strings, the rest is `<what>`.
+ *
+ * @param together how many lines are taken together, each time there are some
+ */
+const frame = (chunks: ReadonlyArray<Uint8Array>, maxBytes = MAX_BYTES, together: ReadonlyArray<number> = []) => {
   const framing = new LineFraming(maxBytes)
   const found: Array<string> = []
+  let turn = 0
+  /** Up to a line that is too long. */
+  const takeTogether = () => {
+    let most = together[turn++ % together.length] ?? 0
+    if (!framing.nextLines()) return
+    assert.strictEqual(framing.bytes[framing.end - 1], 10)
+    let position = framing.start
+    while (position < framing.end && most-- > 0) {
+      const feed = framing.bytes.indexOf(10, position)
+      const line = Buffer.from(
+        framing.bytes.slice(position, framing.bytes[feed - 1] === 13 ? Math.max(feed - 1, position) : feed)
+      )
+      if (line.length > maxBytes) break
+      found.push(line.toString())
+      position = feed + 1
+    }
+    framing.skipTo(position)
+  }
   const drain = () => {
+    takeTogether()
     for (let kind = framing.next(); kind !== "none"; kind = framing.next()) {
       found.push(
         kind === "line" ? Buffer.from(framing.bytes.slice(framing.start, framing.end)).toString() : `<${kind}>`
       )
       assert.isAtMost(framing.unfinishedBytes, maxBytes + 1)
+      takeTogether()
     }
     assert.isAtMost(framing.unfinishedBytes, maxBytes + 1)
   }
@@ -73,11 +97,12 @@ describe("LineFraming", () => {
     "finds the same lines however the stream is cut",
     {
       parts: arbitraries.array(part, { maxLength: 20 }),
-      cuts: arbitraries.array(arbitraries.int(0, 10_000), { maxLength: 30 })
+      cuts: arbitraries.array(arbitraries.int(0, 10_000), { maxLength: 30 }),
+      together: arbitraries.array(arbitraries.int(0, 4), { maxLength: 5 })
     },
-    ({ cuts, parts }) => {
+    ({ cuts, parts, together }) => {
       const stream = Buffer.concat(parts)
-      assert.deepStrictEqual(frame(cut(stream, cuts)), expected(stream, MAX_BYTES))
+      assert.deepStrictEqual(frame(cut(stream, cuts), MAX_BYTES, together), expected(stream, MAX_BYTES))
     },
     runs(100)
   )

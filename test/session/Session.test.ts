@@ -17,6 +17,7 @@ import { RateLimiter } from "../../src/limits/RateLimiter.ts"
 import { ClientRegistry } from "../../src/session/ClientRegistry.ts"
 import { Session } from "../../src/session/Session.ts"
 import { ServerConfig, type Values } from "../../src/config/ServerConfig.ts"
+import * as TestBackpressure from "../../src/testing/TestBackpressure.ts"
 import * as TestQuarantine from "../../src/testing/TestQuarantine.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection, type Options } from "../../src/testing/MemoryConnection.ts"
@@ -30,7 +31,11 @@ const GRACE_MILLIS = 2000
 /** A relay without a listener: clients come by `connect`. Services given replace those of the Rust profile. */
 const start = Effect.fnUntraced(function* (
   hyper_parameters: HyperParameters = {},
-  options: { readonly version?: Values["version"]; readonly replaced?: Layer.Layer<never> | Layer.Layer<Services> } = {}
+  options: {
+    readonly version?: Values["version"]
+    readonly log_level?: Values["logger"]["log_level"]
+    readonly replaced?: Layer.Layer<never> | Layer.Layer<Services>
+  } = {}
 ) {
   const log: Array<string> = []
   const services = Layer.mergeAll(
@@ -43,7 +48,7 @@ const start = Effect.fnUntraced(function* (
   ).pipe(
     Layer.merge(options.replaced ?? Layer.empty),
     Layer.provideMerge(ClientRegistry.layer),
-    Layer.provideMerge(RelayLogger.layerTest(log)),
+    Layer.provideMerge(RelayLogger.layerTest(log, options.log_level && { log_level: options.log_level })),
     Layer.provideMerge(
       ServerConfig.layerTest({
         version: options.version ?? "rust",
@@ -743,7 +748,70 @@ describe("Session", () => {
   })
 
   describe("with other services in place", () => {
-    it.effect("asks the rate limiter once for each client, and for each line", () => {
+    /** At the first each line is logged, at the other lines are published together. */
+    const LEVELS = ["INFO", "WARNING"] as const
+
+    /** Publishes lines one by one: it has no `lines`. */
+    const oneByOne = Layer.effect(
+      Broadcaster,
+      Effect.map(Broadcaster, (broadcaster) => ({
+        ...broadcaster,
+        publishUnsafe: (sender, bytes, start, end, isConstant) =>
+          broadcaster.publishUnsafe(sender, bytes, start, end, isConstant)
+      }))
+    ).pipe(Layer.provide(Broadcaster.layer))
+    const sent = Arbitrary.all({ kind: arbitraries.int(0, 7), amount: arbitraries.int(1, 60) })
+
+    it.effect.prop(
+      "relays, rejects and holds the same lines, whether they are published together or one by one",
+      {
+        chunks: arbitraries.array(arbitraries.array(sent, { maxLength: 8 }), { maxLength: 8 }),
+        script: arbitraries.array(arbitraries.int(0, 12), { maxLength: 40 })
+      },
+      ({ chunks, script }) => {
+        const verdicts = script.map((n) => (["throttle", "flow_control", "disconnect"] as const)[n] ?? "pass")
+        const bytes = chunks.map((parts) =>
+          Buffer.concat(
+            parts.map(({ amount, kind }, i) =>
+              kind === 0
+                ? Buffer.from([0xff, 0x0a])
+                : Buffer.from(
+                    kind === 1
+                      ? "x".repeat(amount * 8)
+                      : kind === 2
+                        ? `${'"'.repeat(amount * 4)}\n`
+                        : `${i} ${"y".repeat(amount)}${kind === 3 ? "\r" : ""}\n`
+                  )
+            )
+          )
+        )
+        const outcome = (replaced: Layer.Layer<Broadcaster, never, ServerConfig>) =>
+          Effect.gen(function* () {
+            const { connect, log } = yield* start(
+              { rate_limit_msgs_per_minute: 25, max_line_bytes: 256 },
+              {
+                log_level: LEVELS[1],
+                replaced: Layer.merge(replaced, TestBackpressure.layer(verdicts)) as Layer.Layer<Services>
+              }
+            )
+            const [a, b] = [yield* connect(), yield* connect()]
+            for (const chunk of bytes) {
+              if (chunk.length > 0) a.connection.send(chunk)
+              yield* TestClock.adjust("3 seconds")
+            }
+            a.connection.endStream()
+            yield* TestClock.adjust("1 minute")
+            return { a: a.connection.received, b: b.connection.received, log }
+          })
+        return Effect.gen(function* () {
+          const together = yield* Effect.scoped(outcome(Broadcaster.layer))
+          assert.deepStrictEqual(together, yield* Effect.scoped(outcome(oneByOne)))
+        })
+      },
+      runs(100)
+    )
+
+    it.effect.each(LEVELS)("asks the rate limiter once for each client and line, at log level %s", (log_level) => {
       const calls: Array<string> = []
       const replaced = Layer.succeed(RateLimiter, {
         openUnsafe: ({ ip }, nowMillis) => {
@@ -753,7 +821,7 @@ describe("Session", () => {
         closeUnsafe: ({ ip }) => calls.push(`close ${ip}`)
       })
       return Effect.gen(function* () {
-        const { connect } = yield* start({}, { replaced: replaced as Layer.Layer<Services> })
+        const { connect } = yield* start({}, { log_level, replaced: replaced as Layer.Layer<Services> })
         yield* TestClock.adjust(5)
         const a = yield* connect()
         yield* TestClock.adjust(10)
@@ -765,30 +833,33 @@ describe("Session", () => {
       })
     })
 
-    it.effect("asks backpressure with the number of others, for each line within the rate", () => {
-      const fanOuts: Array<number> = []
-      const replaced = Layer.succeed(Backpressure, {
-        decideUnsafe: (fanOut) => (fanOuts.push(fanOut) === 3 ? "disconnect" : "pass"),
-        throttle: Effect.void,
-        flowControl: Effect.void
-      })
-      return Effect.gen(function* () {
-        const { connect, quarantine } = yield* start(
-          { rate_limit_msgs_per_minute: 3 },
-          { replaced: Layer.merge(replaced, TestQuarantine.layer()) as Layer.Layer<Services> }
-        )
-        const [a, b] = [yield* connect(), yield* connect()]
-        b.connection.send("1\n2\n")
-        yield* connect()
-        a.connection.send("1\n2\n")
-        yield* Fiber.join(a.fiber)
-        assert.deepStrictEqual(fanOuts, [1, 1, 2])
-        assert.deepStrictEqual(
-          quarantine.listUnsafe().map(({ key }) => key),
-          ["10.0.0.1"]
-        )
-      })
-    })
+    it.effect.each(LEVELS)(
+      "asks backpressure with the number of others, for each line within the rate, at log level %s",
+      (log_level) => {
+        const fanOuts: Array<number> = []
+        const replaced = Layer.succeed(Backpressure, {
+          decideUnsafe: (fanOut) => (fanOuts.push(fanOut) === 3 ? "disconnect" : "pass"),
+          throttle: Effect.void,
+          flowControl: Effect.void
+        })
+        return Effect.gen(function* () {
+          const { connect, quarantine } = yield* start(
+            { rate_limit_msgs_per_minute: 3 },
+            { log_level, replaced: Layer.merge(replaced, TestQuarantine.layer()) as Layer.Layer<Services> }
+          )
+          const [a, b] = [yield* connect(), yield* connect()]
+          b.connection.send("1\n2\n")
+          yield* connect()
+          a.connection.send("1\n2\n")
+          yield* Fiber.join(a.fiber)
+          assert.deepStrictEqual(fanOuts, [1, 1, 2])
+          assert.deepStrictEqual(
+            quarantine.listUnsafe().map(({ key }) => key),
+            ["10.0.0.1"]
+          )
+        })
+      }
+    )
 
     it.effect("shows the idle timeout when a client spoke last, and takes its verdict once", () => {
       const watched = new Set<Watched>()

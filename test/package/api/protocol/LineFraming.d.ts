@@ -7,6 +7,8 @@ export declare class LineFraming {
     constructor(maxBytes: number);
     get unfinishedBytes(): number;
     push(chunk: Uint8Array): void;
+    nextLines(): boolean;
+    skipTo(position: number): void;
     next(): Frame;
     endOfStream(): void;
 }

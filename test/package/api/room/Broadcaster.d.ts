@@ -14,12 +14,16 @@ export interface MemberEvents {
     readonly onStalled: () => void;
     readonly onCaughtUp: () => void;
 }
+export interface Publish {
+    (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
+    readonly lines?: (sender: Sender, bytes: Uint8Array, start: number, end: number, accept: (lines: number) => number) => number;
+}
 declare const Broadcaster_base: Context.ServiceClass<Broadcaster, "summoner-server/Broadcaster", {
     readonly memberUnsafe: (connection: Connection, events: MemberEvents) => Member;
     readonly joinUnsafe: (member: Member) => void;
     readonly leaveUnsafe: (member: Member) => void;
     readonly sizeUnsafe: () => number;
-    readonly publishUnsafe: (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean) => boolean;
+    readonly publishUnsafe: Publish;
     readonly publishToUnsafe: (recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number) => boolean;
     readonly members: Iterable<Member>;
     readonly flushUnsafe: () => void;

@@ -33,6 +33,7 @@ export declare class Client implements Watched {
     sender: ClientIdentity | undefined;
     linesIn: number;
     bytesIn: number;
+    isHeldUp: boolean;
     readonly rejectedLines: RejectedLines;
     disconnectReason: DisconnectReason | undefined;
     constructor(options: {

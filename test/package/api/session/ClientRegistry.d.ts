@@ -57,6 +57,8 @@ declare const ClientRegistry_base: Context.ServiceClass<ClientRegistry, "summone
     readonly forgetUnsafe: (client: Client) => void;
     readonly changeUnsafe: (client: Client, by: Partial<Pick<Client, "hold" | "isInRoom" | "isStalled">>) => void;
     readonly relayedUnsafe: (address: string, bytes: Uint8Array, start: number, end: number, to?: ReadonlyArray<Sender>) => void;
+    readonly areLinesWatchedUnsafe: () => boolean;
+    readonly countRelayedUnsafe: (lines: number) => void;
     readonly changes: Stream.Stream<Observed<ClientChange>>;
     readonly messages: Stream.Stream<Observed<RelayedMessage>>;
     readonly events: Stream.Stream<Observed<RelayEvent>>;
