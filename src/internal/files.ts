@@ -21,7 +21,7 @@ export const statIfPresent = (path: string): Promise<Stats | undefined> =>
 
 /** Overwrites a file from its beginning. What is in it keeps its place on the disk until it is overwritten. */
 const overwrite = async (file: FileHandle, content: Buffer) => {
-  for (let at = 0; at < content.length; ) at += (await file.write(content, at, content.length - at, at)).bytesWritten
+  for (let at = 0; at < content.length;) at += (await file.write(content, at, content.length - at, at)).bytesWritten
   await file.truncate(content.length)
 }
 

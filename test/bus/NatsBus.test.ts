@@ -24,6 +24,7 @@ import * as LoadClient from "../faults/LoadClient.ts"
 import { SOAK } from "../faults/form.ts"
 import { measured } from "../faults/Relay.ts"
 import * as Cli from "../support/Cli.ts"
+import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 import * as Forwarder from "../support/Forwarder.ts"
 import * as Loopback from "../support/Loopback.ts"
@@ -1153,8 +1154,10 @@ describe.concurrent("cluster.nats.connect", () => {
       assert.strictEqual(said().length, 32)
     })
   )
+})
 
-  it.live("does not matter if files are of no use: the start fails and names all of them", () =>
+describe("files of cluster.nats", () => {
+  it.live("that are of no use end a start, which names all of them, as check does", () =>
     Effect.gen(function* () {
       const tls = { ca: "server.json", cert: null, key: null }
       const nats = { servers: "127.0.0.1:1", credentials: "missing.creds", tls }
@@ -1162,13 +1165,13 @@ describe.concurrent("cluster.nats.connect", () => {
         "cluster.nats.credentials: expected credentials of a NATS user (.creds), found missing.creds, which does not exist (ENOENT)",
         "cluster.nats.tls.ca: expected certificates of authorities (PEM), found server.json, which is not PEM"
       ]
-      const program = yield* start(nats)
-      assert.strictEqual((yield* program.exit).code, 1)
-      assert.include(program.output(), `error: ${problems.join("\n  ")}\n`)
       const cwd = yield* Directory.make({ "server.json": { cluster: { nats } } })
-      const check = yield* Cli.start(["check"], { cwd })
-      assert.strictEqual((yield* check.exit).code, 1)
-      for (const problem of problems) assert.include(check.output(), `  ${problem}\n`)
+      const started = yield* Commands.line(["--port", "0"], { cwd })
+      assert.strictEqual(started.code, 1)
+      assert.include(started.stderr, `error: ${problems.join("\n  ")}\n`)
+      const check = yield* Commands.line(["check"], { cwd })
+      assert.strictEqual(check.code, 1)
+      for (const problem of problems) assert.include(check.stdout + check.stderr, `  ${problem}\n`)
     })
   )
 })
