@@ -28,7 +28,7 @@ const MAX_DEPTH = 100
 export const readContent = (content: string, keys: ReadonlySet<string> | null): LoggedContent => {
   const parsed = parse(content)
   if (parsed === undefined) return { text: content, isJson: false }
-  const isDeep = depthOf(content) > MAX_DEPTH
+  const isDeep = countOf("{", content) + countOf("[", content) > MAX_DEPTH && depthOf(content) > MAX_DEPTH
   // As the client wrote it: JavaScript would change long numbers.
   if (keys === null || typeof parsed !== "object") return { text: content, isJson: !isDeep }
   if (isDeep) return { text: "[content nested too deeply to be logged]", isJson: false }
@@ -46,6 +46,13 @@ const parse = (content: string): unknown => {
   } catch {
     return undefined
   }
+}
+
+/** How often a character is in a text, as far as `MAX_DEPTH`. A native search: `depthOf` takes half as long as parsing. */
+const countOf = (character: string, text: string): number => {
+  let count = 0
+  for (let at = text.indexOf(character); at !== -1 && count <= MAX_DEPTH; at = text.indexOf(character, at + 1)) count++
+  return count
 }
 
 /** How many arrays and objects of a JSON text are in each other at most. */

@@ -101,6 +101,11 @@ describe("a relayed message", () => {
     assert.isArray(envelope(nested(100)).content)
     assert.strictEqual(envelope(nested(101)).content, nested(101))
     assert.strictEqual(envelope(nested(20_000)).content, nested(20_000))
+    const mixed = (depth: number) => `${'[{"a":'.repeat(depth / 2)}1${"}]".repeat(depth / 2)}`
+    assert.isArray(envelope(mixed(100)).content)
+    assert.strictEqual(envelope(mixed(102)).content, mixed(102))
+    const wide = JSON.stringify(Array.from({ length: 300 }, () => [{}]))
+    assert.isArray(envelope(wide).content)
     assert.strictEqual(envelope(nested(101), ["a"]).content, "[content nested too deeply to be logged]")
   })
 
