@@ -56,11 +56,31 @@ const pair = async (port: number) => {
 /** The age that 99 of 100 messages do not exceed; Infinity if none has arrived. */
 const p99 = (ages: ReadonlyArray<number>) => ages.toSorted((a, b) => a - b)[Math.floor(ages.length * 0.99)] ?? Infinity
 
+/** Connections that send together, and so many bytes a second in all. */
+const CROWD = { connections: 20, bytesPerSecond: 15_000_000 }
+
+/** More lines a minute than anybody sends. */
+const UNLIMITED = 100_000_000
+
+/** Sends a line in Latin-1 again and again over each of the connections, from a thread of its own, unless the server holds it back. */
+const crowd = (port: number, line: string) => {
+  const { bytesPerSecond, connections } = CROWD
+  const lines = Math.ceil((bytesPerSecond * EVERY_MILLIS) / 1000 / connections / (line.length + 1))
+  return new Worker(
+    `const { port, connections, text, everyMillis } = require("node:worker_threads").workerData
+    const connect = () => require("node:net").connect(port, "127.0.0.1").on("error", () => {}).resume()
+    const sockets = Array.from({ length: connections }, connect)
+    const send = () => { for (const socket of sockets) if (!socket.writableNeedDrain) socket.write(text, "latin1") }
+    setInterval(send, everyMillis)`,
+    { eval: true, workerData: { port, connections, text: `${line}\n`.repeat(lines), everyMillis: EVERY_MILLIS } }
+  )
+}
+
 /** The age that 99 of 100 messages to a bystander of a flood do not exceed, in milliseconds. */
-const bystander = async (reads: boolean) => {
-  const server = await start({ RATE_LIMIT_MSGS_PER_MINUTE: 6000 })
+const bystander = async (startFlood: (port: number) => Worker, limit = 6000) => {
+  const server = await start({ RATE_LIMIT_MSGS_PER_MINUTE: limit })
   const { ages, reader, sender } = await pair(server.port)
-  const flooder = flood(server.port, reads)
+  const flooder = startFlood(server.port)
   const talking = setInterval(() => sender.write(`${performance.now()}\n`), EVERY_MILLIS)
   await sleep(SECONDS * 1000)
   clearInterval(talking)
@@ -122,8 +142,13 @@ const besideStalled = async (oneAfterAnother: boolean) => {
 /** What clients notice of the faults of others. `test/faults` has what must hold however long it takes. */
 export const printFaults = async () => {
   const rows: Array<readonly [name: string, bound: number, millis: number]> = [
-    ["p99 to a bystander of a flood over the rate limit", 50, await bystander(true)],
-    ["the same, and the flooder reads no warnings", 50, await bystander(false)],
+    ["p99 to a bystander of a flood over the rate limit", 50, await bystander((port) => flood(port, true))],
+    ["the same, and the flooder reads no warnings", 50, await bystander((port) => flood(port, false))],
+    [
+      `p99 beside ${CROWD.connections} connections that send 15 MB/s of lines which are not UTF-8; goal: as beside lines of 1 KiB which are relayed`,
+      Math.round(await bystander((port) => crowd(port, "x".repeat(1023)), UNLIMITED)),
+      await bystander((port) => crowd(port, "\xff"))
+    ],
     [`p99 to a reader beside ${STALLED} clients that never read`, 250, await besideStalled(false)],
     ["the same, and they stop one after another", 250, await besideStalled(true)],
     [`SIGTERM to the exit in full load, grace ${GRACE_MILLIS} ms`, GRACE_MILLIS + 1000, await end()]

@@ -31,8 +31,8 @@ export interface ThreadData {
   readonly beats: SharedArrayBuffer
   /** Not 0 while the server takes no new clients: `Int32Array`. */
   readonly draining: SharedArrayBuffer
-  /** The thread that has logged for all that accepting fails, counted from 1, or 0: `Int32Array`. */
-  readonly speaker: SharedArrayBuffer
+  /** Of `AcceptFailures`. */
+  readonly acceptFailures: SharedArrayBuffer
   readonly log: LogWire
 }
 

@@ -28,6 +28,7 @@ import { Lifecycle } from "../session/Lifecycle.ts"
 import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
+import * as AcceptFailures from "../transport/AcceptFailures.ts"
 import { PortSharing } from "../transport/PortSharing.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
 import { type Identity, TlsIdentity } from "../transport/tls/TlsIdentity.ts"
@@ -85,13 +86,9 @@ const wholeRoom = Layer.effect(
   )
 ).pipe(Layer.provide(Broadcaster.layer))
 
-const speaker = new Int32Array(data.speaker)
-const speaksUnsafe = (isFailing: boolean): boolean => {
-  const [from, to] = isFailing ? [0, data.index + 1] : [data.index + 1, 0]
-  return Atomics.compareExchange(speaker, 0, from, to) === from
-}
-// A thread that this one replaces may have spoken.
-speaksUnsafe(false)
+const acceptFailures = AcceptFailures.make(data.acceptFailures, data.index + 1)
+// A thread that this one replaces may have logged one.
+acceptFailures.releaseUnsafe()
 
 const draining = new Int32Array(data.draining)
 let state: ServerState = "starting"
@@ -198,7 +195,8 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>
     Layer.provide(wholeRoom),
     Layer.provide(Layer.succeed(TlsIdentity, { currentUnsafe: (): Identity | undefined => identity })),
     Layer.provide([
-      Layer.succeed(PortSharing, { othersUnsafe, speaksUnsafe }),
+      Layer.succeed(PortSharing, { othersUnsafe }),
+      Layer.succeed(AcceptFailures.AcceptFailures, acceptFailures),
       Layer.succeed(Opening, Latch.makeUnsafe(false))
     ]),
     Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),

@@ -100,7 +100,7 @@ export const make = Effect.fnUntraced(function* (
     config.cluster.nats.servers === null ? ThreadBus.share(count, config.hyper_parameters.max_line_bytes) : undefined
   const beats = new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT))
   const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-  const speaker = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
+  const acceptFailures = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
   const live = new Map<number, Thread>()
   const followers = new Map<Follower, Map<number, () => void>>()
   const ports = Deferred.makeUnsafe<Ports>()
@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function* (
           room,
           beats: beats.buffer,
           draining: draining.buffer,
-          speaker,
+          acceptFailures,
           log
         }
         const thread = new Thread(entry, data, heapMebibytes, onLog)

@@ -11,6 +11,7 @@ import { background } from "../internal/background.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import * as Incidents from "../session/Incidents.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
+import { AcceptFailures } from "./AcceptFailures.ts"
 import { PortSharing } from "./PortSharing.ts"
 
 /** A connection that Node has closed at once: there are too many. */
@@ -55,7 +56,7 @@ export const keep = Effect.fnUntraced(function* (
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   const sharing = yield* PortSharing
-  const speaksUnsafe = sharing?.speaksUnsafe ?? (() => true)
+  const failures = yield* AcceptFailures
   const listenOn = (at: BoundAddress) => listen(server, at, key, parameters.listen_backlog, sharing !== undefined)
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
@@ -67,38 +68,42 @@ export const keep = Effect.fnUntraced(function* (
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
-  const recover = Effect.fnUntraced(function* () {
-    while (true) {
-      const error = yield* Queue.take(acceptErrors)
-      const { accept_error_backoff_ms } = parameters
-      if (speaksUnsafe(true)) {
-        yield* Effect.logWarning(
-          `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
-        )
-      }
-      server.close()
-      yield* Effect.sleep(accept_error_backoff_ms).pipe(
-        Effect.andThen(
-          Effect.suspend(() => {
-            const error = outOfDescriptors(SPARE_DESCRIPTORS)
-            return error === undefined ? listenOn(bound) : Effect.fail(error)
-          })
-        ),
-        Effect.eventually
+  const recover = Effect.fnUntraced(function* (error: NodeJS.ErrnoException, logs: boolean) {
+    const { accept_error_backoff_ms } = parameters
+    if (logs) {
+      yield* Effect.logWarning(
+        `cannot accept connections: ${error.code ?? error.message}; trying again every ${accept_error_backoff_ms} ms`
       )
-      yield* Queue.clear(acceptErrors)
-      if (speaksUnsafe(false)) {
-        yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
-      }
     }
+    server.close()
+    yield* Effect.sleep(accept_error_backoff_ms).pipe(
+      Effect.andThen(
+        Effect.suspend(() => {
+          const error = outOfDescriptors(SPARE_DESCRIPTORS)
+          return error === undefined ? listenOn(bound) : Effect.fail(error)
+        })
+      ),
+      Effect.eventually
+    )
+    yield* Queue.clear(acceptErrors)
+    if (logs) yield* Effect.logInfo(`accepting connections again on ${formatAddress(bound.host, bound.port)}`)
   })
+  const recoverAlways = Effect.forever(
+    Effect.flatMap(Queue.take(acceptErrors), (error) =>
+      Effect.acquireUseRelease(
+        Effect.sync(failures.claimUnsafe),
+        (logs) => recover(error, logs),
+        (logs) => Effect.sync(() => logs && failures.releaseUnsafe())
+      )
+    )
+  )
   // libuv keeps a failed accept to itself and tries again at once, on a whole core, for as long as there is somebody to
   // accept and no descriptor for it. So ask.
   const watchDescriptors = Effect.sync(() => {
     const error = server.listening ? outOfDescriptors(1) : undefined
     if (error !== undefined) Queue.offerUnsafe(acceptErrors, error)
   }).pipe(Effect.delay(DESCRIPTOR_CHECK_MILLIS), Effect.forever)
-  for (const watch of [recover(), watchDescriptors]) {
+  for (const watch of [recoverAlways, watchDescriptors]) {
     yield* background("the listener no longer watches itself", watch)
   }
   return bound

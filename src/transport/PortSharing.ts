@@ -5,8 +5,6 @@ export const PortSharing = Context.Reference<
   | {
       /** Clients of the other threads, which take their file descriptors from the same process. */
       readonly othersUnsafe: () => number
-      /** Whether this thread is to log that accepting fails, or works again: one of them does so for all. */
-      readonly speaksUnsafe: (isFailing: boolean) => boolean
     }
   | undefined
 >("summoner-server/PortSharing", { defaultValue: () => undefined })

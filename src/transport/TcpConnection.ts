@@ -4,6 +4,7 @@ import { releaseMemory } from "../internal/releaseMemory.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import type { DisconnectKind } from "../room/DisconnectReason.ts"
+import { discardChunk } from "./discard.ts"
 import { isClientHello } from "./tls/ClientHello.ts"
 import { CUT_OFF, isCutOff } from "./tls/CloseNotify.ts"
 
@@ -133,7 +134,7 @@ export class TcpConnection implements Connection {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#discarding) return releaseMemory(chunk)
+    if (this.#discarding) return discardChunk(this.#socket, chunk)
     if (this.#waiter !== undefined) {
       this.#pulled = chunk
       return this.#wake(Effect.succeed(chunk))

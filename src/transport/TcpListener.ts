@@ -13,6 +13,7 @@ import { type BoundAddress, type ListenError, Listener } from "../session/Listen
 import { AcceptQueue } from "./AcceptQueue.ts"
 import * as AddressFilter from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
+import { discard } from "./discard.ts"
 import * as Handshakes from "./Handshakes.ts"
 import { keep, SERVER_OPTIONS, TOO_MANY } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
@@ -168,7 +169,8 @@ export const receptionOf = Effect.fnUntraced(function* ({
         clearTimeout(deadline)
         refusing--
       })
-    socket.resume().end(farewell)
+    discard(socket)
+    socket.end(farewell)
   }
   const enter: Reception["enter"] = (client) => (isFull() ? FULL : gate.enterUnsafe(client))
   return { enter, fork, isFull, othersUnsafe, refuse }

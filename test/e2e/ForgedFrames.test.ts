@@ -6,6 +6,7 @@ import * as Frame from "../../src/bus/Frame.ts"
 import * as NatsServer from "../bus/NatsServer.ts"
 import * as Relay from "../faults/Relay.ts"
 import * as TcpClient from "../support/TcpClient.ts"
+import { threadCounts } from "../support/threadCounts.ts"
 
 const SUBJECT = "summoner.room"
 
@@ -48,42 +49,45 @@ const frameOf = (origin: Uint8Array, sequence: number, text: string, lines: numb
     100_000
   )[0]!
 
-describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").each([
-  { workers: 1, profile: "rust" },
-  { workers: 2, profile: "python" }
-])("a $profile relay of $workers thread(s), on a NATS that strangers may publish to,", ({ profile, workers }) => {
-  it.live("sends clients nothing but lines, and goes on hearing the relays whose names are misused", () =>
-    Effect.gen(function* () {
-      const nats = yield* NatsServer.started()
-      const start = (name: string) =>
-        Relay.inProcess({
-          limits: { worker_threads: workers },
-          groups: { version: profile, cluster: { nats: { servers: nats.url, subject: SUBJECT, name } } }
-        })
-      const [a, b] = [yield* start("a"), yield* start("b")]
-      const evil = yield* stranger(nats)
-      const [sender, reader] = [yield* TcpClient.connect(a.port), yield* TcpClient.connect(b.port)]
-      yield* TcpClient.settled(sender, reader)
-      for (let i = 1; i <= 20; i++) {
-        yield* evil.publish(frameOf(Buffer.alloc(8, 1), i, "x".repeat(32_768), 0))
-        yield* evil.publish(frameOf(Buffer.alloc(8, 2), i, "no line", 1))
-        yield* evil.publish(frameOf(Buffer.alloc(8, 3), i, "one\ntwo\n", 1))
-      }
-      // NATS answers the stranger after what it has sent it before.
-      const origin = evil.originOf("settled")
-      yield* evil.publish(frameOf(origin, 2 ** 48 - 1, '"a lie"\n', 1, 2 ** 48 - 1))
-      for (let i = 0; i < 5; i++) {
-        sender.send(`true ${i}\n`)
-        assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, `true ${i}`))
-      }
-      yield* b.printed(/WARNING bus: \d+ messages were not understood/)
-      // A lie with the next number is believed, until the next sign of life of the relay.
-      yield* evil.publish(frameOf(origin, evil.lastOf(origin) + 1, '"a lie"\n', 1, 2 ** 40))
-      assert.strictEqual(yield* reader.line, '"a lie"')
-      yield* b.printed(/WARNING bus: \d+ batches out of sequence/)
-      sender.send("true again\n")
-      assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "true again"))
-      assert.notMatch(b.output(), /ERROR/)
-    })
-  )
-})
+const pairings = threadCounts.flatMap((workers) => ["rust", "python"].map((profile) => ({ workers, profile })))
+
+// Each waits for seconds for a sign of life.
+describe.skipIf(!NatsServer.isInstalled || process.platform !== "linux").concurrent.each(pairings)(
+  "a $profile relay of $workers thread(s), on a NATS that strangers may publish to,",
+  ({ profile, workers }) => {
+    it.live("sends clients nothing but lines, and goes on hearing the relays whose names are misused", () =>
+      Effect.gen(function* () {
+        const nats = yield* NatsServer.started()
+        const start = (name: string) =>
+          Relay.inProcess({
+            limits: { worker_threads: workers },
+            groups: { version: profile, cluster: { nats: { servers: nats.url, subject: SUBJECT, name } } }
+          })
+        const [a, b] = [yield* start("a"), yield* start("b")]
+        const evil = yield* stranger(nats)
+        const [sender, reader] = [yield* TcpClient.connect(a.port), yield* TcpClient.connect(b.port)]
+        yield* TcpClient.settled(sender, reader)
+        for (let i = 1; i <= 20; i++) {
+          yield* evil.publish(frameOf(Buffer.alloc(8, 1), i, "x".repeat(32_768), 0))
+          yield* evil.publish(frameOf(Buffer.alloc(8, 2), i, "no line", 1))
+          yield* evil.publish(frameOf(Buffer.alloc(8, 3), i, "one\ntwo\n", 1))
+        }
+        // NATS answers the stranger after what it has sent it before.
+        const origin = evil.originOf("settled")
+        yield* evil.publish(frameOf(origin, 2 ** 48 - 1, '"a lie"\n', 1, 2 ** 48 - 1))
+        for (let i = 0; i < 5; i++) {
+          sender.send(`true ${i}\n`)
+          assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, `true ${i}`))
+        }
+        yield* b.printed(/WARNING bus: \d+ messages were not understood/)
+        // A lie with the next number is believed, until the next sign of life of the relay.
+        yield* evil.publish(frameOf(origin, evil.lastOf(origin) + 1, '"a lie"\n', 1, 2 ** 40))
+        assert.strictEqual(yield* reader.line, '"a lie"')
+        yield* b.printed(/WARNING bus: \d+ batches out of sequence/)
+        sender.send("true again\n")
+        assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "true again"))
+        assert.notMatch(b.output(), /ERROR/)
+      })
+    )
+  }
+)

@@ -68,6 +68,28 @@ const metricIs = (url: string, name: string, wanted: number) => {
   )
 }
 
+const HEAP_PROBE = new URL("../support/programs/HeapProbe.ts", import.meta.url)
+
+/** What a relay thread may keep, in bytes: code that is compiled late. */
+const KEPT_BYTES = 2 * 1024 * 1024
+
+/** What all threads hold without their garbage, in bytes, when that is asked for the `round`th time. */
+const usedHeap = (server: Cli.Running, workers: number, round: number) => {
+  const heaps = () =>
+    Array.from(server.output().matchAll(new RegExp(`^heap ${round}: (\\d+)$`, "gm")), ([, bytes]) => Number(bytes))
+  // Beside several relay threads runs the main thread.
+  const threads = workers > 1 ? workers + 1 : 1
+  return Effect.sync(() => server.process.kill("SIGUSR2")).pipe(
+    Effect.andThen(
+      Relay.eventually(
+        () => heaps().length === threads,
+        () => `${threads} heaps instead of ${heaps().length}`
+      )
+    ),
+    Effect.map(() => heaps().reduce((sum, bytes) => sum + bytes, 0))
+  )
+}
+
 /** No UTF-8, no HTTP, no TLS, no PROXY header. */
 const WRONG = "\xff\n"
 
@@ -112,7 +134,7 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).conc
             admin: { port: 0 }
           }
           const cwd = yield* Directory.make({ "server.json": config })
-          const server = yield* Cli.listening([], { cwd })
+          const server = yield* Cli.listening([], { cwd, env: { NODE_OPTIONS: `--import=${HEAP_PROBE.href}` } })
           const [, webSocketPort] = yield* server.printed(/wss?:\/\/127\.0\.0\.1:(\d+)/)
           const [, url] = yield* server.printed(/admin on (http:\S+)/)
           const ports = [server.port, Number(webSocketPort), Number(new URL(url!).port)]
@@ -127,19 +149,24 @@ describe.skipIf(process.platform !== "linux" || availableParallelism() < 2).conc
           const pid = server.process.pid!
           yield* Effect.repeat(round, { times: ROUNDS_BEFORE - 1 })
           const [before, memory] = [descriptors(pid).length, residentBytes(pid)]
+          const heapBefore = yield* usedHeap(server, workers, 1)
           yield* Effect.repeat(round, { times: ROUNDS - 1 })
           yield* Relay.eventually(
             () => descriptors(pid).length <= before,
             () => `${before} descriptors again, of ${descriptors(pid).length}`
           )
           const growth = residentBytes(pid) - memory
+          const heap = yield* usedHeap(server, workers, 2)
           yield* Relay.measured(`${workers} thread(s), ${profile}, ${extra} in front`, {
             connections: ROUNDS * ports.length * 3 * (CONNECTIONS + 2 * CONNECTIONS_THAT_SPEAK),
             "descriptors before": before,
             "and after": descriptors(pid).length,
             "memory before (MiB)": Relay.mib(memory),
-            "and after (MiB)": Relay.mib(memory + growth)
+            "and after (MiB)": Relay.mib(memory + growth),
+            "without garbage before (MiB)": Relay.mib(heapBefore),
+            "without garbage after (MiB)": Relay.mib(heap)
           })
+          assert.isBelow(heap - heapBefore, workers * KEPT_BYTES)
           assert.isBelow(growth, workers * bounds.slackBytes)
           const connect = TcpClient.connect(server.port, tls && { tls })
           const [one, two] = [yield* connect, yield* connect]

@@ -157,7 +157,7 @@ const whenLimited = (worker_threads: number, name: string, limit: (pid: number) 
     hasPrlimit ? name : `${name} (skipped: there is no prlimit)`,
     () =>
       Effect.gen(function* () {
-        const relay = yield* Relay.talkative({ limits: { worker_threads } })
+        const relay = yield* Relay.talkative({ limits: { worker_threads }, groups: { websocket: { port: 0 } } })
         const a = yield* TcpClient.connect(relay.port)
         const b = yield* TcpClient.connect(relay.port)
         yield* TcpClient.settled(a, b)

@@ -17,7 +17,7 @@ const GREETING = 1_000_000
 const burst = Array.from({ length: BURST_LINES }, (_, i) => i)
 
 /** Logs who comes and goes, and nothing of what is said. */
-const logger = { log_level: "INFO", log_keys: [] }
+const logger = { log_level: "INFO", log_keys: [] } as const
 
 /** Sends the burst as fast as the server takes it. */
 const sendBurst = (sender: PacedReader.PacedReader) => {
@@ -45,7 +45,7 @@ const linesOf = ({ numbers }: PacedReader.PacedReader) => numbers.filter((number
 
 /** Readers of several speeds, each of which must get the whole burst though the kernel has room for none of it when it comes. */
 const keepUp = Effect.fnUntraced(function* (
-  relay: Relay.Relay,
+  relay: Pick<Relay.Relay, "output" | "printed">,
   connect: ReturnType<typeof PacedReader.connect>,
   readers: ReadonlyArray<{ readonly name: string; readonly speed: number; readonly reader: PacedReader.PacedReader }>
 ) {
@@ -108,6 +108,20 @@ describe.concurrent.each(threadCounts)("a burst as large as the rate limit allow
   it.live.skipIf(!Certificates.hasOpenssl)(
     `reaches readers of a few MB/s over TLS, in the python profile, too, and ends none of them${Certificates.withOpenssl}`,
     () => inRoom(threads, "python", true)
+  )
+})
+
+describe("a burst as large as the rate limit allows, sent through the HTTP server of a program,", () => {
+  // A server with a mount has one thread.
+  it.live("reaches WebSocket readers of a few MB/s, and ends none of them", () =>
+    Effect.gen(function* () {
+      const relay = yield* Relay.mounted(limits, logger)
+      const connect = PacedReader.connectWebSocket(relay.port)
+      const readers = yield* Effect.forEach(speeds, (speed) =>
+        Effect.map(connect, (reader) => ({ name: "mount", speed, reader }))
+      )
+      yield* keepUp(relay, connect, readers)
+    })
   )
 })
 

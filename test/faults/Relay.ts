@@ -2,10 +2,14 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import * as Http from "node:http"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Options as ServerOptions } from "../../src/config/ServerConfig.ts"
+import * as WebSocketMount from "../../src/transport/websocket/WebSocketMount.ts"
 import * as Cli from "../support/Cli.ts"
+import * as HostServer from "../support/HostServer.ts"
 import { PATIENCE } from "../support/patience.ts"
 import * as Server from "../support/Server.ts"
 
@@ -71,6 +75,22 @@ export const inProcess = Effect.fnUntraced(function* ({
     ...groups,
     hyper_parameters: { ...UNLIMITED, ...limits }
   }).pipe(Effect.orDie)
+  return { port, ...logOf(lines) }
+})
+
+/** A server in the process of the test whose WebSocket clients come by an HTTP server of the program, which has the port. */
+export const mounted = Effect.fnUntraced(function* (
+  limits: ServerOptions["hyper_parameters"],
+  logger: Parameters<typeof HostServer.relay>[2]
+) {
+  const mount = WebSocketMount.make()
+  const options = { hyper_parameters: { ...UNLIMITED, ...limits } }
+  const { lines } = yield* Effect.orDie(HostServer.relay(options, { webSocketListener: mount.layer }, logger))
+  const port = yield* HostServer.listen(Http.createServer().on("upgrade", mount.handleUpgrade))
+  return { port, ...logOf(lines) }
+})
+
+const logOf = (lines: ReadonlyArray<string>) => {
   const output = () => lines.join("\n")
   const printed = (pattern: RegExp) =>
     Effect.map(
@@ -82,8 +102,8 @@ export const inProcess = Effect.fnUntraced(function* ({
       ),
       () => pattern.exec(output())!
     )
-  return { port, output, printed }
-})
+  return { output, printed }
+}
 
 /** Logs warnings only once it listens, so that logging costs nothing and what it printed stays short. */
 export const quiet = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Relay, never, Scope.Scope> {

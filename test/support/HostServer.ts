@@ -10,6 +10,8 @@ import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { RelayServer, type Setup } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 
+type LogOptions = Parameters<typeof RelayLogger.layerTest>[1]
+
 /** Listens on a free port until the scope ends, and then cuts its connections. */
 export const listen = <S extends Server | Https.Server>(server: S) =>
   Effect.acquireRelease(
@@ -34,11 +36,11 @@ export const serve = Effect.fnUntraced(function* (routes: Layer.Layer<never, nev
   return (server.address() as Net.AddressInfo).port
 }, Effect.orDie)
 
-/** A relay with parts of its own, and its log. */
-export const relay = Effect.fnUntraced(function* (options: Options, setup: Setup) {
+/** A relay with parts of its own, and its log, whole unless `logger` says otherwise. */
+export const relay = Effect.fnUntraced(function* (options: Options, setup: Setup, logger: LogOptions = {}) {
   const lines: Array<string> = []
   const context = yield* Layer.build(
-    RelayServer.layer({ port: 0, ...options }, setup).pipe(Layer.provide(RelayLogger.layerTest(lines)))
+    RelayServer.layer({ port: 0, ...options }, setup).pipe(Layer.provide(RelayLogger.layerTest(lines, logger)))
   )
   return { lines, relay: (yield* Effect.provideContext(RelayServer, context)) as RelayServer["Service"] }
 })

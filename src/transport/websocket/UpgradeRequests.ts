@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { IncomingMessage, Server, ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { discard } from "../discard.ts"
 import { hasEnded } from "../FirstBytes.ts"
 import { GONE, type PeerGone } from "../Refusal.ts"
 
@@ -43,7 +44,7 @@ export class UpgradeRequests {
         // Discards the body instead of buffering it.
         request.resume()
         // What follows is not for the parser, which would keep a response for each further request.
-        request.socket.removeAllListeners("data").on("data", ignore)
+        discard(request.socket)
         finish(request.socket, request)
       })
     }

@@ -15,6 +15,7 @@ import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import { ListenError } from "../../session/Listener.ts"
 import * as AddressFilter from "../AddressFilter.ts"
 import { closeRefused } from "../closeRefused.ts"
+import { discard } from "../discard.ts"
 import { ReservedDescriptors } from "../ReservedDescriptors.ts"
 import { receptionOf, REFUSAL_LINGER_MILLIS } from "../TcpListener.ts"
 import * as CloseNotify from "../tls/CloseNotify.ts"
@@ -111,7 +112,8 @@ export const make = (): WebSocketMount => {
     if (upgraded === socket && head.length > 0) socket.unshift(head)
     if (opened.current === true) return receiver.current!(request)
     request.resume()
-    socket.resume().end(Handshake.refusal(NOT_RUNNING))
+    discard(socket)
+    socket.end(Handshake.refusal(NOT_RUNNING))
     setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
   }
 
