@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 
@@ -46,12 +47,12 @@ const COMPONENTS = [
   "test/transport/websocket/ChatPage.test.ts"
 ]
 
-/** Most tests wait for something most of the time. */
+/** Most tests of programs and browsers wait for something most of the time. */
 const WORKERS = 4
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
- * longer than most tests.
+ * longer than most tests. Those of `quick`, which come first, never wait: with more workers than cores they would only load more.
  */
 const project = (
   name: string,
@@ -64,7 +65,9 @@ const project = (
     include,
     exclude,
     globalSetup,
-    maxWorkers: WORKERS,
+    ...(name === "quick"
+      ? { maxWorkers: Math.min(availableParallelism(), WORKERS), sequence: { groupOrder: 0 } }
+      : { maxWorkers: WORKERS, sequence: { groupOrder: 1 } }),
     isolate: false,
     testTimeout: TIMEOUT_MILLIS,
     hookTimeout: TIMEOUT_MILLIS

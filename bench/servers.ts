@@ -175,7 +175,7 @@ export const start = async (
   const startMillis = performance.now() - started
   const stop = async () => {
     child.kill("SIGTERM")
-    const timeout = setTimeout(() => child.kill("SIGKILL"), 10_000)
+    const timeout = setTimeout(() => child.kill("SIGKILL"), settings.timeoutMillis ?? 10_000)
     await exited
     clearTimeout(timeout)
     running.delete(child)

@@ -16,9 +16,6 @@ import * as Nats from "./NatsConnection.ts"
 import * as NatsSession from "./NatsSession.ts"
 import { Outbound } from "./Outbound.ts"
 
-/** How long a start waits for a server that does not answer, in milliseconds. */
-const START_MILLIS = 2000
-
 /** How long a connection may take to close, in milliseconds. */
 const CLOSE_MILLIS = 500
 
@@ -35,17 +32,16 @@ const MAX_WARNINGS = 32
  * So batches are numbered, kept until the server has confirmed them, and sent again on the next connection; every receiver drops the
  * batches that it has and counts those that are missing.
  *
- * @param options `pingMillis`: time between two pings of the server, in milliseconds
  * @returns fails with `BusError`: a file cannot be read, the client library is missing, or, with `connect: "fail"`, no server answers, or NATS
  * denies something that a relay does.
  */
-export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
+export const layerWith = (times: Nats.Times) =>
   Layer.effect(
     Bus,
     Effect.gen(function* () {
       const config = yield* ServerConfig
       const { connect: startsWithout, max_pending_bytes, subject } = config.cluster.nats
-      const nats = yield* Nats.make(config.cluster.nats, pingMillis)
+      const nats = yield* Nats.make(config.cluster.nats, times)
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
       const log = (effect: Effect.Effect<void>) => void runFork(effect)
 
@@ -130,7 +126,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
       const attempt = Effect.fnUntraced(function* () {
         // Not the one that is to be left, which may still be there.
         const connection = yield* nats.attempt(session?.server)
-        const opened: NatsSession.NatsSession = yield* NatsSession.open(connection, subscriptions, {
+        const opened: NatsSession.NatsSession = yield* NatsSession.open(connection, subscriptions, times.answerMillis, {
           onLost: (why) => {
             if (session === opened) onLost(why)
           },
@@ -213,7 +209,7 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
         yield* Effect.promise(() => last.close())
       })
       yield* Effect.addFinalizer(() => close)
-      yield* Effect.timeoutOption(mayStart.await, START_MILLIS)
+      yield* Effect.timeoutOption(mayStart.await, times.answerMillis)
 
       return Bus.of({
         self,
@@ -247,4 +243,4 @@ export const layerWith = ({ pingMillis }: { readonly pingMillis: number }) =>
   )
 
 /** The processes of a room, as `layerWith` connects them. */
-export const layer = layerWith({ pingMillis: Nats.PING_MILLIS })
+export const layer = layerWith({ answerMillis: 2000, pingMillis: 2000 })

@@ -16,11 +16,13 @@ export type { NatsConnection } from "@nats-io/transport-node"
 /** `cluster.nats` */
 export type Options = ServerConfig["Service"]["cluster"]["nats"]
 
-/** Time for a server to accept a connection, and as much to answer the check of permissions, in milliseconds. */
-export const CONNECT_MILLIS = 2000
-
-/** Time between two pings of the server, in milliseconds. */
-export const PING_MILLIS = 2000
+/** What a server has time for, in milliseconds. */
+export interface Times {
+  /** To accept a connection, and as much to answer the check of permissions. A start waits no longer. */
+  readonly answerMillis: number
+  /** Between two pings. */
+  readonly pingMillis: number
+}
 
 /** Pings without an answer before a connection counts as lost. */
 const UNANSWERED_PINGS = 3
@@ -61,10 +63,8 @@ const hostOf = (server: string): string => server.slice(0, server.lastIndexOf(":
 
 /**
  * Prepares connections to the configured servers. Fails if a file cannot be used, or the client library is missing.
- *
- * @param pingMillis time between two pings of the server, in milliseconds
  */
-export const make = Effect.fnUntraced(function* (options: Options, pingMillis: number) {
+export const make = Effect.fnUntraced(function* (options: Options, { answerMillis, pingMillis }: Times) {
   const { connect, credsAuthenticator } = yield* library
   const { tls } = options
   const urls = NatsUrl.listOf(options.servers).map(NatsUrl.parse)
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (options: Options, pingMillis: n
   const connectionOptions: ConnectionOptions = {
     name: nameOf(options),
     noEcho: true,
-    timeout: CONNECT_MILLIS,
+    timeout: answerMillis,
     pingInterval: pingMillis,
     maxPingOut: UNANSWERED_PINGS,
     // A lost connection is closed, and another one made: see `NatsBus`.

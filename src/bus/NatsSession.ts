@@ -49,11 +49,13 @@ export interface SessionEvents {
  * attempt, and never that it has been lifted, so a session that is denied something is closed.
  *
  * @param subscriptions handlers of messages by subject
- * @returns fails if NATS denies something or does not answer within `CONNECT_MILLIS`; the connection is then closed
+ * @param answerMillis time for the server to answer the check, in milliseconds
+ * @returns fails with `BusError` if NATS denies something or does not answer in time; the connection is then closed
  */
 export const open = (
   connection: Nats.NatsConnection,
   subscriptions: Readonly<Record<string, (message: Uint8Array) => void>>,
+  answerMillis: number,
   events: SessionEvents
 ): Effect.Effect<NatsSession, BusError> => {
   const server = connection.getServer()
@@ -185,7 +187,7 @@ export const open = (
     catch: (cause) => new BusError({ detail: Nats.reasonOf(cause) })
   }).pipe(
     Effect.timeoutOrElse({
-      duration: Nats.CONNECT_MILLIS,
+      duration: answerMillis,
       orElse: () => Effect.fail(new BusError({ detail: `NATS at ${server} does not answer` }))
     }),
     Effect.onExit((exit) => (Exit.isFailure(exit) ? Effect.sync(() => void connection.close()) : Effect.void))

@@ -134,6 +134,16 @@ describe("a public admin port", () => {
     })
   )
 
+  it.live("keeps the connection of a caller between two requests for a minute, as scrapers need, and says so", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Admin.start()
+      const scraper = yield* dial(Number(new URL(url).port))
+      assert.strictEqual(yield* scraper.ask("/metrics"), "200")
+      // Node.js sends the time after which it closes the connection.
+      assert.match(scraper.textUnsafe(), /\r\nKeep-Alive: timeout=60\r\n/)
+    })
+  )
+
   it.live("cuts a caller that sends requests without waiting for answers, and counts it", () =>
     Effect.gen(function* () {
       const { url } = yield* Admin.start()

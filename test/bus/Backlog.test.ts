@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { BATCH_OVERHEAD_BYTES, Backlog } from "../../src/bus/Backlog.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const LIMIT = 4 * BATCH_OVERHEAD_BYTES + 100
 
@@ -56,7 +57,8 @@ describe("Backlog", () => {
         assert.strictEqual(backlog.sentFrom(n)?.sequence, sent.find(reaches)?.sequence)
         assert.strictEqual(backlog.numberFrom(n), [...sent, ...waiting].find(reaches)?.sequence)
       }
-    }
+    },
+    runs(40)
   )
 
   it("drops the oldest that waits, and never what was sent", () => {

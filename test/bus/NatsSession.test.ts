@@ -14,6 +14,8 @@ const connected = (servers: string) =>
     (connection) => Effect.promise(() => connection.close())
   )
 
+const PATIENT_MILLIS = 60_000
+
 /** A session that counts, and knows the last message. */
 const opened = Effect.fnUntraced(function* (connection: Nats.NatsConnection) {
   const seen = { messages: 0, last: "", cuts: 0 }
@@ -21,17 +23,13 @@ const opened = Effect.fnUntraced(function* (connection: Nats.NatsConnection) {
     seen.messages++
     seen.last = Buffer.from(message).toString()
   }
-  yield* NatsSession.open(
-    connection,
-    { room: onMessage },
-    {
-      onLost: () => {},
-      onWarning: () => {},
-      onCut: () => void seen.cuts++,
-      onServers: () => {},
-      report: () => {}
-    }
-  )
+  yield* NatsSession.open(connection, { room: onMessage }, PATIENT_MILLIS, {
+    onLost: () => {},
+    onWarning: () => {},
+    onCut: () => void seen.cuts++,
+    onServers: () => {},
+    report: () => {}
+  })
   return seen
 })
 

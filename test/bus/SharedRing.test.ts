@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as SharedRing from "../../src/bus/SharedRing.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const READERS = 3
 const CAPACITY = 512
@@ -162,7 +163,7 @@ describe("SharedRing", () => {
         model.read(reader)
       }
     },
-    { arbitrary: { runs: 300 } }
+    runs(100)
   )
 
   const ring = (capacity: number) => {

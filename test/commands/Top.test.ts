@@ -91,7 +91,7 @@ describe("top", () => {
 
 describe.skipIf(ConnectCli.noTerminal !== undefined)("a hangup", () => {
   const started = Effect.fnUntraced(function* (name: string) {
-    const server = yield* Admin.listening()
+    const server = yield* Admin.start()
     const port = name === "top" ? new URL(server.url).port : `:${server.port}`
     const screen = yield* ConnectCli.startOnTerminal([port], { name })
     yield* screen.shows(name === "top" ? /\nClients {13}0 / : /connected to [^]*\n>/)

@@ -13,6 +13,7 @@ import { jsonSyntaxError } from "../../src/config/JsonSyntaxError.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { HIDDEN, withoutCredentials } from "../../src/config/redact.ts"
 import { decode, defaults, keys, merge, settableKeys, withoutSecrets } from "../../src/config/ServerConfig.ts"
+import { SOAK } from "../faults/form.ts"
 import * as Commands from "../support/Commands.ts"
 import * as Directory from "../support/Directory.ts"
 
@@ -311,18 +312,31 @@ const isShownRaw = /(?![ \n])[\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_P
 /** Formats may hold anything: escapes colour the log. */
 const isFormat = (path: string) => path.endsWith("_format")
 
-describe.each(settableKeys().map(({ path }) => path))("in %s", (path) => {
+/** Ways to give a key a text. */
+const FORMS: ReadonlyArray<(path: string, text: string) => Effect.Effect<string>> = [
+  (path, text) => saidOfFile(path, text),
+  (path, text) => saidOfFile(path, [text]),
+  (path, text) => saidOfFile(path, { [text]: text }),
+  (path, text) => {
+    const variable = ConfigSources.variableOf(path)
+    const environment = { [variable]: text, [`${variable}${text}`]: "1" }
+    return saidOf(ConfigSources.withEnvironment("a program", {}, environment))
+  },
+  (path, text) => saidOfSources({ flags: [{ name: "--flag", path, value: text }] })
+]
+
+const saidOfFile = (path: string, value: unknown) =>
+  saidOf(ConfigSources.withEnvironment("server.json", only(path, value), {}))
+
+describe.each(settableKeys().map(({ path }, i) => ({ path, i })))("in $path", ({ path, i }) => {
+  /** Every text in one form and every form with a text, another at each key; with `SOAK=1` every text in every form. */
   const withEach = Effect.fnUntraced(function* (
     texts: Readonly<Record<string, string>>,
     judge: (said: string, what: string, text: string) => void
   ) {
-    for (const [what, text] of Object.entries(texts)) {
-      for (const value of [text, [text], { [text]: text }]) {
-        judge(yield* saidOf(ConfigSources.withEnvironment("server.json", only(path, value), {})), what, text)
-      }
-      const environment = { [ConfigSources.variableOf(path)]: text, [`${ConfigSources.variableOf(path)}${text}`]: "1" }
-      judge(yield* saidOf(ConfigSources.withEnvironment("a program", {}, environment)), what, text)
-      judge(yield* saidOfSources({ flags: [{ name: "--flag", path, value: text }] }), what, text)
+    for (const [j, [what, text]] of Object.entries(texts).entries()) {
+      const forms = SOAK ? FORMS : [FORMS[(i + j) % FORMS.length]!]
+      for (const form of forms) judge(yield* form(path, text), what, text)
     }
   })
 

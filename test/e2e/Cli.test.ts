@@ -171,30 +171,6 @@ describe("the command line", () => {
 })
 
 describe("shutdown", () => {
-  it.live("tells 200 clients, exits with 0 and leaves the port free", () =>
-    Effect.gen(function* () {
-      // No outgoing connection takes a port of this address by chance before another server does.
-      const host = "127.0.0.77"
-      const server = yield* Cli.listening(["--host", host, "--log-level", "INFO"])
-      const clients = yield* Effect.forEach(
-        Array.from({ length: 200 }),
-        () => TcpClient.connect(server.port, { host }),
-        { concurrency: 20 }
-      )
-      yield* TcpClient.settled(clients[0]!, clients[199]!)
-      server.process.kill("SIGTERM")
-      for (const client of clients) {
-        assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
-        client.socket.end()
-      }
-      assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
-      yield* Effect.callback<void>((resume) => {
-        const next = Net.createServer().on("error", (error) => resume(Effect.die(error)))
-        next.listen(server.port, host, () => next.close(() => resume(Effect.void)))
-      })
-    })
-  )
-
   it.live.each(threadCounts)(
     "waits for a client that never reads no longer than the grace, with %i thread(s)",
     (worker_threads) =>

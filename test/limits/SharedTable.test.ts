@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { SharedTable } from "../../src/limits/SharedTable.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const CAPACITY = 6
 const THREADS = 3
@@ -135,7 +136,7 @@ describe("SharedTable", () => {
         main.unlock()
       }
     },
-    { arbitrary: { runs: 60 } }
+    runs(20)
   )
 
   it("spreads addresses over its chains: none of 10,000 in one network is found by a long search", () => {

@@ -12,6 +12,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import * as LogFile from "../../src/logging/LogFile.ts"
+import { runs } from "../support/runs.ts"
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "summoner-log-"))),
@@ -202,7 +203,7 @@ describe("the log file", () => {
         assert.isTrue(written.endsWith(kept), "nothing lost, doubled or out of order")
         assert.isTrue(kept === written || kept.split("\n").length - 1 >= backups + 1, "nothing dropped before its time")
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 60 } }
+    runs(20)
   )
 })
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Envelope from "../../src/protocol/Envelope.ts"
 import { EnvelopeBuffer } from "../../src/protocol/EnvelopeBuffer.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const PREFIX = Envelope.prefix("127.0.0.1:54321")
 const CAPACITY = 4096
@@ -70,7 +71,7 @@ describe.each(buffers)("EnvelopeBuffer %s", (_, make) => {
       const bytes = Buffer.from(line)
       check(make(CAPACITY + bytes.length * 6), 0, bytes, 0, bytes.length, false)
     },
-    { arbitrary: { runs: 300 } }
+    runs(100)
   )
 
   it("encodes one byte of each kind at every place of lines of every length up to 35", () => {

@@ -104,7 +104,7 @@ describe("LineFraming", () => {
       const stream = Buffer.concat(parts)
       assert.deepStrictEqual(frame(cut(stream, cuts), MAX_BYTES, together), expected(stream, MAX_BYTES))
     },
-    runs(200)
+    runs(100)
   )
 
   it.prop(

@@ -282,6 +282,6 @@ describe("Broadcaster", () => {
           assert.strictEqual(yield* isCongested, clients.some(isAwaited))
         }
       }).pipe(provided(GRACE_MILLIS, Infinity)),
-    runs(100)
+    runs(50)
   )
 })

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { Member, Room, Sender } from "../../src/room/Room.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
+import { runs } from "../support/runs.ts"
 
 const LIMITS = {
   soft_limit_bytes: 1 << 20,
@@ -89,7 +90,7 @@ describe("lines for some members of a room", () => {
           assert.strictEqual(member.outbox.sentMessages, expected[members.indexOf(member)]!.length)
         }
       }),
-    { arbitrary: { runs: 300 } }
+    runs(80)
   )
 
   it("cost each of them one write a turn, however many lines and groups there are", () => {

@@ -3,6 +3,7 @@ import { History } from "../../src/room/History.ts"
 import { Member, Room, Sender } from "../../src/room/Room.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { runs } from "../support/runs.ts"
 
 const MAX_LINE_BYTES = 65_536
 const LIMITS = { lines: 5, seconds: null, bytes: 65_536 }
@@ -111,6 +112,7 @@ describe("the history of a room", () => {
           assert.isAbove(text.length + next.length + 256 * (i + 1), Math.min(bytes, soft_limit_bytes))
         }
       }
-    }
+    },
+    runs(40)
   )
 })

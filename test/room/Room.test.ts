@@ -90,7 +90,7 @@ describe("Room", () => {
         assert.isTrue(connection.received === "" || connection.received.endsWith("\n"))
       }
     },
-    runs(40)
+    runs(25)
   )
 
   it("writes once to each recipient in a turn, however many lines and senders there were", async () => {

@@ -743,7 +743,7 @@ describe("Session", () => {
           assert.isFalse(broadcaster.isCongestedUnsafe())
           assert.isFalse(log.some((line) => line.startsWith("ERROR")))
         }),
-      runs(50)
+      runs(30)
     )
   })
 

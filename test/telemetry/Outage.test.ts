@@ -196,7 +196,7 @@ describe("a collector that accepts and never answers", () => {
       const collector = yield* Collector.start()
       collector.answer = () => "hang"
       const { complaints, log, lost, stop } = yield* run(collector.endpoint)
-      const flood = 40_000
+      const flood = 20_000
       yield* Effect.forEach(Array.from({ length: flood }), () => log("hello"), { discard: true })
       yield* collector.until("the first batches", () => collector.requests.length >= 16)
       yield* settle(16)
