@@ -312,8 +312,10 @@ const isShownRaw = /(?![ \n])[\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_P
 /** Formats may hold anything: escapes colour the log. */
 const isFormat = (path: string) => path.endsWith("_format")
 
+type Form = (path: string, text: string) => Effect.Effect<string>
+
 /** Ways to give a key a text. */
-const FORMS: ReadonlyArray<(path: string, text: string) => Effect.Effect<string>> = [
+const FORMS: readonly [Form, ...ReadonlyArray<Form>] = [
   (path, text) => saidOfFile(path, text),
   (path, text) => saidOfFile(path, [text]),
   (path, text) => saidOfFile(path, { [text]: text }),
@@ -329,13 +331,14 @@ const saidOfFile = (path: string, value: unknown) =>
   saidOf(ConfigSources.withEnvironment("server.json", only(path, value), {}))
 
 describe.each(settableKeys().map(({ path }, i) => ({ path, i })))("in $path", ({ path, i }) => {
-  /** Every text in one form and every form with a text, another at each key; with `SOAK=1` every text in every form. */
+  /** Every text in a file and in one of the other forms, another at each key; with `SOAK=1` in every form. */
   const withEach = Effect.fnUntraced(function* (
     texts: Readonly<Record<string, string>>,
     judge: (said: string, what: string, text: string) => void
   ) {
     for (const [j, [what, text]] of Object.entries(texts).entries()) {
-      const forms = SOAK ? FORMS : [FORMS[(i + j) % FORMS.length]!]
+      const [first, ...others] = FORMS
+      const forms = SOAK ? FORMS : [first, others[(i + j) % others.length]!]
       for (const form of forms) judge(yield* form(path, text), what, text)
     }
   })
