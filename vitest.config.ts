@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 
@@ -47,12 +46,12 @@ const COMPONENTS = [
   "test/transport/websocket/ChatPage.test.ts"
 ]
 
-/** Most tests of programs and browsers wait for something most of the time. */
+/** Most tests wait for something most of the time. */
 const WORKERS = 4
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
- * longer than most tests. Those of `quick`, which come first, never wait: with more workers than cores they would only load more.
+ * longer than most tests.
  */
 const project = (
   name: string,
@@ -65,9 +64,7 @@ const project = (
     include,
     exclude,
     globalSetup,
-    ...(name === "quick"
-      ? { maxWorkers: Math.min(availableParallelism(), WORKERS), sequence: { groupOrder: 0 } }
-      : { maxWorkers: WORKERS, sequence: { groupOrder: 1 } }),
+    maxWorkers: WORKERS,
     isolate: false,
     testTimeout: TIMEOUT_MILLIS,
     hookTimeout: TIMEOUT_MILLIS
