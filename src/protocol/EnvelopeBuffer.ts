@@ -105,6 +105,11 @@ export class EnvelopeBuffer {
       instance === undefined ? new Uint8Array(capacity) : new Uint8Array(instance.memory, ENVELOPES_AT, capacity)
   }
 
+  /** Whether `encodeLines` encodes any: only with SIMD. */
+  get encodesLines(): boolean {
+    return this.#simd !== undefined
+  }
+
   /**
    * Writes the envelope of the line `bytes[start, end)` at `offset`. There must be space for `limit` bytes.
    *

@@ -83,6 +83,7 @@ export class Broadcaster extends Context.Service<
     readonly leaveUnsafe: (member: Member) => void
     /** The number of clients in the room. */
     readonly sizeUnsafe: () => number
+    /** Relays a line, or many, to all clients except their sender. */
     readonly publishUnsafe: Publish
     /**
      * As `publishUnsafe`, for some clients only.
@@ -174,7 +175,7 @@ export class Broadcaster extends Context.Service<
       const publishUnsafe: Publish = Object.assign(
         (sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean) =>
           room.publish(sender, bytes, start, end, isConstant),
-        { lines: room.publishLines.bind(room) }
+        room.publishesLines && { lines: room.publishLines.bind(room) }
       )
 
       return Broadcaster.of({

@@ -135,6 +135,11 @@ export class Room {
     return true
   }
 
+  /** Whether `publishLines` publishes any. */
+  get publishesLines(): boolean {
+    return this.#batch.encodesLines
+  }
+
   /**
    * As `publish` for each of the lines in `bytes[start, end)`, which end with a line feed and never change; only as many as one batch takes.
    *

@@ -27,6 +27,7 @@ export declare class Room {
     join(member: Member): void;
     leave(member: Member): void;
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
+    get publishesLines(): boolean;
     publishLines(sender: Sender, bytes: Uint8Array, start: number, end: number, accept: (lines: number) => number): number;
     connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes?: boolean): void;
     receive(batch: Chunk): void;
