@@ -335,11 +335,14 @@ describe("each protection of a server", () => {
   /** Records what the server asks, and always answers the same. */
   const recording = (asked: Array<string>) => ({
     rateLimiter: Layer.succeed(RateLimiter, {
-      openUnsafe: ({ ip }) => {
-        asked.push(`rate of ${ip}`)
-        return { spendUnsafe: () => true }
-      },
-      closeUnsafe: ({ ip }) => void asked.push(`rate of ${ip} over`)
+      open: ({ ip }) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            asked.push(`rate of ${ip}`)
+            return { spendUnsafe: () => true }
+          }),
+          () => Effect.sync(() => asked.push(`rate of ${ip} over`))
+        )
     }),
     backpressure: Layer.succeed(Backpressure, {
       decideUnsafe: (fanOut) => {

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { FixedWindow, TokenBucket } from "./RateBudgets.ts"
@@ -27,13 +28,12 @@ export class RateLimiter extends Context.Service<
   {
     /**
      * The budget of a client that has just connected: its own, or, where `rate_limit_scope` is `"ip"`, the one it shares
-     * with all clients of its IP address, past ones included.
+     * with all clients of its IP address, past ones included. The Scope closes when the client has gone. The client is read,
+     * and in the room, once this has succeeded.
      *
      * @param nowMillis the time of connecting, in milliseconds of the monotonic clock
      */
-    readonly openUnsafe: (client: ClientIdentity, nowMillis: number) => RateBudget
-    /** Says that a client, given a budget before, has gone. */
-    readonly closeUnsafe: (client: ClientIdentity) => void
+    readonly open: (client: ClientIdentity, nowMillis: number) => Effect.Effect<RateBudget, never, Scope.Scope>
   }
 >()("summoner-server/RateLimiter") {
   /** `rate_limit_msgs_per_minute` lines in every window of 60 seconds, the first of which starts with the connection. */
@@ -54,7 +54,7 @@ export class RateLimiter extends Context.Service<
 
   /** Every line may pass. */
   static readonly layerUnlimited = Layer.sync(RateLimiter, () =>
-    RateLimiter.of({ openUnsafe: () => unlimited, closeUnsafe: () => {} })
+    RateLimiter.of({ open: () => Effect.succeed(unlimited) })
   )
 }
 
@@ -71,29 +71,34 @@ const fromConfig = (
   make: (nowMillis: number) => RateBudget
 ) => {
   if (rate_limit_scope === "connection") {
-    return RateLimiter.of({ openUnsafe: (_client, nowMillis) => make(nowMillis), closeUnsafe: () => {} })
+    return RateLimiter.of({ open: (_client, nowMillis) => Effect.sync(() => make(nowMillis)) })
   }
   /** Budgets of addresses with clients, and of those without, the latter in the order in which they lost their last. */
   const used = new Map<string, { readonly budget: RateBudget; clients: number }>()
   const unused = new Map<string, RateBudget>()
-  return RateLimiter.of({
-    openUnsafe: ({ ip }, nowMillis) => {
-      const shared = used.get(ip)
-      if (shared !== undefined) {
-        shared.clients++
-        return shared.budget
-      }
-      const budget = unused.get(ip) ?? make(nowMillis)
-      unused.delete(ip)
-      used.set(ip, { budget, clients: 1 })
-      return budget
-    },
-    closeUnsafe: ({ ip }) => {
-      const shared = used.get(ip)
-      if (shared === undefined || --shared.clients > 0) return
-      used.delete(ip)
-      unused.set(ip, shared.budget)
-      if (unused.size > MAX_SHARED_BUDGETS) unused.delete(unused.keys().next().value!)
+  const take = (ip: string, nowMillis: number): RateBudget => {
+    const shared = used.get(ip)
+    if (shared !== undefined) {
+      shared.clients++
+      return shared.budget
     }
+    const budget = unused.get(ip) ?? make(nowMillis)
+    unused.delete(ip)
+    used.set(ip, { budget, clients: 1 })
+    return budget
+  }
+  const giveBack = (ip: string): void => {
+    const shared = used.get(ip)
+    if (shared === undefined || --shared.clients > 0) return
+    used.delete(ip)
+    unused.set(ip, shared.budget)
+    if (unused.size > MAX_SHARED_BUDGETS) unused.delete(unused.keys().next().value!)
+  }
+  return RateLimiter.of({
+    open: ({ ip }, nowMillis) =>
+      Effect.acquireRelease(
+        Effect.sync(() => take(ip, nowMillis)),
+        () => Effect.sync(() => giveBack(ip))
+      )
   })
 }

@@ -11,7 +11,7 @@ import { hasCapacity, isWebSocket } from "./places.ts"
 import { makeQuarantine } from "./makeQuarantine.ts"
 import { Quarantine } from "./Quarantine.ts"
 import { FixedWindow } from "./RateBudgets.ts"
-import { MAX_SHARED_BUDGETS, RateLimiter } from "./RateLimiter.ts"
+import { MAX_SHARED_BUDGETS, type RateBudget, RateLimiter } from "./RateLimiter.ts"
 import { MAX_ENTRIES, type Releases } from "./Releases.ts"
 import { SharedTable } from "./SharedTable.ts"
 
@@ -189,34 +189,39 @@ const makeRateLimiter = (shared: Shared, index: number, { hyper_parameters }: Va
     budgets.setValue(budget, 0, window.windowStart)
     budgets.setValue(budget, 1, window.spent)
   }
+  const take = (ip: string, nowMillis: number): number =>
+    budgets.at(ip, (found) => {
+      // There is a slot: no more addresses than `MAX_IPS` have clients.
+      const budget = found === 0 ? budgets.insert() : found
+      if (found === 0) budgets.setValue(budget, 0, nowMillis)
+      budgets.addUser(budget, 1)
+      budgets.unqueue(budget)
+      return budget
+    })
+  const giveBack = (ip: string): void =>
+    budgets.at(ip, (budget) => {
+      budgets.addUser(budget, -1)
+      if (budgets.users(budget) > 0) return
+      budgets.queue(budget)
+      if (budgets.queued > MAX_SHARED_BUDGETS) budgets.remove(budgets.oldest)
+    })
+  const spend = (budget: number, nowMillis: number): boolean => {
+    budgets.lockSlot(budget)
+    load(budget)
+    const mayPass = window.spendUnsafe(nowMillis)
+    store(budget)
+    budgets.unlockSlot(budget)
+    return mayPass
+  }
   return {
-    openUnsafe: ({ ip }, nowMillis) => {
-      const budget = budgets.at(ip, (found) => {
-        // There is a slot: no more addresses than `MAX_IPS` have clients.
-        const budget = found === 0 ? budgets.insert() : found
-        if (found === 0) budgets.setValue(budget, 0, nowMillis)
-        budgets.addUser(budget, 1)
-        budgets.unqueue(budget)
-        return budget
-      })
-      return {
-        spendUnsafe: (nowMillis) => {
-          budgets.lockSlot(budget)
-          load(budget)
-          const mayPass = window.spendUnsafe(nowMillis)
-          store(budget)
-          budgets.unlockSlot(budget)
-          return mayPass
-        }
-      }
-    },
-    closeUnsafe: ({ ip }) =>
-      budgets.at(ip, (budget) => {
-        budgets.addUser(budget, -1)
-        if (budgets.users(budget) > 0) return
-        budgets.queue(budget)
-        if (budgets.queued > MAX_SHARED_BUDGETS) budgets.remove(budgets.oldest)
-      })
+    open: ({ ip }, nowMillis) =>
+      Effect.acquireRelease(
+        Effect.sync((): RateBudget => {
+          const budget = take(ip, nowMillis)
+          return { spendUnsafe: (nowMillis) => spend(budget, nowMillis) }
+        }),
+        () => Effect.sync(() => giveBack(ip))
+      )
   }
 }
 

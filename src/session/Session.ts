@@ -9,7 +9,7 @@ import { monotonicMillis } from "../internal/monotonicClock.ts"
 import { ClientLimits } from "../limits/ClientLimits.ts"
 import { IdleTimeout } from "../limits/IdleTimeout.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
-import { RateLimiter } from "../limits/RateLimiter.ts"
+import { type RateBudget, RateLimiter } from "../limits/RateLimiter.ts"
 import * as Notice from "../protocol/Notice.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { Connection } from "../room/Connection.ts"
@@ -121,12 +121,16 @@ const make = Effect.gen(function* () {
       onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
     })
 
-  const join = (connection: Connection, span?: ConnectionSpan.ConnectionSpan) =>
+  /** A limiter of the host program may take its time; nobody waits for it once the client has gone. */
+  const openBudget = (connection: Connection) =>
+    Effect.raceFirst(rateLimiter.open(connection, monotonicMillis(clock)), Effect.as(connection.closed, undefined))
+
+  const join = (connection: Connection, budget: RateBudget, span?: ConnectionSpan.ConnectionSpan) =>
     Effect.withFiber((fiber) => {
       const nowMillis = monotonicMillis(clock)
       const client = new Client({
         connection,
-        budget: rateLimiter.openUnsafe(connection, nowMillis),
+        budget,
         totals: registry.totals,
         nowMillis,
         connectedMillis: clock.currentTimeMillisUnsafe(),
@@ -253,7 +257,6 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const { connection, member } = client
       const disconnectReason = client.disconnectReason ?? DisconnectReason.ofExit(exit)
-      rateLimiter.closeUnsafe(connection)
       // Lines accepted so far are still delivered, from this client and to it.
       broadcaster.flushUnsafe()
       broadcaster.leaveUnsafe(member)
@@ -290,10 +293,16 @@ const make = Effect.gen(function* () {
     connection: Connection,
     span?: ConnectionSpan.ConnectionSpan
   ): Effect.Effect<DisconnectReason.DisconnectReason> =>
-    liveFiltered === undefined
-      ? Effect.acquireUseRelease(join(connection, span), live, leave)
-      : // Releasing the gate of a client comes after its last notice, and delays no other client.
-        Effect.scoped(Effect.acquireUseRelease(join(connection, span), liveFiltered, leave))
+    // What the client's Scope releases comes after its last notice, and delays no other client.
+    Effect.scoped(
+      Effect.flatMap(
+        Effect.onInterrupt(openBudget(connection), () => Effect.sync(() => connection.destroyUnsafe())),
+        (budget) =>
+          budget === undefined
+            ? Effect.succeed(DisconnectReason.LEFT)
+            : Effect.acquireUseRelease(join(connection, budget, span), liveFiltered ?? live, leave)
+      )
+    )
 
   return Session.of({
     run: (connection: Connection): Effect.Effect<void> =>

@@ -1,3 +1,4 @@
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RateLimiter } from "../limits/RateLimiter.ts"
 
@@ -9,10 +10,10 @@ import { RateLimiter } from "../limits/RateLimiter.ts"
 export const layer = (script: ReadonlyArray<boolean>): Layer.Layer<RateLimiter> =>
   Layer.sync(RateLimiter, () =>
     RateLimiter.of({
-      openUnsafe: () => {
-        let line = 0
-        return { spendUnsafe: () => script[line++] ?? true }
-      },
-      closeUnsafe: () => {}
+      open: () =>
+        Effect.sync(() => {
+          let line = 0
+          return { spendUnsafe: () => script[line++] ?? true }
+        })
     })
   )

@@ -4,9 +4,7 @@ import * as Layer from "effect/Layer"
 import { MAX_SHARED_BUDGETS, type RateBudget, RateLimiter } from "../../src/limits/RateLimiter.ts"
 import * as SharedLimits from "../../src/limits/SharedLimits.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
-
-/** A client. */
-const from = (ip: string) => ({ address: `${ip}:1`, ip, transport: "tcp" })
+import { openUnsafe } from "../support/Budgets.ts"
 
 const provided = (
   layer: Layer.Layer<RateLimiter, never, ServerConfig>,
@@ -19,8 +17,8 @@ const provided = (
 
 /** Opens the budget of a client, given the time. */
 const limited = (layer: Layer.Layer<RateLimiter, never, ServerConfig>, limit: number) =>
-  RateLimiter.use(({ openUnsafe }) =>
-    Effect.succeed((nowMillis: number) => openUnsafe(from("10.0.0.1"), nowMillis))
+  RateLimiter.use((rateLimiter) =>
+    Effect.succeed((nowMillis: number) => openUnsafe(rateLimiter, "10.0.0.1", nowMillis))
   ).pipe(provided(layer, limit))
 
 /** How many of `lines` pass at one moment. */
@@ -113,17 +111,19 @@ describe("RateLimiter", () => {
     for (const [kind, layer] of Object.entries(byIp)) {
       it.effect(`${kind}: clients of one address share a budget, others do not`, () =>
         Effect.gen(function* () {
-          const { closeUnsafe, openUnsafe } = yield* RateLimiter
-          const [a, b, other] = [openUnsafe(from("a"), 0), openUnsafe(from("a"), 30_000), openUnsafe(from("b"), 30_000)]
+          const rateLimiter = yield* RateLimiter
+          const open = (ip: string, nowMillis: number) => openUnsafe(rateLimiter, ip, nowMillis)
+          const [a, b, other] = [open("a", 0), open("a", 30_000), open("b", 30_000)]
           assert.strictEqual(spend(a, 30_000, 2) + spend(b, 30_000, 5), 3)
           assert.strictEqual(spend(other, 30_000, 5), 3)
           // Coming again does not help, whether others have stayed or not.
-          closeUnsafe(from("a"))
-          assert.strictEqual(spend(openUnsafe(from("a"), 30_000), 30_000, 5), 0)
-          closeUnsafe(from("a"))
-          closeUnsafe(from("a"))
-          assert.strictEqual(spend(openUnsafe(from("a"), 30_000), 30_000, 5), 0)
-          assert.strictEqual(spend(openUnsafe(from("a"), 90_000), 90_000, 5), 3)
+          a.closeUnsafe()
+          const again = open("a", 30_000)
+          assert.strictEqual(spend(again, 30_000, 5), 0)
+          b.closeUnsafe()
+          again.closeUnsafe()
+          assert.strictEqual(spend(open("a", 30_000), 30_000, 5), 0)
+          assert.strictEqual(spend(open("a", 90_000), 90_000, 5), 3)
         }).pipe(provided(layer, 3, "ip"))
       )
 
@@ -131,21 +131,22 @@ describe("RateLimiter", () => {
         `${kind}: forgets the address that has been gone for longest when there are too many, never one in use`,
         () =>
           Effect.gen(function* () {
-            const { closeUnsafe, openUnsafe } = yield* RateLimiter
-            const stays = openUnsafe(from("stays"), 0)
+            const rateLimiter = yield* RateLimiter
+            const open = (ip: string) => openUnsafe(rateLimiter, ip, 0)
+            const stays = open("stays")
             spend(stays, 0, 1)
-            openUnsafe(from("stays"), 0)
-            closeUnsafe(from("stays"))
+            open("stays").closeUnsafe()
             // It has gone, and has come again.
-            closeUnsafe(from("stays"))
-            openUnsafe(from("stays"), 0)
+            stays.closeUnsafe()
+            const again = open("stays")
             for (let i = 0; i <= MAX_SHARED_BUDGETS; i++) {
-              spend(openUnsafe(from(`ip ${i}`), 0), 0, 1)
-              closeUnsafe(from(`ip ${i}`))
+              const passing = open(`ip ${i}`)
+              spend(passing, 0, 1)
+              passing.closeUnsafe()
             }
-            assert.strictEqual(spend(openUnsafe(from("ip 0"), 0), 0, 1), 1)
-            assert.strictEqual(spend(openUnsafe(from("ip 1"), 0), 0, 1), 0)
-            assert.strictEqual(spend(openUnsafe(from("stays"), 0), 0, 1), 0)
+            assert.strictEqual(spend(open("ip 0"), 0, 1), 1)
+            assert.strictEqual(spend(open("ip 1"), 0, 1), 0)
+            assert.strictEqual(spend(again, 0, 1), 0)
           }).pipe(provided(layer, 1, "ip"))
       )
     }

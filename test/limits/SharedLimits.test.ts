@@ -12,15 +12,13 @@ import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
 import { ClientLimits } from "../../src/limits/ClientLimits.ts"
 import { Quarantine } from "../../src/limits/Quarantine.ts"
-import { type RateBudget, RateLimiter } from "../../src/limits/RateLimiter.ts"
+import { RateLimiter } from "../../src/limits/RateLimiter.ts"
 import * as SharedLimits from "../../src/limits/SharedLimits.ts"
 import { SharedTable } from "../../src/limits/SharedTable.ts"
 import { SOAK } from "../faults/form.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { openUnsafe, type Opened } from "../support/Budgets.ts"
 import type { Counted, Data } from "../support/programs/LimitedThread.ts"
-
-/** A client. */
-const from = (ip: string) => ({ address: `${ip}:1`, ip, transport: "tcp" })
 
 const THREADS = 3
 
@@ -45,7 +43,7 @@ interface Visitor {
   readonly ip: string
   readonly transport: string
   readonly thread: number
-  readonly budgets: readonly [RateBudget, RateBudget]
+  readonly budgets: readonly [Opened, Opened]
 }
 
 describe("limits that threads share", () => {
@@ -90,20 +88,15 @@ describe("limits that threads share", () => {
             const mayEnter = limits.enterUnsafe(client)
             assert.strictEqual(mayEnter, expected.limits.enterUnsafe(client))
             if (mayEnter) {
-              const budgets = [
-                rateLimiter.openUnsafe(from(ip), now),
-                expected.rateLimiter.openUnsafe(from(ip), now)
-              ] as const
+              const budgets = [openUnsafe(rateLimiter, ip, now), openUnsafe(expected.rateLimiter, ip, now)] as const
               visitors.push({ ...client, thread, budgets })
             }
           } else if (what <= 11) {
             const visitor = visitors[which]
             if (visitor === undefined) continue
             visitors = visitors.filter((other) => other !== visitor)
-            for (const services of [actual[visitor.thread]!, expected]) {
-              services.rateLimiter.closeUnsafe(from(visitor.ip))
-              services.limits.leaveUnsafe(visitor)
-            }
+            for (const budget of visitor.budgets) budget.closeUnsafe()
+            for (const services of [actual[visitor.thread]!, expected]) services.limits.leaveUnsafe(visitor)
           } else if (what <= 16) {
             const visitor = visitors[which]
             if (visitor !== undefined)
@@ -130,7 +123,7 @@ describe("limits that threads share", () => {
           else {
             yield* SharedLimits.releaseThread(shared, thread)
             for (const visitor of visitors.filter((visitor) => visitor.thread === thread)) {
-              expected.rateLimiter.closeUnsafe(from(visitor.ip))
+              visitor.budgets[1].closeUnsafe()
               expected.limits.leaveUnsafe(visitor)
             }
             visitors = visitors.filter((visitor) => visitor.thread !== thread)
@@ -162,7 +155,7 @@ describe("limits that threads share", () => {
       })
       const client = { ip: "a", transport: "tcp", address: "a:1" }
       assert.deepStrictEqual([limits.enterUnsafe(client), limits.enterUnsafe(client)], [true, false])
-      const budget = rateLimiter.openUnsafe(from("a"), 0)
+      const budget = openUnsafe(rateLimiter, "a", 0)
       assert.deepStrictEqual([budget.spendUnsafe(0), budget.spendUnsafe(0)], [true, true])
       quarantine.addUnsafe(client)
       assert.strictEqual(quarantine.remainingMillisUnsafe(client), 0)

@@ -77,7 +77,7 @@ describe("the parts of a server", () => {
         RateLimiter,
         Effect.sync(() => {
           built++
-          return { openUnsafe: () => ({ spendUnsafe: () => true }), closeUnsafe: () => {} }
+          return { open: () => Effect.succeed({ spendUnsafe: () => true }) }
         })
       )
       class One extends Context.Service<One, RelayServer["Service"]>()("One") {}
@@ -96,9 +96,7 @@ describe("the parts of a server", () => {
   it.effect("are not those that are provided around the server: it dies of them, and says where they belong", () =>
     Effect.gen(function* () {
       const around = RelayServer.layer({ port: 0 }, { listener }).pipe(
-        Layer.provide(
-          Layer.succeed(RateLimiter, { openUnsafe: () => ({ spendUnsafe: () => false }), closeUnsafe: () => {} })
-        )
+        Layer.provide(Layer.succeed(RateLimiter, { open: () => Effect.succeed({ spendUnsafe: () => false }) }))
       )
       assert.strictEqual(
         yield* defectOf(around),

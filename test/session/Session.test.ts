@@ -3,6 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
@@ -814,11 +815,14 @@ describe("Session", () => {
     it.effect.each(LEVELS)("asks the rate limiter once for each client and line, at log level %s", (log_level) => {
       const calls: Array<string> = []
       const replaced = Layer.succeed(RateLimiter, {
-        openUnsafe: ({ ip }, nowMillis) => {
-          calls.push(`open ${ip} ${nowMillis}`)
-          return { spendUnsafe: (now) => calls.push(`spend ${now}`) % 2 === 0 }
-        },
-        closeUnsafe: ({ ip }) => calls.push(`close ${ip}`)
+        open: ({ ip }, nowMillis) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              calls.push(`open ${ip} ${nowMillis}`)
+              return { spendUnsafe: (now) => calls.push(`spend ${now}`) % 2 === 0 }
+            }),
+            () => Effect.sync(() => calls.push(`close ${ip}`))
+          )
       })
       return Effect.gen(function* () {
         const { connect } = yield* start({}, { log_level, replaced: replaced as Layer.Layer<Services> })
@@ -832,6 +836,58 @@ describe("Session", () => {
         assert.strictEqual(a.connection.received, Notice.RATE_LIMITED)
       })
     })
+
+    /** A rate limiter that answers when it is told to, and what has happened to the clients' Scopes. */
+    const slowLimiter = () => {
+      const answer = Latch.makeUnsafe()
+      const calls: Array<string> = []
+      const rateLimiter = Layer.succeed(RateLimiter, {
+        open: ({ ip }) =>
+          Effect.gen(function* () {
+            yield* Effect.addFinalizer(() => Effect.sync(() => calls.push(`${ip} gone`)))
+            yield* answer.await
+            calls.push(`${ip} answered`)
+            return { spendUnsafe: () => true }
+          })
+      })
+      return { answer, calls, replaced: rateLimiter as Layer.Layer<Services> }
+    }
+
+    it.effect("waits for the rate limiter before a client is in the room, and loses nothing of it", () =>
+      Effect.gen(function* () {
+        const { answer, calls, replaced } = slowLimiter()
+        const { broadcaster, connect, log } = yield* start({}, { replaced })
+        const [b, a] = [yield* connect(), yield* connect()]
+        a.connection.send("early\n")
+        assert.deepStrictEqual([broadcaster.sizeUnsafe(), log], [0, []])
+        yield* answer.open
+        assert.deepStrictEqual(yield* b.connection.readLines(1), [envelope(a, "early")])
+        a.connection.endStream()
+        yield* Fiber.join(a.fiber)
+        assert.deepStrictEqual(calls, ["10.0.0.1 answered", "10.0.0.2 answered", "10.0.0.2 gone"])
+      })
+    )
+
+    it.effect("does not wait for the rate limiter once the client has gone", () =>
+      Effect.gen(function* () {
+        const { calls, replaced } = slowLimiter()
+        const { connect, log } = yield* start({}, { replaced })
+        const { connection, fiber } = yield* connect()
+        connection.destroyUnsafe()
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual([calls, log], [["10.0.0.1 gone"], []])
+      })
+    )
+
+    it.effect("closes the connection of a client that still waits for the rate limiter when the server ends", () =>
+      Effect.gen(function* () {
+        const { calls, replaced } = slowLimiter()
+        const { connect } = yield* start({}, { replaced })
+        const { connection, fiber } = yield* connect()
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual([calls, connection.isClosedUnsafe()], [["10.0.0.1 gone"], true])
+      })
+    )
 
     it.effect.each(LEVELS)(
       "asks backpressure with the number of others, for each line within the rate, at log level %s",

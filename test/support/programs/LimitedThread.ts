@@ -10,9 +10,7 @@ import { Quarantine } from "../../../src/limits/Quarantine.ts"
 import { RateLimiter } from "../../../src/limits/RateLimiter.ts"
 import * as SharedLimits from "../../../src/limits/SharedLimits.ts"
 import { SharedTable } from "../../../src/limits/SharedTable.ts"
-
-/** A client. */
-const from = (ip: string) => ({ address: `${ip}:1`, ip, transport: "tcp" })
+import { openUnsafe, type Opened } from "../Budgets.ts"
 
 export interface Data {
   readonly shared: SharedLimits.Shared
@@ -54,8 +52,12 @@ const run = Effect.gen(function* () {
   const inside = new Int32Array(witness)
   const own = inside.subarray((index + 1) * WITNESSES)
   const most = Array.from({ length: WITNESSES }, () => 0)
-  const present: Array<{ readonly ip: string; readonly transport: string; readonly witnesses: ReadonlyArray<number> }> =
-    []
+  const present: Array<{
+    readonly ip: string
+    readonly transport: string
+    readonly witnesses: ReadonlyArray<number>
+    readonly budget: Opened
+  }> = []
 
   const enter = (n: number) => {
     const ip = n % IPS
@@ -66,8 +68,7 @@ const run = Effect.gen(function* () {
       witnesses: [0, ...(isWebSocket ? [1] : []), 2 + ip]
     }
     if (!limits.enterUnsafe(client)) return
-    rateLimiter.openUnsafe(from(client.ip), 0)
-    present.push(client)
+    present.push({ ...client, budget: openUnsafe(rateLimiter, client.ip, 0) })
     for (const i of client.witnesses) {
       own[i]!++
       most[i] = Math.max(most[i]!, Atomics.add(inside, i, 1) + 1)
@@ -80,7 +81,7 @@ const run = Effect.gen(function* () {
       Atomics.sub(inside, i, 1)
       own[i]!--
     }
-    rateLimiter.closeUnsafe(from(client.ip))
+    client.budget.closeUnsafe()
     limits.leaveUnsafe(client)
   }
   const visit = (n: number) => {
@@ -95,7 +96,7 @@ const run = Effect.gen(function* () {
   const millis = monotonicMillis(yield* Clock.Clock)
   if (task === "crash") {
     for (let n = 0; present.length < 2; n++) enter(n)
-    rateLimiter.openUnsafe(from("10.0.0.0"), 0)
+    openUnsafe(rateLimiter, "10.0.0.0", 0)
     for (const memory of [shared.ips, shared.budgets, shared.quarantine]) {
       const table = new SharedTable(memory, index)
       table.lockAt("10.0.0.99")
@@ -103,7 +104,7 @@ const run = Effect.gen(function* () {
     }
     return process.exit()
   }
-  const budget = rateLimiter.openUnsafe(from("10.2.0.0"), 0)
+  const budget = openUnsafe(rateLimiter, "10.2.0.0", 0)
   let passed = 0
   for (let n = 0; n < rounds; n++) {
     visit(n)
@@ -112,7 +113,7 @@ const run = Effect.gen(function* () {
     for (let line = 0; line < 20; line++) if (budget.spendUnsafe(0)) passed++
   }
   while (present.length > 0) leave()
-  rateLimiter.closeUnsafe(from("10.2.0.0"))
+  budget.closeUnsafe()
   port.postMessage({ most, passed, millis } satisfies Counted)
 })
 

@@ -1,13 +1,14 @@
 import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../config/ServerConfig.ts";
 import type { ClientIdentity } from "../net/ClientIdentity.ts";
 export interface RateBudget {
     readonly spendUnsafe: (nowMillis: number) => boolean;
 }
 declare const RateLimiter_base: Context.ServiceClass<RateLimiter, "summoner-server/RateLimiter", {
-    readonly openUnsafe: (client: ClientIdentity, nowMillis: number) => RateBudget;
-    readonly closeUnsafe: (client: ClientIdentity) => void;
+    readonly open: (client: ClientIdentity, nowMillis: number) => Effect.Effect<RateBudget, never, Scope.Scope>;
 }>;
 export declare class RateLimiter extends RateLimiter_base {
     static readonly layerFixedWindow: Layer.Layer<RateLimiter, never, ServerConfig>;
