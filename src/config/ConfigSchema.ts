@@ -123,8 +123,7 @@ const networks = listOf(
   })
 )
 
-const unusedBuffer = (size: number) =>
-  fixed(whole(1), size, "Accepted for the sake of existing files; nothing here needs it.", NEVER_NEEDED)
+const unusedBuffer = (size: number) => fixed(whole(1), size, "Ignored: only existing files have it.", NEVER_NEEDED)
 
 const HyperParameters = Schema.Struct({
   rate_limit_msgs_per_minute: live(whole(1), 300, "Lines that a client may send in 60 s.", PYTHON),

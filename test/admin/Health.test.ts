@@ -33,10 +33,10 @@ describe("the health of the dashboard", () => {
 
 describe("docs/operating.md", () => {
   it("explains every word of the health badge, with its alert and colour", () => {
-    const rows = Docs.rowsBelow("docs/operating.md", "### Health")
+    const entries = Docs.entriesBelow("docs/operating.md", "### Health")
     assert.deepStrictEqual(
-      rows.slice(1).map(([word, colour, , alert]) => [word, colour, alert]),
-      CHECKS.map(({ alert, severity, word }) => [word, severity === "page" ? "red" : "yellow", `\`${alert}\``])
+      entries.map(({ names, notes }) => [names, notes]),
+      CHECKS.map(({ alert, severity, word }) => [[word], `${severity === "page" ? "red" : "yellow"}; \`${alert}\``])
     )
   })
 })

@@ -29,18 +29,18 @@ const logged = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8
     ].map(([, text, template]) => text ?? template!.replace(/\$\{[^}]*\}/g, "<>"))
   })
 
-const rows = ["### The server", "### Clients", "### The log itself"].flatMap((heading) =>
-  Docs.rowsBelow(OPERATING, heading)
+const entries = ["### The server", "### Clients", "### The log itself"].flatMap((heading) =>
+  Docs.entriesBelow(OPERATING, heading)
 )
 
-/** The lines that the page explains, in the same form. Rows of lines have a level, rows of parts of lines have none. */
-const documented = rows
-  .filter(({ length }) => length === 3)
-  .flatMap(([line]) => Docs.code(line!))
+/** The lines that the page explains, in the same form. Entries of lines have a level, those of parts of lines have none. */
+const documented = entries
+  .filter(({ notes }) => notes !== undefined)
+  .flatMap(({ names }) => names)
   .map((line) => line.replace("<path>: <old> -> <new>", "<change>").replace(/<[^>]*>/g, "<>"))
 
 /** The parts that it explains: what has happened to a client, and why it was disconnected. */
-const parts = rows.filter(({ length }) => length === 2).flatMap(([part]) => Docs.code(part!))
+const parts = entries.filter(({ notes }) => notes === undefined).flatMap(({ names }) => names)
 
 /** Lines whose text is put together elsewhere. */
 const ELSEWHERE = [
@@ -69,8 +69,8 @@ describe("docs/operating.md", () => {
     assert.isDefined(RelayServer)
     for (const incident of Object.keys(noTotals())) {
       // Those at the door are named beside the line that they are in.
-      const atTheDoor = rows.some(
-        ([line, , meaning]) => line!.includes("refused") && meaning?.includes(`\`${incident}\``)
+      const atTheDoor = entries.some(
+        ({ meaning, names }) => names[0]!.includes("refused") && meaning.includes(`\`${incident}\``)
       )
       assert.isTrue(parts.includes(incident) || atTheDoor, `nothing about "${incident}"`)
     }

@@ -24,14 +24,18 @@ export const anchors = (path: string): ReadonlySet<string> =>
     )
   )
 
-/** The cells of every row of the tables below a heading, up to the next heading of any level. */
-export const rowsBelow = (path: string, heading: string): ReadonlyArray<ReadonlyArray<string>> => {
+/** The lines below a heading, up to the next heading of any level; a wrapped one is one. */
+const linesBelow = (path: string, heading: string): ReadonlyArray<string> => {
   const text = page(path)
   const start = text.indexOf(`\n${heading}\n`)
   if (start === -1) throw new Error(`${path} has no heading ${JSON.stringify(heading)}`)
-  const section = text.slice(start + heading.length + 2).split(/^#/m)[0]!
-  return section
-    .split("\n")
+  const [section = ""] = text.slice(start + heading.length + 2).split(/^#/m)
+  return section.replace(/\n {2}(?=\S)/g, " ").split("\n")
+}
+
+/** The cells of every row of the tables below a heading. */
+export const rowsBelow = (path: string, heading: string): ReadonlyArray<ReadonlyArray<string>> =>
+  linesBelow(path, heading)
     .filter((line) => line.startsWith("|"))
     .map((line) =>
       line
@@ -40,7 +44,20 @@ export const rowsBelow = (path: string, heading: string): ReadonlyArray<Readonly
         .map((cell) => cell.trim())
     )
     .filter(([first]) => !/^:?-+:?$/.test(first!))
+
+/** An entry of a list: "- `name`, `name` (notes): meaning". */
+export interface Entry {
+  readonly names: ReadonlyArray<string>
+  readonly notes: string | undefined
+  readonly meaning: string
 }
+
+/** The entries of the lists below a heading. */
+export const entriesBelow = (path: string, heading: string): ReadonlyArray<Entry> =>
+  linesBelow(path, heading).flatMap((line) => {
+    const [, names, notes, meaning = ""] = /^- ((?:`[^`]+`(?:, )?)+)(?: \(([^)]*)\))?(?:: (.*))?$/.exec(line) ?? []
+    return names === undefined ? [] : [{ names: code(names), notes, meaning }]
+  })
 
 /** What is between backticks. */
 export const code = (text: string): ReadonlyArray<string> =>

@@ -8,35 +8,34 @@ export interface Metric {
   readonly labels: ReadonlyMap<string, ReadonlyArray<string>>
 }
 
-const labelled = new Map<string, Map<string, Array<string>>>()
-let current = ""
-for (const [metric = "", label = ""] of Docs.rowsBelow("docs/operating.md", "### Labels")) {
-  const [name = current] = Docs.code(metric)
-  current = name
-  for (const [, key, value] of label.matchAll(/(\w+)="([^"]*)"/g)) {
-    if (!labelled.has(name)) labelled.set(name, new Map())
-    const values = labelled.get(name)!
-    values.set(key!, [...(values.get(key!) ?? []), value!])
-  }
-}
+/** The labels of metrics: entries with notes; the others explain values. */
+const labelled = new Map(
+  Docs.entriesBelow("docs/operating.md", "### Labels").flatMap(({ meaning, names, notes }) =>
+    notes === undefined
+      ? []
+      : names.map((name) => [name, new Map([[Docs.code(notes)[0]!, Docs.code(meaning)]])] as const)
+  )
+)
+
+/** The metrics that have labels. */
+export const labelledMetrics: ReadonlyArray<string> = Array.from(labelled.keys())
+
+const metricsBelow = (heading: string, labelsOf: (name: string) => Metric["labels"]): ReadonlyArray<Metric> =>
+  Docs.entriesBelow("docs/operating.md", heading).flatMap(({ names, notes }) =>
+    names.map((name) => ({
+      name,
+      kind: name.endsWith("_total") ? "counter" : (notes ?? "gauge"),
+      labels: labelsOf(name)
+    }))
+  )
 
 /** Every metric that docs/operating.md knows. */
-export const metrics: ReadonlyArray<Metric> = Docs.rowsBelow("docs/operating.md", "## Metrics").flatMap(
-  ([first = "", kind = ""]) =>
-    Docs.code(first).map((name) => ({ name, kind, labels: labelled.get(name) ?? new Map<string, Array<string>>() }))
-)
+export const metrics: ReadonlyArray<Metric> = metricsBelow("## Metrics", (name) => labelled.get(name) ?? new Map())
+
+const OF_WORKERS = new Map<string, ReadonlyArray<string>>([
+  ["worker", []],
+  ["stat", ["p50", "p99", "max"]]
+])
 
 /** Those of a server of several threads only, by `worker`. */
-export const workerMetrics: ReadonlyArray<Metric> = Docs.rowsBelow(
-  "docs/operating.md",
-  "### Of several threads"
-).flatMap(([first = "", kind = ""]) =>
-  Docs.code(first).map((name) => ({
-    name,
-    kind,
-    labels: new Map([
-      ["worker", []],
-      ["stat", ["p50", "p99", "max"]]
-    ])
-  }))
-)
+export const workerMetrics: ReadonlyArray<Metric> = metricsBelow("### Of several threads", () => OF_WORKERS)
