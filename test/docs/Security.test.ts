@@ -20,21 +20,21 @@ describe("docs/security.md", () => {
   it("lists what check --public looks at", () => {
     const [list] = text.split("\n## Do not trust")
     assert.deepStrictEqual(
-      [...list!.matchAll(/^\| `([a-z_.]+)`/gm)].map(([, path]) => path),
+      [...list!.matchAll(/^- `([a-z_.]+)`:/gm)].map(([, path]) => path),
       publicPoints.map(({ path }) => path)
     )
   })
 
   it("reviews the defaults of the configuration", () => {
     const [, review] = text.split("\n## The defaults, reviewed")
-    const rows = [...review!.matchAll(/^\| `([a-z_.]+)` +\| `([^`]+)` +\|/gm)]
+    const rows = [...review!.matchAll(/^- `([a-z_.]+)` \(`([^`]+)`\):/gm)]
     assert.isAbove(rows.length, 14)
     for (const [, path, value] of rows) assert.strictEqual(value, JSON.stringify(valueAt(defaults, path!)), path)
   })
 
   it("says what was tried, and with tests that exist", () => {
     const [, tried] = /\n## What was tried\n([^]*?)\n## /.exec(text)!
-    const rows = [...tried!.matchAll(/^\| .+ \| +(?:the same|`(.+)`) +\|$/gm)]
+    const rows = [...tried!.matchAll(/^- .+ \((?:the same|`(.+)`)\)$/gm)]
     assert.isAbove(rows.length, 12)
     for (const [, command = ""] of rows) {
       for (const [path] of command.matchAll(/\btest\/\S+/g)) assert.isTrue(existsSync(join(ROOT, path)), path)
