@@ -2,19 +2,9 @@ import type { Chunk } from "../room/Outbox.ts"
 import { Backlog } from "./Backlog.ts"
 import type { Request } from "./ControlMessage.ts"
 import * as Frame from "./Frame.ts"
+import { Repairs } from "./Repairs.ts"
 import { SentBatches } from "./SentBatches.ts"
-
-/**
- * The most bytes under way to NATS without a confirmation; more wait here, where they can be counted and dropped. It limits the bytes in one round
- * trip, and what a slow line has to carry before NATS counts as gone.
- */
-const WINDOW_BYTES = 1024 * 1024
-
-/**
- * How far another process may be behind before senders wait for it, or before it gets more of what it has missed. All processes together must not
- * be able to send a client more than lies between its soft and its hard limit before it can make them wait.
- */
-const RECEIVER_WINDOW_BYTES = 1024 * 1024
+import { RECEIVER_WINDOW_BYTES, WINDOW_BYTES } from "./windows.ts"
 
 /**
  * The most messages that NATS keeps for a process that does not read: each process has its subscription end after so many, and extends it as it
@@ -30,15 +20,6 @@ const SHORT_MESSAGE_BYTES = 1536
 
 /** A process that is so far behind may hang, in bytes: senders have waited for it before. */
 const HANGING_BYTES = 2 * 1024 * 1024
-
-/** The most bytes a second, for all processes together, that are sent again to those that have missed them. */
-const REPAIR_BYTES_PER_SECOND = 16 * 1024 * 1024
-
-/** The most processes that get missed batches at the same time. More have to ask again. */
-const MAX_REPAIRS = 256
-
-/** Time between two sends of missed batches while their rate is at its limit, in milliseconds. */
-const REPAIR_PAUSE_MILLIS = 100
 
 /**
  * Senders go on waiting for NATS while it sends, or confirms, this many bytes within the stall grace: less than the relay reads in one turn, so
@@ -88,15 +69,6 @@ interface Receiver {
   heardAt: number
 }
 
-/** A process that gets batches again. */
-interface Repair {
-  /** The number of the next one. */
-  next: number
-  /** The end of the last one, and of those that it has handled, in bytes as in `Receiver`. */
-  sentEnd: number
-  end: number
-}
-
 /**
  * The batches of this process on their way to NATS: numbered, confirmed, sent again on the next connection if one is lost before, and to processes
  * that have missed them. Bounded in bytes, whatever NATS does.
@@ -121,13 +93,10 @@ export class Outbound {
   /** Bytes that NATS has sent or confirmed since senders last began to wait for it. */
   #progressBytes = 0
   readonly #receivers = new Map<string, Receiver>()
-  readonly #repairs = new Map<string, Repair>()
-  #repairTimer: NodeJS.Timeout | undefined
-  /** Bytes sent again, and not confirmed. */
-  #repairedBytes = 0
-  /** Bytes that may be sent again now, as of a moment. */
-  #allowedBytes = REPAIR_BYTES_PER_SECOND
-  #allowedMillis = performance.now()
+  readonly #repairs = new Repairs(
+    (sequence) => this.#sentFrom(sequence),
+    () => this.repair()
+  )
   /** The last batches sent on this connection, and confirmed, and the bytes sent since a confirmation was asked for. */
   #sentSequence = 0
   #confirmedSequence = 0
@@ -196,13 +165,12 @@ export class Outbound {
   /** The connection is lost. */
   down(): void {
     this.#engine = undefined
-    this.#clearTimers()
+    this.#clearTimer()
     this.#isConfirming = false
     this.#sentSequence = this.#confirmedSequence
     this.#backlog.rewind()
     this.#checkSlow()
     this.#repairs.clear()
-    this.#repairedBytes = 0
     for (const id of this.#receivers.keys()) this.forget(id)
     this.#messages = 0
     this.#goneHeardAt = 0
@@ -219,11 +187,7 @@ export class Outbound {
   /** Another process has handled everything up to `end`, which counts only if so much was published. */
   acknowledged(id: string, end: number): void {
     if (end > this.bytes) return
-    const repair = this.#repairs.get(id)
-    if (repair !== undefined && end > repair.end) {
-      repair.end = end
-      this.repair()
-    }
+    if (this.#repairs.acknowledged(id, end)) this.repair()
     const receiver = this.#receivers.get(id)
     if (receiver === undefined || end <= receiver.end) return
     receiver.end = end
@@ -235,7 +199,7 @@ export class Outbound {
   forget(id: string): void {
     const receiver = this.#receivers.get(id)
     this.#receivers.delete(id)
-    this.#repairs.delete(id)
+    this.#repairs.forget(id)
     if (receiver === undefined) return
     this.#goneHeardAt = Math.max(this.#goneHeardAt, receiver.heardAt)
     if (receiver.isSlow) this.#events.onCaughtUp(id)
@@ -255,44 +219,20 @@ export class Outbound {
     if (this.#engine === undefined) return next
     const sent = this.#sentFrom(next)
     if (sent === undefined) {
-      this.#repairs.delete(id)
+      this.#repairs.forget(id)
       return this.#backlog.numberFrom(next) ?? this.#sequence + 1
     }
-    if (this.#repairs.size === MAX_REPAIRS && !this.#repairs.has(id)) return next
-    const end = sent.end - sent.bytes
-    this.#repairs.set(id, { next: sent.sequence, sentEnd: end, end })
-    return sent.sequence
+    return this.#repairs.begin(id, sent) ? sent.sequence : next
   }
 
-  /** Sends missed batches again, each process within its window and all within the rate. */
+  /** Sends missed batches again, as far as their windows and their rate allow. */
   repair(): void {
     const engine = this.#engine
     if (engine === undefined) return
-    const now = performance.now()
-    const earned = ((now - this.#allowedMillis) * REPAIR_BYTES_PER_SECOND) / 1000
-    this.#allowedBytes = Math.min(REPAIR_BYTES_PER_SECOND, this.#allowedBytes + earned)
-    this.#allowedMillis = now
-    for (const [id, repair] of this.#repairs) {
-      const isInWindow = () => repair.sentEnd - repair.end < RECEIVER_WINDOW_BYTES
-      while (this.#allowedBytes > 0 && this.#repairedBytes < WINDOW_BYTES && isInWindow()) {
-        const batch = this.#sentFrom(repair.next)
-        if (batch === undefined) {
-          this.#repairs.delete(id)
-          break
-        }
-        for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame, id)
-        repair.next = batch.sequence + 1
-        repair.sentEnd = batch.end
-        this.#allowedBytes -= batch.bytes
-        this.#repairedBytes += batch.bytes
-      }
-    }
-    if (this.#repairedBytes > 0 && !this.#isConfirming) this.#confirm(engine)
-    if (this.#allowedBytes > 0 || this.#repairTimer !== undefined) return
-    this.#repairTimer = setTimeout(() => {
-      this.#repairTimer = undefined
-      this.repair()
-    }, REPAIR_PAUSE_MILLIS)
+    this.#repairs.send((batch, to) => {
+      for (const frame of Frame.encode(this.#origin, batch, engine.maxMessageBytes)) engine.send(frame, to)
+    })
+    if (this.#repairs.unconfirmedBytes > 0 && !this.#isConfirming) this.#confirm(engine)
   }
 
   /** Calls `onEmpty` once nothing waits, if the connection lasts so long; at once, if there is none. */
@@ -305,15 +245,13 @@ export class Outbound {
   /** Ends it. Batches that wait are not sent. */
   close(): void {
     this.#engine = undefined
-    this.#clearTimers()
+    this.#clearTimer()
     this.#repairs.clear()
   }
 
-  #clearTimers(): void {
+  #clearTimer(): void {
     clearTimeout(this.#confirmTimer)
-    clearTimeout(this.#repairTimer)
     this.#confirmTimer = undefined
-    this.#repairTimer = undefined
   }
 
   /** Sends batches that wait, as far as the window allows. */
@@ -347,12 +285,11 @@ export class Outbound {
   }
 
   #confirm(engine: EngineConnection): void {
-    clearTimeout(this.#confirmTimer)
-    this.#confirmTimer = undefined
+    this.#clearTimer()
     this.#isConfirming = true
     this.#unaskedBytes = 0
     const upTo = this.#sentSequence
-    const repairedBytes = this.#repairedBytes
+    const repairedBytes = this.#repairs.unconfirmedBytes
     const onConfirmed = () => {
       if (engine !== this.#engine) return
       this.#isConfirming = false
@@ -360,7 +297,7 @@ export class Outbound {
       const before = this.#backlog.sentBytes
       this.#backlog.confirm(upTo, (batch) => this.#confirmed.add(batch))
       const confirmedBytes = before - this.#backlog.sentBytes
-      this.#repairedBytes -= repairedBytes
+      this.#repairs.unconfirmedBytes -= repairedBytes
       this.#send()
       this.repair()
       this.#checkSlow()

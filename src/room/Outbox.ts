@@ -1,3 +1,6 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
 import type { ServerConfig } from "../config/ServerConfig.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "./Connection.ts"
@@ -94,9 +97,9 @@ export class Outbox {
   readonly #connection: Connection
   readonly #limits: OutboxLimits
   readonly #events: OutboxEvents
-  /** A queue whose first `#head` entries are gone. */
-  #chunks: Array<Chunk | Run> = []
-  #head = 0
+  /** The newest entry, which can still grow, and those before it. Few backlogs need a queue. */
+  #newest: Chunk | Run | undefined
+  #older: Queue.Queue<Chunk | Run> | undefined
   #queuedBytes = 0
   #queuedNoticeBytes = 0
   /** The connection accepts nothing until it calls `onWritable`. */
@@ -222,14 +225,14 @@ export class Outbox {
   /** Writes what waits until the connection takes no more. */
   #pump(): void {
     if (this.#state === "ended") return
-    while (!this.#blocked && (this.#head < this.#chunks.length || this.#dropped > 0)) {
+    while (!this.#blocked && (this.#newest !== undefined || this.#dropped > 0)) {
       this.#connection.corkUnsafe()
       let accepting = this.#reportDropped()
-      while (accepting && this.#head < this.#chunks.length) accepting = this.#write(this.#shift())
+      while (accepting && this.#newest !== undefined) accepting = this.#write(this.#take(this.#newest))
       this.#uncork(accepting)
     }
     this.#checkSlow()
-    if (this.#state === "ending" && this.#head === this.#chunks.length) {
+    if (this.#state === "ending" && this.#newest === undefined) {
       this.#state = "ended"
       this.#connection.endUnsafe(this.#reason)
     }
@@ -266,8 +269,8 @@ export class Outbox {
 
   /** Bytes that count against the hard limit. */
   get #countedBytes(): number {
-    const entries = this.#chunks.length - this.#head - FREE_ENTRIES
-    return this.waitingBytes + (entries > 0 ? entries * ENTRY_BYTES : 0)
+    const older = this.#older === undefined ? 0 : Queue.sizeUnsafe(this.#older)
+    return this.waitingBytes + Math.max(0, older - FREE_ENTRIES) * ENTRY_BYTES
   }
 
   /** Applies the policy at the hard limit. Returns whether to queue `chunk`. */
@@ -282,7 +285,7 @@ export class Outbox {
         return false
       case "drop_oldest": {
         let dropped = 0
-        while (this.#countedBytes > limit && this.#head < this.#chunks.length) dropped += this.#shift().messages
+        while (this.#countedBytes > limit && this.#newest !== undefined) dropped += this.#take(this.#newest).messages
         const fits = this.#countedBytes <= limit
         this.#drop(fits ? dropped : dropped + chunk.messages)
         return fits
@@ -303,43 +306,43 @@ export class Outbox {
     const { length } = chunk.bytes
     this.#queuedBytes += length
     if (chunk.messages === 0) this.#queuedNoticeBytes += length
-    else if (this.#head < this.#chunks.length && this.#merge(chunk, length)) return
-    this.#chunks.push(chunk)
+    const newest = this.#newest
+    const merged = newest && this.#merge(newest, chunk)
+    if (newest !== undefined && merged === undefined) {
+      this.#older ??= Effect.runSync(Queue.unbounded<Chunk | Run>())
+      Queue.offerUnsafe(this.#older, newest)
+    }
+    this.#newest = merged ?? chunk
   }
 
-  /** Appends a chunk to the last that waits, if the two are neighbours in memory. */
-  #merge(chunk: Chunk, length: number): boolean {
-    const lastIndex = this.#chunks.length - 1
-    const last = this.#chunks[lastIndex]!
-    if (last.messages === 0 || lengthOf(last) + length > this.#limits.hard_limit_bytes * LONGEST_RUN) return false
-    if (last instanceof Run) return last.extend(chunk)
-    if (last.bytes.byteOffset + last.bytes.length !== chunk.bytes.byteOffset) return false
-    const run = new Run(last)
-    if (!run.extend(chunk)) return false
-    this.#chunks[lastIndex] = run
-    return true
+  /** Both as one entry, if they are neighbours in memory. */
+  #merge(entry: Chunk | Run, chunk: Chunk): Run | undefined {
+    const length = lengthOf(entry) + chunk.bytes.length
+    if (entry.messages === 0 || chunk.messages === 0 || length > this.#limits.hard_limit_bytes * LONGEST_RUN) return
+    if (!(entry instanceof Run) && entry.bytes.byteOffset + entry.bytes.length !== chunk.bytes.byteOffset) return
+    const run = entry instanceof Run ? entry : new Run(entry)
+    return run.extend(chunk) ? run : undefined
   }
 
-  #shift(): Chunk {
-    const chunk = this.#chunks[this.#head]!
-    const length = lengthOf(chunk)
-    this.#chunks[this.#head++] = GONE
+  /** Takes the oldest entry, which is `newest` if no other waits. */
+  #take(newest: Chunk | Run): Chunk {
+    const oldest = this.#older && Queue.takeUnsafe(this.#older)
+    const chunk = oldest !== undefined && Exit.isSuccess(oldest) ? oldest.value : newest
+    if (chunk === newest) {
+      this.#newest = undefined
+      this.#older = undefined
+    }
+    const { length } = chunk.bytes
     this.#queuedBytes -= length
     if (chunk.messages === 0) this.#queuedNoticeBytes -= length
-    // Cutting the front off once it is half of the array bounds both the array and the cost of a shift.
-    if (this.#head * 2 >= this.#chunks.length) {
-      this.#chunks = this.#chunks.slice(this.#head)
-      this.#head = 0
-    }
     return chunk
   }
 
   #clear(): void {
-    this.#chunks = []
-    this.#head = 0
+    if (this.#older !== undefined) Queue.shutdownUnsafe(this.#older)
+    this.#newest = undefined
+    this.#older = undefined
     this.#queuedBytes = 0
     this.#queuedNoticeBytes = 0
   }
 }
-
-const GONE: Chunk = { bytes: new Uint8Array(0), messages: 0 }
