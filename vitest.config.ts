@@ -46,8 +46,8 @@ const COMPONENTS = [
   "test/transport/websocket/ChatPage.test.ts"
 ]
 
-/** Most tests wait for something most of the time. */
-const WORKERS = 4
+/** Of each project: loading the modules in another worker takes more processor time than it saves waiting on two cores. */
+const WORKERS = 2
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes

@@ -11,7 +11,7 @@ import { CUT_OFF, isCutOff } from "./tls/CloseNotify.ts"
 type Bytes = Effect.Effect<Uint8Array | undefined, ConnectionLost>
 
 /**
- * One TCP client as a `Connection`, with TLS or without. The socket must be paused and `allowHalfOpen`, with listeners of nobody else.
+ * One TCP client as a `Connection`, with TLS or without. The socket must be unread and `allowHalfOpen`, with listeners of nobody else.
  *
  * Node's socket is used directly: Effect's own adapter costs a connection three times the memory, waits for ever when it
  * writes to a dead socket, and knows no bytes waiting (docs/decisions.md).

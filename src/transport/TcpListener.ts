@@ -112,7 +112,7 @@ export interface Options {
   readonly isShakingHands: boolean
   /** How long a refused client may take to close its side, in milliseconds; 250 by default. */
   readonly refusalLingerMillis?: number
-  /** Begins with a connection that may become a client. It is paused, has its TLS, and its PROXY header has been read. */
+  /** Begins with a connection that may become a client. It is unread, has its TLS, and its PROXY header has been read. */
   readonly receive: (socket: Net.Socket, client: ClientIdentity, reception: Reception) => void
 }
 

@@ -24,7 +24,7 @@ export const latest = (identity: () => Identity | undefined): (() => TlsHandshak
 }
 
 export interface Secured {
-  /** Paused, without listeners. */
+  /** Unread, without listeners. */
   readonly socket: Tls.TLSSocket
   /** Subject of the verified client certificate, if any. */
   readonly subject: string | undefined
@@ -46,16 +46,13 @@ export class TlsHandshake {
     this.#identity = identity
     this.#server = Tls.createServer(identity.options)
     this.#server.on("secureConnection", (socket) => {
-      // Read only on demand, by the session.
-      socket.pause()
       socket.allowHalfOpen = true
       CloseNotify.watch(socket)
       const finish = this.#pending.get(endsOf(socket))
-      // A connection that was reset has no remote address, and reports nothing while it is paused.
+      // A connection that was reset has no remote address, and reports nothing while nobody reads it.
       if (finish === undefined) return void socket.destroy()
       finish(this.#resultOf(socket))
     })
-    this.#server.on("tlsClientError", (_error, socket) => this.#pending.get(endsOf(socket))?.(FAILED))
   }
 
   /**
@@ -80,7 +77,7 @@ export class TlsHandshake {
         socket.off("close", onEnd).off("end", onEnd)
         resume(result)
       }
-      // The plain socket emits `end` only if it arrived with the first bytes, before the handshake.
+      // A handshake that fails closes the plain socket. That emits `end` only if it arrived with the first bytes, before the handshake.
       const onEnd = () => finish(FAILED)
       this.#pending.set(ends, finish)
       socket.once("close", onEnd).once("end", onEnd)

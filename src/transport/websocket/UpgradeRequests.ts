@@ -61,7 +61,7 @@ export class UpgradeRequests {
    * Reads the first request. After an upgrade request the socket is paused, without listeners, and begins with the bytes after the
    * request.
    *
-   * @param socket paused
+   * @param socket unread
    * @returns the request. Fails with `PeerGone` if the client has left. The caller destroys `socket` on failure and interruption
    */
   read(socket: Socket): Effect.Effect<Begun, PeerGone> {

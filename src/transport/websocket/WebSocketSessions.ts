@@ -12,7 +12,7 @@ import { WebSocketConnection } from "./WebSocketConnection.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 
-/** Begins with the first request of a client: refuses it, or accepts the handshake and runs the session. `socket`: paused, without listeners. */
+/** Begins with the first request of a client: refuses it, or accepts the handshake and runs the session. `socket`: unread, without listeners. */
 export type Begin = (
   socket: Net.Socket,
   client: ClientIdentity,
