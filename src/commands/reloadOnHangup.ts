@@ -6,17 +6,19 @@ import { ConfigReload } from "../config/ConfigReload.ts"
 import type { Values } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 
+/** The default action would end the process during the shutdown. */
+const ignore = (): void => {}
+
 /** A queue of `SIGHUP`s, which holds one at most. Those that arrive while the scope closes are ignored. */
 export const hangups = Effect.gen(function* () {
   const waiting = yield* Queue.sliding<void>(1)
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       const onHangup = () => void Queue.offerUnsafe(waiting, undefined)
-      process.on("SIGHUP", onHangup)
+      process.on("SIGHUP", onHangup).off("SIGHUP", ignore)
       return onHangup
     }),
-    // The default action would end the process during the shutdown.
-    (onHangup) => Effect.sync(() => process.on("SIGHUP", () => {}).off("SIGHUP", onHangup))
+    (onHangup) => Effect.sync(() => process.on("SIGHUP", ignore).off("SIGHUP", onHangup))
   )
   return waiting
 })
