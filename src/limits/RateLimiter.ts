@@ -29,7 +29,7 @@ export class RateLimiter extends Context.Service<
     /**
      * The budget of a client that has just connected: its own, or, where `rate_limit_scope` is `"ip"`, the one it shares
      * with all clients of its IP address, past ones included. The Scope closes when the client has gone. The client is read,
-     * and in the room, once this has succeeded.
+     * and in the room, once this has succeeded; after 10 seconds its connection is closed, and the log says so.
      *
      * @param nowMillis the time of connecting, in milliseconds of the monotonic clock
      */

@@ -58,6 +58,9 @@ export class Session extends Context.Service<
  */
 const TURN_BYTES = 256 * 1024
 
+/** How long a `RateLimiter` may take for a client that has connected: as long as a handshake. */
+const RATE_LIMITER_MILLIS = 10_000
+
 const make = Effect.gen(function* () {
   const config = yield* ServerConfig
   const { max_line_bytes } = config.hyper_parameters
@@ -121,9 +124,12 @@ const make = Effect.gen(function* () {
       onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
     })
 
-  /** A limiter of the host program may take its time; nobody waits for it once the client has gone. */
+  /** While nobody reads the connection its end is not noticed: so a limiter of the host program has to answer in time. */
   const openBudget = (connection: Connection) =>
-    Effect.raceFirst(rateLimiter.open(connection, monotonicMillis(clock)), Effect.as(connection.closed, undefined))
+    Effect.timeoutOrElse(rateLimiter.open(connection, monotonicMillis(clock)), {
+      duration: RATE_LIMITER_MILLIS,
+      orElse: () => Effect.die(new Error(`the rate limiter has not answered within ${RATE_LIMITER_MILLIS} ms`))
+    })
 
   const join = (connection: Connection, budget: RateBudget, span?: ConnectionSpan.ConnectionSpan) =>
     Effect.withFiber((fiber) => {
@@ -244,7 +250,7 @@ const make = Effect.gen(function* () {
         if (arrival) yield* admit(client)
         return yield* relay(client)
       })
-      // The host program may take its time; the session of a client that has gone does not wait for it.
+      // The host program may take its time; a session whose connection is known to be closed does not wait for it.
       return Effect.raceFirst(
         relayOnceOpened,
         Effect.as(Effect.andThen(client.connection.closed, grace), DisconnectReason.LEFT)
@@ -297,10 +303,7 @@ const make = Effect.gen(function* () {
     Effect.scoped(
       Effect.flatMap(
         Effect.onInterrupt(openBudget(connection), () => Effect.sync(() => connection.destroyUnsafe())),
-        (budget) =>
-          budget === undefined
-            ? Effect.succeed(DisconnectReason.LEFT)
-            : Effect.acquireUseRelease(join(connection, budget, span), liveFiltered ?? live, leave)
+        (budget) => Effect.acquireUseRelease(join(connection, budget, span), liveFiltered ?? live, leave)
       )
     )
 

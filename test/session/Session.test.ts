@@ -868,14 +868,21 @@ describe("Session", () => {
       })
     )
 
-    it.effect("does not wait for the rate limiter once the client has gone", () =>
+    it.effect("waits ten seconds for the rate limiter, closes the connection and says why", () =>
       Effect.gen(function* () {
         const { calls, replaced } = slowLimiter()
-        const { connect, log } = yield* start({}, { replaced })
+        const { broadcaster, connect, log } = yield* start({}, { replaced })
         const { connection, fiber } = yield* connect()
-        connection.destroyUnsafe()
+        yield* TestClock.adjust(9_999)
+        assert.deepStrictEqual([calls, log, connection.isClosedUnsafe()], [[], [], false])
+        yield* TestClock.adjust(1)
         yield* Fiber.join(fiber)
-        assert.deepStrictEqual([calls, log], [["10.0.0.1 gone"], []])
+        assert.deepStrictEqual([calls, connection.isClosedUnsafe()], [["10.0.0.1 gone"], true])
+        assert.strictEqual(broadcaster.sizeUnsafe(), 0)
+        assert.match(
+          log.join("\n"),
+          /10\.0\.0\.1:1 session failed[^]*the rate limiter has not answered within 10000 ms/
+        )
       })
     )
 
