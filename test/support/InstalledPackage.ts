@@ -17,7 +17,7 @@ interface Packed {
 
 /** How a project may look for modules. */
 const RESOLUTIONS = {
-  NodeNext: { module: "NodeNext" },
+  NodeNext: { module: "NodeNext", skipDefaultLibCheck: true },
   // Declarations are checked once.
   bundler: { module: "ESNext", moduleResolution: "bundler", skipLibCheck: true }
 } as const
@@ -117,7 +117,14 @@ const check = async (directory: string, resolution: Resolution) => {
     allowImportingTsExtensions: true
   }
   writeFileSync(join(directory, config), JSON.stringify({ compilerOptions, files: Object.keys(PROGRAMS) }))
-  const { stderr, stdout } = await run(directory, process.execPath, [TSC, "-p", config, "--pretty", "false"])
+  const { stderr, stdout } = await run(directory, process.execPath, [
+    TSC,
+    "-p",
+    config,
+    "--pretty",
+    "false",
+    "--singleThreaded"
+  ])
   const found: Record<string, string> = stderr === "" ? {} : { "": stderr }
   let file = ""
   for (const line of stdout.split("\n").filter((line) => line !== "")) {
