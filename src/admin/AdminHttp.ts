@@ -20,16 +20,16 @@ import * as Scope from "effect/Scope"
 import { createServer, type ServerResponse } from "node:http"
 import type * as Net from "node:net"
 import type { ServerConfig } from "../config/ServerConfig.ts"
-import * as BuiltPage from "../internal/builtPage.ts"
+import { loadBuiltPage } from "../internal/built.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import { isLoopback } from "../net/IpNetwork.ts"
-import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 import type { ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
+import { listen } from "../transport/NetServer.ts"
 import * as Access from "./Access.ts"
 import { AdminApi } from "./AdminApi.ts"
 import { AdminConnections } from "./AdminConnections.ts"
@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function* ({ access, operations, status, t
   const logger = yield* Effect.serviceOption(RelayLogger)
   const lag = yield* EventLoopLag.make
   yield* ProcessMetrics.register(lag.latestUnsafe)
-  const dashboard = yield* BuiltPage.load("dashboard")
+  const dashboard = yield* loadBuiltPage("dashboard")
   const stats = Effect.all({
     at: DateTime.nowAsDate,
     state: operations.state,
@@ -184,16 +184,7 @@ export const serve = Effect.fnUntraced(function* ({
       server.closeAllConnections()
     })
   )
-  const bound = yield* Effect.callback<BoundAddress, ListenError>((resume) => {
-    const onError = ({ code, message }: NodeJS.ErrnoException) =>
-      resume(Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" })))
-    server.once("error", onError)
-    server.listen({ host, port, exclusive: true }, () => {
-      server.off("error", onError)
-      const { address, port } = server.address() as Net.AddressInfo
-      resume(Effect.succeed({ host: address, port }))
-    })
-  })
+  const bound = yield* listen(server, { host, port }, "admin.port", { exclusive: true })
   yield* Effect.logInfo(`admin on http://${formatAddress(bound.host, bound.port)}`)
   return bound
 })

@@ -63,8 +63,8 @@ export interface Supervisor {
   /** Clients of all threads. */
   readonly clientsUnsafe: () => number
   readonly restartsUnsafe: () => number
-  /** What threads have done that have ended. */
-  readonly pastUnsafe: () => Stats | undefined
+  /** What threads have done that have ended: nothing, or all of it as one. */
+  readonly pastUnsafe: () => ReadonlyArray<Stats>
   /** The same of their bus. */
   readonly pastBusUnsafe: () => BusStats | undefined
   /** Log lines that threads have dropped. */
@@ -110,7 +110,7 @@ export const make = Effect.fnUntraced(function* (
   let incarnations = 0
   let restarts = 0
   let reloads = 0
-  let past: Stats | undefined
+  let past: ReadonlyArray<Stats> = []
   let pastBus: BusStats | undefined
   let dropped = 0
   let isStopping = false
@@ -118,15 +118,12 @@ export const make = Effect.fnUntraced(function* (
   const spawn = (index: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const incarnation = ++incarnations
-        const values = structuredClone(config)
-        const identity = tls.currentUnsafe()
         const data = {
           index,
-          incarnation,
+          incarnation: ++incarnations,
           telemetry: Option.getOrUndefined(telemetry),
-          values,
-          identity,
+          values: structuredClone(config),
+          identity: tls.currentUnsafe(),
           limits,
           room,
           beats: beats.buffer,
@@ -176,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
     const { report } = thread
     if (report !== undefined) {
       const left = pastOf(report.stats)
-      past = past === undefined ? left : statsOf([past, left], left.startedAt)
+      past = [statsOf([...past, left], left.startedAt)]
       pastBus = busOf([pastBusOf(report.bus)], pastBus)
       dropped += report.logLinesDropped
     }
@@ -230,13 +227,10 @@ export const make = Effect.fnUntraced(function* (
   const stop = Effect.gen(function* () {
     isStopping = true
     // First all have said their last line, so that each can bring its clients the same.
-    yield* Effect.forEach(listeningThreads(), (thread) => Effect.exit(thread.call("quiesce", undefined)), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    yield* atOnce(listeningThreads(), (thread) => Effect.exit(thread.call("quiesce", undefined)))
     const threads = Array.from(live.values())
     for (const thread of threads) thread.post({ _tag: "Stop" })
-    yield* Effect.forEach(threads, ({ ended }) => Deferred.await(ended), { concurrency: "unbounded" }).pipe(
+    yield* atOnce(threads, ({ ended }) => Deferred.await(ended)).pipe(
       Effect.timeoutOption(config.hyper_parameters.shutdown_grace_ms + END_MILLIS)
     )
     for (const { ended, name } of threads) {
@@ -253,20 +247,17 @@ export const make = Effect.fnUntraced(function* (
     }
     const listening = Effect.gen(function* () {
       const threads = Array.from(live.values())
-      yield* Effect.forEach(threads, ({ loaded }) => Deferred.await(loaded), { concurrency: "unbounded" })
+      yield* atOnce(threads, ({ loaded }) => Deferred.await(loaded))
       yield* claimPorts(config)
       Deferred.doneUnsafe(ports, Exit.succeed(yield* findPorts(config)))
-      return yield* Effect.forEach(threads, ({ listening }) => Deferred.await(listening), { concurrency: "unbounded" })
+      return yield* atOnce(threads, ({ listening }) => Deferred.await(listening))
     }).pipe(Effect.scoped)
     const [where] = yield* Effect.raceFirst(listening, Deferred.await(failed))
     yield* onReload(
       Effect.suspend(() => {
         reloads++
         const next = { values: config, identity: tls.currentUnsafe() }
-        return Effect.forEach(listeningThreads(), (thread) => Effect.exit(thread.call("reload", next)), {
-          concurrency: "unbounded",
-          discard: true
-        })
+        return Effect.asVoid(atOnce(listeningThreads(), (thread) => Effect.exit(thread.call("reload", next))))
       })
     )
     return where!
@@ -306,6 +297,9 @@ export const make = Effect.fnUntraced(function* (
       )
   }
 })
+
+const atOnce = <A, E>(threads: ReadonlyArray<Thread>, effect: (thread: Thread) => Effect.Effect<A, E>) =>
+  Effect.forEach(threads, effect, { concurrency: "unbounded" })
 
 /** Of two servers that start at once, one has the ports. */
 const claimPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {

@@ -4,11 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { EventFeed, type Observed } from "../internal/EventFeed.ts"
-import { Histogram } from "../internal/Histogram.ts"
 import type { RoomClients } from "../room/Bus.ts"
-import { noDisconnects } from "../room/DisconnectReason.ts"
-import type { Stats } from "../session/ClientRegistry.ts"
-import { noTotals } from "../session/Incidents.ts"
 import { ClientNotFound, type MessageRejected } from "../session/OperationErrors.ts"
 import type { Operations } from "../session/Operations.ts"
 import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
@@ -16,29 +12,6 @@ import { busOf, statsOf } from "./aggregateStats.ts"
 import type { Feeds } from "./Messages.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import type { Thread } from "./Thread.ts"
-
-/** What there is to know of a server whose threads have not told anything yet. */
-const nothing = (startedAt: Date): Stats => {
-  const { distribution } = new Histogram([])
-  return {
-    startedAt,
-    clients: 0,
-    connections: 0,
-    linesIn: 0,
-    linesRelayed: 0,
-    linesOut: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-    bytesWaiting: 0,
-    bytesWaitingMax: 0,
-    incidents: noTotals(),
-    departures: noDisconnects(),
-    fanOut: distribution,
-    latencyMicros: distribution,
-    quarantined: 0,
-    missedByConsumers: 0
-  }
-}
 
 type Answer<A, E> = readonly [thread: Thread, exit: Exit.Exit<A, E>]
 
@@ -141,9 +114,7 @@ export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
     },
     stats: Effect.sync(() => {
       const reported = supervisor.liveUnsafe().flatMap(({ report }) => report?.stats ?? [])
-      const past = supervisor.pastUnsafe()
-      const [some, ...others] = [...reported, ...(past === undefined ? [] : [past])]
-      return some === undefined ? nothing(startedAt) : statsOf([some, ...others], startedAt)
+      return statsOf([...reported, ...supervisor.pastUnsafe()], startedAt)
     }),
     cluster: {
       stats: Effect.sync(() =>
