@@ -29,6 +29,7 @@ import type { ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
+import { discard } from "../transport/discard.ts"
 import { listen } from "../transport/NetServer.ts"
 import * as Access from "./Access.ts"
 import { AdminApi } from "./AdminApi.ts"
@@ -173,7 +174,7 @@ export const serve = Effect.fnUntraced(function* ({
     if (!socket.writable) return
     if (connections.isBusy(socket)) return void socket.destroy()
     // What still arrives is not for the parser.
-    socket.removeAllListeners("data").on("data", () => {})
+    discard(socket as Net.Socket)
     socket.end(Problem.bytes(Problem.ofCode(error.code)))
     setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
   })
