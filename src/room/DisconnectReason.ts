@@ -51,6 +51,7 @@ export const LEFT = ended("left", "closed by the client", "Info")
 export const SHUTDOWN = ended("shutdown", "server shutdown", "Info", Notice.SHUTTING_DOWN)
 export const FAILED = ended("failed", "internal error", "Warn")
 export const IDLE = ended("idle", "idle for too long", "Warn", Notice.IDLE)
+export const UNANSWERED = ended("application", "the message filter did not answer", "Warn", Notice.DISCONNECTED)
 export const TOO_SLOW = ended("too slow", "reading too slowly", "Warn", Notice.TOO_SLOW)
 
 /** The room is too large for what the client sends. */
