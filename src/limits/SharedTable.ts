@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 
 /** The longest key of a client is one of 63 bytes: brackets, a link-local address, a zone of 15 bytes, and a port. */
 const KEY_BYTES = 64
@@ -71,7 +71,6 @@ export class SharedTable {
   readonly #buckets: number
   readonly #firstSlot: number
   readonly #slotInts: number
-  readonly #seed: Buffer
   readonly #keyBytes = Buffer.alloc(KEY_BYTES)
   readonly #key = new Int32Array(this.#keyBytes.buffer, this.#keyBytes.byteOffset, KEY_INTS)
   #hash = 0
@@ -81,7 +80,6 @@ export class SharedTable {
     this.#ints = new Int32Array(memory)
     this.#floats = new Float64Array(memory)
     this.#bytes = Buffer.from(memory)
-    this.#seed = Buffer.from(this.#bytes.subarray(SEED * 4, SEED * 4 + 8))
     this.#owner = ownerOf(index)
     this.#users = USERS + index
     this.#threads = this.#ints[THREADS]!
@@ -100,8 +98,8 @@ export class SharedTable {
 
   /** Takes the lock and looks for a key. Returns its slot; 0 if it has none, which `insert` then gives it. */
   lockAt(key: string): number {
-    this.#keyBytes.fill(0).write(key)
-    this.#hash = this.#hashOf(key)
+    this.#keyBytes.fill(0)
+    this.#hash = this.#hashOf(this.#keyBytes.write(key))
     this.lock()
     const ints = this.#ints
     let slot = ints[this.#bucket(this.#hash)]!
@@ -310,10 +308,32 @@ export class SharedTable {
   }
 
   /**
-   * With a seed that nobody outside knows: whoever may choose from many addresses cannot choose ones that all fall into the same chain.
+   * HalfSipHash-1-3 of the key, with a seed that nobody outside knows: whoever may choose from many addresses cannot choose ones that all
+   * fall into the same chain (https://github.com/veorq/SipHash).
    */
-  #hashOf(key: string): number {
-    return createHash("sha256").update(this.#seed).update(key).digest().readInt32LE()
+  #hashOf(bytes: number): number {
+    let v0 = this.#ints[SEED]!
+    let v1 = this.#ints[SEED + 1]!
+    let v2 = v0 ^ 0x6c796765
+    let v3 = v1 ^ 0x74656462
+    const words = bytes >> 2
+    for (let i = 0; i <= words + 3; i++) {
+      const word = i < words ? this.#key[i]! : i === words ? (this.#key[i] ?? 0) | (bytes << 24) : 0
+      if (i === words + 1) v2 ^= 0xff
+      v3 ^= word
+      v0 = (v0 + v1) | 0
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0
+      v0 = (v0 << 16) | (v0 >>> 16)
+      v2 = (v2 + v3) | 0
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2
+      v0 = (v0 + v3) | 0
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0
+      v2 = (v2 + v1) | 0
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2
+      v2 = (v2 << 16) | (v2 >>> 16)
+      v0 ^= word
+    }
+    return v1 ^ v3
   }
 }
 
