@@ -95,11 +95,8 @@ export const byApplication = (
 
 /** The host program held the client outside the room, and did not admit it in time. */
 export const notAdmitted = (notice: string | undefined): DisconnectReason => ({
-  kind: "application",
-  reason: "not admitted in time",
-  notice: notice === undefined ? Notice.DISCONNECTED : Notice.fromText(notice),
-  severity: "Info",
-  isWorded: notice !== undefined
+  ...byApplication({ notice }, false),
+  reason: "not admitted in time"
 })
 
 /** How a session has ended. An interruption without another reason comes from the shutdown of the server. */

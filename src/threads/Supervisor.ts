@@ -35,12 +35,6 @@ export const StuckSeconds = Context.Reference<number>("summoner-server/StuckSeco
 /** What a thread may take for its end beside `shutdown_grace_ms`: for the bus, and its last log lines. */
 const END_MILLIS = 6000
 
-/** Whoever follows a stream of all threads. */
-export interface Follower {
-  /** Begins with a thread, and returns what ends that. */
-  readonly follow: (thread: Thread) => () => void
-}
-
 /** How a thread has ended, and when it had begun. */
 interface Run extends End {
   readonly sinceMillis: number
@@ -73,8 +67,8 @@ export interface Supervisor {
   readonly setDrainingUnsafe: (isDraining: boolean) => void
   /** Whether each has a connection to NATS, by which they are one room. */
   readonly hasNats: boolean
-  /** Follows all threads, also those that are started later, until the scope ends. */
-  readonly follow: (follower: Follower) => Effect.Effect<unknown, never, Scope.Scope>
+  /** Calls `begin` with all threads, also with those that are started later, until the scope ends. */
+  readonly follow: (begin: (thread: Thread) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /**
@@ -102,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
   const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const acceptFailures = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
   const live = new Map<number, Thread>()
-  const followers = new Map<Follower, Map<number, () => void>>()
+  const followers = new Set<(thread: Thread) => void>()
   const ports = Deferred.makeUnsafe<Ports>()
   const opened = Deferred.makeUnsafe<void>()
   const stopped = Deferred.makeUnsafe<void>()
@@ -133,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
         }
         const thread = new Thread(entry, data, heapMebibytes, onLog)
         live.set(index, thread)
-        for (const [{ follow }, stops] of followers) stops.set(index, follow(thread))
+        for (const begin of followers) begin(thread)
         return thread
       }),
       (thread) => Effect.sync(() => thread.terminate())
@@ -169,7 +163,6 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(terminateOnceStuck(thread), Effect.never)
     ])
     live.delete(index)
-    for (const stops of followers.values()) stops.delete(index)
     const { report } = thread
     if (report !== undefined) {
       const left = pastOf(report.stats)
@@ -281,19 +274,13 @@ export const make = Effect.fnUntraced(function* (
       Array.from(live.values()).reduce((sum, { report }) => sum + (report?.logLinesDropped ?? 0), dropped),
     setDrainingUnsafe: (isDraining) => void Atomics.store(draining, 0, isDraining ? 1 : 0),
     hasNats: room === undefined,
-    follow: (follower) =>
+    follow: (begin) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          const stops = new Map<number, () => void>()
-          followers.set(follower, stops)
-          for (const thread of live.values()) stops.set(thread.index, follower.follow(thread))
-          return stops
+          followers.add(begin)
+          live.forEach(begin)
         }),
-        (stops) =>
-          Effect.sync(() => {
-            followers.delete(follower)
-            for (const stop of stops.values()) stop()
-          })
+        () => Effect.sync(() => followers.delete(begin))
       )
   }
 })

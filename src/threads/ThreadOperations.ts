@@ -7,9 +7,9 @@ import { EventFeed, type Observed } from "../internal/EventFeed.ts"
 import type { RoomClients } from "../room/Bus.ts"
 import { ClientNotFound, type MessageRejected } from "../session/OperationErrors.ts"
 import type { Operations } from "../session/Operations.ts"
-import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
+import { makeDrain, ServerStatus } from "../session/ServerStatus.ts"
 import { busOf, statsOf } from "./aggregateStats.ts"
-import type { Feeds } from "./Messages.ts"
+import type { Feeds, Followed } from "./Messages.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import type { Thread } from "./Thread.ts"
 
@@ -33,7 +33,6 @@ const lengthOf = (event: object): number =>
 export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
   const status = yield* ServerStatus
   const startedAt = yield* DateTime.nowAsDate
-  const context = yield* Effect.context<never>()
 
   /** The one thread that does it; the failure of one, if none does. */
   const oneOf = <E>(address: string, ask: (thread: Thread) => Effect.Effect<void, E>) =>
@@ -57,29 +56,19 @@ export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
     Stream.unwrap(
       Effect.gen(function* () {
         const events = yield* EventFeed.make<{ readonly event: Observed<Feeds[F]> }>()
-        yield* supervisor.follow({
-          follow: (thread) =>
-            thread.follow(feed, (some) => {
-              for (const event of some) events.publish({ event }, lengthOf(event))
-            })
-        })
+        const publish = (some: Followed<F>) => {
+          for (const event of some) events.publish({ event }, lengthOf(event))
+        }
+        const stops: Array<() => void> = []
+        yield* Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
+        yield* supervisor.follow((thread) => stops.push(thread.follow(feed, publish)))
         return Stream.map(events.stream(), ({ event, missed }) => ({ ...event, missed: missed + event.missed }))
       })
     ).pipe(Stream.haltWhen(supervisor.stopped))
 
-  const turn = (from: ServerState, to: ServerState, message: string) =>
-    Effect.suspend(() => {
-      if (status.state !== from) return Effect.void
-      status.state = to
-      supervisor.setDrainingUnsafe(to === "draining")
-      // In the server's log, whoever asks.
-      return Effect.provideContext(Effect.logInfo(message), context)
-    })
-
   const operations: Operations = {
     state: Effect.sync(() => status.state),
-    drain: turn("ready", "draining", "draining: no new clients"),
-    undrain: turn("draining", "ready", "taking new clients again"),
+    ...(yield* makeDrain(supervisor.setDrainingUnsafe)),
     clients: Effect.map(
       askAll(supervisor, (thread) => thread.call("clients", undefined)),
       (answers) => answers.flatMap(([, exit]) => (Exit.isSuccess(exit) ? exit.value : []))
