@@ -114,9 +114,6 @@ export class TlsIdentity extends Context.Service<
       return TlsIdentity.of({ currentUnsafe: () => current })
     })
   )
-
-  /** No TLS, regardless of the configuration. */
-  static readonly layerNone = Layer.succeed(TlsIdentity, { currentUnsafe: () => undefined })
 }
 
 const announce = Effect.fnUntraced(function* (identity: Identity, tls: Values["tls"]) {

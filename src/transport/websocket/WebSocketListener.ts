@@ -25,11 +25,6 @@ export class WebSocketListener extends Context.Service<
   }
 >()("summoner-server/WebSocketListener") {}
 
-/** No WebSocket clients. */
-export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocketListener, {
-  listen: () => Effect.undefined
-})
-
 /** Listens as the `websocket` group of the configuration says, with the TLS identity it is given; without a port, not at all. */
 export const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | TlsIdentity> = Layer.effect(
   WebSocketListener,
