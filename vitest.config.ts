@@ -7,23 +7,9 @@ process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache
 /** No test decides by time: only one that hangs meets the limit, on the slowest machine too. */
 const TIMEOUT_MILLIS = 180_000
 
-const BROWSER = [
-  "test/admin/DashboardInBrowser.test.ts",
-  "test/chat/ChatInBrowser.test.ts",
-  "test/client/ClientInBrowser.test.ts",
-  "test/e2e/Browser.test.ts"
-]
-
-/** The package as it is installed, and what its documentation shows. */
-const PACKAGE = [
-  "test/package/Package.test.ts",
-  "test/docs/Snippets.test.ts",
-  "test/docs/Examples.test.ts",
-  "test/docs/Clients.test.ts"
-]
-
-/** Built programs, threads, real components beside them, and the faults that clients and systems commit. */
+/** Built programs, threads, pages in a browser, real components, the installed package, and the faults that clients and systems commit. */
 const COMPONENTS = [
+  "test/**/*InBrowser.test.ts",
   "test/bench/**/*.test.ts",
   "test/bus/NatsBus.test.ts",
   "test/bus/NatsFiles.test.ts",
@@ -37,17 +23,23 @@ const COMPONENTS = [
   "test/commands/connect/Streams.test.ts",
   "test/commands/connect/Terminal.test.ts",
   "test/deploy/**/*.test.ts",
+  "test/docs/Clients.test.ts",
+  "test/docs/Examples.test.ts",
+  "test/docs/Snippets.test.ts",
   "test/e2e/**/*.test.ts",
   "test/faults/**/*.test.ts",
   "test/limits/SharedLimits.test.ts",
-  "test/package/Api.test.ts",
+  "test/package/**/*.test.ts",
   "test/scripts/**/*.test.ts",
   "test/threads/Threads.test.ts",
   "test/transport/websocket/ChatPage.test.ts"
 ]
 
-/** Of each project: loading the modules in another worker takes more processor time than it saves waiting on two cores. */
-const WORKERS = 2
+/**
+ * Of both projects together, whose files run one after the other: while tests of components wait for processes, others use the cores. Each
+ * worker loads the modules of a project anew, which takes seconds of processor time.
+ */
+const WORKERS = 3
 
 /**
  * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
@@ -74,10 +66,8 @@ const project = (
 export default defineConfig({
   test: {
     projects: [
-      project("quick", ["test/**/*.test.ts"], [...BROWSER, ...PACKAGE, ...COMPONENTS]),
-      project("components", COMPONENTS, BROWSER),
-      project("package", PACKAGE, [], ["test/support/ProjectSetup.ts"]),
-      project("browser", BROWSER, [], ["test/support/ChromiumServer.setup.ts"])
+      project("quick", ["test/**/*.test.ts"], COMPONENTS),
+      project("components", COMPONENTS, [], ["test/support/OnDemand.setup.ts"])
     ]
   }
 })

@@ -8,13 +8,13 @@ import {
   type Browser,
   type BrowserContext,
   type BrowserContextOptions,
-  type BrowserServer,
   chromium,
   type ConsoleMessage,
   type LaunchOptions,
   type Page,
   type Request
 } from "playwright-core"
+import type { Made } from "./OnDemand.setup.ts"
 import { PATIENCE } from "./patience.ts"
 
 /** The browser that the machine has. */
@@ -80,8 +80,11 @@ export interface Watched {
   readonly complaints: Complaints
 }
 
-/** Starts a browser for other processes to connect to. */
-export const launchServer = (): Promise<BrowserServer> => chromium.launchServer(options())
+/** Starts a browser for other processes to connect to: where they do. */
+export const launchServer = async (): Promise<Made<string>> => {
+  const server = await chromium.launchServer(options())
+  return { value: server.wsEndpoint(), remove: () => server.close() }
+}
 
 /** Connects to a browser that another process has started. The browser stays when the scope closes. */
 export const connect = (endpoint: string): Effect.Effect<Browser, never, Scope.Scope> =>

@@ -1,12 +1,12 @@
-/** The user's project that `ProjectSetup` has installed the package into. */
+/** The user's project that `InstalledPackage` has installed the package into. */
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { inject } from "vitest"
 import { type Ended, run } from "./Tools.ts"
-import type { Installed, Resolution } from "./ProjectSetup.ts"
+import type { Installed, Resolution } from "./InstalledPackage.ts"
+import * as OnDemand from "./OnDemand.ts"
 
-export const { diagnostics, directory, packed }: Installed = inject("project")
+export const { diagnostics, directory, packed }: Installed = await OnDemand.ask("package")
 
 /** Where a file of the package is. */
 export const inPackage = (path: string): string => join(directory, "node_modules/summoner-server", path)

@@ -3,8 +3,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core"
-import { inject } from "vitest"
 import * as Chromium from "./Chromium.ts"
+import * as OnDemand from "./OnDemand.ts"
 
 const VIEWPORT = { width: 1280, height: 720 }
 
@@ -26,9 +26,7 @@ export class SharedBrowser extends Context.Service<
   static readonly layer = Layer.effect(
     SharedBrowser,
     Effect.gen(function* () {
-      const endpoint = inject("chromium")
-      if (endpoint === undefined) return yield* Effect.die("no browser was started")
-      const browser = yield* Chromium.connect(endpoint)
+      const browser = yield* Chromium.connect(yield* Effect.promise(() => OnDemand.ask("chromium")))
       return { browser, context: yield* Chromium.context(browser, { viewport: VIEWPORT }), unused: [] }
     })
   )

@@ -1,13 +1,10 @@
-/**
- * What all tests of the package share, made once before them: a user's project that has installed it, and what the compiler
- * says of every program in it.
- */
+/** What all tests of the package share: a user's project that has installed it, and what the compiler says of every program in it. */
 import { execFile } from "node:child_process"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import type { TestProject } from "vitest/node"
 import { clients, examples, snippets } from "./Documented.ts"
+import type { Made } from "./OnDemand.setup.ts"
 import { entries, manifest, ROOT, TSC } from "./Package.ts"
 
 /** What `npm pack --json` says. */
@@ -33,12 +30,6 @@ export interface Installed {
   readonly packed: Packed
   /** What the compiler says, by the file it says it of; "" for what is wrong with no file. */
   readonly diagnostics: Readonly<Record<Resolution, Readonly<Record<string, string>>>>
-}
-
-declare module "vitest" {
-  interface ProvidedContext {
-    project: Installed
-  }
 }
 
 /** What a user's project has beside the package: its peers, and what examples are checked and tested with. */
@@ -141,7 +132,7 @@ const check = async (directory: string, resolution: Resolution) => {
  * Nothing comes from a registry: whatever the project needs beside the package are links into this checkout, which npm cannot
  * make (its `file:` fails on packages that are themselves installed), so it is told to leave the peers alone.
  */
-export default async ({ provide }: TestProject): Promise<() => void> => {
+export const make = async (): Promise<Made<Installed>> => {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "summoner-project-")))
   const remove = () => rmSync(directory, { recursive: true, force: true })
   try {
@@ -155,10 +146,9 @@ export default async ({ provide }: TestProject): Promise<() => void> => {
       symlinkSync(join(ROOT, "node_modules", name), link)
     }
     const [NodeNext, bundler] = await Promise.all([check(directory, "NodeNext"), check(directory, "bundler")])
-    provide("project", { directory, packed, diagnostics: { NodeNext, bundler } })
+    return { value: { directory, packed, diagnostics: { NodeNext, bundler } }, remove }
   } catch (cause) {
     remove()
     throw cause
   }
-  return remove
 }

@@ -1,0 +1,11 @@
+import { inject } from "vitest"
+import type { Makers } from "./OnDemand.setup.ts"
+
+/** What a name stands for, which the first test that asks has made. */
+export const ask = async <Name extends keyof Makers>(
+  name: Name
+): Promise<Awaited<ReturnType<Makers[Name]>>["value"]> => {
+  const response = await fetch(`${inject("onDemand")}/${name}`, { headers: { connection: "close" } })
+  if (!response.ok) throw new Error(await response.text())
+  return (await response.json()) as Awaited<ReturnType<Makers[Name]>>["value"]
+}
