@@ -33,7 +33,7 @@ const SCANS = [false, true].map((isJson) => [false, true].map((isPlain): Scan =>
  * @returns `undefined` where it cannot be told: without WebAssembly, for more than 65,536 characters, and for JSON deeper than `MAX_DEPTH`
  */
 export const scanContent = (content: string, wantsJson: boolean): Scan | undefined => {
-  scanner ??= scanner === null ? null : start()
+  if (scanner === undefined) scanner = start()
   if (scanner === null || content.length > LONGEST) return undefined
   const { memory, simd } = scanner
   const length = memory.write(content, TEXT_AT)
