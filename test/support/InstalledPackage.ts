@@ -67,7 +67,7 @@ const THREADS = `
   const program = Effect.gen(function* () {
     const relay = yield* RelayServer
     const sockets = Array.from({ length: 8 }, () => Net.connect(relay.address.port, "127.0.0.1"))
-    yield* Effect.repeat(relay.clients, { until: (clients) => clients.length === sockets.length })
+    yield* Effect.repeat(Effect.delay(relay.clients, 10), { until: (clients) => clients.length === sockets.length })
     let heard = 0
     for (const socket of sockets) {
       socket.on("data", (bytes) => (heard += bytes.toString().split("\\n").length - 1))

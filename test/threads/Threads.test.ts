@@ -278,7 +278,7 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
         yield* Effect.sleep(10)
       }
       yield* relay.disconnect(leaving!.address)
-      yield* Effect.repeat(relay.clients, { until: ({ length }) => length === 1 })
+      yield* Threads.is(relay.clients, ({ length }) => length === 1)
       yield* reload({
         hyper_parameters: {
           shutdown_grace_ms: 600_000,
