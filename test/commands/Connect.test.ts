@@ -150,7 +150,7 @@ describe("the exit code of connect", () => {
   it.live("is 3 when the connection is reset, after all that was received", () =>
     Effect.gen(function* () {
       const server = yield* FakeServer.fakeServer
-      const client = yield* ConnectCli.start(["--raw", server.port])
+      const client = yield* ConnectCli.inProcess(["--raw", server.port])
       const socket = yield* server.accepted
       socket.write("Warning: one\nunfinished")
       yield* client.printed(/one/)

@@ -76,16 +76,21 @@ const isAble = process.platform === "linux" && availableParallelism() >= 2
 describe
   .skipIf(!isAble)
   .concurrent(`the program with two threads${isAble ? "" : " (skipped: it takes Linux and two cores)"}`, () => {
-    it.live("serves all that it accepts, also clients that have tried to connect since before its start", () =>
+    it.live("serves clients that have tried to connect since before its start, during which a SIGHUP is a reload", () =>
       Effect.gen(function* () {
         const at = Loopback.address()
         const knocks = Array.from({ length: 16 }, () => knock(at))
-        const { server } = yield* start({}, {}, ["--host", at.host, "--port", String(at.port)])
+        const hyper_parameters = { worker_threads: 2 }
+        const cwd = yield* Directory.make({ "server.json": { host: at.host, port: at.port, hyper_parameters } })
+        const server = yield* Cli.start([], { cwd })
+        yield* server.printed(/configuration: server\.json\n/)
+        server.process.kill("SIGHUP")
         const sockets = yield* Effect.promise(() => Promise.all(knocks))
         for (const socket of sockets) {
           yield* server.printed(new RegExp(`${socket.localAddress}:${socket.localPort} connected`))
           socket.destroy()
         }
+        yield* server.printed(/configuration: no key has changed\n/)
       })
     )
 
@@ -161,17 +166,6 @@ describe
         const text = `process.argv = ["", "", "--port", "0"]; await import(${JSON.stringify(pathToFileURL(Cli.PROGRAM).href)})`
         const server = yield* Cli.start(["--eval", text], { cwd, program: "--input-type=module" })
         yield* server.printed(/listening on/)
-      })
-    )
-
-    it.live("takes a SIGHUP during its start for a reload, and one later", () =>
-      Effect.gen(function* () {
-        const cwd = yield* Directory.make({ "server.json": { port: 0, hyper_parameters: { worker_threads: 2 } } })
-        const server = yield* Cli.start([], { cwd })
-        yield* server.printed(/configuration: server\.json\n/)
-        server.process.kill("SIGHUP")
-        yield* server.printed(/listening on/)
-        yield* server.printed(/configuration: no key has changed\n/)
       })
     )
 

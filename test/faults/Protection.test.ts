@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { networkInterfaces } from "node:os"
 import * as TcpClient from "../support/TcpClient.ts"
 import { threadCounts } from "../support/threadCounts.ts"
@@ -197,23 +198,18 @@ describe.each(threadCounts)("a burst of lines above the throttle threshold, with
 
   it.live("does not keep a shutdown from the client that is held back", () =>
     Effect.gen(function* () {
-      const relay = yield* Relay.talkative({
-        limits: {
-          throttle_delay_ms: 600_000,
-          backpressure_policy: { throttle_threshold: 1, enable_flow_control: false, enable_disconnect: false }
-        }
-      })
+      const relay = yield* throttling(600_000)
       const reader = yield* TcpClient.connect(relay.port)
       yield* joined(relay, reader)
       const sender = yield* TcpClient.connect(relay.port)
       sender.send("one\ntwo\n")
       assert.strictEqual(yield* reader.line, TcpClient.envelope(sender, "one"))
-      relay.process.kill("SIGTERM")
+      const stopping = yield* Effect.forkChild(relay.stop)
       assert.deepStrictEqual(yield* sender.rest, [SHUTTING_DOWN])
       assert.deepStrictEqual(yield* reader.rest, [SHUTTING_DOWN])
       sender.socket.end()
       reader.socket.end()
-      assert.deepStrictEqual(yield* relay.exit, { code: 0, signal: null })
+      yield* Fiber.join(stopping)
     })
   )
 })

@@ -68,14 +68,18 @@ export const inProcess = Effect.fnUntraced(function* ({
   host = "127.0.0.1",
   limits,
   logger
-}: Omit<Options, "setup"> = {}): Effect.fn.Return<Pick<Relay, "port" | "output" | "printed">, never, Scope.Scope> {
-  const { lines, port } = yield* Server.start({
+}: Omit<Options, "setup"> = {}): Effect.fn.Return<
+  Pick<Relay, "port" | "output" | "printed"> & { readonly stop: Effect.Effect<void> },
+  never,
+  Scope.Scope
+> {
+  const { lines, port, stop } = yield* Server.start({
     host,
     logger: { log_level: "INFO", ...logger },
     ...groups,
     hyper_parameters: { ...UNLIMITED, ...limits }
   }).pipe(Effect.orDie)
-  return { port, ...logOf(lines) }
+  return { port, stop, ...logOf(lines) }
 })
 
 /** A server in the process of the test whose WebSocket clients come by an HTTP server of the program, which has the port. */
@@ -93,15 +97,18 @@ export const mounted = Effect.fnUntraced(function* (
 const logOf = (lines: ReadonlyArray<string>) => {
   const output = () => lines.join("\n")
   const printed = (pattern: RegExp) =>
-    Effect.map(
-      Effect.orDie(
-        Server.until(
-          () => pattern.test(output()),
-          () => `${pattern} is not in:\n${output()}`
-        )
-      ),
-      () => pattern.exec(output())!
-    )
+    Effect.suspend(() => {
+      let looked = -1
+      let found: RegExpExecArray | null = null
+      const isSaid = () => {
+        if (looked === lines.length) return false
+        looked = lines.length
+        found = pattern.exec(output())
+        return found !== null
+      }
+      const waiting = Server.until(isSaid, () => `${pattern} is not in:\n${output()}`)
+      return Effect.map(Effect.orDie(waiting), () => found!)
+    })
   return { output, printed }
 }
 

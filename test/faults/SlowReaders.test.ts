@@ -203,7 +203,7 @@ describe.each(threadCounts)("a backlog at the hard limit, with %i thread(s),", (
         assert.deepStrictEqual({ damaged, disordered }, { damaged: 0, disordered: 0 })
         assert.strictEqual(missing, dropped)
         // Of a thread it is as old as what that has reported last.
-        yield* Effect.repeat(droppedBy(url!), { until: (count) => count === dropped })
+        yield* Effect.repeat(Effect.delay(droppedBy(url!), 50), { until: (count) => count === dropped })
         assert.strictEqual(received + dropped, sender.sent)
         const { garbageBytes, slackBytes } = form.bounds
         assert.isBelow(memory().growth, limits.hard_limit_bytes + worker_threads * garbageBytes + slackBytes)

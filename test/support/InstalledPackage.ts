@@ -17,7 +17,7 @@ interface Packed {
 
 /** How a project may look for modules. */
 const RESOLUTIONS = {
-  NodeNext: { module: "NodeNext" },
+  NodeNext: { module: "NodeNext", skipDefaultLibCheck: true },
   // Declarations are checked once.
   bundler: { module: "ESNext", moduleResolution: "bundler", skipLibCheck: true }
 } as const
@@ -67,7 +67,7 @@ const THREADS = `
   const program = Effect.gen(function* () {
     const relay = yield* RelayServer
     const sockets = Array.from({ length: 8 }, () => Net.connect(relay.address.port, "127.0.0.1"))
-    yield* Effect.repeat(relay.clients, { until: (clients) => clients.length === sockets.length })
+    yield* Effect.repeat(Effect.delay(relay.clients, 10), { until: (clients) => clients.length === sockets.length })
     let heard = 0
     for (const socket of sockets) {
       socket.on("data", (bytes) => (heard += bytes.toString().split("\\n").length - 1))
@@ -117,7 +117,14 @@ const check = async (directory: string, resolution: Resolution) => {
     allowImportingTsExtensions: true
   }
   writeFileSync(join(directory, config), JSON.stringify({ compilerOptions, files: Object.keys(PROGRAMS) }))
-  const { stderr, stdout } = await run(directory, process.execPath, [TSC, "-p", config, "--pretty", "false"])
+  const { stderr, stdout } = await run(directory, process.execPath, [
+    TSC,
+    "-p",
+    config,
+    "--pretty",
+    "false",
+    "--singleThreaded"
+  ])
   const found: Record<string, string> = stderr === "" ? {} : { "": stderr }
   let file = ""
   for (const line of stdout.split("\n").filter((line) => line !== "")) {

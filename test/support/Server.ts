@@ -50,10 +50,17 @@ export const start = Effect.fnUntraced(function* (
     )
   /** Waits until the log has said it. */
   const logged = (pattern: RegExp) =>
-    until(
-      () => lines.some((line) => pattern.test(line)),
-      () => `${String(pattern)} is not in the log, which ends with:\n${lines.slice(-20).join("\n")}`
-    )
+    Effect.suspend(() => {
+      let looked = 0
+      return until(
+        () => {
+          const said = lines.slice(looked).some((line) => pattern.test(line))
+          looked = lines.length
+          return said
+        },
+        () => `${String(pattern)} is not in the log, which ends with:\n${lines.slice(-20).join("\n")}`
+      )
+    })
   return { relay, port: relay.address.port, lines, reload, logged, stop: Scope.close(scope, Exit.void) }
 })
 
