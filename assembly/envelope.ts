@@ -1,6 +1,7 @@
 /**
- * Writes envelopes sixteen bytes at a time, in WebAssembly SIMD (AssemblyScript). `src/protocol/EnvelopeBuffer.ts` says what is where in
- * the memory, and `src/protocol/Envelope.ts` what an envelope is: its byte loop does the same.
+ * Writes envelopes, and reads what is logged of them, sixteen bytes at a time, in WebAssembly SIMD (AssemblyScript).
+ * `src/protocol/EnvelopeBuffer.ts` says what is where in the memory, and `src/protocol/Envelope.ts` what an envelope is: its byte loop does
+ * the same. `src/logging/scanContent.ts` has the memory for what is logged.
  *
  * A store writes sixteen bytes, of which the next store overwrites what is too much: up to sixteen bytes behind an envelope change, and as
  * many behind a line are read.
@@ -192,4 +193,163 @@ function escapeByte(target: usize, byte: u8): usize {
 
 function hexDigit(value: u8): u8 {
   return value < 10 ? 0x30 + value : 0x61 - 10 + value
+}
+
+const COMMA: u8 = 0x2c
+const COLON: u8 = 0x3a
+const MINUS: u8 = 0x2d
+const PLUS: u8 = 0x2b
+const POINT: u8 = 0x2e
+const ZERO: u8 = 0x30
+const OPENING_BRACKET: u8 = 0x5b
+const OPENING_BRACE: u8 = 0x7b
+/** From a bracket or brace to the one that closes it. */
+const CLOSING: u8 = 2
+
+const TRUE: u32 = 0x65757274
+const NULL: u32 = 0x6c6c756e
+/** `fals` */
+const FALSE: u32 = 0x736c6166
+
+/**
+ * Whether `[source, source + length)` is UTF-8 in which nothing can be a character that `escapeText` escapes: no control character, and no
+ * first byte of the others.
+ */
+export function isPlain(source: usize, length: usize): bool {
+  const end = source + length
+  for (let i = source; i < end; i += 16) {
+    const bytes = v128.load(i)
+    const controls = v128.or(i8x16.lt_u(bytes, i8x16.splat(SPACE)), i8x16.eq(bytes, i8x16.splat(0x7f)))
+    // U+0080 to U+009F, U+061C, U+2000 to U+2FFF.
+    const firsts = v128.or(
+      v128.or(i8x16.eq(bytes, i8x16.splat(<i8>0xc2)), i8x16.eq(bytes, i8x16.splat(<i8>0xd8))),
+      i8x16.eq(bytes, i8x16.splat(<i8>0xe2))
+    )
+    if (i8x16.bitmask(v128.or(controls, firsts)) & insideOf(end - i)) return false
+  }
+  return true
+}
+
+/**
+ * 1 if `[source, source + length)` is a JSON text (RFC 8259), 0 if not; -1 where more than `most` arrays and objects are in each other, of
+ * which the rest is not read. `levels`: memory of `most` bytes.
+ */
+export function isJson(source: usize, length: usize, levels: usize, most: i32): i32 {
+  const end = source + length
+  let at = source
+  let depth = 0
+  while (true) {
+    at = afterSpace(at, end)
+    if (at >= end) return 0
+    const first = load<u8>(at)
+    if (first == OPENING_BRACE || first == OPENING_BRACKET) {
+      if (depth == most) return -1
+      store<u8>(levels + depth++, first)
+      at = afterSpace(at + 1, end)
+      if (at >= end || load<u8>(at) != first + CLOSING) {
+        if (first == OPENING_BRACE && (at = afterKey(at, end)) == 0) return 0
+        continue
+      }
+    } else if ((at = afterScalar(at, end)) == 0) return 0
+    while (true) {
+      at = afterSpace(at, end)
+      if (depth == 0) return at == end ? 1 : 0
+      if (at >= end) return 0
+      const container = load<u8>(levels + depth - 1)
+      const next = load<u8>(at++)
+      if (next == COMMA) {
+        if (container == OPENING_BRACE && (at = afterKey(afterSpace(at, end), end)) == 0) return 0
+        break
+      }
+      if (next != container + CLOSING) return 0
+      depth--
+    }
+  }
+}
+
+// The end of what begins at `at`; 0 if it is something else. Some bytes behind `end` may be read, and then it is behind `end`.
+
+function afterSpace(at: usize, end: usize): usize {
+  while (at < end) {
+    const byte = load<u8>(at)
+    if (byte != SPACE && byte != LINE_FEED && byte != CARRIAGE_RETURN && byte != 0x09) break
+    at++
+  }
+  return at
+}
+
+function afterKey(at: usize, end: usize): usize {
+  if (at >= end || load<u8>(at) != QUOTE || (at = afterString(at + 1, end)) == 0) return 0
+  at = afterSpace(at, end)
+  return at < end && load<u8>(at) == COLON ? at + 1 : 0
+}
+
+function afterScalar(at: usize, end: usize): usize {
+  const first = load<u8>(at)
+  if (first == QUOTE) return afterString(at + 1, end)
+  if (first == MINUS || isDigit(first)) return afterNumber(at, end)
+  const letters = load<u32>(at)
+  if (letters == TRUE || letters == NULL) return at + 4
+  return letters == FALSE && load<u8>(at + 4) == 0x65 ? at + 5 : 0
+}
+
+/** `at`: behind the first quote. */
+function afterString(at: usize, end: usize): usize {
+  while (at < end) {
+    const bytes = v128.load(at)
+    const special = v128.or(quotesAndBackslashes(bytes), i8x16.lt_u(bytes, i8x16.splat(SPACE)))
+    const found = i8x16.bitmask(special)
+    if (found == 0) {
+      at += 16
+      continue
+    }
+    at += ctz(found)
+    const byte = load<u8>(at)
+    if (byte == QUOTE) return at + 1
+    if (byte != BACKSLASH) return 0
+    const letter = load<u8>(at + 1)
+    at += 2
+    if (letter == 0x75) {
+      for (const last = at + 4; at < last; at++) if (!isHexDigit(load<u8>(at))) return 0
+    } else if (letter != QUOTE && letter != BACKSLASH && letter != 0x2f && !isShortEscape(letter)) return 0
+  }
+  return 0
+}
+
+function afterNumber(at: usize, end: usize): usize {
+  if (load<u8>(at) == MINUS) at++
+  const start = at
+  at = afterDigits(at, end)
+  if (at == start || (load<u8>(start) == ZERO && at > start + 1)) return 0
+  if (at < end && load<u8>(at) == POINT) {
+    const fraction = at + 1
+    at = afterDigits(fraction, end)
+    if (at == fraction) return 0
+  }
+  if (at < end && (load<u8>(at) | 0x20) == 0x65) {
+    at++
+    if (at < end && (load<u8>(at) == PLUS || load<u8>(at) == MINUS)) at++
+    const exponent = at
+    at = afterDigits(exponent, end)
+    if (at == exponent) return 0
+  }
+  return at
+}
+
+function afterDigits(at: usize, end: usize): usize {
+  while (at < end && isDigit(load<u8>(at))) at++
+  return at
+}
+
+function isDigit(byte: u8): bool {
+  return byte - ZERO < 10
+}
+
+function isHexDigit(byte: u8): bool {
+  return isDigit(byte) || (byte | 0x20) - 0x61 < 6
+}
+
+/** b, f, n, r, t */
+function isShortEscape(letter: u8): bool {
+  return letter == 0x62 || letter == 0x66 || letter == 0x6e || letter == 0x72 || letter == 0x74
 }

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { basename } from "node:path"
 import { build } from "rolldown"
-import type { BuiltPage } from "../src/internal/builtPage.ts"
+import type { BuiltPage } from "../src/internal/built.ts"
 
 /** A tag of `page.html` that is replaced by the content of a file. */
 const TAG = /<link rel="stylesheet" href="(?<style>[^"]+)" \/>|<script src="(?<script>[^"]+)"><\/script>/g

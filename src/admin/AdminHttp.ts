@@ -3,7 +3,6 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
-import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -20,16 +19,17 @@ import * as Scope from "effect/Scope"
 import { createServer, type ServerResponse } from "node:http"
 import type * as Net from "node:net"
 import type { ServerConfig } from "../config/ServerConfig.ts"
-import * as BuiltPage from "../internal/builtPage.ts"
+import { loadBuiltPage } from "../internal/built.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import { isLoopback } from "../net/IpNetwork.ts"
-import { type BoundAddress, ListenError } from "../session/Listener.ts"
 import type { Operations } from "../session/Operations.ts"
 import type { ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import * as MetricRegistration from "../telemetry/MetricRegistration.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
+import { discard } from "../transport/discard.ts"
+import { listen } from "../transport/NetServer.ts"
 import * as Access from "./Access.ts"
 import { AdminApi } from "./AdminApi.ts"
 import { AdminConnections } from "./AdminConnections.ts"
@@ -55,37 +55,23 @@ const STATS_TTL_MILLIS = 500
 /** Time to read the answer to a request that cannot be served, in milliseconds. */
 const REFUSAL_LINGER_MILLIS = 250
 
-export interface Options {
-  readonly operations: Operations
-  readonly status: Pick<ServerStatus["Service"], "listeners">
-  readonly access: Access.Access
-  /** Called for a request that was authorized for more than health. */
-  readonly trust: (request: HttpServerRequest.HttpServerRequest) => void
-}
+type Status = Pick<ServerStatus["Service"], "listeners">
+
+/** Called for a request that was authorized for more than health. */
+type Trust = (request: HttpServerRequest.HttpServerRequest) => void
 
 /** The admin API and the dashboard as an HTTP application. */
-export const make = Effect.fnUntraced(function* ({ access, operations, status, trust }: Options) {
-  const logger = yield* Effect.serviceOption(RelayLogger)
+const make = Effect.fnUntraced(function* (
+  operations: Operations,
+  status: Status,
+  access: Access.Access,
+  trust: Trust = () => {}
+) {
+  const logger = Option.getOrUndefined(yield* Effect.serviceOption(RelayLogger))
   const lag = yield* EventLoopLag.make
   yield* ProcessMetrics.register(lag.latestUnsafe)
-  const dashboard = yield* BuiltPage.load("dashboard")
-  const stats = Effect.all({
-    at: DateTime.nowAsDate,
-    state: operations.state,
-    stats: operations.stats,
-    bus: operations.cluster.stats,
-    peers: operations.cluster.peers
-  }).pipe(
-    Effect.map((now) =>
-      ApiViews.stats({
-        ...now,
-        name: Option.match(logger, { onNone: () => "summoner-server", onSome: ({ name }) => name }),
-        listeners: status.listeners,
-        lag: lag.latestUnsafe(),
-        logLinesDropped: Option.match(logger, { onNone: () => 0, onSome: ({ droppedUnsafe }) => droppedUnsafe() })
-      })
-    )
-  )
+  const dashboard = yield* loadBuiltPage("dashboard")
+  const stats = ApiViews.stats(operations, status, lag.latestUnsafe, logger)
   const history = yield* StatsHistory.make(stats)
   const wrongToken = yield* WrongTokens.make
   // Ends event streams on connections that are not the server's own.
@@ -110,28 +96,19 @@ export const make = Effect.fnUntraced(function* ({ access, operations, status, t
 })
 
 /** The admin API for the requests of another server, which may be reached from anywhere. */
-export const mounted = Effect.fnUntraced(function* (
-  admin: Access.Rules,
-  operations: Operations,
-  status: Options["status"]
-) {
-  const { app } = yield* make({ operations, status, access: Access.make(admin, false), trust: () => {} })
+export const mounted = Effect.fnUntraced(function* (admin: Access.Rules, operations: Operations, status: Status) {
+  const { app } = yield* make(operations, status, Access.make(admin, false))
   const scope = yield* Scope.fork(yield* Effect.scope)
   return { app, respond: yield* NodeHttpServer.makeHandler(app, { scope }) }
 })
 
 /** Listens and serves until the scope ends, which closes open connections at once. Returns the bound address; fails with `ListenError`. */
-export const serve = Effect.fnUntraced(function* ({
-  admin,
-  operations,
-  port,
-  status
-}: {
-  readonly admin: ServerConfig["Service"]["admin"]
-  readonly port: number
-  readonly operations: Operations
-  readonly status: Options["status"]
-}) {
+export const serve = Effect.fnUntraced(function* (
+  admin: ServerConfig["Service"]["admin"],
+  port: number,
+  operations: Operations,
+  status: Status
+) {
   const { host } = admin
   const connections = new AdminConnections()
   const { counter } = yield* MetricRegistration.make
@@ -139,12 +116,9 @@ export const serve = Effect.fnUntraced(function* ({
     const description = "Connections to the admin server that the server closed, by reason."
     counter("summoner_admin_callers_cut_total", description, () => connections.closedUnsafe(reason), { reason })
   }
-  const { app } = yield* make({
-    operations,
-    status,
-    access: Access.make(admin),
-    trust: (request) => connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
-  })
+  const { app } = yield* make(operations, status, Access.make(admin), (request) =>
+    connections.trust(NodeHttpServerRequest.toIncomingMessage(request).socket)
+  )
   const scope = yield* Scope.fork(yield* Effect.scope)
   const respond = yield* NodeHttpServer.makeHandler(Effect.andThen(warnOfProxies(admin), app), { scope })
 
@@ -173,7 +147,7 @@ export const serve = Effect.fnUntraced(function* ({
     if (!socket.writable) return
     if (connections.isBusy(socket)) return void socket.destroy()
     // What still arrives is not for the parser.
-    socket.removeAllListeners("data").on("data", () => {})
+    discard(socket as Net.Socket)
     socket.end(Problem.bytes(Problem.ofCode(error.code)))
     setTimeout(() => socket.destroy(), REFUSAL_LINGER_MILLIS)
   })
@@ -184,16 +158,7 @@ export const serve = Effect.fnUntraced(function* ({
       server.closeAllConnections()
     })
   )
-  const bound = yield* Effect.callback<BoundAddress, ListenError>((resume) => {
-    const onError = ({ code, message }: NodeJS.ErrnoException) =>
-      resume(Effect.fail(new ListenError({ host, port, code: code ?? message, key: "admin.port" })))
-    server.once("error", onError)
-    server.listen({ host, port, exclusive: true }, () => {
-      server.off("error", onError)
-      const { address, port } = server.address() as Net.AddressInfo
-      resume(Effect.succeed({ host: address, port }))
-    })
-  })
+  const bound = yield* listen(server, { host, port }, "admin.port", { exclusive: true })
   yield* Effect.logInfo(`admin on http://${formatAddress(bound.host, bound.port)}`)
   return bound
 })
@@ -228,7 +193,9 @@ const guard = <E, R>(
     contentSecurityPolicy,
     trust,
     wrongToken
-  }: Pick<Options, "access" | "trust"> & {
+  }: {
+    readonly access: Access.Access
+    readonly trust: Trust
     readonly wrongToken: (ip: string) => void
     readonly contentSecurityPolicy: string
   }

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { show } from "../config/redact.ts"
 import type { Operations } from "../session/Operations.ts"
 import type * as Access from "./Access.ts"
-import { AdminApi, Impossible, NotFound } from "./AdminApi.ts"
+import { AdminApi, Impossible, NotFound, type Stats } from "./AdminApi.ts"
 import * as ApiViews from "./ApiViews.ts"
 import * as Problem from "./Problem.ts"
 
@@ -81,7 +81,7 @@ export const eventStreams = ({
 
 export const observe = (
   operations: Operations,
-  stats: Effect.Effect<ReturnType<typeof ApiViews.stats>>,
+  stats: Effect.Effect<typeof Stats.Type>,
   history: Effect.Effect<string>
 ) =>
   HttpApiBuilder.group(AdminApi, "observe", (handlers) =>

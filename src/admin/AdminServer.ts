@@ -39,7 +39,7 @@ export class AdminServer extends Context.Service<
       if (port === null) return yield* Effect.provide(AdminServer, AdminServer.layerDisabled)
       return AdminServer.of({
         serve: (operations, status) =>
-          Effect.flatMap(loadAdminHttp(admin), ({ serve }) => serve({ admin, port, operations, status }))
+          Effect.flatMap(loadAdminHttp(admin), ({ serve }) => serve(admin, port, operations, status))
       })
     })
   )

@@ -1,11 +1,15 @@
 /** Converts the server's own types to those of the admin API. */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import { lowerBound } from "../internal/Fifo.ts"
 import { type Distribution, scaled } from "../internal/Histogram.ts"
 import type { Entry } from "../limits/Quarantine.ts"
-import type { BusStats, Peer, RoomClient } from "../room/Bus.ts"
+import type { RelayLogger } from "../logging/RelayLogger.ts"
+import type { RoomClient } from "../room/Bus.ts"
 import type { ClientInfo } from "../room/ClientInfo.ts"
 import type * as ClientRegistry from "../session/ClientRegistry.ts"
-import type { ServerState } from "../session/Operations.ts"
+import type { Operations } from "../session/Operations.ts"
+import type { ServerStatus } from "../session/ServerStatus.ts"
 import type { EventLoopLag } from "../telemetry/EventLoopLag.ts"
 import { version } from "../version.ts"
 import type * as AdminApi from "./AdminApi.ts"
@@ -79,50 +83,56 @@ export const quarantined = (entries: ReadonlyArray<Entry>, { limit = 100 }: { re
     .map(({ key, remainingMillis }) => ({ key, remaining_secs: Math.ceil(remainingMillis / 1000) }))
 })
 
-export const stats = (of: {
-  readonly name: string
-  readonly listeners: ReadonlyArray<string>
-  readonly at: Date
-  readonly state: ServerState
-  readonly stats: ClientRegistry.Stats
-  readonly bus: BusStats
-  readonly peers: ReadonlyArray<Peer>
-  readonly lag: EventLoopLag
-  readonly logLinesDropped: number
-}): typeof AdminApi.Stats.Type => ({
-  name: of.name,
-  version,
-  listeners: of.listeners,
-  state: of.state,
-  at: of.at.toISOString(),
-  started_at: of.stats.startedAt.toISOString(),
-  clients: of.stats.clients,
-  connections: of.stats.connections,
-  lines_in: of.stats.linesIn,
-  lines_relayed: of.stats.linesRelayed,
-  deliveries: of.stats.linesOut,
-  bytes_in: of.stats.bytesIn,
-  bytes_out: of.stats.bytesOut,
-  bytes_waiting: of.stats.bytesWaiting,
-  bytes_waiting_max: of.stats.bytesWaitingMax,
-  quarantined: of.stats.quarantined,
-  incidents: snakeCased(of.stats.incidents),
-  departures: snakeCased(of.stats.departures),
-  fan_out: distribution(of.stats.fanOut),
-  latency_ms: distribution(of.stats.latencyMicros, 1000),
-  event_loop_lag_ms: of.lag,
-  log_lines_dropped: of.logLinesDropped,
-  cluster: {
-    state: of.bus.state,
-    peers: of.peers.map(({ clients, name }) => ({ name, clients })),
-    batches_in: of.bus.batchesIn,
-    batches_out: of.bus.batchesOut,
-    batches_dropped: of.bus.dropped,
-    batches_lost: of.bus.lost,
-    bytes_waiting: of.bus.bytesWaiting
-  },
-  memory_bytes: process.memoryUsage.rss()
-})
+/**
+ * The statistics of a server, whenever this is run.
+ *
+ * @param status has where it listens, once it does
+ */
+export const stats = (
+  operations: Operations,
+  status: Pick<ServerStatus["Service"], "listeners">,
+  lag: () => EventLoopLag,
+  logger: RelayLogger["Service"] | undefined
+): Effect.Effect<typeof AdminApi.Stats.Type> =>
+  Effect.gen(function* () {
+    const of = yield* operations.stats
+    const bus = yield* operations.cluster.stats
+    const peers = yield* operations.cluster.peers
+    return {
+      name: logger?.name ?? "summoner-server",
+      version,
+      listeners: status.listeners,
+      state: yield* operations.state,
+      at: (yield* DateTime.nowAsDate).toISOString(),
+      started_at: of.startedAt.toISOString(),
+      clients: of.clients,
+      connections: of.connections,
+      lines_in: of.linesIn,
+      lines_relayed: of.linesRelayed,
+      deliveries: of.linesOut,
+      bytes_in: of.bytesIn,
+      bytes_out: of.bytesOut,
+      bytes_waiting: of.bytesWaiting,
+      bytes_waiting_max: of.bytesWaitingMax,
+      quarantined: of.quarantined,
+      incidents: snakeCased(of.incidents),
+      departures: snakeCased(of.departures),
+      fan_out: distribution(of.fanOut),
+      latency_ms: distribution(of.latencyMicros, 1000),
+      event_loop_lag_ms: lag(),
+      log_lines_dropped: logger?.droppedUnsafe() ?? 0,
+      cluster: {
+        state: bus.state,
+        peers: peers.map(({ clients, name }) => ({ name, clients })),
+        batches_in: bus.batchesIn,
+        batches_out: bus.batchesOut,
+        batches_dropped: bus.dropped,
+        batches_lost: bus.lost,
+        bytes_waiting: bus.bytesWaiting
+      },
+      memory_bytes: process.memoryUsage.rss()
+    }
+  })
 
 export const change = (event: ClientRegistry.ClientChange, at: Date): typeof AdminApi.Change.Type => {
   const of = { at: at.toISOString(), client: client(event.client) }

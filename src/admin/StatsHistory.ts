@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { background } from "../internal/background.ts"
 import type * as AdminApi from "./AdminApi.ts"
 
@@ -17,13 +18,13 @@ export const make = Effect.fnUntraced(function* <R>(stats: Effect.Effect<typeof 
   const entries: Array<string> = []
   yield* background(
     "the statistics of the last minutes are no longer kept",
-    Effect.gen(function* () {
-      while (true) {
-        entries.push(JSON.stringify(yield* stats))
+    Effect.repeat(
+      Effect.map(stats, (now) => {
+        entries.push(JSON.stringify(now))
         if (entries.length > MAX_ENTRIES) entries.shift()
-        yield* Effect.sleep(STEP_MILLIS)
-      }
-    })
+      }),
+      Schedule.spaced(STEP_MILLIS)
+    )
   )
   return { json: Effect.sync(() => `[${entries.join(",")}]`) }
 })

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Struct from "effect/Struct"
 
 /** Counts of what has gone wrong on a bus, since it was started. */
 export interface Losses {
@@ -19,30 +20,26 @@ export interface Losses {
  */
 export const make = (subject: string) => {
   let reported: Losses = { dropped: 0, lost: 0, malformed: 0, leaps: 0 }
-  return Effect.fnUntraced(function* (losses: Losses) {
-    const { dropped, leaps, lost, malformed } = reported
+  const warnings: { readonly [loss in keyof Losses]: (count: number) => Effect.Effect<void> } = {
+    dropped: (count) =>
+      Effect.logWarning(`bus: ${count} batches for the other relays were dropped: more than max_pending_bytes waited`),
+    lost: (count) => Effect.logWarning(`bus: ${count} batches of other relays were lost`),
+    malformed: (count) =>
+      Effect.logWarning(
+        `bus: ${count} messages were not understood: who else uses ${subject}, or a relay of which version?`
+      ),
+    leaps: (count) =>
+      Effect.logWarning(
+        `bus: ${count} batches out of sequence: a long gap, or another publisher uses the name of a relay`
+      )
+  }
+  return (losses: Losses): Effect.Effect<void> => {
+    const before = reported
     reported = { ...losses }
-    const news = {
-      dropped: losses.dropped - dropped,
-      lost: losses.lost - lost,
-      malformed: losses.malformed - malformed,
-      leaps: losses.leaps - leaps
-    }
-    if (news.dropped > 0) {
-      yield* Effect.logWarning(
-        `bus: ${news.dropped} batches for the other relays were dropped: more than max_pending_bytes waited`
-      )
-    }
-    if (news.lost > 0) yield* Effect.logWarning(`bus: ${news.lost} batches of other relays were lost`)
-    if (news.malformed > 0) {
-      yield* Effect.logWarning(
-        `bus: ${news.malformed} messages were not understood: who else uses ${subject}, or a relay of which version?`
-      )
-    }
-    if (news.leaps > 0) {
-      yield* Effect.logWarning(
-        `bus: ${news.leaps} batches out of sequence: a long gap, or another publisher uses the name of a relay`
-      )
-    }
-  })
+    return Effect.forEach(
+      Struct.keys(warnings),
+      (loss) => (losses[loss] > before[loss] ? warnings[loss](losses[loss] - before[loss]) : Effect.void),
+      { discard: true }
+    )
+  }
 }

@@ -1,5 +1,6 @@
 import type { ConnectionOptions, NatsConnection, PermissionViolationError, ServerInfo } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { isIP } from "node:net"
@@ -137,12 +138,8 @@ export const make = Effect.fnUntraced(function* (options: Options, { answerMilli
       const files = yield* readFiles
       fingerprint = files.fingerprint
       const others = servers.filter(({ server }) => server !== except)
-      const candidates = others.length === 0 ? servers : others
-      const shuffled = candidates
-        .map((server) => ({ server, place: Math.random() }))
-        .toSorted((a, b) => a.place - b.place)
       let failure: BusError | undefined
-      for (const { server } of shuffled) {
+      for (const server of yield* Random.shuffle(others.length === 0 ? servers : others)) {
         const tried = yield* Effect.result(connectAndExplain(server, files))
         if (Result.isSuccess(tried)) return tried.success
         failure = tried.failure

@@ -33,20 +33,15 @@ export const load = Effect.fnUntraced(function* ({
   credentials,
   tls
 }: Values["cluster"]["nats"]): Effect.fn.Return<Files, NatsFilesError> {
-  const read = <A>(file: string | null, load: (file: string) => Effect.Effect<A, PemFile.PemFileError>) =>
-    file === null ? Effect.undefined : Effect.result(load(file))
-  const user = yield* read(credentials, credentialsIn)
-  const ca = yield* read(tls.ca, (file) => PemFile.authorities("cluster.nats.tls.ca", file))
-  const cert = yield* read(tls.cert, (file) => PemFile.certificates("cluster.nats.tls.cert", file))
-  const key = yield* read(tls.key, (file) => PemFile.privateKey("cluster.nats.tls.key", file))
-  const issues = PemFile.problemsOf(user, ca, cert, key)
-  if (issues.length > 0) return yield* new NatsFilesError({ issues })
-  const pair = cert && key && PemFile.checkPair(Result.getOrThrow(key), Result.getOrThrow(cert))
-  if (pair && Result.isFailure(pair)) return yield* new NatsFilesError({ issues: [pair.failure.issue] })
-  const pem = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
-    file === undefined ? [] : [[name, Result.getOrThrow<{ readonly text: string }, PemFile.PemFileError>(file).text]]
-  )
-  const files = { credentials: user && Result.getOrThrow(user).text, tls: Object.fromEntries(pem) as Files["tls"] }
+  const ifNamed = <A>(file: string | null, read: (file: string) => A) => (file === null ? Effect.undefined : read(file))
+  const { user, ...pem } = yield* PemFile.readTogether({
+    user: ifNamed(credentials, credentialsIn),
+    ca: ifNamed(tls.ca, (file) => PemFile.authorities("cluster.nats.tls.ca", file)),
+    cert: ifNamed(tls.cert, (file) => PemFile.certificates("cluster.nats.tls.cert", file)),
+    key: ifNamed(tls.key, (file) => PemFile.privateKey("cluster.nats.tls.key", file))
+  }).pipe(Effect.mapError((issues) => new NatsFilesError({ issues })))
+  const texts = Object.entries(pem).flatMap(([name, file]) => (file === undefined ? [] : [[name, file.text]]))
+  const files = { credentials: user?.text, tls: Object.fromEntries(texts) as Files["tls"] }
   return { ...files, fingerprint: JSON.stringify(files) }
 })
 

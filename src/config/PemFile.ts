@@ -51,12 +51,6 @@ export type Certificates = ReadonlyArray<X509Certificate>
 export const wrong = (code: PemFileError["code"], { expected, file, path }: Named, what: string, hint = "") =>
   new PemFileError({ code, issue: { path, expected, found: `${withoutCredentials(file)}, ${what}`, hint } })
 
-/** The problems of several files; `undefined` for a key that names none. */
-export const problemsOf = (
-  ...files: ReadonlyArray<Result.Result<unknown, PemFileError> | undefined>
-): ReadonlyArray<Problem> =>
-  files.flatMap((file) => (file !== undefined && Result.isFailure(file) ? file.failure.issue : []))
-
 /** A certificate, and those between it and its authority. */
 export const certificates = (path: string, file: string) =>
   read({ path, file, expected: "a certificate (PEM)" }, certificatesIn, "x509")
@@ -67,16 +61,36 @@ export const authorities = (path: string, file: string) =>
 export const privateKey = (path: string, file: string) =>
   read({ path, file, expected: "a private key (PEM) without a passphrase" }, privateKeyIn, "pkey")
 
-/** Fails if they do not belong together. */
-export const checkPair = (
-  key: PemFile<KeyObject>,
-  { content, file }: PemFile<Certificates>
-): Result.Result<void, PemFileError> => {
-  if (content[0]!.checkPrivateKey(key.content)) return Result.void
+interface Together {
+  readonly cert: Effect.Effect<PemFile<Certificates> | undefined, PemFileError>
+  readonly key: Effect.Effect<PemFile<KeyObject> | undefined, PemFileError>
+  readonly [other: string]: Effect.Effect<PemFile<unknown> | undefined, PemFileError>
+}
+
+/**
+ * Reads files that are used together, each `undefined` if its key names none.
+ *
+ * @returns fails with the problems of all of them, also if the key does not belong to the certificate
+ */
+export const readTogether = <F extends Together>(
+  files: F
+): Effect.Effect<{ readonly [name in keyof F]: Effect.Success<F[name]> }, ReadonlyArray<Problem>> =>
+  Effect.gen(function* () {
+    const read = yield* Effect.all(files as Together, { mode: "result" })
+    const problems = Object.values(read).flatMap((file) => (Result.isFailure(file) ? file.failure.issue : []))
+    if (problems.length > 0) return yield* Effect.fail(problems)
+    const found = Result.getOrThrow(Result.all(read))
+    const stranger = found.cert && found.key && notOfPair(found.key, found.cert)
+    return stranger === undefined ? (found as never) : yield* Effect.fail([stranger.issue])
+  })
+
+/** Why a key and a certificate do not belong together. */
+const notOfPair = (key: PemFile<KeyObject>, { content, file }: PemFile<Certificates>): PemFileError | undefined => {
+  if (content[0]!.checkPrivateKey(key.content)) return undefined
   const expected = `the private key of the first certificate in ${file}`
   const isOfLater = content.some((certificate) => certificate.checkPrivateKey(key.content))
   const hint = isOfLater ? `it belongs to a later one in ${file}: put that first` : ""
-  return Result.fail(wrong("not_a_pair", { ...key, expected }, "which belongs to another", hint))
+  return wrong("not_a_pair", { ...key, expected }, "which belongs to another", hint)
 }
 
 /** The message of a library, on one line that is safe to print. */

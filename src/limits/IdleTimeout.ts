@@ -4,8 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
-import { monotonicMillis } from "../internal/monotonicClock.ts"
-import { repeatEvery } from "../internal/repeatEvery.ts"
+import { monotonicMillis, repeatEvery } from "../internal/time.ts"
 import { watchIn } from "./watchIn.ts"
 
 /** A client whose silence is measured. */

@@ -52,17 +52,12 @@ const padded = (value: LineFormat, left: boolean, width: number, precision: stri
   }
 }
 
-/**
- * Makes JSON lines `{"timestamp","name","level","message"}`. Here the message is JSON text: a string or an object.
- * Characters that `escapeText` would escape are `\u` escapes, which parsers read as the same characters.
- */
+/** Makes JSON lines `{"timestamp","name","level","message"}`. Here the message is JSON text: a string or an object. */
 export const json = (options: { readonly name: string; readonly dateFormat: string }): LineFormat => {
   const timestamp = date(options.dateFormat)
-  const name = JSON.stringify(options.name)
-  return (timeMillis, level, message) => {
-    const line = `{"timestamp":${JSON.stringify(timestamp(timeMillis))},"name":${name},"level":"${level}","message":${message}}`
-    return escapeJson(line)
-  }
+  const name = escapeJson(JSON.stringify(options.name))
+  return (timeMillis, level, message) =>
+    `{"timestamp":${escapeJson(JSON.stringify(timestamp(timeMillis)))},"name":${name},"level":"${level}","message":${message}}`
 }
 
 /**

@@ -4,19 +4,16 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
-import { isField } from "./Fields.ts"
+import { escapeJson, escapeText } from "../internal/escape.ts"
 import { isJsonObject } from "../internal/JsonObject.ts"
+import { isField } from "./Fields.ts"
+import { MAX_DEPTH, type Scan, scanContent } from "./scanContent.ts"
 
 /** The content of a relayed message as it may be logged. */
-export interface LoggedContent {
+export interface LoggedContent extends Scan {
   /** The content, or what `log_keys` leaves of it. */
   readonly text: string
-  /** Whether `text` is JSON, so that a JSON line can hold it as it is. */
-  readonly isJson: boolean
 }
-
-/** Deeper JSON is logged as a string, because other parsers fail on the whole line. */
-const MAX_DEPTH = 100
 
 /**
  * Applies `log_keys` (docs/configuration.md): keeps, of a JSON object and of those in a JSON array, `_version` and the listed keys of the
@@ -24,15 +21,18 @@ const MAX_DEPTH = 100
  *
  * @param content the line as the client sent it
  * @param keys `log_keys`; `null` leaves every content whole
+ * @param wantsJson whether it matters if it is JSON
  */
-export const readContent = (content: string, keys: ReadonlySet<string> | null): LoggedContent => {
-  const parsed = parse(content)
-  if (parsed === undefined) return { text: content, isJson: false }
+export const readContent = (content: string, keys: ReadonlySet<string> | null, wantsJson = true): LoggedContent => {
+  const scan = keys === null ? scanContent(content, wantsJson) : undefined
+  if (scan !== undefined) return { text: content, isJson: scan.isJson, isPlain: scan.isPlain }
+  const parsed = keys !== null || wantsJson ? parse(content) : undefined
+  if (parsed === undefined) return { text: content, isJson: false, isPlain: false }
   const isDeep = countOf("{", content) + countOf("[", content) > MAX_DEPTH && depthOf(content) > MAX_DEPTH
   // As the client wrote it: JavaScript would change long numbers.
-  if (keys === null || typeof parsed !== "object") return { text: content, isJson: !isDeep }
-  if (isDeep) return { text: "[content nested too deeply to be logged]", isJson: false }
-  return { text: JSON.stringify(prune(parsed, keys)), isJson: true }
+  if (keys === null || typeof parsed !== "object") return { text: content, isJson: !isDeep, isPlain: false }
+  if (isDeep) return { text: "[content nested too deeply to be logged]", isJson: false, isPlain: true }
+  return { text: JSON.stringify(prune(parsed, keys)), isJson: true, isPlain: false }
 }
 
 /** Parsing is dear, and rules out most content by its first character. */
@@ -86,13 +86,19 @@ const prune = (content: unknown, keys: ReadonlySet<string>): unknown => {
   return kept
 }
 
-export const relayedText = (address: string, content: LoggedContent): string => `From ${address}: ${content.text}`
+/** A relayed message as text. Only its content may have to be escaped. */
+export const relayedText = (address: string, content: LoggedContent): string =>
+  `From ${escapeText(address)}: ${content.text}`
 
-/** A relayed message as JSON text: its envelope, with JSON content as it is. */
+/** A relayed message as JSON text: its envelope, with JSON content as it is. Only its content may have to be escaped. */
 export const relayedJson = (address: string, content: LoggedContent): string =>
-  `{"remote_addr":${JSON.stringify(address)},"content":${
+  `{"remote_addr":${escapeJson(JSON.stringify(address))},"content":${
     // Between the tokens of valid JSON a control character is white space.
-    content.isJson ? content.text.replace(/[\t\r\n]/g, " ") : JSON.stringify(content.text)
+    content.isJson
+      ? content.isPlain
+        ? content.text
+        : content.text.replace(/[\t\r\n]/g, " ")
+      : JSON.stringify(content.text)
   }}`
 
 /**

@@ -4,7 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Level, Values } from "../config/ServerConfig.ts"
-import { escapeText } from "../internal/escape.ts"
+import { escapeJson, escapeText } from "../internal/escape.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFormat from "./LogFormat.ts"
 import * as LogMessage from "./LogMessage.ts"
@@ -39,7 +39,10 @@ export const textOutput = (
   return {
     json: options.enable_json_log,
     event: (timeMillis, level, message) => line(timeMillis, level, escapeText(message)),
-    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", escapeText(relayed(address, content)))
+    relayed: (timeMillis, address, content) => {
+      const text = relayed(address, content)
+      return line(timeMillis, "INFO", content.isPlain ? text : escapeText(text))
+    }
   }
 }
 
@@ -47,8 +50,11 @@ export const jsonOutput = (options: Pick<Options, "name" | "date_format">): Form
   const line = LogFormat.json({ name: options.name, dateFormat: options.date_format })
   return {
     json: true,
-    event: (timeMillis, level, message) => line(timeMillis, level, JSON.stringify(message)),
-    relayed: (timeMillis, address, content) => line(timeMillis, "INFO", LogMessage.relayedJson(address, content))
+    event: (timeMillis, level, message) => line(timeMillis, level, escapeJson(JSON.stringify(message))),
+    relayed: (timeMillis, address, content) => {
+      const json = LogMessage.relayedJson(address, content)
+      return line(timeMillis, "INFO", content.isPlain ? json : escapeJson(json))
+    }
   }
 }
 

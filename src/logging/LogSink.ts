@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import { releaseMemory } from "../internal/releaseMemory.ts"
 
 export interface LogSink {
   /** Whether a line would be taken now; if not, it counts as dropped. Asked before formatting, so that a dropped line costs next to nothing. */
@@ -32,7 +33,7 @@ const CAPACITY_BYTES = 4 * 1024 * 1024
 /**
  * Creates a sink and the fiber that writes it. Flush it before closing the scope.
  *
- * @param options.write writes whole lines, and retries; a failure turns the sink off
+ * @param options.write writes whole lines, which are gone when it is done, and retries; a failure turns the sink off
  * @param options.onFailure called when the sink is turned off
  * @param options.droppedLine the line that replaces dropped ones
  * @param options.capacityBytes the bound of the buffer in bytes, 4 MiB by default
@@ -94,10 +95,13 @@ export const make: (options: {
   const writeHeld = Effect.suspend(() => {
     encode()
     const batch = batches.length === 1 ? batches[0]! : Buffer.concat(batches)
+    const { length } = batch
     const lines = waiting
+    if (batches.length > 1) for (const part of batches) releaseMemory(part)
     batches = []
     return Effect.map(options.write(batch), () => {
-      heldBytes -= batch.length
+      releaseMemory(batch)
+      heldBytes -= length
       waiting -= lines
     })
   })

@@ -309,7 +309,7 @@ const makeContext = Effect.fnUntraced(function* (
     }
   })
 
-  const parse = keys !== null || sinks.some(({ json }) => json)
+  const wantsJson = sinks.some(({ json }) => json)
   const isMessageLogged = () => sinks.length > 0 && minimum <= INFO
   const messageLog: MessageLog = {
     get enabled() {
@@ -321,7 +321,7 @@ const makeContext = Effect.fnUntraced(function* (
         let read: LogMessage.LoggedContent | undefined
         for (const { relayed, sink } of sinks) {
           if (!sink.admitUnsafe()) continue
-          read ??= parse ? LogMessage.readContent(content, keys) : { text: content, isJson: false }
+          read ??= LogMessage.readContent(content, keys, wantsJson)
           sink.pushUnsafe(relayed(timeMillis, address, read))
         }
       } catch {

@@ -1,36 +1,5 @@
 import * as Envelope from "./Envelope.ts"
-import { WASM } from "./envelopeWasm.ts"
-
-/** What `assembly/envelope.ts` exports. Addresses and lengths are in bytes. */
-interface Exports {
-  readonly fillTable: () => void
-  readonly encode: (
-    target: number,
-    limit: number,
-    prefix: number,
-    prefixLength: number,
-    source: number,
-    length: number
-  ) => number
-  readonly encodeLines: (
-    target: number,
-    stop: number,
-    limit: number,
-    prefix: number,
-    prefixLength: number,
-    source: number,
-    length: number,
-    most: number
-  ) => number
-  /** What `encodeLines` has encoded. */
-  readonly lines: { readonly value: number }
-  readonly linesEnd: { readonly value: number }
-  readonly escapedLength: (source: number, length: number) => number
-  readonly escape: (target: number, source: number, length: number) => number
-}
-
-/** A store of sixteen bytes writes up to so many behind what is written; as many behind a line are read. */
-const SPARE_BYTES = 16
+import { instantiate, type Simd, SPARE_BYTES } from "./simd.ts"
 
 /** What is where in the memory: the table of escapes, the prefix of the sender, lines as they arrived, and envelopes up to the end. */
 const PREFIX_AT = 4096
@@ -40,40 +9,12 @@ const SOURCE_AT = 8192
 const SOURCE_BYTES = 64 * 1024
 const ENVELOPES_AT = SOURCE_AT + SOURCE_BYTES + SPARE_BYTES
 
-const PAGE_BYTES = 64 * 1024
 const LONGEST_PREFIX = SOURCE_AT - PREFIX_AT - SPARE_BYTES
 
 const EMPTY = new Uint8Array(0)
 
 /** More than fit into the memory. */
 const MOST_LINES = SOURCE_BYTES + 1
-
-/** What is used of it: its types come with those of a browser only. Node.js can be run without it. */
-declare const WebAssembly:
-  | undefined
-  | {
-      readonly validate: (code: Uint8Array) => boolean
-      readonly Module: new (code: Uint8Array) => object
-      readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer }
-      readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
-    }
-
-let module: object | undefined
-
-/** An instance for memory of at least that size; `undefined` if this Node.js or this processor has no WebAssembly with SIMD. */
-const instantiate = (bytes: number): { readonly simd: Exports; readonly memory: ArrayBuffer } | undefined => {
-  if (typeof WebAssembly === "undefined") return undefined
-  if (module === undefined) {
-    const code = Buffer.from(WASM, "base64")
-    if (!WebAssembly.validate(code)) return undefined
-    module = new WebAssembly.Module(code)
-  }
-  const pages = Math.ceil(bytes / PAGE_BYTES)
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
-  const simd = new WebAssembly.Instance(module, { env: { memory } }).exports as Exports
-  simd.fillTable()
-  return { simd, memory: memory.buffer }
-}
 
 /**
  * Memory in which envelopes are built one behind the other. Lines are escaped sixteen bytes at a time where the processor can, else by the
@@ -86,7 +27,7 @@ export class EnvelopeBuffer {
   /** What the last `encodeLines` has encoded: so many lines, the last of which ends before `linesEnd`, its line feed included. */
   lines = 0
   linesEnd = 0
-  readonly #simd: Exports | undefined
+  readonly #simd: Simd | undefined
   /** All of the memory. */
   readonly #memory: Uint8Array
   /** Whose prefix is in the memory. */
@@ -100,6 +41,7 @@ export class EnvelopeBuffer {
   constructor(capacity: number) {
     const instance = instantiate(ENVELOPES_AT + capacity + SPARE_BYTES)
     this.#simd = instance?.simd
+    this.#simd?.fillTable()
     this.#memory = instance === undefined ? EMPTY : new Uint8Array(instance.memory)
     this.bytes =
       instance === undefined ? new Uint8Array(capacity) : new Uint8Array(instance.memory, ENVELOPES_AT, capacity)
@@ -191,7 +133,7 @@ export class EnvelopeBuffer {
 
   /** The same for what does not fit into the memory at once. */
   #encodePieces(
-    simd: Exports,
+    simd: Simd,
     offset: number,
     limit: number,
     prefix: Uint8Array,

@@ -49,10 +49,10 @@ export const standard = {
   clientLimits: ClientLimits.layer,
   idleTimeout: byProfile(IdleTimeout.layer, IdleTimeout.layerDisabled),
   lifecycle: Lifecycle.layer,
-  listener: Layer.provide(TcpListener.layer, layerReserved),
+  listener: TcpListener.layer,
   quarantine: byProfile(Quarantine.layer, Quarantine.layerDisabled),
   rateLimiter: byProfile(RateLimiter.layerFixedWindow, RateLimiter.layerUnlimited),
-  webSocketListener: Layer.provide(WebSocketListener.layer, layerReserved)
+  webSocketListener: WebSocketListener.layer
 } as const
 
 /** Names of the parts that the program gives, for the log. */
@@ -148,7 +148,7 @@ export class Relay extends Context.Service<
 export const layerWithStatus = Layer.effect(
   Relay,
   Effect.suspend(() => start)
-).pipe(Layer.provide(parts))
+).pipe(Layer.provide([parts, layerReserved]))
 
 /** A relay over the services that it is given. */
 export const layerNoDeps = layerWithStatus.pipe(Layer.provide(ServerStatus.layer))

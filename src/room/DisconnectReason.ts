@@ -51,6 +51,7 @@ export const LEFT = ended("left", "closed by the client", "Info")
 export const SHUTDOWN = ended("shutdown", "server shutdown", "Info", Notice.SHUTTING_DOWN)
 export const FAILED = ended("failed", "internal error", "Warn")
 export const IDLE = ended("idle", "idle for too long", "Warn", Notice.IDLE)
+export const UNANSWERED = ended("application", "the message filter did not answer", "Warn", Notice.DISCONNECTED)
 export const TOO_SLOW = ended("too slow", "reading too slowly", "Warn", Notice.TOO_SLOW)
 
 /** The room is too large for what the client sends. */
@@ -94,11 +95,8 @@ export const byApplication = (
 
 /** The host program held the client outside the room, and did not admit it in time. */
 export const notAdmitted = (notice: string | undefined): DisconnectReason => ({
-  kind: "application",
-  reason: "not admitted in time",
-  notice: notice === undefined ? Notice.DISCONNECTED : Notice.fromText(notice),
-  severity: "Info",
-  isWorded: notice !== undefined
+  ...byApplication({ notice }, false),
+  reason: "not admitted in time"
 })
 
 /** How a session has ended. An interruption without another reason comes from the shutdown of the server. */

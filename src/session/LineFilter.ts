@@ -1,11 +1,12 @@
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
-import { sleepAwake } from "../internal/sleepAwake.ts"
+import { monotonicMillis, repeatEvery, sleepAwake } from "../internal/time.ts"
 import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 import { Quarantine } from "../limits/Quarantine.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
@@ -23,6 +24,13 @@ import type { SenderPacing } from "./SenderPacing.ts"
 export const CurrentFilter = Context.Reference<Open | undefined>("summoner-server/MessageFilter", {
   defaultValue: () => undefined
 })
+
+/**
+ * How long an answer of the `MessageFilter` may take, in milliseconds, and how often that is looked at, in seconds. Nobody reads the
+ * connection meanwhile, so that its end may not be noticed: without a limit, a filter that hangs keeps the places of clients that have gone.
+ */
+const ANSWER_MILLIS = 600_000
+const ANSWER_CHECK_SECONDS = 60
 
 /** Has the `MessageFilter` of the host program decide on clients and lines. */
 export interface LineFilter {
@@ -51,6 +59,7 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
   const backpressure = yield* Backpressure
   const quarantine = yield* Quarantine
   const registry = yield* ClientRegistry
+  const clock = yield* Clock.Clock
   const isKeepingOut = () => quarantine.cooldownMillisUnsafe() > 0
   const clients = new WeakMap<ClientIdentity, Client>()
 
@@ -74,17 +83,31 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
     return DisconnectReason.byApplication(decision, isKeepingOut())
   }
 
+  /** When each client began to wait for an answer, in order. */
+  const asked = new Map<Client, number>()
   /** Every line waits for its decision: that publishes no change of the client's state, and counts as silence. */
-  const waiting = <A>(client: Client, wait: Effect.Effect<A>): Effect.Effect<A> =>
+  const waiting = <A, R>(client: Client, answer: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
     Effect.suspend(() => {
       client.hold = "admission"
+      asked.set(client, monotonicMillis(clock))
       return Effect.ensuring(
-        wait,
+        answer,
         Effect.sync(() => {
           client.hold = undefined
+          asked.delete(client)
         })
       )
     })
+  const giveUp = Effect.sync(() => {
+    const latest = monotonicMillis(clock) - ANSWER_MILLIS
+    for (const [client, sinceMillis] of asked) if (sinceMillis <= latest) client.disconnect(DisconnectReason.UNANSWERED)
+  })
+  if (open !== undefined) {
+    yield* background(
+      "a message filter that hangs holds clients without a limit",
+      repeatEvery(() => ANSWER_CHECK_SECONDS, giveUp)
+    )
+  }
 
   const recipientsOf = (to: Group.Group | ((address: string) => boolean), member: Member) =>
     typeof to === "function"
@@ -164,7 +187,7 @@ export const make = Effect.fnUntraced(function* (pacing: SenderPacing) {
         client.sender = sender
         clients.set(sender, client)
         Group.connected(sender)
-        return Effect.flatMap(notInterrupted(open(sender)), (arrival) => arrive(client, arrival))
+        return Effect.flatMap(waiting(client, notInterrupted(open(sender))), (arrival) => arrive(client, arrival))
       }),
     decide
   }

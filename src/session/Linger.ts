@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import { sleepAwake } from "../internal/sleepAwake.ts"
+import { sleepAwake } from "../internal/time.ts"
 import type { Connection } from "../room/Connection.ts"
 import type { Outbox } from "../room/Outbox.ts"
 

@@ -22,7 +22,7 @@ import {
   type Stats
 } from "./ClientRegistry.ts"
 import { ClientNotFound, MessageRejected, QuarantineRejected } from "./OperationErrors.ts"
-import { type ServerState, ServerStatus } from "./ServerStatus.ts"
+import { makeDrain, type ServerState, ServerStatus } from "./ServerStatus.ts"
 
 export type { ServerState } from "./ServerStatus.ts"
 
@@ -142,17 +142,10 @@ export const layer = Layer.effect(
     })
     /** The key of a client in the form in which the quarantine has it. */
     const keyOf = (text: string) => (quarantine.scope === "ip" ? canonicalIp(text) : canonicalAddress(text))
-    const turn = (from: ServerState, to: ServerState, message: string) =>
-      Effect.suspend(() => {
-        if (status.state !== from) return Effect.void
-        status.state = to
-        return log(message)
-      })
 
     return {
       state: Effect.sync(() => status.state),
-      drain: turn("ready", "draining", "draining: no new clients"),
-      undrain: turn("draining", "ready", "taking new clients again"),
+      ...(yield* makeDrain()),
       clients: Effect.sync(registry.clientsUnsafe),
       changes: registry.changes,
       messages: registry.messages,

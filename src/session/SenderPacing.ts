@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { monotonicMillis } from "../internal/time.ts"
 import { Backpressure, type Verdict } from "../limits/Backpressure.ts"
 import { Broadcaster } from "../room/Broadcaster.ts"
 import type { Client, Hold } from "./Client.ts"

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { formatAddress } from "../net/IpAddress.ts"
 import type { BoundAddress } from "./Listener.ts"
@@ -22,6 +23,27 @@ export class ServerStatus extends Context.Service<
     ServerStatus.of({ state: "starting", address: undefined, listeners: [] })
   )
 }
+
+/**
+ * Turns a server from `ready` to `draining`, and back. Both are in the server's log, whichever fiber asks.
+ *
+ * @param onTurn called with whether it drains now
+ */
+export const makeDrain = Effect.fnUntraced(function* (onTurn: (isDraining: boolean) => void = () => {}) {
+  const status = yield* ServerStatus
+  const context = yield* Effect.context<never>()
+  const turn = (from: ServerState, to: ServerState, message: string) =>
+    Effect.suspend(() => {
+      if (status.state !== from) return Effect.void
+      status.state = to
+      onTurn(to === "draining")
+      return Effect.provideContext(Effect.logInfo(message), context)
+    })
+  return {
+    drain: turn("ready", "draining", "draining: no new clients"),
+    undrain: turn("draining", "ready", "taking new clients again")
+  }
+})
 
 /** URLs for clients. `webSocketUrl`: `undefined` if the server does not listen for WebSocket clients. `isTls`: whether the port takes TLS. */
 export const listenersOf = (

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { background } from "../internal/background.ts"
-import { repeatEvery } from "../internal/repeatEvery.ts"
+import { repeatEvery } from "../internal/time.ts"
 
 /** Delay of timers within the last window, in milliseconds. */
 export interface EventLoopLag {

@@ -23,7 +23,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { monotonicMillis } from "../internal/monotonicClock.ts"
+import { monotonicMillis } from "../internal/time.ts"
 
 /** Telemetry dropped since the start of the server. */
 export interface Lost {

@@ -11,14 +11,14 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { getHeapStatistics } from "node:v8"
 import { parentPort, workerData, type MessagePort } from "node:worker_threads"
-import { AdminServer, layerReserved } from "../admin/AdminServer.ts"
+import { AdminServer } from "../admin/AdminServer.ts"
 import { MAX_LISTED } from "../bus/Cluster.ts"
 import * as ThreadBus from "../bus/ThreadBus.ts"
 import { ConfigReload } from "../config/ConfigReload.ts"
 import type { Values } from "../config/ServerConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
 import { background } from "../internal/background.ts"
-import { repeatEvery } from "../internal/repeatEvery.ts"
+import { repeatEvery } from "../internal/time.ts"
 import * as SharedLimits from "../limits/SharedLimits.ts"
 import { RelayLogger } from "../logging/RelayLogger.ts"
 import * as Relay from "../relay/Relay.ts"
@@ -28,8 +28,7 @@ import { Lifecycle } from "../session/Lifecycle.ts"
 import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
 import * as EventLoopLag from "../telemetry/EventLoopLag.ts"
 import { Telemetry } from "../telemetry/Telemetry.ts"
-import * as AcceptFailures from "../transport/AcceptFailures.ts"
-import { PortSharing } from "../transport/PortSharing.ts"
+import { AcceptFailures, makeAcceptFailures, PortSharing } from "../transport/PortSharing.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
 import { type Identity, TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as WebSocketListener from "../transport/websocket/WebSocketListener.ts"
@@ -86,7 +85,7 @@ const wholeRoom = Layer.effect(
   )
 ).pipe(Layer.provide(Broadcaster.layer))
 
-const acceptFailures = AcceptFailures.make(data.acceptFailures, data.index + 1)
+const acceptFailures = makeAcceptFailures(data.acceptFailures, data.index + 1)
 // A thread that this one replaces may have logged one.
 acceptFailures.releaseUnsafe()
 
@@ -182,7 +181,8 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>
         Relay.standard.backpressure,
         Relay.standard.idleTimeout,
         wholeRoom,
-        Layer.provide(Layer.merge(TcpListener.layerNoDeps, WebSocketListener.layerNoDeps), layerReserved),
+        TcpListener.layerNoDeps,
+        WebSocketListener.layerNoDeps,
         AdminServer.layerDisabled,
         lifecycle,
         Layer.succeed(ServerStatus, status),
@@ -196,7 +196,7 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>
     Layer.provide(Layer.succeed(TlsIdentity, { currentUnsafe: (): Identity | undefined => identity })),
     Layer.provide([
       Layer.succeed(PortSharing, { othersUnsafe }),
-      Layer.succeed(AcceptFailures.AcceptFailures, acceptFailures),
+      Layer.succeed(AcceptFailures, acceptFailures),
       Layer.succeed(Opening, Latch.makeUnsafe(false))
     ]),
     Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),

@@ -35,12 +35,6 @@ export const StuckSeconds = Context.Reference<number>("summoner-server/StuckSeco
 /** What a thread may take for its end beside `shutdown_grace_ms`: for the bus, and its last log lines. */
 const END_MILLIS = 6000
 
-/** Whoever follows a stream of all threads. */
-export interface Follower {
-  /** Begins with a thread, and returns what ends that. */
-  readonly follow: (thread: Thread) => () => void
-}
-
 /** How a thread has ended, and when it had begun. */
 interface Run extends End {
   readonly sinceMillis: number
@@ -63,8 +57,8 @@ export interface Supervisor {
   /** Clients of all threads. */
   readonly clientsUnsafe: () => number
   readonly restartsUnsafe: () => number
-  /** What threads have done that have ended. */
-  readonly pastUnsafe: () => Stats | undefined
+  /** What threads have done that have ended: nothing, or all of it as one. */
+  readonly pastUnsafe: () => ReadonlyArray<Stats>
   /** The same of their bus. */
   readonly pastBusUnsafe: () => BusStats | undefined
   /** Log lines that threads have dropped. */
@@ -73,8 +67,8 @@ export interface Supervisor {
   readonly setDrainingUnsafe: (isDraining: boolean) => void
   /** Whether each has a connection to NATS, by which they are one room. */
   readonly hasNats: boolean
-  /** Follows all threads, also those that are started later, until the scope ends. */
-  readonly follow: (follower: Follower) => Effect.Effect<unknown, never, Scope.Scope>
+  /** Calls `begin` with all threads, also with those that are started later, until the scope ends. */
+  readonly follow: (begin: (thread: Thread) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /**
@@ -102,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
   const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const acceptFailures = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
   const live = new Map<number, Thread>()
-  const followers = new Map<Follower, Map<number, () => void>>()
+  const followers = new Set<(thread: Thread) => void>()
   const ports = Deferred.makeUnsafe<Ports>()
   const opened = Deferred.makeUnsafe<void>()
   const stopped = Deferred.makeUnsafe<void>()
@@ -110,7 +104,7 @@ export const make = Effect.fnUntraced(function* (
   let incarnations = 0
   let restarts = 0
   let reloads = 0
-  let past: Stats | undefined
+  let past: ReadonlyArray<Stats> = []
   let pastBus: BusStats | undefined
   let dropped = 0
   let isStopping = false
@@ -118,15 +112,12 @@ export const make = Effect.fnUntraced(function* (
   const spawn = (index: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const incarnation = ++incarnations
-        const values = structuredClone(config)
-        const identity = tls.currentUnsafe()
         const data = {
           index,
-          incarnation,
+          incarnation: ++incarnations,
           telemetry: Option.getOrUndefined(telemetry),
-          values,
-          identity,
+          values: structuredClone(config),
+          identity: tls.currentUnsafe(),
           limits,
           room,
           beats: beats.buffer,
@@ -136,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
         }
         const thread = new Thread(entry, data, heapMebibytes, onLog)
         live.set(index, thread)
-        for (const [{ follow }, stops] of followers) stops.set(index, follow(thread))
+        for (const begin of followers) begin(thread)
         return thread
       }),
       (thread) => Effect.sync(() => thread.terminate())
@@ -172,11 +163,10 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(terminateOnceStuck(thread), Effect.never)
     ])
     live.delete(index)
-    for (const stops of followers.values()) stops.delete(index)
     const { report } = thread
     if (report !== undefined) {
       const left = pastOf(report.stats)
-      past = past === undefined ? left : statsOf([past, left], left.startedAt)
+      past = [statsOf([...past, left], left.startedAt)]
       pastBus = busOf([pastBusOf(report.bus)], pastBus)
       dropped += report.logLinesDropped
     }
@@ -230,13 +220,10 @@ export const make = Effect.fnUntraced(function* (
   const stop = Effect.gen(function* () {
     isStopping = true
     // First all have said their last line, so that each can bring its clients the same.
-    yield* Effect.forEach(listeningThreads(), (thread) => Effect.exit(thread.call("quiesce", undefined)), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    yield* atOnce(listeningThreads(), (thread) => Effect.exit(thread.call("quiesce", undefined)))
     const threads = Array.from(live.values())
     for (const thread of threads) thread.post({ _tag: "Stop" })
-    yield* Effect.forEach(threads, ({ ended }) => Deferred.await(ended), { concurrency: "unbounded" }).pipe(
+    yield* atOnce(threads, ({ ended }) => Deferred.await(ended)).pipe(
       Effect.timeoutOption(config.hyper_parameters.shutdown_grace_ms + END_MILLIS)
     )
     for (const { ended, name } of threads) {
@@ -253,20 +240,17 @@ export const make = Effect.fnUntraced(function* (
     }
     const listening = Effect.gen(function* () {
       const threads = Array.from(live.values())
-      yield* Effect.forEach(threads, ({ loaded }) => Deferred.await(loaded), { concurrency: "unbounded" })
+      yield* atOnce(threads, ({ loaded }) => Deferred.await(loaded))
       yield* claimPorts(config)
       Deferred.doneUnsafe(ports, Exit.succeed(yield* findPorts(config)))
-      return yield* Effect.forEach(threads, ({ listening }) => Deferred.await(listening), { concurrency: "unbounded" })
+      return yield* atOnce(threads, ({ listening }) => Deferred.await(listening))
     }).pipe(Effect.scoped)
     const [where] = yield* Effect.raceFirst(listening, Deferred.await(failed))
     yield* onReload(
       Effect.suspend(() => {
         reloads++
         const next = { values: config, identity: tls.currentUnsafe() }
-        return Effect.forEach(listeningThreads(), (thread) => Effect.exit(thread.call("reload", next)), {
-          concurrency: "unbounded",
-          discard: true
-        })
+        return Effect.asVoid(atOnce(listeningThreads(), (thread) => Effect.exit(thread.call("reload", next))))
       })
     )
     return where!
@@ -290,22 +274,19 @@ export const make = Effect.fnUntraced(function* (
       Array.from(live.values()).reduce((sum, { report }) => sum + (report?.logLinesDropped ?? 0), dropped),
     setDrainingUnsafe: (isDraining) => void Atomics.store(draining, 0, isDraining ? 1 : 0),
     hasNats: room === undefined,
-    follow: (follower) =>
+    follow: (begin) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          const stops = new Map<number, () => void>()
-          followers.set(follower, stops)
-          for (const thread of live.values()) stops.set(thread.index, follower.follow(thread))
-          return stops
+          followers.add(begin)
+          live.forEach(begin)
         }),
-        (stops) =>
-          Effect.sync(() => {
-            followers.delete(follower)
-            for (const stop of stops.values()) stop()
-          })
+        () => Effect.sync(() => followers.delete(begin))
       )
   }
 })
+
+const atOnce = <A, E>(threads: ReadonlyArray<Thread>, effect: (thread: Thread) => Effect.Effect<A, E>) =>
+  Effect.forEach(threads, effect, { concurrency: "unbounded" })
 
 /** Of two servers that start at once, one has the ports. */
 const claimPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {

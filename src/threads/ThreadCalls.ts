@@ -22,60 +22,44 @@ import type { Report } from "./Messages.ts"
 /** How long an answer is waited for, in milliseconds. */
 const ANSWER_MILLIS = 2000
 
+interface CallOf<Payload, Success, Error = never> {
+  readonly payload: Payload
+  readonly success: Success
+  readonly error: Error
+}
+
 /** The calls, by name. */
 export interface Calls {
   /** At most `MAX_LISTED`. */
-  readonly clients: { readonly payload: undefined; readonly success: ReadonlyArray<ClientInfo>; readonly error: never }
-  readonly report: { readonly payload: undefined; readonly success: Report; readonly error: never }
-  readonly reload: {
-    readonly payload: { readonly values: Values; readonly identity: Identity | undefined }
-    readonly success: void
-    readonly error: never
-  }
-  readonly broadcast: {
-    readonly payload: {
-      readonly content: string
-      readonly from: string | undefined
-      /** Only those of them get it that are clients of the thread. */
-      readonly to: ReadonlyArray<string> | undefined
-    }
-    /** Those of `to` that get it. */
-    readonly success: ReadonlyArray<string>
-    readonly error: MessageRejected
-  }
-  readonly send: {
-    readonly payload: { readonly address: string; readonly notice: string }
-    readonly success: void
-    readonly error: ClientNotFound | MessageRejected
-  }
-  readonly disconnect: {
-    readonly payload: { readonly address: string; readonly options: DisconnectOptions | undefined }
-    readonly success: void
-    readonly error: ClientNotFound | MessageRejected | QuarantineRejected
-  }
-  readonly quarantined: { readonly payload: undefined; readonly success: ReadonlyArray<Entry>; readonly error: never }
-  readonly quarantine: { readonly payload: string; readonly success: void; readonly error: QuarantineRejected }
-  readonly lift: { readonly payload: string; readonly success: boolean; readonly error: never }
-  readonly room: { readonly payload: undefined; readonly success: RoomClients; readonly error: never }
+  readonly clients: CallOf<undefined, ReadonlyArray<ClientInfo>>
+  readonly report: CallOf<undefined, Report>
+  readonly reload: CallOf<{ readonly values: Values; readonly identity: Identity | undefined }, void>
+  /** `to`: only those of them get it that are clients of the thread. Succeeds with those of `to` that get it. */
+  readonly broadcast: CallOf<
+    { readonly content: string; readonly from: string | undefined; readonly to: ReadonlyArray<string> | undefined },
+    ReadonlyArray<string>,
+    MessageRejected
+  >
+  readonly send: CallOf<{ readonly address: string; readonly notice: string }, void, ClientNotFound | MessageRejected>
+  readonly disconnect: CallOf<
+    { readonly address: string; readonly options: DisconnectOptions | undefined },
+    void,
+    ClientNotFound | MessageRejected | QuarantineRejected
+  >
+  readonly quarantined: CallOf<undefined, ReadonlyArray<Entry>>
+  readonly quarantine: CallOf<string, void, QuarantineRejected>
+  readonly lift: CallOf<string, boolean>
+  readonly room: CallOf<undefined, RoomClients>
   /** Relays no more lines of its clients; what it has relayed, the other threads can read once this is answered. */
-  readonly quiesce: { readonly payload: undefined; readonly success: void; readonly error: never }
+  readonly quiesce: CallOf<undefined, void>
 }
 
 export type Name = keyof Calls
 
-const errors: { readonly [N in Name]: Schema.Codec<Calls[N]["error"], unknown> } = {
-  clients: Schema.Never,
-  report: Schema.Never,
-  reload: Schema.Never,
-  broadcast: MessageRejected,
-  send: Schema.Union([ClientNotFound, MessageRejected]),
-  disconnect: Schema.Union([ClientNotFound, MessageRejected, QuarantineRejected]),
-  quarantined: Schema.Never,
-  quarantine: QuarantineRejected,
-  lift: Schema.Never,
-  room: Schema.Never,
-  quiesce: Schema.Never
-}
+/** What calls fail with. */
+const Failure = Schema.Union([ClientNotFound, MessageRejected, QuarantineRejected])
+const encodeFailure = Schema.encodeSync(Failure)
+const decodeFailure = Schema.decodeUnknownEffect(Failure)
 
 /** A call on its way. */
 export interface Call<N extends Name = Name> {
@@ -99,18 +83,16 @@ export type Handlers = {
 /** Answers a call. Never fails. */
 export const answer = <N extends Name>(handlers: Handlers, { name, payload, reply }: Call<N>): Effect.Effect<void> =>
   Effect.map(Effect.exit(handlers[name](payload)), (exit) => {
-    const outcome: Outcome<N> = Exit.isSuccess(exit)
-      ? { _tag: "Success", value: exit.value }
-      : failureOf(errors[name], exit.cause)
+    const outcome: Outcome<N> = Exit.isSuccess(exit) ? { _tag: "Success", value: exit.value } : failureOf(exit.cause)
     reply.postMessage(outcome, [])
     reply.close()
   })
 
-const failureOf = <E>(schema: Schema.Codec<E, unknown>, cause: Cause.Cause<E>) => {
+const failureOf = (cause: Cause.Cause<typeof Failure.Type>) => {
   const failed = cause.reasons.find(Cause.isFailReason)
   return failed === undefined
     ? ({ _tag: "Defect", message: Cause.pretty(cause) } as const)
-    : ({ _tag: "Failure", error: Schema.encodeSync(schema)(failed.error) } as const)
+    : ({ _tag: "Failure", error: encodeFailure(failed.error) } as const)
 }
 
 /**
@@ -138,7 +120,7 @@ export const call = <N extends Name>(
         case "Success":
           return Effect.succeed(outcome.value)
         case "Failure":
-          return Effect.flip(Effect.orDie(Schema.decodeUnknownEffect(errors[name])(outcome.error)))
+          return Effect.flip(Effect.orDie(decodeFailure(outcome.error))) as Effect.Effect<never, Calls[N]["error"]>
         case "Defect":
           return Effect.die(new Error(`${who}: ${outcome.message}`))
       }

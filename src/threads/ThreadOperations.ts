@@ -4,41 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { EventFeed, type Observed } from "../internal/EventFeed.ts"
-import { Histogram } from "../internal/Histogram.ts"
 import type { RoomClients } from "../room/Bus.ts"
-import { noDisconnects } from "../room/DisconnectReason.ts"
-import type { Stats } from "../session/ClientRegistry.ts"
-import { noTotals } from "../session/Incidents.ts"
 import { ClientNotFound, type MessageRejected } from "../session/OperationErrors.ts"
 import type { Operations } from "../session/Operations.ts"
-import { type ServerState, ServerStatus } from "../session/ServerStatus.ts"
+import { makeDrain, ServerStatus } from "../session/ServerStatus.ts"
 import { busOf, statsOf } from "./aggregateStats.ts"
-import type { Feeds } from "./Messages.ts"
+import type { Feeds, Followed } from "./Messages.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import type { Thread } from "./Thread.ts"
-
-/** What there is to know of a server whose threads have not told anything yet. */
-const nothing = (startedAt: Date): Stats => {
-  const { distribution } = new Histogram([])
-  return {
-    startedAt,
-    clients: 0,
-    connections: 0,
-    linesIn: 0,
-    linesRelayed: 0,
-    linesOut: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-    bytesWaiting: 0,
-    bytesWaitingMax: 0,
-    incidents: noTotals(),
-    departures: noDisconnects(),
-    fanOut: distribution,
-    latencyMicros: distribution,
-    quarantined: 0,
-    missedByConsumers: 0
-  }
-}
 
 type Answer<A, E> = readonly [thread: Thread, exit: Exit.Exit<A, E>]
 
@@ -60,7 +33,6 @@ const lengthOf = (event: object): number =>
 export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
   const status = yield* ServerStatus
   const startedAt = yield* DateTime.nowAsDate
-  const context = yield* Effect.context<never>()
 
   /** The one thread that does it; the failure of one, if none does. */
   const oneOf = <E>(address: string, ask: (thread: Thread) => Effect.Effect<void, E>) =>
@@ -84,29 +56,19 @@ export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
     Stream.unwrap(
       Effect.gen(function* () {
         const events = yield* EventFeed.make<{ readonly event: Observed<Feeds[F]> }>()
-        yield* supervisor.follow({
-          follow: (thread) =>
-            thread.follow(feed, (some) => {
-              for (const event of some) events.publish({ event }, lengthOf(event))
-            })
-        })
+        const publish = (some: Followed<F>) => {
+          for (const event of some) events.publish({ event }, lengthOf(event))
+        }
+        const stops: Array<() => void> = []
+        yield* Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
+        yield* supervisor.follow((thread) => stops.push(thread.follow(feed, publish)))
         return Stream.map(events.stream(), ({ event, missed }) => ({ ...event, missed: missed + event.missed }))
       })
     ).pipe(Stream.haltWhen(supervisor.stopped))
 
-  const turn = (from: ServerState, to: ServerState, message: string) =>
-    Effect.suspend(() => {
-      if (status.state !== from) return Effect.void
-      status.state = to
-      supervisor.setDrainingUnsafe(to === "draining")
-      // In the server's log, whoever asks.
-      return Effect.provideContext(Effect.logInfo(message), context)
-    })
-
   const operations: Operations = {
     state: Effect.sync(() => status.state),
-    drain: turn("ready", "draining", "draining: no new clients"),
-    undrain: turn("draining", "ready", "taking new clients again"),
+    ...(yield* makeDrain(supervisor.setDrainingUnsafe)),
     clients: Effect.map(
       askAll(supervisor, (thread) => thread.call("clients", undefined)),
       (answers) => answers.flatMap(([, exit]) => (Exit.isSuccess(exit) ? exit.value : []))
@@ -141,9 +103,7 @@ export const make = Effect.fnUntraced(function* (supervisor: Supervisor) {
     },
     stats: Effect.sync(() => {
       const reported = supervisor.liveUnsafe().flatMap(({ report }) => report?.stats ?? [])
-      const past = supervisor.pastUnsafe()
-      const [some, ...others] = [...reported, ...(past === undefined ? [] : [past])]
-      return some === undefined ? nothing(startedAt) : statsOf([some, ...others], startedAt)
+      return statsOf([...reported, ...supervisor.pastUnsafe()], startedAt)
     }),
     cluster: {
       stats: Effect.sync(() =>

@@ -11,7 +11,6 @@ import { Lifecycle } from "../session/Lifecycle.ts"
 import type { Operations } from "../session/Operations.ts"
 import { listenersOf, ServerStatus } from "../session/ServerStatus.ts"
 import * as RelayMetrics from "../telemetry/RelayMetrics.ts"
-import { ReservedDescriptors } from "../transport/ReservedDescriptors.ts"
 import * as TcpListener from "../transport/TcpListener.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as Supervisor from "./Supervisor.ts"
@@ -37,8 +36,7 @@ export const layer = (count: number, startsClosed = false) =>
       const starting = yield* Effect.forkScoped(supervisor.start, { startImmediately: true })
       const adminAddress = yield* observe(supervisor, operations, status)
       const { address, webSocketUrl } = yield* Fiber.join(starting)
-      const reserved = yield* Effect.provide(ReservedDescriptors, layerReserved)
-      yield* TcpListener.announceCapacity(config, reserved, config.hyper_parameters.max_clients)
+      yield* TcpListener.announceCapacity(config, config.hyper_parameters.max_clients)
       status.address = address
       status.listeners = listenersOf(address, webSocketUrl, config.tls.cert !== null)
       yield* Effect.addFinalizer(() =>
@@ -59,7 +57,7 @@ export const layer = (count: number, startsClosed = false) =>
       if (!startsClosed) yield* open
       return Relay.of({ ...operations, address, webSocketUrl, adminAddress, open })
     })
-  ).pipe(Layer.provide([AdminServer.layer, TlsIdentity.layer, Lifecycle.layer, ServerStatus.layer]))
+  ).pipe(Layer.provide([AdminServer.layer, TlsIdentity.layer, Lifecycle.layer, ServerStatus.layer, layerReserved]))
 
 /** What operators see: of all threads, in one place. */
 const observe = Effect.fnUntraced(function* (

@@ -2,61 +2,54 @@
 import * as Struct from "effect/Struct"
 import type { Distribution } from "../internal/Histogram.ts"
 import { type BusStats, NOTHING_EXCHANGED } from "../room/Bus.ts"
+import { noDisconnects } from "../room/DisconnectReason.ts"
 import type { Stats } from "../session/ClientRegistry.ts"
+import { noTotals } from "../session/Incidents.ts"
 
 type Counts = { readonly [name: string]: number }
 
-/** Counts of the same things, added up. */
-export const sumOf = <C extends Counts>(first: C, ...others: ReadonlyArray<C>): C =>
+/** Counts of the things that the first has, added up. */
+export const sumOf = <C extends Counts>(first: C, ...others: ReadonlyArray<NoInfer<C>>): C =>
   Object.fromEntries(
     Object.entries(first).map(([name, count]) => [name, others.reduce((sum, counts) => sum + counts[name]!, count)])
   ) as unknown as C
 
-const distributionOf = (all: ReadonlyArray<Distribution>, first: Distribution): Distribution => {
+const distributionOf = (all: ReadonlyArray<Distribution>): Distribution => {
   const some = all.filter(({ count }) => count > 0)
+  const sum = (of: (distribution: Distribution) => number) => all.reduce((total, one) => total + of(one), 0)
   return {
-    buckets: first.buckets.map(([bound], i) => [bound, all.reduce((sum, { buckets }) => sum + buckets[i]![1], 0)]),
-    count: all.reduce((sum, { count }) => sum + count, 0),
-    sum: all.reduce((total, { sum }) => total + sum, 0),
+    buckets: (all[0]?.buckets ?? []).map(([bound], i) => [bound, sum(({ buckets }) => buckets[i]![1])]),
+    count: sum(({ count }) => count),
+    sum: sum(({ sum }) => sum),
     min: some.length === 0 ? 0 : Math.min(...some.map(({ min }) => min)),
     max: some.length === 0 ? 0 : Math.max(...some.map(({ max }) => max))
   }
 }
 
-/**
- * Counts are summed; what all workers know alike, the quarantine, is counted once.
- *
- * @param all one, at least
- */
-export const statsOf = (all: readonly [Stats, ...Array<Stats>], startedAt: Date): Stats => {
-  const [first, ...others] = all
-  const sum = (of: (stats: Stats) => number) => all.reduce((total, stats) => total + of(stats), 0)
-  const most = (of: (stats: Stats) => number) => all.reduce((most, stats) => Math.max(most, of(stats)), 0)
-  return {
-    startedAt,
-    clients: sum(({ clients }) => clients),
-    connections: sum(({ connections }) => connections),
-    linesIn: sum(({ linesIn }) => linesIn),
-    linesRelayed: sum(({ linesRelayed }) => linesRelayed),
-    linesOut: sum(({ linesOut }) => linesOut),
-    bytesIn: sum(({ bytesIn }) => bytesIn),
-    bytesOut: sum(({ bytesOut }) => bytesOut),
-    bytesWaiting: sum(({ bytesWaiting }) => bytesWaiting),
-    bytesWaitingMax: most(({ bytesWaitingMax }) => bytesWaitingMax),
-    incidents: sumOf(first.incidents, ...others.map(({ incidents }) => incidents)),
-    departures: sumOf(first.departures, ...others.map(({ departures }) => departures)),
-    fanOut: distributionOf(
-      all.map(({ fanOut }) => fanOut),
-      first.fanOut
-    ),
-    latencyMicros: distributionOf(
-      all.map(({ latencyMicros }) => latencyMicros),
-      first.latencyMicros
-    ),
-    quarantined: most(({ quarantined }) => quarantined),
-    missedByConsumers: sum(({ missedByConsumers }) => missedByConsumers)
-  }
+/** What workers count each for itself, before it has happened. */
+const NO_COUNTS = {
+  clients: 0,
+  connections: 0,
+  linesIn: 0,
+  linesRelayed: 0,
+  linesOut: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  bytesWaiting: 0,
+  missedByConsumers: 0
 }
+
+/** Counts are summed; what all workers know alike, the quarantine, is counted once. */
+export const statsOf = (all: ReadonlyArray<Stats>, startedAt: Date): Stats => ({
+  startedAt,
+  ...sumOf(NO_COUNTS, ...all),
+  bytesWaitingMax: Math.max(0, ...all.map(({ bytesWaitingMax }) => bytesWaitingMax)),
+  incidents: sumOf(noTotals(), ...all.map(({ incidents }) => incidents)),
+  departures: sumOf(noDisconnects(), ...all.map(({ departures }) => departures)),
+  fanOut: distributionOf(all.map(({ fanOut }) => fanOut)),
+  latencyMicros: distributionOf(all.map(({ latencyMicros }) => latencyMicros)),
+  quarantined: Math.max(0, ...all.map(({ quarantined }) => quarantined))
+})
 
 /** What remains of a worker that has ended: its clients are gone, what it has done counts. */
 export const pastOf = (stats: Stats): Stats => ({

@@ -18,22 +18,6 @@ export interface Guards {
   readonly handshake: () => TlsHandshake | undefined
 }
 
-/** Who has connected, so far as the address tells. */
-export type Classification =
-  /** A client, at once. */
-  | "client"
-  /** It has to say whose it is, or to shake hands: `arrive`. */
-  | "arriving"
-  /** It may not connect. */
-  | "not allowed"
-
-/** Looks at who has connected, before anything is allocated for it. A load balancer need not be in `allow`: its clients do. */
-export const classify = ({ filter, handshake }: Guards, ip: string): Classification => {
-  const isProxy = filter.isTrustedProxy(ip)
-  if (isProxy ? filter.isDenied(ip) : !filter.isAllowed(ip)) return "not allowed"
-  return isProxy || handshake() !== undefined ? "arriving" : "client"
-}
-
 /**
  * Takes a connection through its PROXY header and its TLS handshake, as far as it needs them. Who is refused anyway gets no
  * handshake: it costs more than everything else about a connection. What goes wrong is counted and ends the connection.

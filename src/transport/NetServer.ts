@@ -11,8 +11,7 @@ import { background } from "../internal/background.ts"
 import { formatAddress } from "../net/IpAddress.ts"
 import * as Incidents from "../session/Incidents.ts"
 import { type BoundAddress, ListenError } from "../session/Listener.ts"
-import { AcceptFailures } from "./AcceptFailures.ts"
-import { PortSharing } from "./PortSharing.ts"
+import { AcceptFailures, PortSharing } from "./PortSharing.ts"
 
 /** A connection that Node has closed at once: there are too many. */
 export const TOO_MANY = Incidents.define("connection", "too_many_at_once", "dropped, too many at once")
@@ -57,7 +56,8 @@ export const keep = Effect.fnUntraced(function* (
   const acceptErrors = yield* Queue.sliding<NodeJS.ErrnoException>(1)
   const sharing = yield* PortSharing
   const failures = yield* AcceptFailures
-  const listenOn = (at: BoundAddress) => listen(server, at, key, parameters.listen_backlog, sharing !== undefined)
+  const listenOn = (at: BoundAddress) =>
+    listen(server, at, key, { backlog: parameters.listen_backlog, reusePort: sharing !== undefined })
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
       acceptLast(server, parameters.listen_backlog),
@@ -123,9 +123,9 @@ export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress
     return Effect.flatMap(
       Effect.acquireRelease(
         Effect.sync(() => Net.createServer((socket) => socket.destroy())),
-        (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+        closed
       ),
-      (server) => listen(server, at, key, 1, false)
+      (server) => listen(server, at, key, { backlog: 1 })
     )
   }
   const isTaken = Effect.callback<boolean>((resume) => {
@@ -165,9 +165,11 @@ export const claim = (at: BoundAddress, key: string): Effect.Effect<void, Listen
       const path = `\0summoner-server ${formatAddress(at.host, at.port)}`
       server.listen({ path, exclusive: true }, () => resume(Effect.void))
     }),
-    () => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    () => closed(server)
   )
 }
+
+const closed = (server: Net.Server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
 
 /** Where a server that listens everywhere is reached. */
 const LOOPBACK: { readonly [host: string]: string } = { "0.0.0.0": "127.0.0.1", "::": "::1" }
@@ -200,7 +202,8 @@ const acceptLast = (server: Net.Server, backlog: number): Effect.Effect<void> =>
     setImmediate(onTurn)
   })
 
-const listen = (server: Net.Server, at: BoundAddress, key: string, backlog: number, reusePort: boolean) =>
+/** Listens until the server is closed. Returns where; fails with `ListenError`. */
+export const listen = (server: Net.Server, at: BoundAddress, key: string, options: Net.ListenOptions) =>
   Effect.callback<BoundAddress, ListenError>((resume) => {
     const onError = (error: NodeJS.ErrnoException) => {
       server.off("listening", onListening)
@@ -212,7 +215,7 @@ const listen = (server: Net.Server, at: BoundAddress, key: string, backlog: numb
       resume(Effect.succeed({ host: bound.address, port: bound.port }))
     }
     server.once("error", onError).once("listening", onListening)
-    server.listen({ ...at, backlog, reusePort })
+    server.listen({ ...at, ...options })
   })
 
 /** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { sleepAwake } from "../internal/sleepAwake.ts"
+import { sleepAwake } from "../internal/time.ts"
 import * as Incidents from "../session/Incidents.ts"
 import { type ConnectionRefused, refused } from "./Refusal.ts"
 

@@ -53,14 +53,8 @@ export const read = (socket: Socket): Effect.Effect<Source | undefined, Connecti
 
 const take = (bytes: Buffer): FirstBytes.Finding<Exclude<Parsed, { _tag: "Incomplete" }>> | undefined => {
   const value = parse(bytes)
-  switch (value._tag) {
-    case "Incomplete":
-      return undefined
-    case "Invalid":
-      return { value, consumed: 0 }
-    case "Header":
-      return { value, consumed: value.length }
-  }
+  if (value._tag === "Incomplete") return undefined
+  return { value, consumed: value._tag === "Header" ? value.length : 0 }
 }
 
 /** Reads the header at the beginning of `bytes`. Once it is not `Incomplete`, more bytes make it nothing else. */

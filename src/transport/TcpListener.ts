@@ -51,10 +51,7 @@ export const layerWith = ({
     Effect.gen(function* () {
       const config = yield* ServerConfig
       const tls = yield* TlsIdentity
-      const reservedDescriptors = yield* ReservedDescriptors
-      return Listener.of({
-        listen: (gate) => listenOn({ config, tls, gate, reservedDescriptors, refusalLingerMillis })
-      })
+      return Listener.of({ listen: (gate) => listenOn({ config, tls, gate, refusalLingerMillis }) })
     })
   )
 
@@ -65,9 +62,9 @@ export const layerNoDeps = layerWith({ refusalLingerMillis: REFUSAL_LINGER_MILLI
 export const layer: Layer.Layer<Listener, TlsError, ServerConfig> = Layer.provide(layerNoDeps, TlsIdentity.layer)
 
 const listenOn = Effect.fnUntraced(function* (
-  options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors" | "refusalLingerMillis">
+  options: Pick<Options, "config" | "tls" | "gate" | "refusalLingerMillis">
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const { config, gate, reservedDescriptors } = options
+  const { config, gate } = options
   const onTls = (ip: string) => gate.refusedUnsafe(ip, TLS_ON_PLAIN_PORT)
   const receive: Options["receive"] = (socket, client, { enter, fork, refuse }) => {
     const refusal = enter(client)
@@ -75,20 +72,13 @@ const listenOn = Effect.fnUntraced(function* (
     fork(gate.session(new TcpConnection(socket, client, onTls)))
   }
   const bound = yield* accept({ ...options, at: config, key: "port", transport: "tcp", isShakingHands: false, receive })
-  if ((yield* PortSharing) === undefined) {
-    yield* announceCapacity(config, reservedDescriptors, gate.maxClientsUnsafe())
-  }
+  if ((yield* PortSharing) === undefined) yield* announceCapacity(config, gate.maxClientsUnsafe())
   return bound
 })
 
-/**
- * Says for how many clients there are file descriptors, if for fewer than may come.
- *
- * @param reserved file descriptors that clients may not take
- */
-export const announceCapacity = (config: ServerConfig["Service"], reserved: number, maxClients: number) =>
-  Effect.suspend(() => {
-    const { clientPlaces, descriptors } = capacity(config, reserved)
+/** Says for how many clients there are file descriptors, if for fewer than may come. */
+export const announceCapacity = (config: ServerConfig["Service"], maxClients: number) =>
+  Effect.flatMap(capacity(config), ({ clientPlaces, descriptors }) => {
     if (clientPlaces >= maxClients) return Effect.void
     return Effect.logInfo(
       `room for ${clientPlaces} clients only: this process may open ${descriptors} files (ulimit -n)`
@@ -100,8 +90,6 @@ export interface Options {
   readonly config: ServerConfig["Service"]
   readonly tls: TlsIdentity["Service"]
   readonly gate: ConnectionGate
-  /** File descriptors that clients may not take. */
-  readonly reservedDescriptors: number
   /** Where. */
   readonly at: BoundAddress
   /** What configures the port: `port`, `websocket.port`. */
@@ -145,16 +133,11 @@ export interface CommonReception extends Pick<Reception, "enter" | "fork" | "ref
 export const receptionOf = Effect.fnUntraced(function* ({
   config,
   gate,
-  refusalLingerMillis = REFUSAL_LINGER_MILLIS,
-  reservedDescriptors
-}: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors">): Effect.fn.Return<
-  CommonReception,
-  never,
-  Scope.Scope
-> {
+  refusalLingerMillis = REFUSAL_LINGER_MILLIS
+}: Pick<Options, "config" | "gate" | "refusalLingerMillis">): Effect.fn.Return<CommonReception, never, Scope.Scope> {
   const { othersUnsafe = () => 0 } = (yield* PortSharing) ?? {}
   const fork = yield* FiberSet.makeRuntime<never, void, never>()
-  const { clientPlaces } = capacity(config, reservedDescriptors)
+  const { clientPlaces } = yield* capacity(config)
   const isFull = () => gate.clientsUnsafe() + othersUnsafe() + PendingConnections.sizeOfAll() >= clientPlaces
   let refusing = 0
   const refuse: Reception["refuse"] = (socket, ip, incident, farewell) => {
@@ -180,17 +163,18 @@ export const receptionOf = Effect.fnUntraced(function* ({
 export const accept = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<BoundAddress, ListenError, Scope.Scope> {
-  const { at, config, gate, isShakingHands, key, receive, reservedDescriptors, tls, transport } = options
+  const { at, config, gate, isShakingHands, key, receive, tls, transport } = options
   const { enter, fork, isFull, othersUnsafe, refuse } = yield* receptionOf(options)
 
-  const { places, refusalPlaces } = capacity(config, reservedDescriptors)
+  const { places, refusalPlaces } = yield* capacity(config)
   const pending = new PendingConnections(Math.min(MAX_PENDING, Math.max(1, Math.floor(places / 4))))
   const pendingPlaces = () =>
     isShakingHands || tls.currentUnsafe() !== undefined || config.hyper_parameters.trusted_proxies.length > 0
       ? pending.capacity
       : 0
   const filter = AddressFilter.make(() => config.hyper_parameters)
-  const guards = { gate, filter, pending, handshake: TlsHandshake.latest(tls.currentUnsafe) }
+  const handshake = TlsHandshake.latest(tls.currentUnsafe)
+  const guards = { gate, filter, pending, handshake }
   const refuseWithoutNotice = (socket: Net.Socket, ip: string, incident: Incident) => {
     gate.refusedUnsafe(ip, incident)
     closeRefused(socket, incident)
@@ -202,10 +186,12 @@ export const accept = Effect.fnUntraced(function* (
   const reception: Reception = {
     enter,
     refuse,
-    wait: (socket, ip, handshake, proceed) => {
-      const whose = () => ip
-      wait(socket, ip, Handshakes.whilePending(guards, socket, whose, handshake, proceed))
-    },
+    wait: (socket, ip, arrival, proceed) =>
+      wait(
+        socket,
+        ip,
+        Handshakes.whilePending(guards, socket, () => ip, arrival, proceed)
+      ),
     fork
   }
   const receiveClient = (socket: Net.Socket, client: ClientIdentity) => receive(socket, client, reception)
@@ -214,9 +200,12 @@ export const accept = Effect.fnUntraced(function* (
     // Gone already.
     if (address === undefined) return void socket.destroy()
     const peer: ClientIdentity = { ...address, transport }
-    const standing = Handshakes.classify(guards, peer.ip)
-    if (standing === "client") return receiveClient(socket, peer)
-    if (standing === "not allowed") return refuseWithoutNotice(socket, peer.ip, AddressFilter.NOT_ALLOWED)
+    const isProxy = filter.isTrustedProxy(peer.ip)
+    // A load balancer need not be in `allow`: its clients do.
+    if (isProxy ? filter.isDenied(peer.ip) : !filter.isAllowed(peer.ip)) {
+      return refuseWithoutNotice(socket, peer.ip, AddressFilter.NOT_ALLOWED)
+    }
+    if (!isProxy && handshake() === undefined) return receiveClient(socket, peer)
     wait(socket, peer.ip, Handshakes.arrive(guards, socket, peer, receiveClient))
   }
   const accepted = new AcceptQueue(onAccepted)
@@ -236,11 +225,12 @@ export const accept = Effect.fnUntraced(function* (
 })
 
 /** For how many connections this process has file descriptors. */
-const capacity = ({ websocket }: ServerConfig["Service"], reserved: number) => {
-  const descriptors = descriptorLimit()
-  const places = Math.max(1, descriptors - reserved)
-  const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
-  // Each transport refuses for itself.
-  const refusing = websocket.port === null ? refusalPlaces : 2 * refusalPlaces
-  return { descriptors, places, refusalPlaces, clientPlaces: places - refusing }
-}
+const capacity = ({ websocket }: ServerConfig["Service"]) =>
+  Effect.map(ReservedDescriptors, (reserved) => {
+    const descriptors = descriptorLimit()
+    const places = Math.max(1, descriptors - reserved)
+    const refusalPlaces = Math.min(REFUSALS_AT_ONCE, Math.floor(places / 4))
+    // Each transport refuses for itself.
+    const refusing = websocket.port === null ? refusalPlaces : 2 * refusalPlaces
+    return { descriptors, places, refusalPlaces, clientPlaces: places - refusing }
+  })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import * as Pages from "../../scripts/pages.ts"
-import * as BuiltPage from "../../src/internal/builtPage.ts"
+import { loadBuiltPage } from "../../src/internal/built.ts"
 import * as Admin from "../support/Admin.ts"
 
 const hashOf = (content: string) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`
@@ -59,7 +59,7 @@ describe("the page of the dashboard", () => {
 
   it.effect("is one file that needs nothing from elsewhere, and makes no markup of texts", () =>
     Effect.gen(function* () {
-      const { html } = yield* BuiltPage.load("dashboard")
+      const { html } = yield* loadBuiltPage("dashboard")
       // A name space, and where the source of the plots is.
       const links = html.match(/https?:\/\/(?!www\.w3\.org\/2000\/svg|github\.com\/leeoniya\/uPlot \(v)[^"' ]*/g)
       assert.deepStrictEqual(links, null)

@@ -52,12 +52,29 @@ const stranger = Effect.fnUntraced(function* (bus: TestBus, name: string) {
   return { heard, tell: (message: unknown, to?: string) => service.tellUnsafe(JSON.stringify(message), to) }
 })
 
+/** The processes `a` and `b` of one room. */
+const pair = Effect.gen(function* () {
+  const bus = new TestBus()
+  return { bus, a: yield* start(bus, "a"), b: yield* start(bus, "b") }
+})
+
+/** The process `a`, and a stranger `x`, which tells it by `sign` that it is there. */
+const withStranger = Effect.gen(function* () {
+  const bus = new TestBus()
+  const a = yield* start(bus, "a")
+  const x = yield* stranger(bus, "x")
+  const sign = (name = "x") =>
+    Effect.andThen(
+      Effect.sync(() => x.tell({ _tag: "Alive", name, clients: 0 })),
+      arrived
+    )
+  return { a, ...x, sign }
+})
+
 describe("quarantine", () => {
   it.effect("of one process keeps a client out of all, for the time that is left", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const b = yield* start(bus, "b")
+      const { a, b, bus } = yield* pair
       const culprit = yield* a.connect({ ip: "10.0.0.9" })
       yield* a.relay.disconnect(culprit.address, { quarantine: true })
       yield* arrived
@@ -74,9 +91,7 @@ describe("quarantine", () => {
 
   it.effect("that an application adds or lifts is added or lifted in all", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const b = yield* start(bus, "b")
+      const { a, b } = yield* pair
       yield* a.relay.quarantine.add("10.0.0.1")
       yield* arrived
       assert.isTrue(yield* b.relay.quarantine.lift("10.0.0.1"))
@@ -87,9 +102,7 @@ describe("quarantine", () => {
 
   it.effect("that was missed while the bus was down is known once it is up, and never shortens one", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const b = yield* start(bus, "b")
+      const { a, b, bus } = yield* pair
       yield* b.relay.quarantine.add("10.0.0.1")
       yield* arrived
       bus.goDown()
@@ -109,9 +122,7 @@ describe("quarantine", () => {
 
   it.effect("of a process that was cut off is known to the others once it is back", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const b = yield* start(bus, "b")
+      const { a, b, bus } = yield* pair
       bus.goDown("a")
       yield* a.relay.quarantine.add("10.0.0.1")
       bus.goUp("a")
@@ -122,9 +133,7 @@ describe("quarantine", () => {
 
   it.effect("is not renewed by a message that has been on its way for up to a second", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const { tell } = yield* stranger(bus, "x")
+      const { a, tell } = yield* withStranger
       const remaining = Effect.map(a.relay.quarantine.list, ([entry]) => entry?.remainingMillis)
       yield* a.relay.quarantine.add("10.0.0.1")
       for (const expected of [299_500, 299_000, 300_000]) {
@@ -222,11 +231,8 @@ describe("peers", () => {
 
   it.effect("that are not heard for three seconds and a half are not counted any more", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const { tell } = yield* stranger(bus, "x")
-      tell({ _tag: "Alive", name: "x", clients: 0 })
-      yield* arrived
+      const { a, sign } = yield* withStranger
+      yield* sign()
       yield* TestClock.adjust("3 seconds")
       assert.deepStrictEqual(names(yield* a.relay.cluster.peers), ["x"])
       yield* TestClock.adjust("1 second")
@@ -237,12 +243,9 @@ describe("peers", () => {
 
   it.effect("are not counted out for a time in which this process was stopped, but for a silence after it", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
       const { stopped } = yield* LateClock.make(45_000)
-      const a = yield* Effect.provideService(start(bus, "a"), Clock.Clock, stopped)
-      const { tell } = yield* stranger(bus, "x")
-      tell({ _tag: "Alive", name: "x", clients: 0 })
-      yield* arrived
+      const { a, sign } = yield* Effect.provideService(withStranger, Clock.Clock, stopped)
+      yield* sign()
       yield* TestClock.adjust("4 seconds")
       assert.deepStrictEqual(names(yield* a.relay.cluster.peers), ["x"])
       yield* TestClock.adjust("3 seconds")
@@ -268,9 +271,7 @@ describe("peers", () => {
 
   it.effect("that send messages of other kinds are heard all the same", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const { tell } = yield* stranger(bus, "x")
+      const { a, sign, tell } = yield* withStranger
       for (const message of [
         null,
         "{",
@@ -281,8 +282,7 @@ describe("peers", () => {
       ]) {
         tell(message)
       }
-      tell({ _tag: "Alive", name: "x", clients: 0 })
-      yield* arrived
+      yield* sign()
       assert.deepStrictEqual(names(yield* a.relay.cluster.peers), ["x"])
     })
   )
@@ -291,9 +291,7 @@ describe("peers", () => {
 describe("clients of the room", () => {
   it.effect("are those of all processes, each with its relay", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
-      const b = yield* start(bus, "b")
+      const { a, b } = yield* pair
       yield* arrived
       const one = yield* a.connect({ ip: "10.0.0.1" })
       const two = yield* b.connect({ ip: "10.0.0.2", subject: "CN=two", transport: "websocket" })
@@ -313,12 +311,9 @@ describe("clients of the room", () => {
 
   it.effect("of a process that does not answer are missed after a second, and it is named", () =>
     Effect.gen(function* () {
-      const bus = new TestBus()
-      const a = yield* start(bus, "a")
+      const { a, heard, sign, tell } = yield* withStranger
       yield* a.connect()
-      const { heard, tell } = yield* stranger(bus, "x")
-      tell({ _tag: "Alive", name: "silent one", clients: 7 })
-      yield* arrived
+      yield* sign("silent one")
       const asked = yield* Effect.forkChild(a.relay.cluster.clients, { startImmediately: true })
       yield* arrived
       yield* TestClock.adjust("1 second")

@@ -3,9 +3,8 @@ import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { publicPoints } from "../../src/commands/publicPoints.ts"
-import { decode, defaults, keys } from "../../src/config/ServerConfig.ts"
+import { decode, keys } from "../../src/config/ServerConfig.ts"
 import { ROOT } from "../support/Package.ts"
-import { valueAt } from "../../src/config/ConfigPath.ts"
 
 const text = readFileSync(join(ROOT, "docs/security.md"), "utf8")
 
@@ -13,7 +12,7 @@ describe("docs/security.md", () => {
   it("names only keys of the configuration that exist", () => {
     const paths = new Set(keys().flatMap(({ path }) => [path, path.slice(path.lastIndexOf(".") + 1)]))
     const named = [...text.matchAll(/`((?:hyper_parameters|tls|admin|logger|otlp)\.[a-z_.]+|[a-z]+(?:_[a-z]+)+)`/g)]
-    assert.isAbove(named.length, 40)
+    assert.isAbove(named.length, 20)
     for (const [, name] of named) if (name !== "remote_addr") assert.isTrue(paths.has(name!), name)
   })
 
@@ -23,13 +22,6 @@ describe("docs/security.md", () => {
       [...list!.matchAll(/^- `([a-z_.]+)`:/gm)].map(([, path]) => path),
       publicPoints.map(({ path }) => path)
     )
-  })
-
-  it("reviews the defaults of the configuration", () => {
-    const [, review] = text.split("\n## The defaults, reviewed")
-    const rows = [...review!.matchAll(/^- `([a-z_.]+)` \(`([^`]+)`\):/gm)]
-    assert.isAbove(rows.length, 14)
-    for (const [, path, value] of rows) assert.strictEqual(value, JSON.stringify(valueAt(defaults, path!)), path)
   })
 
   it("says what was tried, and how to try it again", () => {

@@ -5,7 +5,7 @@ import * as Project from "../support/Project.ts"
 import type { Ended } from "../support/Tools.ts"
 
 it("the documentation has snippets", () => {
-  assert.isAtLeast(snippets.length, 8)
+  assert.isAtLeast(snippets.length, 7)
 })
 
 describe.each(["NodeNext", "bundler"] as const)("the types of a snippet are right with %s", (resolution) => {

@@ -175,18 +175,14 @@ describe("shutdown", () => {
     "waits for a client that never reads no longer than the grace, with %i thread(s)",
     (worker_threads) =>
       Effect.gen(function* () {
-        const cwd = yield* Directory.make({
-          "server.json": { hyper_parameters: { worker_threads, shutdown_grace_ms: 300 } }
-        })
-        const server = yield* Cli.listening(["--log-level", "INFO"], { cwd })
+        const server = yield* Relay.inProcess({ limits: { worker_threads, shutdown_grace_ms: 300 } })
         const deaf = Net.connect(server.port, "127.0.0.1")
         deaf.pause().on("error", () => {})
         const client = yield* TcpClient.connect(server.port)
         const witness = yield* TcpClient.connect(server.port)
         yield* TcpClient.settled(client, witness)
-        server.process.kill("SIGINT")
+        yield* server.stop
         assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
-        assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
         deaf.destroy()
       })
   )

@@ -3,6 +3,8 @@ import * as Schema from "effect/Schema"
 import { escapeText } from "../../src/internal/escape.ts"
 import { defaults } from "../../src/config/ServerConfig.ts"
 import * as LogFormat from "../../src/logging/LogFormat.ts"
+import * as LogMessage from "../../src/logging/LogMessage.ts"
+import * as LogOutput from "../../src/logging/LogOutput.ts"
 
 const at = new Date(2025, 0, 5, 13, 4, 9, 7).getTime()
 const date = (format: string, time = at) => LogFormat.date(format)(time)
@@ -89,10 +91,12 @@ describe("log formats", () => {
 })
 
 describe("JSON lines", () => {
-  const json = LogFormat.json({ name: 'a "b"', dateFormat: "%H:%M" })
+  const { event, relayed } = LogOutput.jsonOutput({ name: 'a "b"', date_format: "%H:%M" })
+  const ofMessage = (content: string) => relayed(at, "1.2.3.4:5", LogMessage.readContent(content, null))
+  const UNSAFE = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u
 
   it("have a timestamp, the name, the level and the message", () => {
-    const line = json(at, "ERROR", JSON.stringify("two\nlines"))
+    const line = event(at, "ERROR", "two\nlines")
     assert.strictEqual(line, '{"timestamp":"13:04","name":"a \\"b\\"","level":"ERROR","message":"two\\nlines"}')
   })
 
@@ -100,17 +104,36 @@ describe("JSON lines", () => {
     "say exactly the message, in characters that are safe on a terminal",
     { message: Schema.String },
     ({ message }) => {
-      const line = json(at, "INFO", JSON.stringify(message))
+      const line = event(at, "INFO", message)
       assert.strictEqual(JSON.parse(line).message, message)
-      assert.notMatch(line, /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u)
+      assert.notMatch(line, UNSAFE)
+      const { content } = JSON.parse(ofMessage(message)).message
+      assert.deepStrictEqual(content, LogMessage.readContent(message, null).isJson ? JSON.parse(message) : message)
+      assert.notMatch(ofMessage(message), UNSAFE)
     }
   )
 
   it("escape what only a terminal or an editor would obey", () => {
     const message = "\u009b31m \u202e \u2028 \u007f"
-    const line = json(at, "INFO", JSON.stringify(message))
+    const line = event(at, "INFO", message)
     assert.strictEqual(JSON.parse(line).message, message)
     assert.include(line, "\\u009b31m \\u202e \\u2028 \\u007f")
+    assert.include(ofMessage(`{"a":"${message}"}`), '{"a":"\\u009b31m \\u202e \\u2028 \\u007f"}')
+    assert.include(ofMessage(message), '"\\u009b31m \\u202e \\u2028 \\u007f"')
+  })
+
+  it("escape the name of the server, the time and the sender, too", () => {
+    const output = LogOutput.jsonOutput({ name: "\u202ea", date_format: "\u202e%H" })
+    const line = output.relayed(at, "\u202eadmin", LogMessage.readContent("plain", null))
+    assert.notMatch(line, UNSAFE)
+    assert.deepInclude(JSON.parse(line), { timestamp: "\u202e13", name: "\u202ea" })
+    assert.deepStrictEqual(JSON.parse(line).message, { remote_addr: "\u202eadmin", content: "plain" })
+    const text = LogOutput.textOutput({ name: "a", date_format: "", enable_json_log: false }, "%(message)s")
+    assert.strictEqual(
+      text.relayed(at, "\u202eadmin", LogMessage.readContent("plain", null)),
+      "From \\u202eadmin: plain"
+    )
+    assert.strictEqual(text.relayed(at, "a", LogMessage.readContent("\u202e", null)), "From a: \\u202e")
   })
 })
 

@@ -176,6 +176,29 @@ describe("MessageFilter", () => {
     })
   )
 
+  it.effect("has ten minutes for a line in a profile without an idle timeout, then its client is disconnected", () =>
+    Effect.gen(function* () {
+      const { a, b, log, relay } = yield* start(
+        () => (line) => (line === "hello" ? Effect.never : Effect.succeed(MessageFilter.relay())),
+        {},
+        { version: "python" }
+      )
+      a.send("hello\n")
+      yield* TestClock.adjust("9 minutes")
+      b.send("quick\n")
+      yield* a.readLines(1)
+      yield* TestClock.adjust("2 minutes")
+      assert.isTrue(a.isClosed)
+      assert.deepStrictEqual(a.lines, [envelope(b, "quick"), "Warning: Server disconnected."])
+      assert.strictEqual(b.received, "")
+      assert.deepStrictEqual(
+        log.filter((line) => line.startsWith("WARNING ")),
+        [`WARNING ${a.address} disconnected: the message filter did not answer (2 clients)`]
+      )
+      assert.strictEqual((yield* relay.stats).departures.application, 1)
+    })
+  )
+
   it.effect("does not outlive its client's connection", () =>
     Effect.gen(function* () {
       const { a, relay } = yield* start(() => () => Effect.never)

@@ -33,18 +33,6 @@ const linesBelow = (path: string, heading: string): ReadonlyArray<string> => {
   return section.replace(/\n {2}(?=\S)/g, " ").split("\n")
 }
 
-/** The cells of every row of the tables below a heading. */
-export const rowsBelow = (path: string, heading: string): ReadonlyArray<ReadonlyArray<string>> =>
-  linesBelow(path, heading)
-    .filter((line) => line.startsWith("|"))
-    .map((line) =>
-      line
-        .slice(1, -1)
-        .split("|")
-        .map((cell) => cell.trim())
-    )
-    .filter(([first]) => !/^:?-+:?$/.test(first!))
-
 /** An entry of a list: "- `name`, `name` (notes): meaning". */
 export interface Entry {
   readonly names: ReadonlyArray<string>

@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { monotonicMillis } from "../../src/internal/monotonicClock.ts"
+import { monotonicMillis } from "../../src/internal/time.ts"
 
 /**
  * The clock of a process that is stopped for a while within one of its sleeps.

@@ -1,6 +1,6 @@
 /** A relay thread that crashes, or hangs, when a test says so. */
 import { BroadcastChannel, workerData } from "node:worker_threads"
-import { builtFile } from "../../src/internal/builtFile.ts"
+import { builtFile } from "../../src/internal/built.ts"
 import type { ThreadData } from "../../src/threads/Messages.ts"
 import { type Fault, FAULTS } from "../support/ThreadFaults.ts"
 

@@ -74,12 +74,6 @@ const dataOf = ({ decades, series }: Plot, shown: ReadonlyArray<Point | undefine
   return [times, ...series.map(valuesOf)]
 }
 
-/** Ticks of the time axis: seconds before now, oldest first. `span`: in seconds. `most`: distances between ticks. */
-const timeTicks = (span: number, most: number): Array<number> => {
-  const step = [15, 30, 60, 120, 180, 300].find((step) => span / step <= most) ?? span
-  return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => -step * i).toReversed()
-}
-
 /** @param coloured an element in the colour of each series */
 const optionsOf = (
   { decades, series }: Plot,
@@ -117,7 +111,8 @@ const optionsOf = (
         ...axis,
         size: 26,
         gap: 8,
-        splits: ({ width }) => timeTicks(shownMillis() / 1000, width < 340 ? 3 : 5),
+        incrs: [15, 30, 60, 120, 180, 300],
+        space: ({ width }, _axis, _min, _max, length) => length / (width < 340 ? 3 : 5),
         values: (_, seconds) =>
           seconds.map((second) => (second === 0 ? "now" : second % 60 === 0 ? `−${-second / 60} min` : `−${-second} s`))
       },

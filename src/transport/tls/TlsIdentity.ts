@@ -3,7 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { constants, type X509Certificate } from "node:crypto"
 import * as Tls from "node:tls"
@@ -46,22 +45,15 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
   if (tls.cert === null || tls.key === null) return undefined
   const now = yield* Clock.currentTimeMillis
   const isAsking = tls.request_client_cert !== false && tls.ca !== null
-  const cert = yield* Effect.result(Effect.tap(PemFile.certificates("tls.cert", tls.cert), checkTimes(now)))
-  const key = yield* Effect.result(PemFile.privateKey("tls.key", tls.key))
-  const ca = isAsking
-    ? yield* Effect.result(Effect.tap(PemFile.authorities("tls.ca", tls.ca!), checkAnyTime(now)))
-    : undefined
-  const issues = PemFile.problemsOf(cert, key, ca)
-  if (issues.length > 0) return yield* new TlsError({ issues })
-
-  const certFile = Result.getOrThrow(cert)
-  const keyFile = Result.getOrThrow(key)
-  const pair = PemFile.checkPair(keyFile, certFile)
-  if (Result.isFailure(pair)) return yield* new TlsError({ issues: [pair.failure.issue] })
+  const { ca, cert, key } = yield* PemFile.readTogether({
+    cert: Effect.tap(PemFile.certificates("tls.cert", tls.cert), checkTimes(now)),
+    key: PemFile.privateKey("tls.key", tls.key),
+    ca: isAsking ? Effect.tap(PemFile.authorities("tls.ca", tls.ca!), checkAnyTime(now)) : Effect.undefined
+  }).pipe(Effect.mapError((issues) => new TlsError({ issues })))
   const options: Tls.TlsOptions = {
-    cert: certFile.text,
-    key: keyFile.text,
-    ...(ca !== undefined && { ca: Result.getOrThrow(ca).text }),
+    cert: cert.text,
+    key: key.text,
+    ...(ca !== undefined && { ca: ca.text }),
     requestCert: tls.request_client_cert !== false,
     // With an optional certificate, a wrong one is refused after the handshake.
     rejectUnauthorized: tls.request_client_cert === true,
@@ -73,12 +65,12 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
     try: () => Tls.createSecureContext(options),
     catch: (cause) =>
       new TlsError({
-        issues: [PemFile.wrong("rejected", certFile, `which OpenSSL does not take (${PemFile.reasonOf(cause)})`).issue]
+        issues: [PemFile.wrong("rejected", cert, `which OpenSSL does not take (${PemFile.reasonOf(cause)})`).issue]
       })
   })
   return {
-    subject: subjectOf(certFile.content[0]!) ?? "?",
-    notAfter: new Date(Math.min(...certFile.content.map(expiryMillis))),
+    subject: subjectOf(cert.content[0]!) ?? "?",
+    notAfter: new Date(Math.min(...cert.content.map(expiryMillis))),
     options,
     requestClientCert: tls.request_client_cert
   }
@@ -122,9 +114,6 @@ export class TlsIdentity extends Context.Service<
       return TlsIdentity.of({ currentUnsafe: () => current })
     })
   )
-
-  /** No TLS, regardless of the configuration. */
-  static readonly layerNone = Layer.succeed(TlsIdentity, { currentUnsafe: () => undefined })
 }
 
 const announce = Effect.fnUntraced(function* (identity: Identity, tls: Values["tls"]) {

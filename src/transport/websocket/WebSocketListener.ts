@@ -6,10 +6,9 @@ import { ServerConfig } from "../../config/ServerConfig.ts"
 import { formatAddress } from "../../net/IpAddress.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import type { ListenError } from "../../session/Listener.ts"
-import { ReservedDescriptors } from "../ReservedDescriptors.ts"
 import { accept, type Options } from "../TcpListener.ts"
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts"
-import { UpgradeRequests } from "./UpgradeRequests.ts"
+import * as UpgradeRequests from "./UpgradeRequests.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 import * as WebSocketSessions from "./WebSocketSessions.ts"
 
@@ -26,21 +25,15 @@ export class WebSocketListener extends Context.Service<
   }
 >()("summoner-server/WebSocketListener") {}
 
-/** No WebSocket clients. */
-export const layerNone: Layer.Layer<WebSocketListener> = Layer.succeed(WebSocketListener, {
-  listen: () => Effect.undefined
-})
-
 /** Listens as the `websocket` group of the configuration says, with the TLS identity it is given; without a port, not at all. */
 export const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | TlsIdentity> = Layer.effect(
   WebSocketListener,
   Effect.gen(function* () {
     const config = yield* ServerConfig
     const tls = yield* TlsIdentity
-    const reservedDescriptors = yield* ReservedDescriptors
     const { port } = config.websocket
     return {
-      listen: (gate) => (port === null ? Effect.undefined : listenOn({ config, tls, gate, reservedDescriptors }, port))
+      listen: (gate) => (port === null ? Effect.undefined : listenOn({ config, tls, gate }, port))
     }
   })
 )
@@ -57,21 +50,21 @@ const loadPage = Effect.flatMap(
 )
 
 const listenOn = Effect.fnUntraced(function* (
-  options: Pick<Options, "config" | "tls" | "gate" | "reservedDescriptors">,
+  options: Pick<Options, "config" | "tls" | "gate">,
   port: number
 ): Effect.fn.Return<string, ListenError, Scope.Scope> {
   const { config, gate, tls } = options
   const { websocket } = config
-  const requests = yield* UpgradeRequests.make
-  const page = websocket.page ? yield* loadPage : undefined
+  const readRequest = yield* UpgradeRequests.make
+  const servePage = websocket.page ? yield* loadPage : undefined
   const begin = yield* WebSocketSessions.make(gate)
   const rules = (): Handshake.Rules => ({ path: websocket.path, origins: websocket.origins, hasPage: websocket.page })
   const receive: Options["receive"] = (socket, client, reception) => {
     // The page is sent while the connection is pending, so that slow readers of it are bounded in number and time as handshakes are.
-    const handshake = requests.read(socket).pipe(
+    const handshake = readRequest(socket).pipe(
       Effect.filterOrElse(
-        (begun) => page === undefined || !Handshake.isForPage(begun, rules()),
-        () => page!.serve(socket)
+        (begun) => servePage === undefined || !Handshake.isForPage(begun, rules()),
+        () => servePage!(socket)
       )
     )
     reception.wait(socket, client.ip, handshake, (begun) => begin(socket, client, begun, rules(), reception))

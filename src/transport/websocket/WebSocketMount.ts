@@ -16,7 +16,6 @@ import { ListenError } from "../../session/Listener.ts"
 import * as AddressFilter from "../AddressFilter.ts"
 import { closeRefused } from "../closeRefused.ts"
 import { discard } from "../discard.ts"
-import { ReservedDescriptors } from "../ReservedDescriptors.ts"
 import { receptionOf, REFUSAL_LINGER_MILLIS } from "../TcpListener.ts"
 import * as CloseNotify from "../tls/CloseNotify.ts"
 import { subjectOf } from "../tls/TlsIdentity.ts"
@@ -63,7 +62,6 @@ export const make = (): WebSocketMount => {
 
   const listen = Effect.fnUntraced(function* (
     config: ServerConfig["Service"],
-    reservedDescriptors: number,
     gate: ConnectionGate
   ): Effect.fn.Return<undefined, ListenError, Scope.Scope> {
     const { host, port } = config.websocket
@@ -72,7 +70,7 @@ export const make = (): WebSocketMount => {
       return yield* new ListenError({ host: host ?? config.host, port, code, key: "websocket.port" })
     }
     if (receiver.current !== undefined) return yield* Effect.die(new Error("two servers share one WebSocketMount"))
-    const reception = yield* receptionOf({ config, gate, reservedDescriptors })
+    const reception = yield* receptionOf({ config, gate })
     const filter = AddressFilter.make(() => config.hyper_parameters)
     const begin = yield* WebSocketSessions.make(gate)
     yield* receiver.hold((request) => {
@@ -95,11 +93,7 @@ export const make = (): WebSocketMount => {
 
   const layer = Layer.effect(
     WebSocketListener,
-    Effect.gen(function* () {
-      const config = yield* ServerConfig
-      const reservedDescriptors = yield* ReservedDescriptors
-      return { listen: (gate) => listen(config, reservedDescriptors, gate) }
-    })
+    Effect.map(ServerConfig, (config) => WebSocketListener.of({ listen: (gate) => listen(config, gate) }))
   )
 
   const handleUpgrade: WebSocketMount["handleUpgrade"] = (request, upgraded, head) => {

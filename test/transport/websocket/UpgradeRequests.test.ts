@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as DiagnosticsChannel from "node:diagnostics_channel"
-import { UpgradeRequests } from "../../../src/transport/websocket/UpgradeRequests.ts"
+import * as UpgradeRequests from "../../../src/transport/websocket/UpgradeRequests.ts"
 import * as FakeServer from "../../support/FakeServer.ts"
 import * as Server from "../../support/Server.ts"
 import * as TcpClient from "../../support/TcpClient.ts"
@@ -21,10 +21,10 @@ describe("the first request of a WebSocket client", () => {
       const server = yield* FakeServer.fakeServer
       const client = yield* TcpClient.connect(Number(server.port))
       const socket = yield* server.accepted
-      const requests = yield* UpgradeRequests.make
+      const read = yield* UpgradeRequests.make
       const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
       client.send(request)
-      assert.isFalse((yield* requests.read(socket)).isUpgrade)
+      assert.isFalse((yield* read(socket)).isUpgrade)
       const further = request.repeat(100)
       client.send(further)
       yield* Server.until(() => socket.bytesRead === request.length + further.length)

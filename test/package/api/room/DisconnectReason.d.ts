@@ -16,6 +16,7 @@ export declare const LEFT: DisconnectReason;
 export declare const SHUTDOWN: DisconnectReason;
 export declare const FAILED: DisconnectReason;
 export declare const IDLE: DisconnectReason;
+export declare const UNANSWERED: DisconnectReason;
 export declare const TOO_SLOW: DisconnectReason;
 export declare const backpressure: (quarantine: boolean) => DisconnectReason;
 export declare const lost: (code: string, unfinishedBytes: number) => DisconnectReason;

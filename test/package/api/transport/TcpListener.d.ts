@@ -16,12 +16,11 @@ export declare const layerWith: ({ refusalLingerMillis }: {
 }) => Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
 export declare const layerNoDeps: Layer.Layer<Listener, never, ServerConfig | TlsIdentity>;
 export declare const layer: Layer.Layer<Listener, TlsError, ServerConfig>;
-export declare const announceCapacity: (config: ServerConfig["Service"], reserved: number, maxClients: number) => Effect.Effect<void, never, never>;
+export declare const announceCapacity: (config: ServerConfig["Service"], maxClients: number) => Effect.Effect<void, never, never>;
 export interface Options {
     readonly config: ServerConfig["Service"];
     readonly tls: TlsIdentity["Service"];
     readonly gate: ConnectionGate;
-    readonly reservedDescriptors: number;
     readonly at: BoundAddress;
     readonly key: string;
     readonly transport: string;
@@ -39,5 +38,5 @@ export interface CommonReception extends Pick<Reception, "enter" | "fork" | "ref
     readonly isFull: () => boolean;
     readonly othersUnsafe: () => number;
 }
-export declare const receptionOf: (args_0: Pick<Options, "config" | "gate" | "refusalLingerMillis" | "reservedDescriptors">) => Effect.Effect<CommonReception, never, Scope.Scope>;
+export declare const receptionOf: (args_0: Pick<Options, "config" | "gate" | "refusalLingerMillis">) => Effect.Effect<CommonReception, never, Scope.Scope>;
 export declare const accept: (options: Options) => Effect.Effect<BoundAddress, ListenError, Scope.Scope>;

@@ -34,7 +34,6 @@ declare const TlsIdentity_base: Context.ServiceClass<TlsIdentity, "summoner-serv
 }>;
 export declare class TlsIdentity extends TlsIdentity_base {
     static readonly layer: Layer.Layer<TlsIdentity, TlsError, ServerConfig>;
-    static readonly layerNone: Layer.Layer<TlsIdentity, never, never>;
 }
 export declare const subjectOf: (certificate: X509Certificate) => string | undefined;
 export {};

@@ -11,7 +11,6 @@ declare const WebSocketListener_base: Context.ServiceClass<WebSocketListener, "s
 }>;
 export declare class WebSocketListener extends WebSocketListener_base {
 }
-export declare const layerNone: Layer.Layer<WebSocketListener>;
 export declare const layerNoDeps: Layer.Layer<WebSocketListener, never, ServerConfig | TlsIdentity>;
 export declare const layer: Layer.Layer<WebSocketListener, TlsError, ServerConfig>;
 export {};

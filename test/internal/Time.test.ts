@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import { sleepAwake } from "../../src/internal/sleepAwake.ts"
+import { sleepAwake } from "../../src/internal/time.ts"
 import * as LateClock from "../support/LateClock.ts"
 
 describe("a sleep before a judgement", () => {
