@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
-import * as Net from "node:net"
 import { basename, join } from "node:path"
 import { serve } from "../../src/commands/serve.ts"
 import * as Relay from "../faults/Relay.ts"
@@ -175,15 +174,25 @@ describe("shutdown", () => {
     "waits for a client that never reads no longer than the grace, with %i thread(s)",
     (worker_threads) =>
       Effect.gen(function* () {
-        const server = yield* Relay.inProcess({ limits: { worker_threads, shutdown_grace_ms: 300 } })
-        const deaf = Net.connect(server.port, "127.0.0.1")
-        deaf.pause().on("error", () => {})
+        const server = yield* Relay.inProcess({
+          logger: { log_keys: [] },
+          limits: { worker_threads, shutdown_grace_ms: 300 }
+        })
         const client = yield* TcpClient.connect(server.port)
         const witness = yield* TcpClient.connect(server.port)
+        const deaf = yield* TcpClient.connect(server.port)
         yield* TcpClient.settled(client, witness)
+        deaf.socket.pause()
+        // As many bytes as it takes: the kernel takes more or less of them first.
+        const line = `${JSON.stringify({ _payload: { text: "x".repeat(60_000) }, _type: {} })}\n`
+        while (!server.output().includes(`${deaf.address} slow`)) {
+          client.send(line)
+          yield* witness.line
+        }
         yield* server.stop
+        yield* server.printed(new RegExp(`${deaf.address} was cut with \\d+ bytes unsent`))
         assert.strictEqual((yield* client.rest).at(-1), "Warning: Server is shutting down.")
-        deaf.destroy()
+        deaf.socket.destroy()
       })
   )
 
