@@ -30,8 +30,8 @@ const flood = (relay: Relay.Relay, witness: LoadClient.LoadClient, task: Omit<Ta
       worker.once("error", (error) => resume(Effect.die(error)))
     })
     const rejected = () =>
-      [...relay.output().matchAll(new RegExp(`:${outcome.port} rate limited (\\d+) times`, "g"))].reduce(
-        (sum, [, times]) => sum + Number(times),
+      [...relay.output().matchAll(new RegExp(`:${outcome.port} rate limited(?: (\\d+) times)?`, "g"))].reduce(
+        (sum, [, times = 1]) => sum + Number(times),
         0
       )
     yield* Relay.eventually(
