@@ -231,8 +231,8 @@ export function isPlain(source: usize, length: usize): bool {
 }
 
 /**
- * 1 if `[source, source + length)` is a JSON text (RFC 8259), 0 if not; -1 where more than `most` arrays and objects are in each other, of
- * which the rest is not read. `levels`: memory of `most` bytes.
+ * 1 if `[source, source + length)` is a JSON text (RFC 8259), 0 if not, and -1 if its arrays and objects are nested deeper than `most`:
+ * then the rest is not read. `levels`: memory of `most` bytes.
  */
 export function isJson(source: usize, length: usize, levels: usize, most: i32): i32 {
   const end = source + length
@@ -267,7 +267,8 @@ export function isJson(source: usize, length: usize, levels: usize, most: i32): 
   }
 }
 
-// The end of what begins at `at`; 0 if it is something else. Some bytes behind `end` may be read, and then it is behind `end`.
+// Each returns the end of what begins at `at`, or 0 if that is something else. It may read some bytes past `end`, and then returns more
+// than `end` or 0.
 
 function afterSpace(at: usize, end: usize): usize {
   while (at < end) {

@@ -1,6 +1,6 @@
 import { instantiate, type Simd, SPARE_BYTES } from "../protocol/simd.ts"
 
-/** What has to be known of a content to log it. */
+/** What a log has to know of a content. */
 export interface Scan {
   /** Whether it is JSON, so that a JSON line can hold it as it is. */
   readonly isJson: boolean
@@ -27,10 +27,10 @@ const start = () => {
 const SCANS = [false, true].map((isJson) => [false, true].map((isPlain): Scan => ({ isJson, isPlain })))
 
 /**
- * Looks at a content without building its values, and sixteen bytes at a time: a third of the cost of `JSON.parse`.
+ * Scans a content sixteen bytes at a time, without building its values, for a third of the cost of `JSON.parse`.
  *
  * @param wantsJson whether it matters if it is JSON; else `isJson` is `false`
- * @returns `undefined` where it cannot be told: without WebAssembly, for more than 65,536 characters, and for JSON deeper than `MAX_DEPTH`
+ * @returns `undefined` if it cannot tell: without WebAssembly, beyond 65,536 characters, and for JSON nested deeper than `MAX_DEPTH`
  */
 export const scanContent = (content: string, wantsJson: boolean): Scan | undefined => {
   if (scanner === undefined) scanner = start()

@@ -26,10 +26,12 @@ export const CurrentFilter = Context.Reference<Open | undefined>("summoner-serve
 })
 
 /**
- * How long an answer of the `MessageFilter` may take, in milliseconds, and how often that is looked at, in seconds. Nobody reads the
- * connection meanwhile, so that its end may not be noticed: without a limit, a filter that hangs keeps the places of clients that have gone.
+ * The longest that a `MessageFilter` may take to answer, in milliseconds. Until it answers the client's connection is not read, and a close
+ * goes unnoticed: without a limit, a filter that hangs would keep the places of clients that have gone.
  */
 const ANSWER_MILLIS = 600_000
+
+/** Seconds between checks of that limit. */
 const ANSWER_CHECK_SECONDS = 60
 
 /** Has the `MessageFilter` of the host program decide on clients and lines. */

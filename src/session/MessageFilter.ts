@@ -79,8 +79,8 @@ export const admit = (notice?: string): Admit => ({ _tag: "Admit", notice })
 
 /**
  * Decides on one client's lines, one after the other. The client's next line is not read before the decision; no other client waits.
- * A client that still waits after `client_timeout_secs` is disconnected as idle, and after ten minutes in any profile; for Effects that cannot
- * be interrupted, the program sets a limit. A defect disconnects the client and is logged; the line is not relayed.
+ * A client that waits longer than `client_timeout_secs` is disconnected as idle, and one that waits longer than ten minutes in any profile.
+ * Effects that cannot be interrupted need a limit of their own. A defect disconnects the client and is logged; the line is not relayed.
  */
 export type Gate = (line: string) => Effect.Effect<Decision>
 
@@ -114,8 +114,8 @@ export const hold = <G extends Gate | PlainGate>(
 export type Arrival<G = Gate> = G | Hold<G> | Disconnect
 
 /**
- * Decides on a client that has just connected, before its first line is read and before it is in the room; within ten minutes, as a gate. A
- * gate may keep state of its client. The scope ends with the client.
+ * Decides on a client that has just connected, before its first line is read and before it is in the room. It has ten minutes, as a
+ * gate has. A gate may keep state of its client. The scope ends with the client.
  *
  * @example
  *   const open: Open = ({ subject }) =>

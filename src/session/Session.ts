@@ -124,7 +124,7 @@ const make = Effect.gen(function* () {
       onCaughtUp: () => registry.changeUnsafe(client, { isStalled: false })
     })
 
-  /** While nobody reads the connection its end is not noticed: so a limiter of the host program has to answer in time. */
+  /** The connection is not read until the limiter answers, and a close goes unnoticed: a limiter of the host program has a limit. */
   const openBudget = (connection: Connection) =>
     Effect.timeoutOrElse(rateLimiter.open(connection, monotonicMillis(clock)), {
       duration: RATE_LIMITER_MILLIS,

@@ -20,6 +20,21 @@ const text = (entry: Partial<Parameters<typeof LogMessage.eventText>[0]>) =>
     ...entry
   })
 
+describe("a content that the scanner cannot tell, by its length or without WebAssembly,", () => {
+  it.each(['{"a":[1,"b"]}', '"text"', "12", "{", '{"a":01}', "plain text", "nul"])(
+    "is read as it reads others: %s",
+    (content) => {
+      const isJson = logged(content, null).isJson
+      assert.deepStrictEqual(logged(content + " ".repeat(65_537), null), {
+        text: content + " ".repeat(65_537),
+        isJson,
+        isPlain: false
+      })
+      assert.isFalse(LogMessage.readContent(content + " ".repeat(65_537), null, false).isJson)
+    }
+  )
+})
+
 describe("log_keys", () => {
   const content = JSON.stringify({
     _version: "1.0",
