@@ -136,8 +136,9 @@ const check = async (directory: string, resolution: Resolution) => {
 }
 
 /**
- * Nothing comes from a registry: whatever the project needs beside the package are links into this checkout, which npm cannot
- * make (its `file:` fails on packages that are themselves installed), so it is told to leave the peers alone.
+ * Nothing comes from a registry, nor from npm's cache, which on a new machine does not say which versions there are: what the package
+ * depends on is packed as the package is. Whatever else the project needs are links into this checkout, which npm cannot make (its
+ * `file:` fails on packages that are themselves installed), so it is told to leave the peers alone.
  */
 export const make = async (): Promise<Made<Installed>> => {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "summoner-project-")))
@@ -145,8 +146,10 @@ export const make = async (): Promise<Made<Installed>> => {
   try {
     writeFileSync(join(directory, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }))
     for (const [file, code] of Object.entries(PROGRAMS)) writeFileSync(join(directory, file), code)
-    const [packed] = JSON.parse(await npm(ROOT, ["pack", "--json", "--pack-destination", directory])) as [Packed]
-    await npm(directory, ["install", "--legacy-peer-deps", `./${packed.filename}`])
+    const packages = [".", ...Object.keys(manifest.dependencies).map((name) => `./node_modules/${name}`)]
+    const tarballs = JSON.parse(await npm(ROOT, ["pack", "--json", "--pack-destination", directory, ...packages]))
+    const [packed] = tarballs as [Packed]
+    await npm(directory, ["install", "--legacy-peer-deps", ...tarballs.map(({ filename }: Packed) => `./${filename}`)])
     for (const name of INSTALLED) {
       const link = join(directory, "node_modules", name)
       mkdirSync(dirname(link), { recursive: true })

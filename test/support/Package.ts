@@ -9,6 +9,7 @@ export const manifest: {
   readonly name: string
   readonly version: string
   readonly scripts: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>
 } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
 
