@@ -15,12 +15,15 @@ interface Messages {
 
 const button = $("#messages-toggle", HTMLButtonElement)
 const problem = $("#messages-problem")
+const empty = $("#messages-empty")
 const shown = newestFirst("messages")
 
 /** Ends the stream that is open. */
 let tail: AbortController | undefined
 
 const addMessages = ({ messages, missed }: Messages) => {
+  // The first event comes, without a message, when the server has begun to follow the room.
+  setText(empty, "Waiting for the next message.")
   for (const { at, content, from, omitted } of messages) {
     const cut = omitted === 0 ? [] : [element("span", { class: "soft" }, ` … ${whole(omitted)} characters more`)]
     shown.add(at, from, element("span", {}, content), ...cut)
@@ -33,7 +36,7 @@ export const hideMessages = (): void => {
   tail = undefined
   shown.clear()
   setText(button, "Show messages")
-  setText($("#messages-empty"), "Not shown. Messages are what clients say to each other: reading them needs the token.")
+  setText(empty, "Not shown. Messages are what clients say to each other: reading them needs the token.")
 }
 
 const openMessages = async () => {
@@ -41,7 +44,7 @@ const openMessages = async () => {
   tail = controller
   setText(problem, "")
   setText(button, "Hide messages")
-  setText($("#messages-empty"), "Waiting for the next message.")
+  setText(empty, "Connecting.")
   let reason = "The connection is lost."
   try {
     await readEvents("api/messages", controller, (_, data) => addMessages(data as Messages), true)
