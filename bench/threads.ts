@@ -12,6 +12,7 @@ import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/prom
 import { parseArgs } from "node:util"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import * as ThreadBus from "../src/bus/ThreadBus.ts"
+import { Switchboard, type Wire, Wires } from "../src/bus/ThreadSignals.ts"
 import { ServerConfig } from "../src/config/ServerConfig.ts"
 import { RelayServer } from "../src/RelayServer.ts"
 import { Bus } from "../src/room/Bus.ts"
@@ -23,15 +24,23 @@ interface Task {
   readonly kind: "relay" | "reader"
   readonly shared: ThreadBus.SharedRoom
   readonly index: number
+  readonly wires: ReadonlyArray<Wire>
 }
+
+interface Room {
+  readonly shared: ThreadBus.SharedRoom
+  readonly switchboard: Switchboard
+}
+
+const share = (): Room => ({ shared: ThreadBus.share(2, 65_536), switchboard: new Switchboard() })
 
 const options = { version: "python", port: 0 } as const
 
 /** A bus of the room alone, without a relay. */
-const joined = (shared: ThreadBus.SharedRoom, index: number, onBatch: (bytes: number) => void) => {
+const joined = (shared: ThreadBus.SharedRoom, index: number, wires: Wires, onBatch: (bytes: number) => void) => {
   const config = ServerConfig.layerValue(options, "bench")
   return Effect.gen(function* () {
-    const bus = Context.get(yield* Layer.build(Layer.provide(ThreadBus.layer(shared, index), config)), Bus)
+    const bus = Context.get(yield* Layer.build(Layer.provide(ThreadBus.layer(shared, index, wires), config)), Bus)
     const awaited = new Set<string>()
     let goOn = () => {}
     yield* bus.joinRoom({
@@ -55,10 +64,12 @@ const tell = (message: unknown) => {
   parentPort!.postMessage(message)
 }
 
-const thread = ({ index, kind, shared }: Task) => {
-  parentPort!.on("message", () => {})
+const thread = ({ index, kind, shared, wires: ofTask }: Task) => {
+  const wires = new Wires()
+  for (const wire of ofTask) wires.add(wire)
+  parentPort!.on("message", (wire: Wire) => wires.add(wire))
   if (kind === "relay") {
-    const relay = RelayServer.layerServerConfig({ bus: ThreadBus.layer(shared, index) }).pipe(
+    const relay = RelayServer.layerServerConfig({ bus: ThreadBus.layer(shared, index, wires) }).pipe(
       Layer.provide(ServerConfig.layerValue(options, "bench")),
       Layer.provide(Logger.layer([]))
     )
@@ -70,7 +81,7 @@ const thread = ({ index, kind, shared }: Task) => {
   return Effect.runFork(
     Effect.scoped(
       Effect.gen(function* () {
-        yield* joined(shared, index, (length) => {
+        yield* joined(shared, index, wires, (length) => {
           bytes += length
           batches++
           // The end of a run.
@@ -83,8 +94,10 @@ const thread = ({ index, kind, shared }: Task) => {
   )
 }
 
-const start = async (task: Task) => {
-  const worker = new Worker(new URL(import.meta.url), { workerData: task })
+const start = async (kind: Task["kind"], { shared, switchboard }: Room, index: number) => {
+  const wires = switchboard.connect(index, (wire) => worker.postMessage(wire, [wire[1]]))
+  const workerData: Task = { kind, shared, index, wires }
+  const worker = new Worker(new URL(import.meta.url), { workerData, transferList: wires.map(([, port]) => port) })
   worker.on("error", (error) => {
     throw error
   })
@@ -98,8 +111,8 @@ const quantiles = (micros: Array<number>) => {
 }
 
 const latency = async (lines: number) => {
-  const shared = ThreadBus.share(2, 65_536)
-  const relays = [await start({ kind: "relay", shared, index: 0 }), await start({ kind: "relay", shared, index: 1 })]
+  const room = share()
+  const relays = [await start("relay", room, 0), await start("relay", room, 1)]
   const connect = async (index: number) => {
     const socket = Net.connect({ host: "127.0.0.1", port: relays[index]!.message as number, noDelay: true })
     await once(socket, "connect")
@@ -139,12 +152,14 @@ const throughput = async () => {
     { batchBytes: 16_384, count: 20_000 },
     { batchBytes: 131_072, count: 5000 }
   ]) {
-    const shared = ThreadBus.share(2, 65_536)
-    const { worker } = await start({ kind: "reader", shared, index: 1 })
+    const room = share()
+    const { worker } = await start("reader", room, 1)
+    const wires = new Wires()
+    for (const wire of room.switchboard.connect(0, (wire) => wires.add(wire))) wires.add(wire)
     await Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
-          const { bus, maySend } = yield* joined(shared, 0, () => {})
+          const { bus, maySend } = yield* joined(room.shared, 0, wires, () => {})
           const bytes = Buffer.alloc(batchBytes, 10)
           yield* Effect.promise(async () => {
             const done = once(worker, "message")

@@ -1,12 +1,11 @@
 /**
  * The room of the threads of one process, in shared memory (docs/scaling.md#all-cores-of-one-machine).
  *
- * The main thread allocates it with `share` and hands it to every relay thread in its `workerData`; a relay thread is a `layer` over it. A
- * thread that has ended is detached by whoever notices its end, before another takes its place.
+ * The main thread allocates it with `share` and hands it to every relay thread in its `workerData`, with wires to the others; a relay thread
+ * is a `layer` over it. A thread that has ended is detached by whoever notices its end, before another takes its place.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { randomUUID } from "node:crypto"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
 import { Slot } from "../internal/Slot.ts"
@@ -30,7 +29,7 @@ const HOLD_MILLIS = 25
 /** Time between two log lines about what was dropped, in milliseconds. */
 const REPORT_MILLIS = 5000
 
-/** The shared memory of the threads of one room: can be cloned to other threads, and holds neither ports nor handles. */
+/** The shared memory of the threads of one room: can be cloned to other threads, and holds neither wires nor handles. */
 export interface SharedRoom {
   /** Of each thread, by its index, the ring that it alone writes to. */
   readonly rings: ReadonlyArray<SharedArrayBuffer>
@@ -48,18 +47,24 @@ export const share = (threads: number, maxLineBytes: number): SharedRoom => {
   const capacityBytes = Math.max(RING_BYTES, 2 ** Math.ceil(Math.log2(4 * maxLineBytes)))
   return {
     rings: Array.from({ length: threads }, () => SharedRing.allocate(threads, capacityBytes)),
-    signals: Signals.allocate(`summoner room ${randomUUID()}`, threads)
+    signals: Signals.allocate(threads)
   }
 }
 
 /**
  * Takes a thread that has ended out of the room: the others no longer keep anything for it, nor wait for it. What it has published still
  * reaches them. Called by any thread, again without effect; not while the thread runs.
+ *
+ * @param wires of the thread that calls: the one that has ended may have marked another as awake, and ended before it sent the message
  */
-export const detach = ({ rings, signals }: SharedRoom, index: number): void => {
+export const detach = (
+  { rings, signals }: SharedRoom,
+  index: number,
+  wires: Signals.Switchboard | Signals.Wires
+): void => {
   for (const ring of rings) SharedRing.detach(ring, index)
   Signals.reset(signals, index)
-  Signals.wakeOthers(signals, index)
+  wires.wakeAll()
 }
 
 /** Waits until a thread has handed its room what the others had published before now. At once where it has not joined, or has left. */
@@ -97,8 +102,9 @@ interface Peer {
  * loses its oldest batches.
  *
  * @param index of this thread; at any time at most one thread has it
+ * @param wires of this thread; they end with the scope
  */
-export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never, ServerConfig> =>
+export const layer = (shared: SharedRoom, index: number, wires: Signals.Wires): Layer.Layer<Bus, never, ServerConfig> =>
   Layer.effect(
     Bus,
     Effect.gen(function* () {
@@ -158,16 +164,11 @@ export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never
         }
         checkAwaited()
       }
-      const signals = new Signals.ThreadSignals(
-        shared.signals,
-        index,
-        peers.map((peer) => peer.index),
-        () => {
-          if (isAwake) return
-          isAwake = true
-          drain()
-        }
-      )
+      const signals = new Signals.ThreadSignals(shared.signals, index, wires, () => {
+        if (isAwake) return
+        isAwake = true
+        drain()
+      })
       yield* Effect.addFinalizer(() => Effect.sync(() => signals.close()))
 
       /** Senders elsewhere wait for clients here, as those here do. */
@@ -246,7 +247,7 @@ export const layer = (shared: SharedRoom, index: number): Layer.Layer<Bus, never
         holding = undefined
         setAwaiting(false)
         for (const peer of peers) peer.isSlow = false
-        detach(shared, index)
+        detach(shared, index, wires)
       })
 
       return Bus.of({

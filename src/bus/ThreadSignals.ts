@@ -1,4 +1,4 @@
-import { BroadcastChannel } from "node:worker_threads"
+import { MessageChannel, type MessagePort } from "node:worker_threads"
 
 /** A line of the processor's cache for each thread, so that they do not share one by accident. */
 const THREAD_WORDS = 16
@@ -7,72 +7,109 @@ const ASLEEP = 0
 const HOLD = 1
 const AWAITING = 2
 
-/** What `ThreadSignals` share. */
-export interface SharedSignals {
-  /** The name of the room: different for each of a process. */
-  readonly name: string
-  readonly words: SharedArrayBuffer
-}
+/** The memory that `ThreadSignals` share. */
+export type SharedSignals = SharedArrayBuffer
 
 /** Allocates the signals of so many threads. */
-export const allocate = (name: string, threads: number): SharedSignals => ({
-  name,
-  words: new SharedArrayBuffer(threads * THREAD_WORDS * Int32Array.BYTES_PER_ELEMENT)
-})
+export const allocate = (threads: number): SharedSignals =>
+  new SharedArrayBuffer(threads * THREAD_WORDS * Int32Array.BYTES_PER_ELEMENT)
 
 /** Discards the signals of a thread that has ended, or has yet to begin. */
-export const reset = ({ words }: SharedSignals, thread: number): void => {
-  const all = new Int32Array(words)
+export const reset = (signals: SharedSignals, thread: number): void => {
+  const all = new Int32Array(signals)
   for (const word of [ASLEEP, HOLD, AWAITING]) Atomics.store(all, thread * THREAD_WORDS + word, 0)
 }
 
-/** Wakes the others of a thread that has ended: it may have marked one as awake, and ended before it sent the message. */
-export const wakeOthers = ({ name, words }: SharedSignals, thread: number): void => {
-  const threads = words.byteLength / (THREAD_WORDS * Int32Array.BYTES_PER_ELEMENT)
-  for (let other = 0; other < threads; other++) {
-    if (other === thread) continue
-    const channel = new BroadcastChannel(channelName(name, thread, other))
-    channel.postMessage(undefined)
-    channel.close()
+/** The way to another thread: whatever comes by it wakes. */
+export type Wire = readonly [thread: number, port: MessagePort]
+
+/** The index of the main thread among those that have wires. */
+const MAIN = -1
+
+/** The wires of one thread to all others. */
+export class Wires {
+  readonly #ports = new Map<number, MessagePort>()
+  onWake = (): void => {}
+
+  /** Wires a thread, in the place of the one before it, and wakes it: others may have tried to by the wire that it takes the place of. */
+  add([thread, port]: Wire): void {
+    this.#ports.get(thread)?.close()
+    this.#ports.set(thread, port)
+    port.on("message", () => this.onWake())
+    // Whether the thread goes on is not for its bus to say.
+    port.unref()
+    this.wake(thread)
+  }
+
+  wake(thread: number): void {
+    this.#ports.get(thread)?.postMessage(undefined)
+  }
+
+  wakeAll(): void {
+    for (const thread of this.#ports.keys()) this.wake(thread)
+  }
+
+  close(): void {
+    for (const port of this.#ports.values()) port.close()
+    this.#ports.clear()
   }
 }
 
-const channelName = (room: string, thread: number, other: number): string =>
-  `${room} ${Math.min(thread, other)} ${Math.max(thread, other)}`
+/** Wires threads with each other, and with itself: in the main thread. */
+export class Switchboard {
+  readonly #threads = new Map<number, (wire: Wire) => void>()
+  readonly #wires = new Wires()
+
+  /**
+   * Wires a thread that is about to begin, in the place of one that has ended.
+   *
+   * @param tell gives it the wires of those that begin later
+   * @returns its own
+   */
+  connect(thread: number, tell: (wire: Wire) => void): ReadonlyArray<Wire> {
+    this.#threads.set(thread, tell)
+    const wires: Array<Wire> = []
+    const connect = (other: number, tellOther: (wire: Wire) => void) => {
+      const { port1, port2 } = new MessageChannel()
+      wires.push([other, port1])
+      tellOther([thread, port2])
+    }
+    connect(MAIN, (wire) => this.#wires.add(wire))
+    for (const [other, tellOther] of this.#threads) if (other !== thread) connect(other, tellOther)
+    return wires
+  }
+
+  wakeAll(): void {
+    this.#wires.wakeAll()
+  }
+}
 
 /**
  * What the threads of a room signal to each other: that they sleep, that senders should hold, that they wait for somebody.
  *
  * A sleeping thread is woken by a message. Every two threads have a channel of their own, because one that is busy should not get messages
- * that are for another; and a `BroadcastChannel`, because both find it by its name: ports would have to be handed to every other thread
- * whenever one is replaced. `Atomics.waitAsync` needs neither, and takes twice as long (docs/decisions.md).
+ * that are for another. Not a `BroadcastChannel`, which both would find by its name, nor `Atomics.waitAsync`: docs/decisions.md says why.
  */
 export class ThreadSignals {
   readonly #words: Int32Array
   readonly #thread: number
-  readonly #channels = new Map<number, BroadcastChannel>()
+  readonly #wires: Wires
   #holds = 0
 
   /**
    * @param thread this one
-   * @param others the others
-   * @param onWake called in a turn of its own after `sleep`, once another thread has woken this one
+   * @param wires its wires to the others, which end with these signals
+   * @param onWake called in a turn of its own after `sleep`, once another thread has woken this one, and sometimes without that
    */
-  constructor({ name, words }: SharedSignals, thread: number, others: ReadonlyArray<number>, onWake: () => void) {
-    this.#words = new Int32Array(words)
+  constructor(signals: SharedSignals, thread: number, wires: Wires, onWake: () => void) {
+    this.#words = new Int32Array(signals)
     this.#thread = thread
-    for (const other of others) {
-      const channel = new BroadcastChannel(channelName(name, thread, other))
-      channel.onmessage = onWake
-      // Whether the thread goes on is not for its bus to say.
-      channel.unref()
-      this.#channels.set(other, channel)
-    }
+    this.#wires = wires
+    wires.onWake = onWake
   }
 
   close(): void {
-    for (const channel of this.#channels.values()) channel.close()
-    this.#channels.clear()
+    this.#wires.close()
   }
 
   /** From now on this thread is woken. It looks once more after that: what came before wakes nobody. */
@@ -87,8 +124,7 @@ export class ThreadSignals {
 
   /** Wakes another thread if it sleeps. */
   wake(thread: number): void {
-    if (Atomics.compareExchange(this.#words, thread * THREAD_WORDS + ASLEEP, 1, 0) === 1)
-      this.#channels.get(thread)?.postMessage(undefined)
+    if (Atomics.compareExchange(this.#words, thread * THREAD_WORDS + ASLEEP, 1, 0) === 1) this.#wires.wake(thread)
   }
 
   /** Senders of other threads should hold, for a moment from now on. */

@@ -14,6 +14,7 @@ import { parentPort, workerData, type MessagePort } from "node:worker_threads"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { MAX_LISTED } from "../bus/Cluster.ts"
 import * as ThreadBus from "../bus/ThreadBus.ts"
+import { Wires } from "../bus/ThreadSignals.ts"
 import { ConfigReload } from "../config/ConfigReload.ts"
 import type { Values } from "../config/ServerConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
@@ -46,6 +47,9 @@ const port = parentPort!
 const beats = new Int32Array(data.beats)
 
 const post = (message: FromThread): void => port.postMessage(message)
+
+const wires = new Wires()
+for (const wire of data.wires) wires.add(wire)
 
 const ports = Deferred.makeUnsafe<Ports>()
 const logTaken = Latch.makeUnsafe(false)
@@ -167,7 +171,7 @@ const make = Effect.gen(function* () {
 
 const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>) => {
   const values = named({ ...data.values, port, websocket: { ...data.values.websocket, port: webSocketPort } })
-  const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index)
+  const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index, wires)
   const lifecycle = Layer.succeed(Lifecycle, {
     listening: (address, webSocketUrl) =>
       Effect.sync(() => post({ _tag: "Listening", where: { address, webSocketUrl } })),
@@ -240,6 +244,8 @@ const program = Effect.gen(function* () {
     switch (message._tag) {
       case "Listen":
         return void Deferred.doneUnsafe(ports, Exit.succeed(message.ports))
+      case "Wired":
+        return wires.add(message.wire)
       case "Open":
         return void run(Effect.flatMap(Deferred.await(ready), ({ relay }) => relay.open))
       case "LogTaken":

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as ThreadBus from "../bus/ThreadBus.ts"
+import { Switchboard, type Wire } from "../bus/ThreadSignals.ts"
 import { ReloadHooks } from "../config/ReloadHooks.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { background } from "../internal/background.ts"
@@ -18,7 +19,7 @@ import { Telemetry } from "../telemetry/Telemetry.ts"
 import { claim, probe } from "../transport/NetServer.ts"
 import { TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import { busOf, pastBusOf, pastOf, statsOf } from "./aggregateStats.ts"
-import type { Ports, StartError, Where } from "./Messages.ts"
+import type { Ports, StartError, ThreadData, Where } from "./Messages.ts"
 import { type End, Thread, ThreadEntry } from "./Thread.ts"
 import { Machine } from "./threadCount.ts"
 
@@ -92,6 +93,7 @@ export const make = Effect.fnUntraced(function* (
   const limits = SharedLimits.share(count)
   const room =
     config.cluster.nats.servers === null ? ThreadBus.share(count, config.hyper_parameters.max_line_bytes) : undefined
+  const switchboard = new Switchboard()
   const beats = new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT))
   const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const acceptFailures = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
@@ -112,7 +114,8 @@ export const make = Effect.fnUntraced(function* (
   const spawn = (index: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const data = {
+        const wired = (wire: Wire) => live.get(index)?.post({ _tag: "Wired", wire }, [wire[1]])
+        const data: ThreadData = {
           index,
           incarnation: ++incarnations,
           telemetry: Option.getOrUndefined(telemetry),
@@ -120,6 +123,7 @@ export const make = Effect.fnUntraced(function* (
           identity: tls.currentUnsafe(),
           limits,
           room,
+          wires: room === undefined ? [] : switchboard.connect(index, wired),
           beats: beats.buffer,
           draining: draining.buffer,
           acceptFailures,
@@ -180,7 +184,7 @@ export const make = Effect.fnUntraced(function* (
         // The system has no memory, or no room for another thread.
         Effect.catchDefect((defect) => Effect.succeed<End>({ why: String(defect), error: undefined })),
         Effect.tap(() => {
-          if (room !== undefined) ThreadBus.detach(room, index)
+          if (room !== undefined) ThreadBus.detach(room, index, switchboard)
           return SharedLimits.releaseThread(limits, index)
         }),
         Effect.map((end) => ({ ...end, sinceMillis }))

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
 import * as ThreadBus from "../../src/bus/ThreadBus.ts"
-import { ThreadSignals } from "../../src/bus/ThreadSignals.ts"
+import { Switchboard, ThreadSignals, Wires } from "../../src/bus/ThreadSignals.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus } from "../../src/room/Bus.ts"
@@ -19,22 +19,52 @@ const MAX_LINE_BYTES = 65_536
 
 const THREAD = await bundled(new URL("./BusThread.ts", import.meta.url))
 
+interface Room {
+  readonly shared: ThreadBus.SharedRoom
+  readonly switchboard: Switchboard
+}
+
+const share = (threads: number): Room => ({
+  shared: ThreadBus.share(threads, MAX_LINE_BYTES),
+  switchboard: new Switchboard()
+})
+
+/** As the main thread does. */
+const detach = ({ shared, switchboard }: Room, index: number) => ThreadBus.detach(shared, index, switchboard)
+
+const wiresOf = ({ switchboard }: Room, index: number) => {
+  const wires = new Wires()
+  for (const wire of switchboard.connect(index, (wire) => wires.add(wire))) wires.add(wire)
+  return wires
+}
+
 /** Buses within the thread of the test: shared memory works the same there. */
-const connect = Effect.fnUntraced(function* (shared: ThreadBus.SharedRoom, index: number, log: Array<string> = []) {
+const connect = Effect.fnUntraced(function* (room: Room, index: number, log: Array<string> = []) {
   const services = Layer.mergeAll(ServerConfig.layerTest({}), RelayLogger.layerTest(log))
-  return Context.get(yield* Layer.build(Layer.provide(ThreadBus.layer(shared, index), services)), Bus)
+  return Context.get(
+    yield* Layer.build(Layer.provide(ThreadBus.layer(room.shared, index, wiresOf(room, index)), services)),
+    Bus
+  )
 })
 
 const start = Effect.sync((): BusLaws.Subject => {
-  const shared = ThreadBus.share(3, MAX_LINE_BYTES)
+  const room = share(3)
   let next = 0
-  return { connect: () => connect(shared, next++) }
+  return { connect: () => connect(room, next++) }
 })
 
 /** A thread with a heap of its own; it is gone when the scope closes. */
-const spawn = Effect.fnUntraced(function* (task: Task) {
+const spawn = Effect.fnUntraced(function* ({
+  room,
+  ...form
+}: Omit<Task, "shared" | "wires"> & { readonly room: Room }) {
   const worker = yield* Effect.acquireRelease(
-    Effect.sync(() => new Worker(THREAD, { workerData: task })),
+    Effect.sync(() => {
+      const wires = room.switchboard.connect(form.index, (wire) => worker.postMessage(wire, [wire[1]]))
+      const workerData: Task = { ...form, shared: room.shared, wires }
+      const worker = new Worker(THREAD, { workerData, transferList: wires.map(([, port]) => port) })
+      return worker
+    }),
     (worker) => Effect.promise(() => worker.terminate())
   )
   const messages: Array<FromThread> = []
@@ -56,7 +86,7 @@ const spawn = Effect.fnUntraced(function* (task: Task) {
           if (error !== undefined) throw error
           return messages.some(is)
         },
-        () => `${tag} of ${task.index}.${task.life}, which has said ${JSON.stringify(messages)}`
+        () => `${tag} of ${form.index}.${form.life}, which has said ${JSON.stringify(messages)}`
       ),
       () => messages.findLast(is)!
     )
@@ -64,7 +94,7 @@ const spawn = Effect.fnUntraced(function* (task: Task) {
   const tell = (message: ToThread) => worker.postMessage(message)
   yield* told("Joined")
   return {
-    who: `${task.index}.${task.life}`,
+    who: `${form.index}.${form.life}`,
     talk: Effect.sync(() => tell("talk")),
     told,
     report: Effect.suspend(() => {
@@ -88,10 +118,10 @@ describe("ThreadBus", () => {
 
   it.live("brings every line of threads that all talk at once to all others, whole, once and in order", () =>
     Effect.gen(function* () {
-      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
+      const room = share(3)
       const batches = SOAK ? 50_000 : 600
       const threads = yield* Effect.forEach([0, 1, 2], (index) =>
-        spawn({ shared, index, life: 0, batches, lines: 8, lineBytes: index === 2 ? 16_000 : 500 })
+        spawn({ room, index, life: 0, batches, lines: 8, lineBytes: index === 2 ? 16_000 : 500 })
       )
       for (const { talk } of threads) yield* talk
       for (const thread of threads) {
@@ -112,9 +142,9 @@ describe("ThreadBus", () => {
 
   it.live("drops for a thread that is stuck its oldest batches, counts them, and the others lose nothing", () =>
     Effect.gen(function* () {
-      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
+      const room = share(3)
       const gate = new Int32Array(new SharedArrayBuffer(4))
-      const form = { shared, life: 0, lines: 1, lineBytes: 60_000 }
+      const form = { room, life: 0, lines: 1, lineBytes: 60_000 }
       const sender = yield* spawn({ ...form, index: 0, batches: 700, waitsFor: [1] })
       const reader = yield* spawn({ ...form, index: 1 })
       const stuck = yield* spawn({ ...form, index: 2, gate })
@@ -139,8 +169,8 @@ describe("ThreadBus", () => {
 
   it.live("costs the others nothing when a thread is terminated at any moment and another takes its place", () =>
     Effect.gen(function* () {
-      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
-      const form = { shared, lines: 8, lineBytes: 4000 }
+      const room = share(3)
+      const form = { room, lines: 8, lineBytes: 4000 }
       const lasting = yield* Effect.forEach([0, 1], (index) =>
         spawn({ ...form, index, life: 0, batches: SOAK ? 60_000 : 300 })
       )
@@ -151,7 +181,7 @@ describe("ThreadBus", () => {
         // Another moment each time.
         yield* Effect.sleep(5 + life * 7)
         yield* victim.terminate
-        ThreadBus.detach(shared, 2)
+        detach(room, 2)
       }
       const last = yield* spawn({ ...form, index: 2, life: 1000, batches: 100 })
       yield* last.talk
@@ -169,11 +199,11 @@ describe("ThreadBus", () => {
     })
   )
 
-  const joined = Effect.fnUntraced(function* (threads: number, shared = ThreadBus.share(threads, MAX_LINE_BYTES)) {
+  const joined = Effect.fnUntraced(function* (threads: number, room = share(threads)) {
     return yield* Effect.forEach(
       Array.from({ length: threads }, (_, index) => index),
       Effect.fnUntraced(function* (index) {
-        const member = new BusLaws.Member(String(index), yield* connect(shared, index))
+        const member = new BusLaws.Member(String(index), yield* connect(room, index))
         yield* member.bus.joinRoom(member.room)
         return member
       })
@@ -256,8 +286,8 @@ describe("ThreadBus", () => {
 
   it.live("has caught up once the room has all that others had published by then", () =>
     Effect.gen(function* () {
-      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
-      const [a, b] = yield* joined(2, shared)
+      const room = share(3)
+      const [a, b] = yield* joined(2, room)
       yield* until(() => {
         a!.publish(1)
         return b!.lines.length > 0
@@ -265,23 +295,23 @@ describe("ThreadBus", () => {
       // More than is read in a turn.
       for (let i = 0; i < 20; i++) a!.publish(1, 50_000)
       const { published } = a!
-      yield* ThreadBus.caughtUp(shared, 1)
+      yield* ThreadBus.caughtUp(room.shared, 1)
       assert.strictEqual(b!.from(a!).length, published)
       // At once where it never joined.
       a!.publish(1)
-      yield* ThreadBus.caughtUp(shared, 2)
+      yield* ThreadBus.caughtUp(room.shared, 2)
     })
   )
 
   it.live("logs what it has dropped for another thread", () =>
     Effect.gen(function* () {
-      const shared = ThreadBus.share(2, MAX_LINE_BYTES)
+      const room = share(2)
       const log: Array<string> = []
-      const b = yield* connect(shared, 1)
+      const b = yield* connect(room, 1)
       yield* b.joinRoom(new BusLaws.Member("b", b).room)
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const a = new BusLaws.Member("a", yield* connect(shared, 0, log))
+          const a = new BusLaws.Member("a", yield* connect(room, 0, log))
           for (let i = 0; i < 18; i++) a.publish(1, 1024 * 1024)
         })
       )
@@ -293,21 +323,21 @@ describe("ThreadBus", () => {
 
   it.live("wakes a thread again that another had meant to wake when it ended", () =>
     Effect.gen(function* () {
-      const shared = ThreadBus.share(3, MAX_LINE_BYTES)
+      const room = share(3)
       const [a, b] = yield* Effect.forEach(
         [0, 1],
         Effect.fnUntraced(function* (index) {
-          const member = new BusLaws.Member(String(index), yield* connect(shared, index))
+          const member = new BusLaws.Member(String(index), yield* connect(room, index))
           yield* member.bus.joinRoom(member.room)
           return member
         })
       )
       // The third has taken it upon itself, and ended before it sent the message.
-      const third = new ThreadSignals(shared.signals, 2, [0, 1], () => {})
+      const third = new ThreadSignals(room.shared.signals, 2, wiresOf(room, 2), () => {})
       third.close()
       third.wake(1)
       a!.publish(1)
-      ThreadBus.detach(shared, 2)
+      detach(room, 2)
       yield* until(() => b!.from(a!).length === 1)
     })
   )

@@ -3,19 +3,24 @@ import * as Effect from "effect/Effect"
 import * as ThreadSignals from "../../src/bus/ThreadSignals.ts"
 import { until } from "../support/Server.ts"
 
-/** Signals of three threads, and how often each was woken. */
+/** Signals of three threads, and how often each was woken since it was wired. */
 const make = Effect.gen(function* () {
-  const shared = ThreadSignals.allocate("a room of a test", 3)
+  const shared = ThreadSignals.allocate(3)
+  const switchboard = new ThreadSignals.Switchboard()
   const woken = [0, 0, 0]
   const threads = yield* Effect.forEach(woken, (_, index) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const others = [0, 1, 2].filter((other) => other !== index)
-        return new ThreadSignals.ThreadSignals(shared, index, others, () => woken[index]!++)
+        const wires = new ThreadSignals.Wires()
+        for (const wire of switchboard.connect(index, (wire) => wires.add(wire))) wires.add(wire)
+        return new ThreadSignals.ThreadSignals(shared, index, wires, () => woken[index]!++)
       }),
       (signals) => Effect.sync(() => signals.close())
     )
   )
+  // By the main thread, and by each other, when they were wired.
+  yield* until(() => woken.every((times) => times === 3))
+  woken.fill(0)
   return { shared, threads, woken }
 })
 
@@ -43,6 +48,27 @@ describe("ThreadSignals", () => {
         yield* until(() => woken[0]! > before)
       }
       assert.deepStrictEqual(woken, [3, 1, 0])
+    })
+  )
+
+  it.live("wake a thread that another has tried to wake before it was wired to it", () =>
+    Effect.gen(function* () {
+      const shared = ThreadSignals.allocate(2)
+      const switchboard = new ThreadSignals.Switchboard()
+      const late: Array<ThreadSignals.Wire> = []
+      const [wires, othersWires] = [new ThreadSignals.Wires(), new ThreadSignals.Wires()]
+      let woken = 0
+      const other = new ThreadSignals.ThreadSignals(shared, 1, othersWires, () => {})
+      const signals = new ThreadSignals.ThreadSignals(shared, 0, wires, () => woken++)
+      yield* Effect.addFinalizer(() => Effect.sync(() => (signals.close(), other.close())))
+      for (const wire of switchboard.connect(1, (wire) => late.push(wire))) othersWires.add(wire)
+      for (const wire of switchboard.connect(0, () => {})) wires.add(wire)
+      // By the main thread.
+      yield* until(() => woken === 1)
+      signals.sleep()
+      other.wake(0)
+      for (const wire of late) othersWires.add(wire)
+      yield* until(() => woken === 2)
     })
   )
 
