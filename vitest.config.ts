@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
+import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 // Workers, and the processes and threads that tests start, load the same code.
 process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/node", import.meta.url))
@@ -35,39 +36,46 @@ const COMPONENTS = [
   "test/transport/websocket/ChatPage.test.ts"
 ]
 
-/**
- * Of both projects together, whose files run one after the other: while tests of components wait for processes, others use the cores. Each
- * worker loads the modules of a project anew, which takes seconds of processor time.
- */
-const WORKERS = 3
+/** While tests of components wait for processes, others use the cores. */
+const WORKERS = 5
 
-/**
- * Files of a project share its workers, and with them the modules that each has loaded: loading Effect anew for each file takes
- * longer than most tests.
- */
-const project = (
-  name: string,
-  include: Array<string>,
-  exclude: Array<string> = [],
-  globalSetup: Array<string> = []
-): TestProjectInlineConfiguration => ({
+/** Those that wait longest, the longest first. */
+const LONGEST = [
+  "test/bus/NatsBus.test.ts",
+  "test/e2e/HangingFiles.test.ts",
+  "test/admin/DashboardInBrowser.test.ts",
+  "test/threads/Threads.test.ts",
+  "test/faults/SlowReaders.test.ts",
+  "test/e2e/Browser.test.ts",
+  "test/faults/Connections.test.ts",
+  "test/faults/HungRelay.test.ts",
+  "test/e2e/ForgedFrames.test.ts",
+  "test/chat/ChatInBrowser.test.ts",
+  "test/deploy/Proxies.test.ts",
+  "test/faults/Endings.test.ts",
+  "test/faults/HealthyReaders.test.ts"
+].map((path) => fileURLToPath(new URL(path, import.meta.url)))
+
+/** Starts these first, on a new checkout, too, of which Vitest does not know how long its files take: none is to be left at the end. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>) {
+    const rank = ({ moduleId }: TestSpecification) =>
+      (LONGEST.indexOf(moduleId) + LONGEST.length + 1) % (LONGEST.length + 1)
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
+
+/** `--mode quick` leaves out the components. */
+export default defineConfig(({ mode }) => ({
   test: {
-    name,
-    include,
-    exclude,
-    globalSetup,
+    include: ["test/**/*.test.ts"],
+    exclude: mode === "quick" ? COMPONENTS : [],
+    globalSetup: mode === "quick" ? [] : ["test/support/OnDemand.setup.ts"],
     maxWorkers: WORKERS,
+    sequence: { sequencer: LongestFirst },
+    // Files share a worker, and with it the modules that it has loaded: loading Effect anew for each takes longer than most tests.
     isolate: false,
     testTimeout: TIMEOUT_MILLIS,
     hookTimeout: TIMEOUT_MILLIS
   }
-})
-
-export default defineConfig({
-  test: {
-    projects: [
-      project("quick", ["test/**/*.test.ts"], COMPONENTS),
-      project("components", COMPONENTS, [], ["test/support/OnDemand.setup.ts"])
-    ]
-  }
-})
+}))

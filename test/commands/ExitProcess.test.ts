@@ -1,7 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { codeOfSignal, untilSignal } from "../../src/commands/exitProcess.ts"
+
+/** The module as in a program that has just begun: others in this process may have ended a service. */
+const { codeOfSignal, untilSignal }: typeof import("../../src/commands/exitProcess.ts") = await import(
+  `../../src/commands/exitProcess.ts${"?anew"}`
+)
 
 describe("the exit code after a signal", () => {
   it.effect("is that of the signal, and 0 for what goes on until one comes", () =>
