@@ -12,8 +12,8 @@ import { releaseMemory } from "../internal/releaseMemory.ts"
 export interface LogSink {
   /** Whether a line would be taken now; if not, it counts as dropped. Asked before formatting, so that a dropped line costs next to nothing. */
   readonly admitUnsafe: () => boolean
-  /** Takes one line, without its newline. */
-  readonly pushUnsafe: (line: string) => void
+  /** Takes one line, without its newline. One that is urgent is written at once, with those before it. */
+  readonly pushUnsafe: (line: string, isUrgent?: boolean) => void
   readonly droppedUnsafe: () => number
   /** How many lines are taken and not yet written. */
   readonly waitingUnsafe: () => number
@@ -73,12 +73,12 @@ export const make: (options: {
     heldBytes += batch.length
   }
 
-  const push = (line: string) => {
+  const push = (line: string, isUrgent = false) => {
     if (!on) return
     text += line + "\n"
     waiting++
     idle.closeUnsafe()
-    if (text.length >= BATCH_LENGTH) {
+    if (isUrgent || text.length >= BATCH_LENGTH) {
       encode()
       urgent.openUnsafe()
     }

@@ -65,7 +65,7 @@ export const MessageLog = Context.Reference<MessageLog>("summoner-server/Message
   defaultValue: () => NO_MESSAGES
 })
 
-/** Whether what a fiber logs is written at every level of the log: that the server listens, which its operator waits for. */
+/** Whether what a fiber logs is written at once, at every level of the log: that the server listens, which its operator waits for. */
 export const IsAnnouncement = Context.Reference<boolean>("summoner-server/IsAnnouncement", {
   defaultValue: () => false
 })
@@ -289,7 +289,8 @@ const makeContext = Effect.fnUntraced(function* (
   const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
     try {
       const timeMillis = date.getTime()
-      if (!isLoggedUnsafe(logLevel) && !fiber.getRef(IsAnnouncement)) return
+      const isAnnouncement = fiber.getRef(IsAnnouncement)
+      if (!isLoggedUnsafe(logLevel) && !isAnnouncement) return
       const level = levelNames[logLevel]
       const annotations = fiber.getRef(References.CurrentLogAnnotations)
       const text = LogMessage.eventText({
@@ -302,7 +303,7 @@ const makeContext = Effect.fnUntraced(function* (
         annotations
       })
       for (const { event, sink } of sinks) {
-        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text, annotations))
+        if (sink.admitUnsafe()) sink.pushUnsafe(event(timeMillis, level, text, annotations), isAnnouncement)
       }
     } catch {
       // A logger that throws ends the fiber that logs.

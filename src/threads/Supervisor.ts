@@ -140,7 +140,6 @@ export const make = Effect.fnUntraced(function* (
   /** Tells a thread what it has to know from its start on. */
   const conduct = Effect.fnUntraced(function* (thread: Thread) {
     const before = reloads
-    yield* Deferred.await(thread.loaded)
     thread.post({ _tag: "Listen", ports: yield* Deferred.await(ports) })
     yield* Deferred.await(thread.listening)
     yield* Deferred.await(opened)
@@ -243,11 +242,9 @@ export const make = Effect.fnUntraced(function* (
       yield* background(`worker ${index + 1} is no longer watched`, keep(index), { startImmediately: true })
     }
     const listening = Effect.gen(function* () {
-      const threads = Array.from(live.values())
-      yield* atOnce(threads, ({ loaded }) => Deferred.await(loaded))
       yield* claimPorts(config)
       Deferred.doneUnsafe(ports, Exit.succeed(yield* findPorts(config)))
-      return yield* atOnce(threads, ({ listening }) => Deferred.await(listening))
+      return yield* atOnce(Array.from(live.values()), ({ listening }) => Deferred.await(listening))
     }).pipe(Effect.scoped)
     const [where] = yield* Effect.raceFirst(listening, Deferred.await(failed))
     yield* onReload(
@@ -298,13 +295,13 @@ const claimPorts = Effect.fnUntraced(function* ({ host, port, websocket }: Serve
   if (websocket.port !== null) yield* claim({ host: websocket.host ?? host, port: websocket.port }, "websocket.port")
 })
 
-/** Ports that no other server has; those that were free where the configuration leaves the choice. */
+/** Ports that no other server has; where the configuration leaves the choice, free ones, which it keeps until the scope ends. */
 const findPorts = Effect.fnUntraced(function* ({ host, port, websocket }: ServerConfig["Service"]) {
   const relay = yield* probe({ host, port }, "port")
   if (websocket.port === null) return { port: relay.port, webSocketPort: null }
   const ofWebSocket = yield* probe({ host: websocket.host ?? host, port: websocket.port }, "websocket.port")
   return { port: relay.port, webSocketPort: ofWebSocket.port }
-}, Effect.scoped)
+})
 
 /**
  * Done when a count does not go on. Counts polls, not elapsed time, so that a process that was suspended does not look stuck.

@@ -116,7 +116,8 @@ const PROBE_MILLIS = 1000
  * Finds out whether another server listens on a port, also one that would share it. Asks by a connection: listening for a moment would
  * accept, and lose, clients that are waiting for this server.
  *
- * @returns where to listen, with a free port in place of 0; fails with `ListenError` if the port is taken
+ * @returns where to listen, with a free port in place of 0, shared with this process until the scope ends; fails with `ListenError` if the
+ *   port is taken
  */
 export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress, ListenError, Scope.Scope> => {
   if (at.port === 0) {
@@ -125,7 +126,7 @@ export const probe = (at: BoundAddress, key: string): Effect.Effect<BoundAddress
         Effect.sync(() => Net.createServer((socket) => socket.destroy())),
         closed
       ),
-      (server) => listen(server, at, key, { backlog: 1 })
+      (server) => listen(server, at, key, { backlog: 1, reusePort: true })
     )
   }
   const isTaken = Effect.callback<boolean>((resume) => {
