@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { formatProblem, Problem } from "../config/ConfigError.ts"
 import * as PemFile from "../config/PemFile.ts"
-import type { Values } from "../config/ServerConfig.ts"
+import type { Values } from "../config/CurrentConfig.ts"
 
 /** The files of the `cluster.nats` keys cannot be used. */
 export class NatsFilesError extends Schema.TaggedError<NatsFilesError>()("NatsFilesError", {

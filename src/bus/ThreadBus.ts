@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig } from "../config/CurrentConfig.ts"
 import { background } from "../internal/background.ts"
 import { Slot } from "../internal/Slot.ts"
 import { Bus, type BusRoom, type BusStats, MAX_MESSAGE_BYTES } from "../room/Bus.ts"

@@ -4,14 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { copy, type Key, settableKeys, shown } from "./ConfigKeys.ts"
 import { setAt, valueAt } from "./ConfigPath.ts"
-import { type Level, levels, type Values } from "./ConfigSchema.ts"
+import { levels, ServerConfig, type Values } from "./CurrentConfig.ts"
 import * as ReloadHooks from "./ReloadHooks.ts"
-import { ServerConfig } from "./ServerConfig.ts"
-
-/** Sets the least severe level that is logged. The layers of `RelayLogger` provide it; without one it does nothing. */
-export const SetLogLevel = Context.Reference<(level: Level) => void>("summoner-server/SetLogLevel", {
-  defaultValue: () => () => {}
-})
 
 /** A key whose new value differs from the one the server runs with. */
 export interface Change {
@@ -39,7 +33,7 @@ export class ConfigReload extends Context.Service<
   static readonly layer = (initial: Values): Layer.Layer<ServerConfig | ConfigReload> =>
     Layer.effectContext(
       Effect.gen(function* () {
-        const setLogLevel = yield* SetLogLevel
+        const setLogLevel = yield* ReloadHooks.SetLogLevel
         const values = copy(initial)
         const reloads = ReloadHooks.make()
         const apply = Effect.fnUntraced(function* (next: Values) {

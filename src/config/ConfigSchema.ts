@@ -3,6 +3,7 @@
  * exceed the longest timer of the platform (2^31 - 1 ms), which Effect's clock handles and a bare `setTimeout` does not.
  */
 import * as Schema from "effect/Schema"
+import { defaultFormats, levels } from "./CurrentConfig.ts"
 import { isLoopback, isNetwork, overlap, withoutHostBits } from "../net/IpNetwork.ts"
 import {
   type Condition,
@@ -26,12 +27,6 @@ import {
 } from "./fields.ts"
 import * as NatsUrl from "./NatsUrl.ts"
 
-/** The levels of `logger.log_level`, in Python's names, the least severe first. */
-export const levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const
-
-/** One of `levels`. */
-export type Level = (typeof levels)[number]
-
 const NEVER_NEEDED: Condition = {}
 const PYTHON: Condition = { version: "python" }
 const NO_CONSOLE: Condition = { "logger.enable_console_log": false }
@@ -49,7 +44,7 @@ const Logger = Schema.Struct({
   enable_console_log: fixed(flag, true, "Log to standard output."),
   console_log_format: fixed(
     format,
-    "\u001b[92m%(asctime)s\u001b[0m - \u001b[94m%(name)s\u001b[0m - %(levelname)s - %(message)s",
+    defaultFormats.console_log_format,
     "Console line, with the fields `%(asctime)s`, `%(name)s`, `%(levelname)s` and `%(message)s`. The colours of the default appear on a terminal only.",
     NO_CONSOLE,
     { "logger.enable_json_console": true }
@@ -63,12 +58,12 @@ const Logger = Schema.Struct({
     NO_FILE
   ),
   enable_json_log: fixed(flag, false, "Write each line of the log file as a JSON object."),
-  log_format: fixed(format, "%(asctime)s - %(name)s - %(levelname)s - %(message)s", "Line of the log file.", NO_FILE, {
+  log_format: fixed(format, defaultFormats.log_format, "Line of the log file.", NO_FILE, {
     "logger.enable_json_log": true
   }),
   date_format: fixed(
     format,
-    "%Y-%m-%d %H:%M:%S.%3f",
+    defaultFormats.date_format,
     "`%(asctime)s`, in strftime notation; `%<n>f` is n digits of fraction. `iso` is ISO 8601 with the offset from UTC."
   ),
   max_file_size: fixed(whole(1), 1_000_000, "Bytes after which the log file is rotated.", NO_FILE, {
@@ -386,10 +381,3 @@ export interface Written extends Schema.Codec.Encoded<typeof Values> {}
 
 /** What an empty `server.json` means. */
 export const defaults: Values = defaultsOf(Values)
-
-/**
- * The profile that a `version` stands for (README.md, "Profiles").
- *
- * @returns `"rust"` with every protection, `"python"` for the plain relay
- */
-export const profileOf = (version: Values["version"]): "rust" | "python" => (version === "python" ? "python" : "rust")

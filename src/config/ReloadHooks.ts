@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Level } from "./CurrentConfig.ts"
 
 /** Runs effects on every reload, one after the other, in the order of registration. They report their own failures. */
 export const ReloadHooks = Context.Reference<{
@@ -29,3 +30,8 @@ export const make = () => {
     reload: Effect.suspend(() => Effect.forEach([...registered], ({ again }) => again, { discard: true }))
   }
 }
+
+/** Sets the least severe level that is logged. The layers of `RelayLogger` provide it; without one it does nothing. */
+export const SetLogLevel = Context.Reference<(level: Level) => void>("summoner-server/SetLogLevel", {
+  defaultValue: () => () => {}
+})

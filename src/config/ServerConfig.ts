@@ -1,5 +1,4 @@
 /** The configuration of a server: reads `server.json` and reports everything that is wrong with it. The keys are in `ConfigSchema`. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -8,12 +7,14 @@ import { isJsonObject } from "../internal/JsonObject.ts"
 import { readFile } from "../internal/files.ts"
 import * as ConfigErrors from "./ConfigError.ts"
 import { copy, keysByPath } from "./ConfigKeys.ts"
-import { defaults, levels, Values, type Written } from "./ConfigSchema.ts"
+import { defaults, Values, type Written } from "./ConfigSchema.ts"
+import * as CurrentConfig from "./CurrentConfig.ts"
 import { jsonSyntaxError } from "./JsonSyntaxError.ts"
 
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts"
 export { type Key, keys, settableKeys, shown, withoutSecrets } from "./ConfigKeys.ts"
-export { defaults, type Level, levels, profileOf, Values, type Written } from "./ConfigSchema.ts"
+export { defaults, Values, type Written } from "./ConfigSchema.ts"
+export { type Level, levels, profileOf } from "./CurrentConfig.ts"
 
 /** A configuration, with advice to its author. */
 export interface Loaded {
@@ -73,7 +74,7 @@ const modernize = (input: unknown, names: ReadonlyMap<string, string>) => {
     }
     const given = logger["log_level"]
     const level = typeof given === "string" ? given.toUpperCase() : ""
-    if (levels.some((known) => known === level)) logger["log_level"] = level
+    if (CurrentConfig.levels.some((known) => known === level)) logger["log_level"] = level
     else if (level === "WARN") {
       logger["log_level"] = "WARNING"
       warnings.push(`${nameOf("logger.log_level")}: ${JSON.stringify(given)} is an older form: write "WARNING"`)
@@ -176,12 +177,9 @@ export const fromLoaded = Effect.fnUntraced(function* <E>(loaded: Effect.Effect<
 })
 
 /** The configuration of this server (docs/configuration.md). */
-export class ServerConfig extends Context.Service<ServerConfig, Values>()("summoner-server/ServerConfig") {
-  /** A configuration that is already complete. */
-  static readonly layer = (values: Values) => Layer.succeed(ServerConfig, values)
-
+export class ServerConfig extends CurrentConfig.ServerConfig {
   /** The configuration in a file. Logs its warnings. Fails as `load` does. */
-  static readonly layerFile = (path: string) => Layer.effect(ServerConfig, fromLoaded(load(path)))
+  static readonly layerFile = (path: string) => Layer.effect(CurrentConfig.ServerConfig, fromLoaded(load(path)))
 
   /**
    * A configuration given by a program, in the form of a `server.json`. Logs its warnings. Fails as `decode` does.
@@ -189,9 +187,9 @@ export class ServerConfig extends Context.Service<ServerConfig, Values>()("summo
    * @param source names it in messages
    */
   static readonly layerValue = (value: unknown, source = "configuration") =>
-    Layer.effect(ServerConfig, fromLoaded(decode(value, source)))
+    Layer.effect(CurrentConfig.ServerConfig, fromLoaded(decode(value, source)))
 
   /** For tests: the defaults, except as given, in objects of its own. Checks no bounds. */
   static readonly layerTest = (overrides: DeepPartial<Values> = {}) =>
-    ServerConfig.layer(copy(merge(defaults, overrides) as Values))
+    CurrentConfig.ServerConfig.layer(copy(merge(defaults, overrides) as Values))
 }

@@ -1,4 +1,4 @@
-import { profileOf, type Values } from "./ConfigSchema.ts"
+import { profileOf, type Values } from "./CurrentConfig.ts"
 
 /** What the thresholds of backpressure will do to senders once the room is large enough; empty if they disconnect nobody. */
 export const thresholdWarning = ({ hyper_parameters, version }: Values): ReadonlyArray<string> => {

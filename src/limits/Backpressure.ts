@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig } from "../config/CurrentConfig.ts"
 
 /**
  * What a line does to its sender. `pass`: nothing. `throttle`: it waits before its next line. `flow_control`: it is not

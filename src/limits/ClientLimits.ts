@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig } from "../config/CurrentConfig.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { hasCapacity, makePlaces } from "./places.ts"
 

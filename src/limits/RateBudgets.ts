@@ -1,4 +1,4 @@
-import type { Values } from "../config/ServerConfig.ts"
+import type { Values } from "../config/CurrentConfig.ts"
 import type { RateBudget } from "./RateLimiter.ts"
 
 const MINUTE_MILLIS = 60_000

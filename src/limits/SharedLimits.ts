@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { profileOf, ServerConfig, type Values } from "../config/ServerConfig.ts"
+import { profileOf, ServerConfig, type Values } from "../config/CurrentConfig.ts"
 import { ClientLimits } from "./ClientLimits.ts"
 import { hasCapacity, isWebSocket } from "./places.ts"
 import { makeQuarantine } from "./makeQuarantine.ts"

@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig } from "../config/CurrentConfig.ts"
 import { background } from "../internal/background.ts"
 import { monotonicMillis, repeatEvery } from "../internal/time.ts"
 import type { Quarantine, Suspect } from "./Quarantine.ts"

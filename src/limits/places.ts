@@ -1,4 +1,4 @@
-import type { Values } from "../config/ServerConfig.ts"
+import type { Values } from "../config/CurrentConfig.ts"
 import type { Arriving, ClientLimits } from "./ClientLimits.ts"
 
 interface ConnectionCounts {

@@ -1,10 +1,10 @@
 /** Formats of log lines: Python's `%(field)s`, `strftime` dates in local time, and JSON. Compiled once, because every relayed message is a line. */
-import { defaults, type Level } from "../config/ConfigSchema.ts"
+import { defaultFormats, type Level } from "../config/CurrentConfig.ts"
 import { escapeJson, escapeText } from "../internal/escape.ts"
 
 /** `console_log_format`, or the default without its colours where standard output is not a terminal. */
 export const consoleFormat = (format: string, terminal: boolean): string =>
-  terminal || format !== defaults.logger.console_log_format ? format : defaults.logger.log_format
+  terminal || format !== defaultFormats.console_log_format ? format : defaultFormats.log_format
 
 /** Formats a line. The message must be escaped already; the time is in milliseconds since 1970. */
 export type LineFormat = (timeMillis: number, level: Level, message: string) => string

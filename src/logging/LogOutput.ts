@@ -3,7 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Level, Values } from "../config/ServerConfig.ts"
+import type { Level, Values } from "../config/CurrentConfig.ts"
 import { escapeJson, escapeText } from "../internal/escape.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFormat from "./LogFormat.ts"
@@ -58,7 +58,7 @@ export const jsonOutput = (options: Pick<Options, "name" | "date_format">): Form
   }
 }
 
-export const fileOutput = (options: Options): Format =>
+export const fileOutput = (options: Pick<Options, "name" | "date_format" | "enable_json_log" | "log_format">): Format =>
   options.enable_json_log ? jsonOutput(options) : textOutput(options, options.log_format)
 
 /** @param options `slow`: why lines are dropped, for the line in their place */

@@ -9,8 +9,8 @@ import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
-import { SetLogLevel } from "../config/ConfigReload.ts"
-import { defaults, type Level, levels, ServerConfig, type Values } from "../config/ServerConfig.ts"
+import { defaultFormats, type Level, levels, ServerConfig, type Values } from "../config/CurrentConfig.ts"
+import { SetLogLevel } from "../config/ReloadHooks.ts"
 import { type Fields, fieldsIn } from "./Fields.ts"
 import * as LogConsole from "./LogConsole.ts"
 import * as LogFile from "./LogFile.ts"
@@ -149,7 +149,15 @@ export class RelayLogger extends Context.Service<
   ): Layer.Layer<RelayLogger> =>
     Layer.effectContext(
       Effect.suspend(() => {
-        const configured = { name: "MyServer", ...defaults.logger, log_format: "%(levelname)s %(message)s", ...options }
+        const configured = {
+          name: "MyServer",
+          log_level: "DEBUG" as const,
+          log_format: "%(levelname)s %(message)s",
+          date_format: defaultFormats.date_format,
+          enable_json_log: false,
+          log_keys: null,
+          ...options
+        }
         return makeContext(configured, {
           path: undefined,
           sinks: [{ ...LogOutput.fileOutput(configured), destination: "an array", sink: arraySink(lines) }]

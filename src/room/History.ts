@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../config/ServerConfig.ts"
+import type { ServerConfig } from "../config/CurrentConfig.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { Chunk } from "./Outbox.ts"
 

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
-import type { ServerConfig } from "../config/ServerConfig.ts"
+import type { ServerConfig } from "../config/CurrentConfig.ts"
 import * as Notice from "../protocol/Notice.ts"
 import type { Connection } from "./Connection.ts"
 import type { DisconnectKind } from "./DisconnectReason.ts"

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig } from "../config/CurrentConfig.ts"
 import type { Lost } from "./OtlpHttpClient.ts"
 
 export type { Lost } from "./OtlpHttpClient.ts"

@@ -15,8 +15,7 @@ import { AdminServer } from "../admin/AdminServer.ts"
 import { MAX_LISTED } from "../bus/Cluster.ts"
 import * as ThreadBus from "../bus/ThreadBus.ts"
 import { Wires } from "../bus/ThreadSignals.ts"
-import { ConfigReload } from "../config/ConfigReload.ts"
-import type { Values } from "../config/ServerConfig.ts"
+import type { Values } from "../config/CurrentConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
 import { background } from "../internal/background.ts"
 import { repeatEvery } from "../internal/time.ts"
@@ -35,6 +34,7 @@ import { type Identity, TlsIdentity } from "../transport/tls/TlsIdentity.ts"
 import * as WebSocketListener from "../transport/websocket/WebSocketListener.ts"
 import { type Feeds, type FromThread, type Ports, StartError, type ThreadData, type ToThread } from "./Messages.ts"
 import { answer, type Handlers } from "./ThreadCalls.ts"
+import { ThreadConfig } from "./ThreadConfig.ts"
 
 /** Events of a stream that are sent together, and how long the first of them waits, in milliseconds. */
 const EVENTS_TOGETHER = 256
@@ -55,11 +55,16 @@ const ports = Deferred.makeUnsafe<Ports>()
 const logTaken = Latch.makeUnsafe(false)
 let identity = data.identity
 
-/** What other relays call this one, by NATS: each has its own name. */
-const named = (values: Values): Values => {
+/** The configuration of this thread: other relays know each by a name of its own. */
+const ownOf = (values: Values, { port, webSocketPort }: Ports): Values => {
   const { nats } = values.cluster
-  if (nats.name === null) return values
-  return { ...values, cluster: { ...values.cluster, nats: { ...nats, name: `${nats.name}-${data.incarnation}` } } }
+  const name = nats.name === null ? null : `${nats.name}-${data.incarnation}`
+  return {
+    ...values,
+    port,
+    websocket: { ...values.websocket, port: webSocketPort },
+    cluster: { ...values.cluster, nats: { ...nats, name } }
+  }
 }
 
 const othersUnsafe = SharedLimits.otherClientsUnsafe(data.limits, data.index)
@@ -117,7 +122,7 @@ interface Running {
 /** Also reports to the main thread. */
 const make = Effect.gen(function* () {
   const relay = yield* Relay.Relay
-  const { apply } = yield* ConfigReload
+  const { take } = yield* ThreadConfig
   const { droppedUnsafe } = yield* RelayLogger
   const { flushUnsafe } = yield* Broadcaster
   const lag = yield* EventLoopLag.make
@@ -146,7 +151,9 @@ const make = Effect.gen(function* () {
     report: () => report,
     reload: ({ identity: next, values }) => {
       identity = next
-      return Effect.asVoid(Effect.provideService(apply(named(values)), References.CurrentLoggers, new Set()))
+      return Effect.flatMap(Deferred.await(ports), (ports) =>
+        Effect.provideService(take(ownOf(values, ports)), References.CurrentLoggers, new Set())
+      )
     },
     broadcast: Effect.fnUntraced(function* ({ content, from, to }) {
       const here = to && (yield* relay.clients).map(({ address }) => address).filter((address) => to.includes(address))
@@ -169,8 +176,7 @@ const make = Effect.gen(function* () {
   return { relay, handlers } satisfies Running
 })
 
-const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>) => {
-  const values = named({ ...data.values, port, websocket: { ...data.values.websocket, port: webSocketPort } })
+const layer = (ports: Ports, ready: Deferred.Deferred<Running>) => {
   const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index, wires)
   const lifecycle = Layer.succeed(Lifecycle, {
     listening: (address, webSocketUrl) =>
@@ -204,7 +210,7 @@ const layer = ({ port, webSocketPort }: Ports, ready: Deferred.Deferred<Running>
       Layer.succeed(Opening, Latch.makeUnsafe(false))
     ]),
     Layer.provide(data.telemetry === undefined ? Layer.empty : Telemetry.layerTraces(data.telemetry)),
-    Layer.provide(ConfigReload.layer(values)),
+    Layer.provide(ThreadConfig.layer(ownOf(data.values, ports))),
     Layer.provide(
       RelayLogger.layerWire({
         ...data.log,

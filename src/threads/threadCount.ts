@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { availableParallelism } from "node:os"
 import { getHeapStatistics } from "node:v8"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig } from "../config/CurrentConfig.ts"
 
 /** What a machine gives relay threads. */
 export interface Machine {

@@ -1,5 +1,5 @@
 import { BlockList, isIPv6 } from "node:net"
-import type { Values } from "../config/ServerConfig.ts"
+import type { Values } from "../config/CurrentConfig.ts"
 import { canonicalIp, unmapped } from "../net/IpAddress.ts"
 import * as Incidents from "../session/Incidents.ts"
 

@@ -9,7 +9,7 @@ import * as Tls from "node:tls"
 import { formatProblem, Problem } from "../../config/ConfigError.ts"
 import * as PemFile from "../../config/PemFile.ts"
 import { ReloadHooks } from "../../config/ReloadHooks.ts"
-import { ServerConfig, type Values } from "../../config/ServerConfig.ts"
+import { ServerConfig, type Values } from "../../config/CurrentConfig.ts"
 import { background } from "../../internal/background.ts"
 import { escapeText } from "../../internal/escape.ts"
 

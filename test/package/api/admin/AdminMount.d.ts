@@ -4,7 +4,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import { AdminServer } from "./AdminServer.ts";
 export interface AdminMount {
     readonly layer: Layer.Layer<AdminServer, never, ServerConfig>;

@@ -1,9 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { type Level, type Values } from "./ConfigSchema.ts";
-import { ServerConfig } from "./ServerConfig.ts";
-export declare const SetLogLevel: Context.Reference<(level: Level) => void>;
+import { ServerConfig, type Values } from "./CurrentConfig.ts";
 export interface Change {
     readonly path: string;
     readonly from: unknown;

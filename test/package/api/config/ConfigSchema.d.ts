@@ -1,6 +1,4 @@
 import * as Schema from "effect/Schema";
-export declare const levels: readonly ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
-export type Level = (typeof levels)[number];
 export interface Values extends Schema.Schema.Type<typeof Values> {
 }
 export declare const Values: Schema.Struct<{
@@ -384,4 +382,3 @@ export declare const Values: Schema.Struct<{
 export interface Written extends Schema.Codec.Encoded<typeof Values> {
 }
 export declare const defaults: Values;
-export declare const profileOf: (version: Values["version"]) => "rust" | "python";

@@ -1,12 +1,13 @@
-import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Result from "effect/Result";
 import * as ConfigErrors from "./ConfigError.ts";
 import { Values, type Written } from "./ConfigSchema.ts";
+import * as CurrentConfig from "./CurrentConfig.ts";
 export { ConfigError, type KeyProblem, type Problem } from "./ConfigError.ts";
 export { type Key, keys, settableKeys, shown, withoutSecrets } from "./ConfigKeys.ts";
-export { defaults, type Level, levels, profileOf, Values, type Written } from "./ConfigSchema.ts";
+export { defaults, Values, type Written } from "./ConfigSchema.ts";
+export { type Level, levels, profileOf } from "./CurrentConfig.ts";
 export interface Loaded {
     readonly values: Values;
     readonly warnings: ReadonlyArray<string>;
@@ -33,10 +34,8 @@ export type DeepPartial<T> = {
 };
 export declare const merge: (base: object, overrides: object) => object;
 export declare const fromLoaded: <E>(loaded: Effect.Effect<Loaded, E, never>) => Effect.Effect<Values, E, never>;
-declare const ServerConfig_base: Context.ServiceClass<ServerConfig, "summoner-server/ServerConfig", Values>;
-export declare class ServerConfig extends ServerConfig_base {
-    static readonly layer: (values: Values) => Layer.Layer<ServerConfig, never, never>;
-    static readonly layerFile: (path: string) => Layer.Layer<ServerConfig, ConfigErrors.ConfigError, never>;
-    static readonly layerValue: (value: unknown, source?: string) => Layer.Layer<ServerConfig, ConfigErrors.ConfigError, never>;
-    static readonly layerTest: (overrides?: DeepPartial<Values>) => Layer.Layer<ServerConfig, never, never>;
+export declare class ServerConfig extends CurrentConfig.ServerConfig {
+    static readonly layerFile: (path: string) => Layer.Layer<CurrentConfig.ServerConfig, ConfigErrors.ConfigError, never>;
+    static readonly layerValue: (value: unknown, source?: string) => Layer.Layer<CurrentConfig.ServerConfig, ConfigErrors.ConfigError, never>;
+    static readonly layerTest: (overrides?: DeepPartial<Values>) => Layer.Layer<CurrentConfig.ServerConfig, never, never>;
 }

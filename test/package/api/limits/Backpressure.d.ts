@@ -1,7 +1,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 export type Verdict = "pass" | "throttle" | "flow_control" | "disconnect";
 declare const Backpressure_base: Context.ServiceClass<Backpressure, "summoner-server/Backpressure", {
     readonly decideUnsafe: (fanOut: number) => Verdict;

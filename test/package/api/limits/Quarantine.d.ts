@@ -18,7 +18,7 @@ declare const Quarantine_base: Context.ServiceClass<Quarantine, "summoner-server
     readonly sizeUnsafe: () => number;
 }>;
 export declare class Quarantine extends Quarantine_base {
-    static readonly layer: Layer.Layer<Quarantine, never, import("../config/ServerConfig.ts").ServerConfig>;
+    static readonly layer: Layer.Layer<Quarantine, never, import("../config/CurrentConfig.ts").ServerConfig>;
     static readonly list: Effect.Effect<readonly Entry[], never, Quarantine>;
     static readonly add: (key: string, millis?: number) => Effect.Effect<void, never, Quarantine>;
     static readonly lift: (key: string) => Effect.Effect<boolean, never, Quarantine>;

@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as LogLevel from "effect/LogLevel";
-import { type Level, ServerConfig, type Values } from "../config/ServerConfig.ts";
+import { type Level, ServerConfig, type Values } from "../config/CurrentConfig.ts";
 import * as LogFile from "./LogFile.ts";
 export { LogFileError } from "./LogFile.ts";
 export interface Options extends LoggerValues {

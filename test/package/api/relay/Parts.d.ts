@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { AdminServer } from "../admin/AdminServer.ts";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import { Backpressure } from "../limits/Backpressure.ts";
 import { ClientLimits } from "../limits/ClientLimits.ts";
 import { IdleTimeout } from "../limits/IdleTimeout.ts";

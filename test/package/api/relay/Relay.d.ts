@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import { AdminServer } from "../admin/AdminServer.ts";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import { Backpressure } from "../limits/Backpressure.ts";
 import { ClientLimits } from "../limits/ClientLimits.ts";
 import { IdleTimeout } from "../limits/IdleTimeout.ts";

@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import type { Distribution } from "../internal/Histogram.ts";
 import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";

@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../config/ServerConfig.ts";
+import type { ServerConfig } from "../config/CurrentConfig.ts";
 import type { Chunk } from "./Outbox.ts";
 export type HistoryLimits = ServerConfig["Service"]["history"];
 export type BacklogLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "soft_limit_bytes">;

@@ -1,4 +1,4 @@
-import type { ServerConfig } from "../config/ServerConfig.ts";
+import type { ServerConfig } from "../config/CurrentConfig.ts";
 import type { Connection } from "./Connection.ts";
 import type { DisconnectKind } from "./DisconnectReason.ts";
 export type OutboxLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "policy" | "soft_limit_bytes" | "hard_limit_bytes">;

@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Stream from "effect/Stream";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import type { Observed } from "../internal/EventFeed.ts";
 import { type Entry, Quarantine } from "../limits/Quarantine.ts";
 import { Broadcaster } from "../room/Broadcaster.ts";

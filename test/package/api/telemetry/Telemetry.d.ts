@@ -1,6 +1,6 @@
 import * as Context from "effect/Context";
 import * as Layer from "effect/Layer";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import type { Lost } from "./OtlpHttpClient.ts";
 export type { Lost } from "./OtlpHttpClient.ts";
 export interface Options {

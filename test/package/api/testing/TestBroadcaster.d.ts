@@ -12,5 +12,5 @@ declare const TestBroadcaster_base: Context.ServiceClass<TestBroadcaster, "summo
 }>;
 export declare class TestBroadcaster extends TestBroadcaster_base {
 }
-export declare const layer: Layer.Layer<Broadcaster | TestBroadcaster, never, import("../config/ServerConfig.ts").ServerConfig>;
+export declare const layer: Layer.Layer<Broadcaster | TestBroadcaster, never, import("../config/CurrentConfig.ts").ServerConfig>;
 export {};

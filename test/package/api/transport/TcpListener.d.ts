@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Net from "node:net";
-import { ServerConfig } from "../config/ServerConfig.ts";
+import { ServerConfig } from "../config/CurrentConfig.ts";
 import type { ClientIdentity } from "../net/ClientIdentity.ts";
 import { type ConnectionGate, type Refusal } from "../session/ConnectionGate.ts";
 import type { Incident } from "../session/Incidents.ts";

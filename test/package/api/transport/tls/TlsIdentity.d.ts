@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import { type X509Certificate } from "node:crypto";
 import * as Tls from "node:tls";
-import { ServerConfig, type Values } from "../../config/ServerConfig.ts";
+import { ServerConfig, type Values } from "../../config/CurrentConfig.ts";
 declare const TlsError_base: Schema.Class<TlsError, Schema.TaggedStruct<"TlsError", {
     readonly issues: Schema.$Array<Schema.Struct<{
         readonly path: Schema.String;

@@ -2,7 +2,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
-import { ServerConfig } from "../../config/ServerConfig.ts";
+import { ServerConfig } from "../../config/CurrentConfig.ts";
 import type { ConnectionGate } from "../../session/ConnectionGate.ts";
 import type { ListenError } from "../../session/Listener.ts";
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts";

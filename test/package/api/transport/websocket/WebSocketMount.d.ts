@@ -4,7 +4,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse";
 import * as Layer from "effect/Layer";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { ServerConfig } from "../../config/ServerConfig.ts";
+import { ServerConfig } from "../../config/CurrentConfig.ts";
 import { WebSocketListener } from "./WebSocketListener.ts";
 export interface WebSocketMount {
     readonly layer: Layer.Layer<WebSocketListener, never, ServerConfig>;
