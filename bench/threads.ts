@@ -12,7 +12,7 @@ import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/prom
 import { parseArgs } from "node:util"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import * as ThreadBus from "../src/bus/ThreadBus.ts"
-import { Switchboard, type Wire, Wires } from "../src/bus/ThreadSignals.ts"
+import { WakeMesh, type WakePort, WakePorts } from "../src/bus/ThreadSignals.ts"
 import { ServerConfig } from "../src/config/ServerConfig.ts"
 import { RelayServer } from "../src/RelayServer.ts"
 import { Bus } from "../src/room/Bus.ts"
@@ -24,23 +24,28 @@ interface Task {
   readonly kind: "relay" | "reader"
   readonly shared: ThreadBus.SharedRoom
   readonly index: number
-  readonly wires: ReadonlyArray<Wire>
+  readonly wakePorts: ReadonlyArray<WakePort>
 }
 
 interface Room {
   readonly shared: ThreadBus.SharedRoom
-  readonly switchboard: Switchboard
+  readonly mesh: WakeMesh
 }
 
-const share = (): Room => ({ shared: ThreadBus.share(2, 65_536), switchboard: new Switchboard() })
+const share = (): Room => ({ shared: ThreadBus.share(2, 65_536), mesh: new WakeMesh() })
 
 const options = { version: "python", port: 0 } as const
 
 /** A bus of the room alone, without a relay. */
-const joined = (shared: ThreadBus.SharedRoom, index: number, wires: Wires, onBatch: (bytes: number) => void) => {
+const joined = (
+  shared: ThreadBus.SharedRoom,
+  index: number,
+  wakePorts: WakePorts,
+  onBatch: (bytes: number) => void
+) => {
   const config = ServerConfig.layerValue(options, "bench")
   return Effect.gen(function* () {
-    const bus = Context.get(yield* Layer.build(Layer.provide(ThreadBus.layer(shared, index, wires), config)), Bus)
+    const bus = Context.get(yield* Layer.build(Layer.provide(ThreadBus.layer(shared, index, wakePorts), config)), Bus)
     const awaited = new Set<string>()
     let goOn = () => {}
     yield* bus.joinRoom({
@@ -64,12 +69,12 @@ const tell = (message: unknown) => {
   parentPort!.postMessage(message)
 }
 
-const thread = ({ index, kind, shared, wires: ofTask }: Task) => {
-  const wires = new Wires()
-  for (const wire of ofTask) wires.add(wire)
-  parentPort!.on("message", (wire: Wire) => wires.add(wire))
+const thread = ({ index, kind, shared, wakePorts: ofTask }: Task) => {
+  const wakePorts = new WakePorts()
+  for (const wakePort of ofTask) wakePorts.add(wakePort)
+  parentPort!.on("message", (wakePort: WakePort) => wakePorts.add(wakePort))
   if (kind === "relay") {
-    const relay = RelayServer.layerServerConfig({ bus: ThreadBus.layer(shared, index, wires) }).pipe(
+    const relay = RelayServer.layerServerConfig({ bus: ThreadBus.layer(shared, index, wakePorts) }).pipe(
       Layer.provide(ServerConfig.layerValue(options, "bench")),
       Layer.provide(Logger.layer([]))
     )
@@ -81,7 +86,7 @@ const thread = ({ index, kind, shared, wires: ofTask }: Task) => {
   return Effect.runFork(
     Effect.scoped(
       Effect.gen(function* () {
-        yield* joined(shared, index, wires, (length) => {
+        yield* joined(shared, index, wakePorts, (length) => {
           bytes += length
           batches++
           // The end of a run.
@@ -94,10 +99,10 @@ const thread = ({ index, kind, shared, wires: ofTask }: Task) => {
   )
 }
 
-const start = async (kind: Task["kind"], { shared, switchboard }: Room, index: number) => {
-  const wires = switchboard.connect(index, (wire) => worker.postMessage(wire, [wire[1]]))
-  const workerData: Task = { kind, shared, index, wires }
-  const worker = new Worker(new URL(import.meta.url), { workerData, transferList: wires.map(([, port]) => port) })
+const start = async (kind: Task["kind"], { shared, mesh }: Room, index: number) => {
+  const wakePorts = mesh.connect(index, (wakePort) => worker.postMessage(wakePort, [wakePort[1]]))
+  const workerData: Task = { kind, shared, index, wakePorts }
+  const worker = new Worker(new URL(import.meta.url), { workerData, transferList: wakePorts.map(([, port]) => port) })
   worker.on("error", (error) => {
     throw error
   })
@@ -154,12 +159,12 @@ const throughput = async () => {
   ]) {
     const room = share()
     const { worker } = await start("reader", room, 1)
-    const wires = new Wires()
-    for (const wire of room.switchboard.connect(0, (wire) => wires.add(wire))) wires.add(wire)
+    const wakePorts = new WakePorts()
+    for (const wakePort of room.mesh.connect(0, (wakePort) => wakePorts.add(wakePort))) wakePorts.add(wakePort)
     await Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
-          const { bus, maySend } = yield* joined(room.shared, 0, wires, () => {})
+          const { bus, maySend } = yield* joined(room.shared, 0, wakePorts, () => {})
           const bytes = Buffer.alloc(batchBytes, 10)
           yield* Effect.promise(async () => {
             const done = once(worker, "message")

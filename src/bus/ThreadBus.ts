@@ -1,7 +1,7 @@
 /**
  * The room of the threads of one process, in shared memory (docs/scaling.md#all-cores-of-one-machine).
  *
- * The main thread allocates it with `share` and hands it to every relay thread in its `workerData`, with wires to the others; a relay thread
+ * The main thread allocates it with `share` and hands it to every relay thread in its `workerData`, with ports to the others; a relay thread
  * is a `layer` over it. A thread that has ended is detached by whoever notices its end, before another takes its place.
  */
 import * as Effect from "effect/Effect"
@@ -29,7 +29,7 @@ const HOLD_MILLIS = 25
 /** Time between two log lines about what was dropped, in milliseconds. */
 const REPORT_MILLIS = 5000
 
-/** The shared memory of the threads of one room: can be cloned to other threads, and holds neither wires nor handles. */
+/** The shared memory of the threads of one room: can be cloned to other threads, and holds neither ports nor handles. */
 export interface SharedRoom {
   /** Of each thread, by its index, the ring that it alone writes to. */
   readonly rings: ReadonlyArray<SharedArrayBuffer>
@@ -55,16 +55,16 @@ export const share = (threads: number, maxLineBytes: number): SharedRoom => {
  * Takes a thread that has ended out of the room: the others no longer keep anything for it, nor wait for it. What it has published still
  * reaches them. Called by any thread, again without effect; not while the thread runs.
  *
- * @param wires of the thread that calls: the one that has ended may have marked another as awake, and ended before it sent the message
+ * @param wakePorts of the thread that calls: the one that has ended may have marked another as awake, and ended before it sent the message
  */
 export const detach = (
   { rings, signals }: SharedRoom,
   index: number,
-  wires: Signals.Switchboard | Signals.Wires
+  wakePorts: Signals.WakeMesh | Signals.WakePorts
 ): void => {
   for (const ring of rings) SharedRing.detach(ring, index)
   Signals.reset(signals, index)
-  wires.wakeAll()
+  wakePorts.wakeAll()
 }
 
 /** Waits until a thread has handed its room what the others had published before now. At once where it has not joined, or has left. */
@@ -102,9 +102,13 @@ interface Peer {
  * loses its oldest batches.
  *
  * @param index of this thread; at any time at most one thread has it
- * @param wires of this thread; they end with the scope
+ * @param wakePorts of this thread; they close with the scope
  */
-export const layer = (shared: SharedRoom, index: number, wires: Signals.Wires): Layer.Layer<Bus, never, ServerConfig> =>
+export const layer = (
+  shared: SharedRoom,
+  index: number,
+  wakePorts: Signals.WakePorts
+): Layer.Layer<Bus, never, ServerConfig> =>
   Layer.effect(
     Bus,
     Effect.gen(function* () {
@@ -164,7 +168,7 @@ export const layer = (shared: SharedRoom, index: number, wires: Signals.Wires): 
         }
         checkAwaited()
       }
-      const signals = new Signals.ThreadSignals(shared.signals, index, wires, () => {
+      const signals = new Signals.ThreadSignals(shared.signals, index, wakePorts, () => {
         if (isAwake) return
         isAwake = true
         drain()
@@ -247,7 +251,7 @@ export const layer = (shared: SharedRoom, index: number, wires: Signals.Wires): 
         holding = undefined
         setAwaiting(false)
         for (const peer of peers) peer.isSlow = false
-        detach(shared, index, wires)
+        detach(shared, index, wakePorts)
       })
 
       return Bus.of({

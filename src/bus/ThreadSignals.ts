@@ -20,19 +20,19 @@ export const reset = (signals: SharedSignals, thread: number): void => {
   for (const word of [ASLEEP, HOLD, AWAITING]) Atomics.store(all, thread * THREAD_WORDS + word, 0)
 }
 
-/** The way to another thread: whatever comes by it wakes. */
-export type Wire = readonly [thread: number, port: MessagePort]
+/** The port to another thread: every message of it wakes. */
+export type WakePort = readonly [thread: number, port: MessagePort]
 
-/** The index of the main thread among those that have wires. */
+/** What the main thread has for an index. */
 const MAIN = -1
 
-/** The wires of one thread to all others. */
-export class Wires {
+/** The ports of one thread to all others. */
+export class WakePorts {
   readonly #ports = new Map<number, MessagePort>()
   onWake = (): void => {}
 
-  /** Wires a thread, in the place of the one before it, and wakes it: others may have tried to by the wire that it takes the place of. */
-  add([thread, port]: Wire): void {
+  /** Connects a thread, in the place of the one before it, and wakes it: this one may have tried to by the port of the one before. */
+  add([thread, port]: WakePort): void {
     this.#ports.get(thread)?.close()
     this.#ports.set(thread, port)
     port.on("message", () => this.onWake())
@@ -55,32 +55,32 @@ export class Wires {
   }
 }
 
-/** Wires threads with each other, and with itself: in the main thread. */
-export class Switchboard {
-  readonly #threads = new Map<number, (wire: Wire) => void>()
-  readonly #wires = new Wires()
+/** Connects every thread with every other one, and with the main thread, which has this. */
+export class WakeMesh {
+  readonly #threads = new Map<number, (wakePort: WakePort) => void>()
+  readonly #wakePorts = new WakePorts()
 
   /**
-   * Wires a thread that is about to begin, in the place of one that has ended.
+   * Connects a thread that is about to begin, in the place of one that has ended.
    *
-   * @param tell gives it the wires of those that begin later
+   * @param tell gives it the ports to those that begin later
    * @returns its own
    */
-  connect(thread: number, tell: (wire: Wire) => void): ReadonlyArray<Wire> {
+  connect(thread: number, tell: (wakePort: WakePort) => void): ReadonlyArray<WakePort> {
     this.#threads.set(thread, tell)
-    const wires: Array<Wire> = []
-    const connect = (other: number, tellOther: (wire: Wire) => void) => {
+    const wakePorts: Array<WakePort> = []
+    const connect = (other: number, tellOther: (wakePort: WakePort) => void) => {
       const { port1, port2 } = new MessageChannel()
-      wires.push([other, port1])
+      wakePorts.push([other, port1])
       tellOther([thread, port2])
     }
-    connect(MAIN, (wire) => this.#wires.add(wire))
+    connect(MAIN, (wakePort) => this.#wakePorts.add(wakePort))
     for (const [other, tellOther] of this.#threads) if (other !== thread) connect(other, tellOther)
-    return wires
+    return wakePorts
   }
 
   wakeAll(): void {
-    this.#wires.wakeAll()
+    this.#wakePorts.wakeAll()
   }
 }
 
@@ -93,23 +93,23 @@ export class Switchboard {
 export class ThreadSignals {
   readonly #words: Int32Array
   readonly #thread: number
-  readonly #wires: Wires
+  readonly #wakePorts: WakePorts
   #holds = 0
 
   /**
    * @param thread this one
-   * @param wires its wires to the others, which end with these signals
+   * @param wakePorts to the others; they close with these signals
    * @param onWake called in a turn of its own after `sleep`, once another thread has woken this one, and sometimes without that
    */
-  constructor(signals: SharedSignals, thread: number, wires: Wires, onWake: () => void) {
+  constructor(signals: SharedSignals, thread: number, wakePorts: WakePorts, onWake: () => void) {
     this.#words = new Int32Array(signals)
     this.#thread = thread
-    this.#wires = wires
-    wires.onWake = onWake
+    this.#wakePorts = wakePorts
+    wakePorts.onWake = onWake
   }
 
   close(): void {
-    this.#wires.close()
+    this.#wakePorts.close()
   }
 
   /** From now on this thread is woken. It looks once more after that: what came before wakes nobody. */
@@ -124,7 +124,7 @@ export class ThreadSignals {
 
   /** Wakes another thread if it sleeps. */
   wake(thread: number): void {
-    if (Atomics.compareExchange(this.#words, thread * THREAD_WORDS + ASLEEP, 1, 0) === 1) this.#wires.wake(thread)
+    if (Atomics.compareExchange(this.#words, thread * THREAD_WORDS + ASLEEP, 1, 0) === 1) this.#wakePorts.wake(thread)
   }
 
   /** Senders of other threads should hold, for a moment from now on. */

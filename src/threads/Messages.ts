@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import type { MessagePort } from "node:worker_threads"
 import type { SharedRoom } from "../bus/ThreadBus.ts"
-import type { Wire } from "../bus/ThreadSignals.ts"
+import type { WakePort } from "../bus/ThreadSignals.ts"
 import type { Values } from "../config/CurrentConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
 import type { Shared } from "../limits/SharedLimits.ts"
@@ -29,7 +29,7 @@ export interface ThreadData {
   /** `undefined` where NATS connects the threads. */
   readonly room: SharedRoom | undefined
   /** To the threads that it shares the room with. */
-  readonly wires: ReadonlyArray<Wire>
+  readonly wakePorts: ReadonlyArray<WakePort>
   /** Of each thread, a count that goes on while it runs: `Int32Array`. */
   readonly beats: SharedArrayBuffer
   /** Not 0 while the server takes no new clients: `Int32Array`. */
@@ -65,7 +65,7 @@ export type StartError = typeof StartError.Type
 export type ToThread =
   | { readonly _tag: "Listen"; readonly ports: Ports }
   /** To a thread that begins now. */
-  | { readonly _tag: "Wired"; readonly wire: Wire }
+  | { readonly _tag: "Connect"; readonly wakePort: WakePort }
   /** All threads listen, and the log has said so. */
   | { readonly _tag: "Open" }
   /** The lines that came last are taken: there is room for more. */

@@ -14,7 +14,7 @@ import { parentPort, workerData, type MessagePort } from "node:worker_threads"
 import { AdminServer } from "../admin/AdminServer.ts"
 import { MAX_LISTED } from "../bus/Cluster.ts"
 import * as ThreadBus from "../bus/ThreadBus.ts"
-import { Wires } from "../bus/ThreadSignals.ts"
+import { WakePorts } from "../bus/ThreadSignals.ts"
 import type { Values } from "../config/CurrentConfig.ts"
 import type { Observed } from "../internal/EventFeed.ts"
 import { background } from "../internal/background.ts"
@@ -48,8 +48,8 @@ const beats = new Int32Array(data.beats)
 
 const post = (message: FromThread): void => port.postMessage(message)
 
-const wires = new Wires()
-for (const wire of data.wires) wires.add(wire)
+const wakePorts = new WakePorts()
+for (const wakePort of data.wakePorts) wakePorts.add(wakePort)
 
 const ports = Deferred.makeUnsafe<Ports>()
 const logTaken = Latch.makeUnsafe(false)
@@ -177,7 +177,7 @@ const make = Effect.gen(function* () {
 })
 
 const layer = (ports: Ports, ready: Deferred.Deferred<Running>) => {
-  const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index, wires)
+  const bus = data.room === undefined ? Relay.layerBus : ThreadBus.layer(data.room, data.index, wakePorts)
   const lifecycle = Layer.succeed(Lifecycle, {
     listening: (address, webSocketUrl) =>
       Effect.sync(() => post({ _tag: "Listening", where: { address, webSocketUrl } })),
@@ -250,8 +250,8 @@ const program = Effect.gen(function* () {
     switch (message._tag) {
       case "Listen":
         return void Deferred.doneUnsafe(ports, Exit.succeed(message.ports))
-      case "Wired":
-        return wires.add(message.wire)
+      case "Connect":
+        return wakePorts.add(message.wakePort)
       case "Open":
         return void run(Effect.flatMap(Deferred.await(ready), ({ relay }) => relay.open))
       case "LogTaken":

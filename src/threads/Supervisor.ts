@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as ThreadBus from "../bus/ThreadBus.ts"
-import { Switchboard, type Wire } from "../bus/ThreadSignals.ts"
+import { WakeMesh, type WakePort } from "../bus/ThreadSignals.ts"
 import { ReloadHooks } from "../config/ReloadHooks.ts"
 import { ServerConfig } from "../config/CurrentConfig.ts"
 import { background } from "../internal/background.ts"
@@ -93,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
   const limits = SharedLimits.share(count)
   const room =
     config.cluster.nats.servers === null ? ThreadBus.share(count, config.hyper_parameters.max_line_bytes) : undefined
-  const switchboard = new Switchboard()
+  const mesh = new WakeMesh()
   const beats = new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT))
   const draining = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const acceptFailures = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
   const spawn = (index: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const wired = (wire: Wire) => live.get(index)?.post({ _tag: "Wired", wire }, [wire[1]])
+        const connectTo = (wakePort: WakePort) => live.get(index)?.post({ _tag: "Connect", wakePort }, [wakePort[1]])
         const data: ThreadData = {
           index,
           incarnation: ++incarnations,
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* (
           identity: tls.currentUnsafe(),
           limits,
           room,
-          wires: room === undefined ? [] : switchboard.connect(index, wired),
+          wakePorts: room === undefined ? [] : mesh.connect(index, connectTo),
           beats: beats.buffer,
           draining: draining.buffer,
           acceptFailures,
@@ -183,7 +183,7 @@ export const make = Effect.fnUntraced(function* (
         // The system has no memory, or no room for another thread.
         Effect.catchDefect((defect) => Effect.succeed<End>({ why: String(defect), error: undefined })),
         Effect.tap(() => {
-          if (room !== undefined) ThreadBus.detach(room, index, switchboard)
+          if (room !== undefined) ThreadBus.detach(room, index, mesh)
           return SharedLimits.releaseThread(limits, index)
         }),
         Effect.map((end) => ({ ...end, sinceMillis }))

@@ -46,7 +46,7 @@ export class Thread {
     this.index = data.index
     this.#worker = new Worker(entry, {
       workerData: data,
-      transferList: data.wires.map(([, port]) => port),
+      transferList: data.wakePorts.map(([, port]) => port),
       name: this.name,
       resourceLimits: { maxOldGenerationSizeMb: heapMebibytes },
       // A thread would take over what says that the program is a text, and then refuse a file.

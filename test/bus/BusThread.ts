@@ -4,14 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { parentPort, workerData } from "node:worker_threads"
 import * as ThreadBus from "../../src/bus/ThreadBus.ts"
-import { type Wire, Wires } from "../../src/bus/ThreadSignals.ts"
+import { type WakePort, WakePorts } from "../../src/bus/ThreadSignals.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus, type BusStats, type Chunk } from "../../src/room/Bus.ts"
 
 export interface Task {
   readonly shared: ThreadBus.SharedRoom
-  readonly wires: ReadonlyArray<Wire>
+  readonly wakePorts: ReadonlyArray<WakePort>
   readonly index: number
   /** What tells its lines from those of another that has had its place. */
   readonly life: number
@@ -37,7 +37,7 @@ export interface Heard {
   isComplete: boolean
 }
 
-export type ToThread = "talk" | "report" | Wire
+export type ToThread = "talk" | "report" | WakePort
 
 export type FromThread =
   | { readonly _tag: "Joined" }
@@ -56,8 +56,8 @@ const send = (message: FromThread) => {
 }
 
 const task = workerData as Task
-const wires = new Wires()
-for (const wire of task.wires) wires.add(wire)
+const wakePorts = new WakePorts()
+for (const wakePort of task.wakePorts) wakePorts.add(wakePort)
 const who = `${task.index}.${task.life}`
 
 const main = Effect.gen(function* () {
@@ -122,7 +122,7 @@ const main = Effect.gen(function* () {
   }
   parentPort!.on("message", (message: ToThread) => {
     if (message === "report") return send({ _tag: "Report", heard, stats: runSync(bus.stats) })
-    if (message !== "talk") return wires.add(message)
+    if (message !== "talk") return wakePorts.add(message)
     talk = () => {
       if (isTalking || awaited.size > 0 || left < 0) return
       isTalking = true
@@ -137,8 +137,9 @@ const main = Effect.gen(function* () {
 const services = Layer.mergeAll(ServerConfig.layerTest({}), RelayLogger.layerTest([]))
 Effect.runFork(
   Effect.scoped(
-    Effect.flatMap(Layer.build(Layer.provide(ThreadBus.layer(task.shared, task.index, wires), services)), (context) =>
-      Effect.provideService(main, Bus, Context.get(context, Bus))
+    Effect.flatMap(
+      Layer.build(Layer.provide(ThreadBus.layer(task.shared, task.index, wakePorts), services)),
+      (context) => Effect.provideService(main, Bus, Context.get(context, Bus))
     )
   )
 )

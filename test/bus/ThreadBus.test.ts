@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import { setImmediate as endOfTurn } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
 import * as ThreadBus from "../../src/bus/ThreadBus.ts"
-import { Switchboard, ThreadSignals, Wires } from "../../src/bus/ThreadSignals.ts"
+import { WakeMesh, ThreadSignals, WakePorts } from "../../src/bus/ThreadSignals.ts"
 import { ServerConfig } from "../../src/config/ServerConfig.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
 import { Bus } from "../../src/room/Bus.ts"
@@ -21,28 +21,28 @@ const THREAD = await bundled(new URL("./BusThread.ts", import.meta.url))
 
 interface Room {
   readonly shared: ThreadBus.SharedRoom
-  readonly switchboard: Switchboard
+  readonly mesh: WakeMesh
 }
 
 const share = (threads: number): Room => ({
   shared: ThreadBus.share(threads, MAX_LINE_BYTES),
-  switchboard: new Switchboard()
+  mesh: new WakeMesh()
 })
 
 /** As the main thread does. */
-const detach = ({ shared, switchboard }: Room, index: number) => ThreadBus.detach(shared, index, switchboard)
+const detach = ({ shared, mesh }: Room, index: number) => ThreadBus.detach(shared, index, mesh)
 
-const wiresOf = ({ switchboard }: Room, index: number) => {
-  const wires = new Wires()
-  for (const wire of switchboard.connect(index, (wire) => wires.add(wire))) wires.add(wire)
-  return wires
+const wakePortsOf = ({ mesh }: Room, index: number) => {
+  const wakePorts = new WakePorts()
+  for (const wakePort of mesh.connect(index, (wakePort) => wakePorts.add(wakePort))) wakePorts.add(wakePort)
+  return wakePorts
 }
 
 /** Buses within the thread of the test: shared memory works the same there. */
 const connect = Effect.fnUntraced(function* (room: Room, index: number, log: Array<string> = []) {
   const services = Layer.mergeAll(ServerConfig.layerTest({}), RelayLogger.layerTest(log))
   return Context.get(
-    yield* Layer.build(Layer.provide(ThreadBus.layer(room.shared, index, wiresOf(room, index)), services)),
+    yield* Layer.build(Layer.provide(ThreadBus.layer(room.shared, index, wakePortsOf(room, index)), services)),
     Bus
   )
 })
@@ -57,12 +57,12 @@ const start = Effect.sync((): BusLaws.Subject => {
 const spawn = Effect.fnUntraced(function* ({
   room,
   ...form
-}: Omit<Task, "shared" | "wires"> & { readonly room: Room }) {
+}: Omit<Task, "shared" | "wakePorts"> & { readonly room: Room }) {
   const worker = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const wires = room.switchboard.connect(form.index, (wire) => worker.postMessage(wire, [wire[1]]))
-      const workerData: Task = { ...form, shared: room.shared, wires }
-      const worker = new Worker(THREAD, { workerData, transferList: wires.map(([, port]) => port) })
+      const wakePorts = room.mesh.connect(form.index, (wakePort) => worker.postMessage(wakePort, [wakePort[1]]))
+      const workerData: Task = { ...form, shared: room.shared, wakePorts }
+      const worker = new Worker(THREAD, { workerData, transferList: wakePorts.map(([, port]) => port) })
       return worker
     }),
     (worker) => Effect.promise(() => worker.terminate())
@@ -333,7 +333,7 @@ describe("ThreadBus", () => {
         })
       )
       // The third has taken it upon itself, and ended before it sent the message.
-      const third = new ThreadSignals(room.shared.signals, 2, wiresOf(room, 2), () => {})
+      const third = new ThreadSignals(room.shared.signals, 2, wakePortsOf(room, 2), () => {})
       third.close()
       third.wake(1)
       a!.publish(1)

@@ -3,22 +3,22 @@ import * as Effect from "effect/Effect"
 import * as ThreadSignals from "../../src/bus/ThreadSignals.ts"
 import { until } from "../support/Server.ts"
 
-/** Signals of three threads, and how often each was woken since it was wired. */
+/** Signals of three threads, and how often each was woken since it was connected. */
 const make = Effect.gen(function* () {
   const shared = ThreadSignals.allocate(3)
-  const switchboard = new ThreadSignals.Switchboard()
+  const mesh = new ThreadSignals.WakeMesh()
   const woken = [0, 0, 0]
   const threads = yield* Effect.forEach(woken, (_, index) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const wires = new ThreadSignals.Wires()
-        for (const wire of switchboard.connect(index, (wire) => wires.add(wire))) wires.add(wire)
-        return new ThreadSignals.ThreadSignals(shared, index, wires, () => woken[index]!++)
+        const wakePorts = new ThreadSignals.WakePorts()
+        for (const wakePort of mesh.connect(index, (wakePort) => wakePorts.add(wakePort))) wakePorts.add(wakePort)
+        return new ThreadSignals.ThreadSignals(shared, index, wakePorts, () => woken[index]!++)
       }),
       (signals) => Effect.sync(() => signals.close())
     )
   )
-  // By the main thread, and by each other, when they were wired.
+  // By the main thread, and by each other, when they were connected.
   yield* until(() => woken.every((times) => times === 3))
   woken.fill(0)
   return { shared, threads, woken }
@@ -51,23 +51,23 @@ describe("ThreadSignals", () => {
     })
   )
 
-  it.live("wake a thread that another has tried to wake before it was wired to it", () =>
+  it.live("wake a thread that another has tried to wake before it was connected to it", () =>
     Effect.gen(function* () {
       const shared = ThreadSignals.allocate(2)
-      const switchboard = new ThreadSignals.Switchboard()
-      const late: Array<ThreadSignals.Wire> = []
-      const [wires, othersWires] = [new ThreadSignals.Wires(), new ThreadSignals.Wires()]
+      const mesh = new ThreadSignals.WakeMesh()
+      const late: Array<ThreadSignals.WakePort> = []
+      const [wakePorts, othersPorts] = [new ThreadSignals.WakePorts(), new ThreadSignals.WakePorts()]
       let woken = 0
-      const other = new ThreadSignals.ThreadSignals(shared, 1, othersWires, () => {})
-      const signals = new ThreadSignals.ThreadSignals(shared, 0, wires, () => woken++)
+      const other = new ThreadSignals.ThreadSignals(shared, 1, othersPorts, () => {})
+      const signals = new ThreadSignals.ThreadSignals(shared, 0, wakePorts, () => woken++)
       yield* Effect.addFinalizer(() => Effect.sync(() => (signals.close(), other.close())))
-      for (const wire of switchboard.connect(1, (wire) => late.push(wire))) othersWires.add(wire)
-      for (const wire of switchboard.connect(0, () => {})) wires.add(wire)
+      for (const wakePort of mesh.connect(1, (wakePort) => late.push(wakePort))) othersPorts.add(wakePort)
+      for (const wakePort of mesh.connect(0, () => {})) wakePorts.add(wakePort)
       // By the main thread.
       yield* until(() => woken === 1)
       signals.sleep()
       other.wake(0)
-      for (const wire of late) othersWires.add(wire)
+      for (const wakePort of late) othersPorts.add(wakePort)
       yield* until(() => woken === 2)
     })
   )
