@@ -169,6 +169,9 @@ describe("the command line", () => {
   )
 })
 
+/** A client is `slow` once so much waits for it that the kernel, of whatever size its buffers are, does not take the rest soon. */
+const DEEP = { soft_limit_bytes: 16 * 1024 * 1024, hard_limit_bytes: 512 * 1024 * 1024 }
+
 describe("shutdown", () => {
   it.live.each(threadCounts)(
     "waits for a client that never reads no longer than the grace, with %i thread(s)",
@@ -176,7 +179,7 @@ describe("shutdown", () => {
       Effect.gen(function* () {
         const server = yield* Relay.inProcess({
           logger: { log_keys: [] },
-          limits: { worker_threads, shutdown_grace_ms: 300 }
+          limits: { worker_threads, shutdown_grace_ms: 300, slow_consumer: DEEP }
         })
         const client = yield* TcpClient.connect(server.port)
         const witness = yield* TcpClient.connect(server.port)
@@ -201,7 +204,12 @@ describe("shutdown", () => {
       const cwd = yield* Directory.make({
         "server.json": {
           logger: { log_keys: [] },
-          hyper_parameters: { worker_threads, shutdown_grace_ms: 600_000, rate_limit_msgs_per_minute: 1_000_000 }
+          hyper_parameters: {
+            worker_threads,
+            shutdown_grace_ms: 600_000,
+            rate_limit_msgs_per_minute: 1_000_000,
+            slow_consumer: DEEP
+          }
         }
       })
       const server = yield* Cli.listening([], { cwd })
