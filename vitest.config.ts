@@ -56,12 +56,16 @@ const LONGEST = [
   "test/faults/HealthyReaders.test.ts"
 ].map((path) => fileURLToPath(new URL(path, import.meta.url)))
 
-/** Starts these first, on a new checkout, too, of which Vitest does not know how long its files take: none is to be left at the end. */
-class LongestFirst extends BaseSequencer {
+/**
+ * Starts one of these among every four files, on a new checkout, too, of which Vitest does not know how long its files take: none is left at
+ * the end, and never do all workers wait.
+ */
+class LongestEarly extends BaseSequencer {
   override async sort(files: Array<TestSpecification>) {
-    const rank = ({ moduleId }: TestSpecification) =>
-      (LONGEST.indexOf(moduleId) + LONGEST.length + 1) % (LONGEST.length + 1)
-    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+    const sorted = await super.sort(files)
+    const longest = LONGEST.flatMap((path) => sorted.filter(({ moduleId }) => moduleId === path))
+    const others = sorted.filter(({ moduleId }) => !LONGEST.includes(moduleId))
+    return sorted.flatMap((_, i) => [...longest.slice(i, i + 1), ...others.slice(3 * i, 3 * i + 3)])
   }
 }
 
@@ -72,7 +76,7 @@ export default defineConfig(({ mode }) => ({
     exclude: mode === "quick" ? COMPONENTS : [],
     globalSetup: mode === "quick" ? [] : ["test/support/OnDemand.setup.ts"],
     maxWorkers: WORKERS,
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: LongestEarly },
     // Files share a worker, and with it the modules that it has loaded: loading Effect anew for each takes longer than most tests.
     isolate: false,
     testTimeout: TIMEOUT_MILLIS,
