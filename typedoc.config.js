@@ -61,7 +61,7 @@ export default {
   excludePrivate: true,
   treatWarningsAsErrors: true,
   validation: { notExported: true, notDocumented: true, invalidLink: true },
-  // How a client connects, what a member of the room is made of, what the server tells its admin server, and the types with which the parts of a
+  // What the public `ServerConfig` extends; how a client connects, what a member of the room is made of, what the server tells its admin server, and the types with which the parts of a
   // server are checked: nobody outside makes one or names it.
   intentionallyNotExported: [
     "EffectOf",
@@ -74,7 +74,8 @@ export default {
     "OutboxLimits",
     "Part",
     "Run",
-    "ServerStatus"
+    "ServerStatus",
+    "dist/config/CurrentConfig.d.ts:ServerConfig"
   ],
   requiredToBeDocumented: ["Class", "Interface", "Function", "Variable", "TypeAlias"],
   hideBreadcrumbs: true,
