@@ -319,6 +319,20 @@ describe.skipIf(process.platform !== "linux")("a server of two threads", () => {
       assert.strictEqual(lines.filter((line) => line.endsWith("rate_limit_msgs_per_minute: 1000000 -> 1")).length, 1)
     })
   )
+
+  it.live("logs in both threads from the level of a new configuration on", () =>
+    Effect.gen(function* () {
+      const { lines, logged, reload, room } = yield* ready
+      yield* reload({ logger: { log_level: "ERROR" } })
+      const clients = (yield* room(1)).flat()
+      yield* reload()
+      for (const { address, socket } of clients) {
+        socket.destroy()
+        yield* logged(new RegExp(`${address} disconnected`))
+        assert.isFalse(lines.some((line) => line.includes(`${address} connected`)))
+      }
+    })
+  )
 })
 
 describe.skipIf(process.platform !== "linux")("a server one of whose threads fails", () => {
