@@ -1,8 +1,8 @@
 /**
  * The room of the threads of one process, in shared memory (docs/scaling.md#all-cores-of-one-machine).
  *
- * The main thread allocates it with `share` and hands it to every relay thread in its `workerData`, with ports to the others; a relay thread
- * is a `layer` over it. A thread that has ended is detached by whoever notices its end, before another takes its place.
+ * The main thread allocates it with `share`. Each relay thread gets it in its `workerData`, with ports to the others, and makes a `layer` of
+ * both. Whoever notices that a thread has ended detaches it, before another takes its place.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
