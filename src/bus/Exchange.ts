@@ -63,9 +63,9 @@ export class Exchange {
     this.#send?.(ControlMessage.encodeText(this.#origin, text, this.#outbound.sent), to)
   }
 
-  /** Gives up batches that have been unfinished for too long. */
+  /** Frees the memory of batches that have been unfinished for too long. */
   expire(): void {
-    this.counts.lost += this.#inbound.expire(performance.now())
+    this.#inbound.expire(performance.now())
   }
 
   /** Handles a message on the subject of the room. */

@@ -13,17 +13,20 @@ const MAX_BATCH_BYTES = 17 * 1024 * 1024
 /** The most bytes of all such batches. Of more, the one that began first is given up. */
 export const MAX_UNFINISHED_BYTES = 2 * MAX_BATCH_BYTES
 
-/** Time until an unfinished batch is given up, in milliseconds. The pieces of one are published right after each other. */
+/** Time until the pieces of an unfinished batch are dropped, in milliseconds. They are published right after each other. */
 export const UNFINISHED_MILLIS = 10_000
 
 /** The memory of a piece beside its bytes. */
 const PIECE_BYTES = 128
 
-/** Time between two requests for missing batches of a process, and without one of these batches before another request, in milliseconds. */
+/**
+ * Time between two requests for missing batches of a process, and without one of these batches before another request, in milliseconds. It doubles
+ * with each request that is not answered: on a slow connection the answer is still on its way, behind what was sent before.
+ */
 export const REQUEST_MILLIS = 1000
 
-/** Requests without an answer before the missing batches are given up. */
-export const MAX_UNANSWERED = 3
+/** Requests without an answer before the missing batches are given up: a minute. */
+export const MAX_UNANSWERED = 6
 
 /** The most batches that one gap counts as lost: a larger one is made up. */
 const MAX_LOST = 2 ** 24
@@ -41,7 +44,7 @@ interface Origin {
   request: Request | undefined
   /** When batches were last requested, or a requested one has arrived; -Infinity while frames arrive in step. */
   requestedMillis: number
-  /** Requests without an answer. */
+  /** Requests without an answer on this connection. */
   unanswered: number
 }
 
@@ -121,7 +124,10 @@ export class Inbound {
 
   /** Requests to be sent on a new connection, by process: some of its batches may have been missed. */
   requestAll(nowMillis: number): ReadonlyArray<readonly [id: string, request: Request]> {
-    return Array.from(this.#origins.values(), (origin) => [origin.id, this.#request(origin, nowMillis)] as const)
+    return Array.from(this.#origins.values(), (origin) => {
+      origin.unanswered = 0
+      return [origin.id, this.#request(origin, nowMillis)] as const
+    })
   }
 
   /**
@@ -139,18 +145,12 @@ export class Inbound {
     return { lost: isBehind || next > origin.next ? this.#advance(origin, next) : 0, isBehind }
   }
 
-  /**
-   * Gives up batches that have been unfinished for too long.
-   *
-   * @returns their number
-   */
-  expire(nowMillis: number): number {
-    let expired = 0
+  /** Drops the pieces of batches that have been unfinished for too long. If more of one arrives, it is requested again. */
+  expire(nowMillis: number): void {
     for (const origin of this.#unfinished) {
       if (nowMillis - origin.sinceMillis < UNFINISHED_MILLIS) break
-      expired += this.#advance(origin, origin.next + 1)
+      this.#drop(origin)
     }
-    return expired
   }
 
   #takeNext(origin: Origin, frame: Frame, nowMillis: number, isRepair: boolean): Arrival {
@@ -203,7 +203,7 @@ export class Inbound {
   }
 
   #isRequestDue(origin: Origin, nowMillis: number): boolean {
-    return nowMillis - origin.requestedMillis >= REQUEST_MILLIS
+    return nowMillis - origin.requestedMillis >= REQUEST_MILLIS * 2 ** Math.max(0, origin.unanswered - 1)
   }
 
   #requestMissing(origin: Origin, nowMillis: number): { readonly request?: Request } {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import type { Request } from "../../src/bus/ControlMessage.ts"
 import * as Frame from "../../src/bus/Frame.ts"
-import { Inbound, MAX_UNANSWERED, REQUEST_MILLIS } from "../../src/bus/Inbound.ts"
+import { Inbound, MAX_UNANSWERED, REQUEST_MILLIS, UNFINISHED_MILLIS } from "../../src/bus/Inbound.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 
 /** The frames of a batch whose content tells its sender and its number. */
@@ -80,9 +80,9 @@ describe("Inbound", () => {
         if (kind <= 6) publish(pieces, losing)
         else if (kind === 7) answer(kept)
         else if (kind === 8) signOfLife()
-        else now += REQUEST_MILLIS / 2
+        else now += REQUEST_MILLIS
         // A relay that answers late is not given up; one that never does is.
-        if (now - answeredMillis >= 2 * REQUEST_MILLIS) answer(kept)
+        if (now - answeredMillis >= 30 * REQUEST_MILLIS) answer(kept)
       }
       publish(1, 0)
       for (let i = 0; i < 3; i++) {
@@ -125,12 +125,14 @@ describe("Inbound", () => {
     assert.strictEqual(take(11, 4002).request?.next, 10)
   })
 
-  it("goes on without the missing batches if nobody answers", () => {
+  it("goes on without the missing batches if nobody answers, and asks less and less often before", () => {
     const inbound = new Inbound(65_536)
     inbound.take(frames(1, 1, 1)[0]!, 0)
     let millis = 0
-    for (let i = 0; i < MAX_UNANSWERED; i++, millis += REQUEST_MILLIS) {
+    for (let i = 0; i < MAX_UNANSWERED; i++) {
+      if (i > 0) assert.isUndefined(inbound.take(frames(1, 5, 1)[0]!, millis - 1).request)
       assert.isDefined(inbound.take(frames(1, 5, 1)[0]!, millis).request)
+      millis += REQUEST_MILLIS * 2 ** i
     }
     assert.isUndefined(inbound.take(frames(1, 5, 1)[0]!, millis - 1).batch)
     assert.deepInclude(inbound.take(frames(1, 5, 1)[0]!, millis), { lost: 3 })
@@ -149,6 +151,30 @@ describe("Inbound", () => {
     assert.isTrue(take(3).isDuplicate)
     assert.deepStrictEqual(inbound.answered(ID, { ...second, next: 900 }), { lost: 0, isBehind: false })
     assert.isDefined(take(4).batch)
+  })
+
+  it("loses nothing to an answer that comes half a minute late, behind frames that were under way", () => {
+    const inbound = new Inbound(65_536)
+    inbound.take(frames(1, 1, 1)[0]!, 0)
+    const requests: Array<Request> = []
+    for (let millis = 0; millis < 30_000; millis += 100) {
+      const { batch, request } = inbound.take(frames(1, 5, 1)[0]!, millis)
+      assert.isUndefined(batch)
+      if (request !== undefined) requests.push(request)
+    }
+    assert.deepStrictEqual(inbound.answered(ID, requests.at(-1)!), { lost: 0, isBehind: false })
+    for (const sequence of [2, 3, 4, 5]) {
+      const { batch, lost } = inbound.take(frames(1, sequence, 1)[0]!, 30_000, true)
+      assert.isDefined(batch)
+      assert.strictEqual(lost, 0)
+    }
+  })
+
+  it("counts requests without an answer anew on each connection", () => {
+    const inbound = new Inbound(65_536)
+    inbound.take(frames(1, 1, 1)[0]!, 0)
+    for (let i = 0; i < MAX_UNANSWERED; i++) inbound.requestAll(0)
+    assert.isDefined(inbound.take(frames(1, 5, 1)[0]!, REQUEST_MILLIS).request)
   })
 
   it("remembers 1024 processes, and of more those that were heard last", () => {
@@ -178,6 +204,19 @@ describe("Inbound", () => {
     for (const frame of [start!, middle!]) inbound.take(frame, 0, true)
     assert.isDefined(inbound.take(end!, 0, true).batch)
     assert.isDefined(inbound.take(frames(1, 4, 1)[0]!, 0).batch)
+  })
+
+  it("loses no batch whose pieces come so slowly that the first are dropped", () => {
+    const inbound = new Inbound(65_536)
+    inbound.take(frames(1, 1, 1)[0]!, 0)
+    const [first, second] = frames(1, 2, 2)
+    inbound.take(first!, 0)
+    inbound.expire(UNFINISHED_MILLIS)
+    assert.strictEqual(inbound.unfinishedBytes, 0)
+    assert.strictEqual(inbound.take(second!, UNFINISHED_MILLIS).request?.next, 2)
+    inbound.take(first!, UNFINISHED_MILLIS, true)
+    assert.deepInclude(inbound.take(second!, UNFINISHED_MILLIS, true), { lost: 0 })
+    assert.isDefined(inbound.take(frames(1, 3, 1)[0]!, UNFINISHED_MILLIS).batch)
   })
 
   it("does not keep more of an unfinished batch than a batch can have", () => {

@@ -88,7 +88,11 @@ describe.each(threadCounts)("SIGTERM while senders wait for a reader, with %i th
       Effect.gen(function* () {
         const lineBytes = 2000
         const relay = yield* Relay.quiet({
-          limits: { worker_threads, slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 600_000 } }
+          limits: {
+            worker_threads,
+            shutdown_grace_ms: form.shutdown.graceMillis,
+            slow_consumer: { soft_limit_bytes: 65_536, stall_grace_ms: 600_000 }
+          }
         })
         // The server ends the sessions in the order in which they began: some readers before the one, some behind.
         const readers: Array<LoadClient.LoadClient> = []
@@ -129,7 +133,8 @@ describe.each(threadCounts)("SIGTERM while lines arrive, with %i thread(s),", (w
       () =>
         Effect.gen(function* () {
           const lineBytes = 100
-          const relay = yield* Relay.filed({ limits: { worker_threads } })
+          const limits = { worker_threads, shutdown_grace_ms: form.shutdown.graceMillis }
+          const relay = yield* Relay.filed({ limits })
           const senders = yield* LoadClient.connectMany(relay.port, 3, { lineBytes })
           const readers = yield* LoadClient.connectMany(relay.port, 2, { lineBytes })
           yield* LoadClient.gathered([...senders, readers[1]!], readers[0]!)
