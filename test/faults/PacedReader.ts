@@ -21,6 +21,8 @@ export interface PacedReader {
 }
 
 const LINE_FEED = 10
+/** What is kept of a line: more than its number takes. */
+const HEAD_BYTES = 200
 /** A numbered line within its envelope. */
 const NUMBER = /"content":"\{\\"n\\":(\d+)/
 
@@ -41,21 +43,27 @@ const make = (socket: Net.Socket, isWebSocket: boolean): PacedReader => {
   }
   const onLine = (line: string) => {
     if (!line.startsWith("{")) return void notices.push(line)
-    const match = NUMBER.exec(line.slice(0, 200))
+    const match = NUMBER.exec(line)
     if (match !== null) numbers.push(Number(match[1]))
   }
-  let rest: Array<Buffer> = []
+  let head = ""
+  const onPart = (part: Buffer) => {
+    if (head.length < HEAD_BYTES) head += part.toString("latin1", 0, HEAD_BYTES)
+  }
   const onLines = (chunk: Buffer) => {
     let from = 0
     for (let end; (end = chunk.indexOf(LINE_FEED, from)) !== -1; from = end + 1) {
-      onLine(Buffer.concat([...rest, chunk.subarray(from, end)]).toString())
-      rest = []
+      onPart(chunk.subarray(from, end))
+      onLine(head)
+      head = ""
     }
-    if (from < chunk.length) rest.push(chunk.subarray(from))
+    onPart(chunk.subarray(from))
   }
   const cut = WebSocketClient.frames()
   const onFrames = (chunk: Buffer) => {
-    for (const { opcode, payload } of cut(chunk)) if (opcode === WebSocketClient.TEXT) onLine(payload.toString())
+    for (const { opcode, payload } of cut(chunk)) {
+      if (opcode === WebSocketClient.TEXT) onLine(payload.toString("latin1", 0, HEAD_BYTES))
+    }
   }
   let bytesPerSecond = Infinity
   let since = 0

@@ -73,7 +73,9 @@ export const frame = (
   if (head.length === 10) head.writeBigUInt64BE(BigInt(bytes.length), 2)
   if (!masked) return Buffer.concat([head, bytes])
   const mask = randomBytes(4)
-  return Buffer.concat([head, mask, bytes.map((byte, i) => byte ^ mask[i % 4]!)])
+  const all = Buffer.concat([head, mask, bytes])
+  for (let i = 0, at = head.length + 4; at < all.length; i++, at++) all[at]! ^= mask[i & 3]!
+  return all
 }
 
 /** Cuts what a server sends into frames. */
