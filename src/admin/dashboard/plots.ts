@@ -29,7 +29,7 @@ const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i)
 const COLOURS = ["first", "second"] as const
 
 const addCard = ({ series, title }: Plot) => {
-  const image = element("div", { class: "plot", role: "img" })
+  const image = element("div", { class: "plot", role: "img", "aria-label": title })
   const when = element("span", { class: "soft" })
   const values = series.map(() => element("span"))
   const legend = series.map(({ name }, i) =>
