@@ -2,7 +2,7 @@
  * The room of the threads of one process, in shared memory (docs/scaling.md#all-cores-of-one-machine).
  *
  * The main thread allocates it with `share`. Each relay thread gets it in its `workerData`, with ports to the others, and makes a `layer` of
- * both. Whoever notices that a thread has ended detaches it, before another takes its place.
+ * both. When a thread has ended, the main thread calls `detach` before another takes its place.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
