@@ -14,7 +14,7 @@ import { Broadcaster } from "../room/Broadcaster.ts"
 import { Bus, type Peer, type RoomClient, type RoomClients } from "../room/Bus.ts"
 import { Cluster } from "../room/Cluster.ts"
 import { ClientRegistry } from "../session/ClientRegistry.ts"
-import { PeerTable, SILENCE_MILLIS } from "./PeerTable.ts"
+import { PeerTable } from "./PeerTable.ts"
 
 /** Time for the other processes to list their clients, in milliseconds. */
 const ANSWER_MILLIS = 1000
@@ -103,10 +103,7 @@ export const layer = Layer.effect(
     const name = bus.self?.name ?? ""
     const clock = yield* Clock.Clock
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
-    let announcedMillis = monotonicMillis(clock)
-    let stoppedMillis = 0
-    /** Without the time in which this process was stopped: what others said meanwhile has yet to be read. */
-    const now = () => monotonicMillis(clock) - stoppedMillis
+    const now = () => monotonicMillis(clock)
     const peers = new PeerTable<Peer>()
     const questions = new Map<number, Question>()
     const turns = yield* Semaphore.make(QUESTIONS_AT_ONCE)
@@ -214,9 +211,6 @@ export const layer = Layer.effect(
     }
 
     const announce = Effect.gen(function* () {
-      const sinceLast = monotonicMillis(clock) - announcedMillis
-      announcedMillis += sinceLast
-      if (sinceLast > SILENCE_MILLIS) stoppedMillis += sinceLast
       tell({ _tag: "Alive", ...sign() })
       yield* forgetGone
     })

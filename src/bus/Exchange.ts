@@ -9,9 +9,6 @@ import { PeerTable } from "./PeerTable.ts"
 /** A process is told how many of its bytes have been handled after this many. */
 const ACKNOWLEDGED_BYTES = 128 * 1024
 
-/** The most that a message moves the clock of silence on, in milliseconds: others are heard every second. */
-const STEP_MILLIS = 1500
-
 /** Progress through the batches of another process, in bytes that it has published. */
 interface Progress {
   received: number
@@ -32,9 +29,6 @@ export class Exchange {
   readonly #outbound: Outbound
   readonly #inbound: Inbound
   readonly #peers = new PeerTable<Progress>()
-  /** How long others were heard: what they said while this process was stopped, or had no connection, has yet to be read. */
-  #listenedMillis = 0
-  #lastMillis = performance.now()
   /** Without a connection, `undefined`. */
   #send: SendControl | undefined
   /** Acknowledgements wait until the room no longer has slow clients. */
@@ -138,11 +132,9 @@ export class Exchange {
 
   #heard(from: string): Progress {
     const now = performance.now()
-    this.#listenedMillis += Math.min(now - this.#lastMillis, STEP_MILLIS)
-    this.#lastMillis = now
     const progress = this.#peers.get(from) ?? { received: 0, acknowledged: 0 }
-    this.#peers.heard(from, progress, this.#listenedMillis)
-    for (const id of this.#peers.gone(this.#listenedMillis)) {
+    this.#peers.heard(from, progress, now)
+    for (const id of this.#peers.gone(now)) {
       this.#peers.leave(id)
       this.#outbound.forget(id)
     }

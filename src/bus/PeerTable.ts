@@ -1,6 +1,9 @@
 /** Silence after which a process counts as gone, in milliseconds: three missed signs of life, one a second, and a margin. */
 export const SILENCE_MILLIS = 3500
 
+/** The most that time moves on between two looks at the table: others are heard, or looked for, every second. */
+const STEP_MILLIS = 1500
+
 /** The most other processes. Of more, the one heard longest ago counts as gone. */
 export const MAX_PEERS = 1024
 
@@ -12,13 +15,16 @@ interface Heard<A> {
 /**
  * The other processes that are alive: those that have been heard lately.
  *
- * Times are in milliseconds of one monotonic clock, which the caller reads.
+ * Times are in milliseconds of one monotonic clock, which the caller reads. Its leaps do not count: what others said while this process was
+ * stopped, or had no connection, has yet to be read.
  *
  * @typeParam A data of a process
  */
 export class PeerTable<A> {
   /** In the order in which they were last heard. */
   readonly #peers = new Map<string, Heard<A>>()
+  #passedMillis = 0
+  #lastMillis = -Infinity
 
   get size(): number {
     return this.#peers.size
@@ -36,7 +42,7 @@ export class PeerTable<A> {
   /** Notes a sign of life of a process, with its data. */
   heard(id: string, known: A, nowMillis: number): void {
     this.#peers.delete(id)
-    this.#peers.set(id, { known, atMillis: nowMillis })
+    this.#peers.set(id, { known, atMillis: this.#passedAt(nowMillis) })
   }
 
   /** Removes a process. Returns its data. */
@@ -48,11 +54,18 @@ export class PeerTable<A> {
 
   /** Processes that count as gone. They stay in the table until they `leave`. */
   gone(nowMillis: number): ReadonlyArray<string> {
+    const passedMillis = this.#passedAt(nowMillis)
     const gone: Array<string> = []
     for (const [id, { atMillis }] of this.#peers) {
-      if (this.#peers.size - gone.length <= MAX_PEERS && nowMillis - atMillis <= SILENCE_MILLIS) break
+      if (this.#peers.size - gone.length <= MAX_PEERS && passedMillis - atMillis <= SILENCE_MILLIS) break
       gone.push(id)
     }
     return gone
+  }
+
+  #passedAt(nowMillis: number): number {
+    this.#passedMillis += Math.min(nowMillis - this.#lastMillis, STEP_MILLIS)
+    this.#lastMillis = nowMillis
+    return this.#passedMillis
   }
 }

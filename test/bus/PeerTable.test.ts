@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MAX_PEERS, PeerTable, SILENCE_MILLIS } from "../../src/bus/PeerTable.ts"
 
-describe("Presence", () => {
+describe("PeerTable", () => {
   it("knows of each process what was known when it was last heard", () => {
     const peers = new PeerTable<string>()
     peers.heard("a", "early", 0)
@@ -21,6 +21,7 @@ describe("Presence", () => {
     peers.heard("b", undefined, 1)
     peers.heard("c", undefined, 2)
     peers.heard("a", undefined, 3)
+    for (let millis = 1001; millis < SILENCE_MILLIS; millis += 1000) assert.deepStrictEqual(peers.gone(millis), [])
     assert.deepStrictEqual(peers.gone(SILENCE_MILLIS + 1), [])
     assert.deepStrictEqual(peers.gone(SILENCE_MILLIS + 3), ["b", "c"])
     // They are there until somebody has done what there is to do about it.
@@ -35,6 +36,16 @@ describe("Presence", () => {
     peers.heard("one more", -1, 0)
     peers.heard("and another", -2, 0)
     assert.deepStrictEqual(peers.gone(0), ["1", "2"])
+  })
+
+  it("counts nobody as gone for a leap of the clock, but for a silence after it", () => {
+    const peers = new PeerTable<undefined>()
+    for (const id of ["a", "b"]) peers.heard(id, undefined, 0)
+    assert.deepStrictEqual(peers.gone(60_000), [])
+    peers.heard("b", undefined, 60_000)
+    peers.gone(61_000)
+    assert.deepStrictEqual(peers.gone(62_000), [])
+    assert.deepStrictEqual(peers.gone(62_001), ["a"])
   })
 
   it("forgets who leaves", () => {
