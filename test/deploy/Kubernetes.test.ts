@@ -11,7 +11,7 @@ import { metrics } from "../support/Metrics.ts"
 import { manifest, ROOT } from "../support/Package.ts"
 import { PATIENCE } from "../support/patience.ts"
 import * as TcpClient from "../support/TcpClient.ts"
-import { canRun, run } from "../support/Tools.ts"
+import { isInstalled, run } from "../support/Tools.ts"
 import * as Dockerfile from "./Dockerfile.ts"
 
 const SHUTTING_DOWN = "Warning: Server is shutting down."
@@ -86,7 +86,7 @@ describe("the Kubernetes manifests", () => {
     )
   })
 
-  const canRender = canRun("kubectl", "kustomize", "--help")
+  const canRender = isInstalled("kubectl")
   it.live.skipIf(!canRender)(
     `are rendered whole, but for the name of the image${canRender ? "" : " (skipped: no kubectl)"}`,
     () =>

@@ -9,7 +9,7 @@ import * as Cli from "../support/Cli.ts"
 import * as Docs from "../support/Docs.ts"
 import { labelledMetrics, metrics, workerMetrics } from "../support/Metrics.ts"
 import { ROOT } from "../support/Package.ts"
-import { canRun, run } from "../support/Tools.ts"
+import { isInstalled, run } from "../support/Tools.ts"
 
 interface Alert {
   readonly alert: string
@@ -273,7 +273,7 @@ const seriesOf = (instance: string, ill: Series) =>
     values
   }))
 
-const hasPromtool = canRun("promtool", "--version")
+const hasPromtool = isInstalled("promtool")
 
 describe("Prometheus", () => {
   it.live.skipIf(!hasPromtool)("accepts the alerts, and every query of the dashboard (needs promtool)", () =>

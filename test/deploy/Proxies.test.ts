@@ -7,7 +7,7 @@ import * as Directory from "../support/Directory.ts"
 import { ROOT } from "../support/Package.ts"
 import * as Ports from "../support/Ports.ts"
 import * as Server from "../support/Server.ts"
-import { canRun } from "../support/Tools.ts"
+import { isInstalled } from "../support/Tools.ts"
 import * as WebSocketClient from "../support/WebSocketClient.ts"
 
 const TOKEN = "s3cret"
@@ -26,7 +26,7 @@ const proxies: ReadonlyArray<Proxy> = [
   {
     name: "nginx",
     file: "nginx.conf",
-    isThere: canRun("nginx", "-v"),
+    isThere: isInstalled("nginx"),
     speaksProxy: false,
     command: (directory, file) => {
       const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -41,14 +41,14 @@ const proxies: ReadonlyArray<Proxy> = [
   {
     name: "HAProxy",
     file: "haproxy.cfg",
-    isThere: canRun("haproxy", "-v"),
+    isThere: isInstalled("haproxy"),
     speaksProxy: true,
     command: (_directory, file) => ["haproxy", "-db", "-f", file]
   },
   {
     name: "Caddy",
     file: "Caddyfile",
-    isThere: canRun("caddy", "version"),
+    isThere: isInstalled("caddy"),
     speaksProxy: false,
     command: (directory, file) => {
       // Its own admin port, which may be taken.

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Certificates from "../support/Certificates.ts"
 import * as Server from "../support/Server.ts"
 import * as TcpClient from "../support/TcpClient.ts"
-import { canRun, run } from "../support/Tools.ts"
+import { canRun, isInstalled, run } from "../support/Tools.ts"
 import { SOAK } from "./form.ts"
 
 const skipped = (isThere: boolean, what: string) => (isThere ? "" : ` (skipped: no ${what})`)
@@ -11,11 +11,11 @@ const skipped = (isThere: boolean, what: string) => (isThere ? "" : ` (skipped: 
 /** Both take longer than all else that runs with every `npm test`. */
 const slow = (isThere: boolean, what: string) => (SOAK ? skipped(isThere, what) : " (skipped: only with SOAK=1)")
 
-const hasSlowHttpTest = canRun("sh", "-c", "command -v slowhttptest")
+const hasSlowHttpTest = isInstalled("slowhttptest")
 /** Debian's, whatever other Python the machine has. */
 const PYTHON = "/usr/bin/python3"
 const hasWebsockets = canRun(PYTHON, "-c", "import websockets")
-const hasTestssl = Certificates.hasOpenssl && canRun("testssl", "--version")
+const hasTestssl = Certificates.hasOpenssl && isInstalled("testssl")
 
 const attacks = [
   ["headers", "-H"],

@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { TestProject } from "vitest/node"
+import * as CertificateAuthority from "./CertificateAuthority.ts"
 import * as Chromium from "./Chromium.ts"
 import * as InstalledPackage from "./InstalledPackage.ts"
 
@@ -18,7 +19,11 @@ export interface Made<A> {
   readonly remove: () => Promise<void> | void
 }
 
-const makers = { chromium: Chromium.launchServer, package: InstalledPackage.make }
+const makers = {
+  certificates: CertificateAuthority.make,
+  chromium: Chromium.launchServer,
+  package: InstalledPackage.make
+}
 
 export type Makers = typeof makers
 

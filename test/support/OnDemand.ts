@@ -1,6 +1,9 @@
 import { inject } from "vitest"
 import type { Makers } from "./OnDemand.setup.ts"
 
+/** Whether there is something to ask: not where the tests of components are left out. */
+export const isThere = inject("onDemand") !== undefined
+
 /** What a name stands for, which the first test that asks has made. */
 export const ask = async <Name extends keyof Makers>(
   name: Name

@@ -1,6 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { execFile, execFileSync } from "node:child_process"
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
 import { PATIENCE } from "./patience.ts"
 
 export interface Ended {
@@ -26,6 +28,17 @@ export const run = (
       }
     )
     return Effect.sync(() => void child.kill("SIGKILL"))
+  })
+
+/** Whether the machine has a program that a test cannot do without: starting it would take longer than looking. */
+export const isInstalled = (command: string): boolean =>
+  (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory, command), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
   })
 
 /** Whether the machine has a program that a test cannot do without, and lets it run like this. */
