@@ -1,18 +1,26 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import type { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
-import { fileURLToPath } from "node:url"
 import type { Options } from "../../src/logging/RelayLogger.ts"
+import { bundledText } from "../support/bundled.ts"
 import * as Directory from "../support/Directory.ts"
 import { PATIENCE } from "../support/patience.ts"
 
-const PROGRAM = fileURLToPath(new URL("../support/programs/Console.ts", import.meta.url))
+let program: string
+
+beforeAll(async () => {
+  const directory = Fs.mkdtempSync(Path.join(tmpdir(), "summoner-console-"))
+  program = Path.join(directory, "Console.mjs")
+  Fs.writeFileSync(program, await bundledText(new URL("../support/programs/Console.ts", import.meta.url)))
+  return () => Fs.rmSync(directory, { recursive: true })
+})
 
 /** Starts the process of `Console.ts`; it is gone when the scope closes. */
 const start = (
@@ -22,7 +30,7 @@ const start = (
 ) =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [PROGRAM, scenario, JSON.stringify(options)], { stdio: ["pipe", stdout, "pipe"] })
+      spawn(process.execPath, [program, scenario, JSON.stringify(options)], { stdio: ["pipe", stdout, "pipe"] })
     ),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
