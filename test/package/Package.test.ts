@@ -1,8 +1,9 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import {
-  cpSync,
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -117,7 +118,12 @@ describe("the package", () => {
 describe("the package without its optional peers", () => {
   const alone = (...links: ReadonlyArray<string>) => {
     const directory = realpathSync(mkdtempSync(join(tmpdir(), "summoner-alone-")))
-    cpSync(Project.inPackage(""), join(directory, "node_modules", manifest.name), { recursive: true })
+    const home = join(directory, "node_modules", manifest.name)
+    // Hard links are files like those that are copied, in a tenth of the time.
+    for (const { path } of Project.packed.files) {
+      mkdirSync(dirname(join(home, path)), { recursive: true })
+      linkSync(Project.inPackage(path), join(home, path))
+    }
     for (const name of links) symlinkSync(join(ROOT, "node_modules", name), join(directory, "node_modules", name))
     return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) }
   }
