@@ -1,9 +1,10 @@
 /** A server of several threads in the process of the tests, which can have one of them crash or hang. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { BroadcastChannel } from "node:worker_threads"
+import { setEnvironmentData } from "node:worker_threads"
+import { builtFile } from "../../src/internal/built.ts"
 import { ThreadEntry } from "../../src/threads/Thread.ts"
-import { type Fault, FAULTS } from "./ThreadFaults.ts"
+import { ENTRY, type Fault, FaultMemory, FAULTS, MEMORY } from "./ThreadFaults.ts"
 import * as Server from "./Server.ts"
 import * as TcpClient from "./TcpClient.ts"
 
@@ -11,6 +12,15 @@ import * as TcpClient from "./TcpClient.ts"
 export const OPEN = {
   rate_limit_msgs_per_minute: 1_000_000,
   backpressure_policy: { enable_throttle: false, enable_flow_control: false, enable_disconnect: false }
+}
+
+const memory = new FaultMemory()
+setEnvironmentData(MEMORY, memory.buffer)
+setEnvironmentData(ENTRY, builtFile("RelayThread.js").href)
+
+const write = (array: Int32Array, index: number, value: number) => {
+  Atomics.store(array, index, value)
+  Atomics.notify(array, index)
 }
 
 interface Config {
@@ -29,10 +39,6 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
   const config = withChange({ hyper_parameters: { worker_threads: 2, ...OPEN } }, given)
   const entry = new URL("../threads/FragileThread.ts", import.meta.url)
   const server = yield* Server.start(config).pipe(Effect.provideService(ThreadEntry, entry))
-  const channel = yield* Effect.acquireRelease(
-    Effect.sync(() => new BroadcastChannel(FAULTS)),
-    (channel) => Effect.sync(() => channel.close())
-  )
   const { lines, port, relay } = server
 
   /** Which clients each thread has. */
@@ -40,40 +46,58 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
     [0, 1].map((index) => clients.filter(({ relay }) => relay === `worker ${index + 1}`))
   )
 
-  /** Connects clients, so many at least, until each thread has as many as this; all hear each other. By thread. */
-  const room = Effect.fnUntraced(function* (each: number) {
-    const clients: Array<TcpClient.TcpClient> = []
-    while (true) {
-      while (clients.length < 2 * each) clients.push(yield* TcpClient.connect(port))
-      yield* settle(clients)
-      const threads = yield* byThread
-      const [first = [], second = []] = threads.map((listed) =>
-        clients.filter((client) => listed.some(({ address }) => address === client.address))
-      )
-      if (first.length >= each && second.length >= each) return [first, second] as const
-      clients.push(yield* TcpClient.connect(port))
-    }
-  })
+  /** Of which thread a client is, once one has it. */
+  const threadOf = ({ address }: TcpClient.TcpClient) =>
+    is(
+      Effect.map(byThread, (threads) => threads.findIndex((clients) => clients.some((it) => it.address === address))),
+      (index) => index >= 0
+    )
 
   /** A client of one thread, once that listens. */
   const joinThread = Effect.fnUntraced(function* (index: number) {
     while (true) {
       const client = yield* TcpClient.connect(port)
-      yield* is(relay.clients, (clients) => clients.some(({ address }) => address === client.address))
-      if ((yield* byThread)[index]!.some(({ address }) => address === client.address)) return client
+      if ((yield* threadOf(client)) === index) return client
       client.socket.destroy()
       yield* Effect.sleep(20)
     }
   })
 
-  const fail = (fault: Fault) => Effect.sync(() => channel.postMessage(fault))
+  /** Connects clients until each thread has as many as this, or more; all hear each other. By thread. */
+  const room = Effect.fnUntraced(function* (each: number) {
+    const threads: readonly [Array<TcpClient.TcpClient>, Array<TcpClient.TcpClient>] = [[], []]
+    const clients = yield* Effect.all(Array.from({ length: 2 * each }, () => TcpClient.connect(port)))
+    for (const client of clients) threads[yield* threadOf(client)]!.push(client)
+    // One that is just starting has none of these.
+    for (const [index, those] of threads.entries()) {
+      while (those.length < each) those.push(yield* joinThread(index))
+    }
+    const all = threads.flat()
+    yield* is(relay.clients, ({ length }) => length === all.length)
+    yield* settle(all)
+    return threads
+  })
+
+  const fail = (index: number, fault: Fault) =>
+    Effect.sync(() => write(memory.faults, index, FAULTS.indexOf(fault) + 1))
+
+  /** Has a thread hang, until what this returns. */
+  const hang = (index: number) =>
+    Effect.as(
+      Effect.andThen(
+        Effect.sync(() => Atomics.store(memory.ends, index, 0)),
+        fail(index, "hang")
+      ),
+      Effect.sync(() => write(memory.ends, index, 1))
+    )
+
   const crashes = (index: number) =>
     lines.filter((line) => line.startsWith(`ERROR worker ${index + 1} has ended`)).length
 
   /** Has a thread crash that has clients; then the server knows that it has ended. */
-  const crash = Effect.fnUntraced(function* (index: number, kind: "throw" | "exhaust" = "throw") {
+  const crash = Effect.fnUntraced(function* (index: number, fault: "throw" | "exhaust" = "throw") {
     const before = crashes(index)
-    yield* fail({ index, kind })
+    yield* fail(index, fault)
     yield* Server.until(() => crashes(index) > before)
   })
 
@@ -85,6 +109,7 @@ export const start = Effect.fnUntraced(function* (given: Config = {}) {
     /** Takes over other values of some keys, or those that it was started with. */
     reload: (change: Config = {}) => server.reload(withChange(config, change)),
     fail,
+    hang,
     room,
     /** Waits until nobody is connected. */
     empty: is(relay.clients, (clients) => clients.length === 0)

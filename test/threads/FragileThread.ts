@@ -1,27 +1,35 @@
 /** A relay thread that crashes, or hangs, when a test says so. */
-import { BroadcastChannel, workerData } from "node:worker_threads"
-import { builtFile } from "../../src/internal/built.ts"
+/// <reference lib="es2024.sharedmemory" />
+import { getEnvironmentData, workerData } from "node:worker_threads"
 import type { ThreadData } from "../../src/threads/Messages.ts"
-import { type Fault, FAULTS } from "../support/ThreadFaults.ts"
+import { ENTRY, type Fault, FaultMemory, FAULTS, MEMORY } from "../support/ThreadFaults.ts"
 
 const { index, incarnation }: ThreadData = workerData
 
-const channel = new BroadcastChannel(FAULTS)
-channel.unref()
-channel.onmessage = ({ data }) => {
-  const fault: Fault = data
-  if (fault.index !== index) return
-  switch (fault.kind) {
+const { ends, faults } = new FaultMemory(getEnvironmentData(MEMORY) as SharedArrayBuffer)
+
+const commit = (fault: Fault | undefined) => {
+  switch (fault) {
     case "throw":
       throw new Error(`thrown by thread ${incarnation}`)
     case "exhaust": {
       // In large pieces: a heap that fills slowly is collected again and again before it is full.
       const kept: Array<ReadonlyArray<number>> = []
-      while (true) kept.push(Array.from<number>({ length: 2_000_000 }).fill(kept.length))
+      while (true) kept.push(Array<number>(2_000_000).fill(kept.length))
     }
     case "hang":
-      Atomics.wait(new Int32Array(fault.until), 0, 0)
+      Atomics.wait(ends, index, 0)
   }
 }
 
-await import(builtFile("RelayThread.js").href)
+const obey = async () => {
+  await Atomics.waitAsync(faults, index, 0).value
+  // Not in the promise: a thread that throws is one with an exception that nobody catches.
+  setImmediate(() => {
+    commit(FAULTS[Atomics.exchange(faults, index, 0) - 1])
+    void obey()
+  })
+}
+void obey()
+
+await import(String(getEnvironmentData(ENTRY)))

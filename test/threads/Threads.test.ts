@@ -346,7 +346,7 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
       const [sender, witness] = kept
       const load = Array.from({ length: 50 }, (_, i) => `${i}\n`)
       for (const line of load) sender!.send(line)
-      yield* fail({ index: 0, kind: "throw" })
+      yield* fail(0, "throw")
       for (const line of load) sender!.send(line)
       yield* haveEnded(lost)
       for (const line of load) sender!.send(line)
@@ -405,16 +405,14 @@ describe.skipIf(process.platform !== "linux")("a server one of whose threads fai
 
   it.live("goes on while a thread hangs, and together with it again", () =>
     Effect.gen(function* () {
-      const { fail, lines, room } = yield* ready
+      const { hang, lines, room } = yield* ready
       const [hung, [sender, witness]] = yield* room(2)
-      const until = new SharedArrayBuffer(4)
-      yield* fail({ index: 0, kind: "hang", until })
+      const goOn = yield* hang(0)
       // More than the soft limit: what waits for the thread that hangs holds others up for the grace at most.
       for (let i = 0; i < 40; i++) sender!.send(`${i} ${"x".repeat(60_000)}\n`)
       sender!.send("end\n")
       while ((yield* witness!.line) !== TcpClient.envelope(sender!, "end")) continue
-      Atomics.store(new Int32Array(until), 0, 1)
-      Atomics.notify(new Int32Array(until), 0)
+      yield* goOn
       for (const other of hung) while ((yield* other.line) !== TcpClient.envelope(sender!, "end")) continue
       assert.notMatch(lines.join("\n"), /dropped|lost/)
     })
@@ -455,13 +453,14 @@ describe.skipIf(process.platform !== "linux" || !Certificates.hasOpenssl)(
 describe.skipIf(process.platform !== "linux")("a server one of whose threads goes on hanging", () => {
   it.live("terminates it, gives its places to others, keeps nothing for it, and has another soon", () =>
     Effect.gen(function* () {
-      const { fail, joinThread, logged, port, relay, reload, room } = yield* Threads.start().pipe(
+      const { hang, joinThread, logged, port, relay, reload, room } = yield* Threads.start().pipe(
         Effect.provideService(StuckSeconds, 5)
       )
       const [hung, kept] = yield* room(2)
       yield* reload({ hyper_parameters: { max_clients: hung.length + kept.length } })
       const [sender, witness] = kept
-      yield* fail({ index: 0, kind: "hang", until: new SharedArrayBuffer(4) })
+      // For ever.
+      void (yield* hang(0))
       for (let i = 0; i < 40; i++) sender!.send(`${i} ${"x".repeat(60_000)}\n`)
       sender!.send("end\n")
       while ((yield* witness!.line) !== TcpClient.envelope(sender!, "end")) continue
@@ -496,11 +495,10 @@ describe.skipIf(process.platform !== "linux")("the end of a server of two thread
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const config = { logger: { log_level: "WARNING" }, hyper_parameters: { shutdown_grace_ms: 120_000 } }
-      const { fail, reload, room } = yield* Scope.provide(Threads.start(config), scope)
+      const { hang, reload, room } = yield* Scope.provide(Threads.start(config), scope)
       yield* reload()
       const [[late], [sender, witness]] = yield* room(2)
-      const until = new Int32Array(new SharedArrayBuffer(4))
-      yield* fail({ index: 0, kind: "hang", until: until.buffer })
+      const goOn = yield* hang(0)
       // Far more than a thread reads of others in a turn.
       const contents = Array.from({ length: 160 }, (_, i) => `${i} ${"x".repeat(50_000)}`)
       for (const content of contents) sender!.send(`${content}\n`)
@@ -509,8 +507,7 @@ describe.skipIf(process.platform !== "linux")("the end of a server of two thread
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
       // All threads were told to end by now.
       yield* witness!.rest
-      Atomics.store(until, 0, 1)
-      Atomics.notify(until, 0)
+      yield* goOn
       assert.deepStrictEqual(yield* late!.rest, [...expected, "Warning: Server is shutting down."])
       yield* Fiber.join(closing)
     })
