@@ -13,6 +13,7 @@ import { writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { setImmediate as endOfTurn } from "node:timers/promises"
+import { afterAll, beforeAll } from "vitest"
 import * as Frame from "../../src/bus/Frame.ts"
 import * as NatsBus from "../../src/bus/NatsBus.ts"
 import { UNREAD_MESSAGES } from "../../src/bus/Outbound.ts"
@@ -124,9 +125,9 @@ const until = <E, R>(isSo: Effect.Effect<boolean, E, R>) =>
 const LINE_BYTES = 100
 
 /** A sender and a reader at each. */
-const crowd = Effect.fnUntraced(function* (relays: ReadonlyArray<Relay>) {
+const crowd = Effect.fnUntraced(function* (relays: ReadonlyArray<Relay>, lineBytes = LINE_BYTES) {
   const pairs = yield* Effect.forEach(relays, (relay) =>
-    Effect.map(LoadClient.connectMany(relay.port, 2, { lineBytes: LINE_BYTES }), ([sender, reader]) => ({
+    Effect.map(LoadClient.connectMany(relay.port, 2, { lineBytes }), ([sender, reader]) => ({
       relay,
       sender: sender!,
       reader: reader!
@@ -140,11 +141,11 @@ const crowd = Effect.fnUntraced(function* (relays: ReadonlyArray<Relay>) {
 type Crowd = Effect.Success<ReturnType<typeof crowd>>
 
 /** Everybody sends at the same time, so many lines or until told. */
-const talk = ({ pairs }: Crowd, lines = Infinity) =>
+const talk = ({ pairs }: Crowd, lines = Infinity, pauseMillis = 2) =>
   Effect.gen(function* () {
     for (let sent = 0; sent < lines; sent += LINES_TOGETHER) {
       for (const { sender } of pairs) sender.send(LINES_TOGETHER)
-      yield* Effect.sleep(2)
+      yield* Effect.sleep(pauseMillis)
     }
   })
 
@@ -222,8 +223,17 @@ const slowWay = ({ host, port }: NatsServer.NatsServer, bytesPerMilli: number) =
 describe.skipIf(!NatsServer.isInstalled)(
   `NatsBus${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
   () => {
+    const scope = Scope.makeUnsafe()
+    let running: NatsServer.NatsServer | undefined
+    beforeAll(async () => {
+      running = await Effect.runPromise(Scope.provide(NatsServer.started(), scope))
+    })
+    afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    /** For tests that do nothing to the server. What connects to it is gone when they end. */
+    const shared = Effect.sync(() => running!)
+
     BusLaws.laws(
-      Effect.map(NatsServer.started(), ({ url }) => ({
+      Effect.map(shared, ({ url }) => ({
         connect: Effect.fnUntraced(function* (name) {
           const config = ServerConfig.layerTest({
             cluster: { nats: { servers: url, name, max_pending_bytes: 8_388_608 } }
@@ -264,7 +274,7 @@ describe.skipIf(!NatsServer.isInstalled)(
 
     it.live("greets clients that join with the last lines of the room, whichever relay they reach", () =>
       Effect.gen(function* () {
-        const nats = yield* NatsServer.started()
+        const nats = yield* shared
         const relays = yield* Effect.forEach(["a", "b"], (name) => relay(name, nats.url, {}, { history: { lines: 3 } }))
         yield* acquainted(relays)
         const [a, b] = yield* Effect.forEach(relays, ({ port }) => TcpClient.connect(port))
@@ -344,9 +354,9 @@ describe.skipIf(!NatsServer.isInstalled)(
         const urls = [nats.url, nats.url, `nats://127.0.0.1:${way.port}`]
         const relays = yield* Effect.forEach(["a", "b", "c"], (name, i) => relay(name, urls[i]!, {}, options))
         yield* acquainted(relays)
-        const room = yield* crowd(relays)
+        const room = yield* crowd(relays, 10 * LINE_BYTES)
         // Of what is said without NATS, however long that lasts, less than relays keep.
-        const talking = yield* Effect.forkChild(talk(room, 30_000))
+        const talking = yield* Effect.forkChild(talk(room, 3000, 20))
         yield* goesOn(room)
         yield* nats.freeze
         // An attempt that the third makes meanwhile would succeed with the thaw.
@@ -397,7 +407,7 @@ describe.skipIf(!NatsServer.isInstalled)(
       "gets what it has missed, lines and quarantines, after NATS has ended the subscriptions of a relay that hung",
       () =>
         Effect.gen(function* () {
-          const nats = yield* NatsServer.started()
+          const nats = yield* shared
           const way = yield* Forwarder.make
           way.target(nats.port, nats.host)
           const [a, b] = [yield* relay("a", nats.url), yield* relay("b", `nats://127.0.0.1:${way.port}`)]
@@ -492,8 +502,8 @@ describe.skipIf(!NatsServer.isInstalled)(
       "makes senders wait for a confirmation for as long as lines of other relays come before it, and loses nothing",
       () =>
         Effect.gen(function* () {
-          const nats = yield* NatsServer.started()
-          const way = yield* slowWay(nats, 3000)
+          const nats = yield* shared
+          const way = yield* slowWay(nats, 1000)
           const a = yield* relay("a", nats.url, {}, { slow_consumer: { stall_grace_ms: 10 } })
           const limits = { max_pending_bytes: 1024 * 1024 }
           const b = yield* relay("b", way.url, limits, { slow_consumer: { stall_grace_ms: 1000 } })
@@ -503,8 +513,8 @@ describe.skipIf(!NatsServer.isInstalled)(
           yield* LoadClient.gathered([early!, sender!], near!)
           yield* LoadClient.gathered([early!, sender!], far!)
           // Several times the grace on this way.
-          yield* early!.sendFast(12_000)
-          yield* far!.until((self) => self.from(early!).lines === 12_000, "everything at its own relay")
+          yield* early!.sendFast(4000)
+          yield* far!.until((self) => self.from(early!).lines === 4000, "everything at its own relay")
           yield* Effect.forkChild(sender!.sendFast(FROZEN_LINES))
           for (const reader of [near!, far!]) {
             yield* reader.until((self) => self.from(sender!).next === FROZEN_LINES, "everything")
@@ -649,7 +659,7 @@ describe.skipIf(!NatsServer.isInstalled)(
 
     it.live("reports no loss if the subject of one room is that of another's control messages", () =>
       Effect.gen(function* () {
-        const nats = yield* NatsServer.started()
+        const nats = yield* shared
         const room = (name: string, subject: string) => relay(name, nats.url, { subject })
         const relays = [yield* room("a", "room.a"), yield* room("b", "room.a")]
         const others = [yield* room("c", "room.a.control"), yield* room("d", "room.a.control")]
@@ -672,7 +682,7 @@ describe.skipIf(!NatsServer.isInstalled)(
 
     it.live("has one room for each subject", () =>
       Effect.gen(function* () {
-        const nats = yield* NatsServer.started()
+        const nats = yield* shared
         const a = yield* relay("a", nats.url, { subject: "one" })
         const b = yield* relay("b", nats.url, { subject: "two" })
         const c = yield* relay("c", nats.url, { subject: "two" })
@@ -683,7 +693,7 @@ describe.skipIf(!NatsServer.isInstalled)(
 
     it.live("does not bring its own lines back to its clients when another client of NATS publishes them again", () =>
       Effect.gen(function* () {
-        const nats = yield* NatsServer.started()
+        const nats = yield* shared
         const [a, b] = [yield* relay("a", nats.url), yield* relay("b", nats.url)]
         yield* acquainted([a, b])
         const mirror = yield* Effect.acquireRelease(
@@ -716,7 +726,7 @@ describe.skipIf(!NatsServer.isInstalled)(
 
     it.live("counts messages that it does not understand, and logs them once", () =>
       Effect.gen(function* () {
-        const nats = yield* NatsServer.started()
+        const nats = yield* shared
         const a = yield* relay("a", nats.url)
         // That it hears another is the only sign that the server knows what it listens to.
         yield* acquainted([a, yield* relay("b", nats.url)])
@@ -868,7 +878,7 @@ describe.skipIf(!NatsServer.isInstalled)(
 
     it.live("connects with credentials that an operator has signed", () =>
       Effect.gen(function* () {
-        const { config, credentials } = NatsCredentials.make()
+        const { config, credentials } = NatsCredentials.one()
         const stranger = NatsCredentials.make()
         const directory = yield* Directory.make({
           "nats.conf": config,
@@ -999,7 +1009,7 @@ describe.concurrent("cluster.nats.connect", () => {
     "a reload (SIGHUP) connects anew if a file of the connection has changed, and only then",
     () =>
       Effect.gen(function* () {
-        const { config, credentials } = NatsCredentials.make()
+        const { config, credentials } = NatsCredentials.one()
         const directory = yield* Directory.make({ "nats.conf": config, "relay.creds": credentials })
         const file = join(directory, "relay.creds")
         const nats = yield* NatsServer.started(["-c", join(directory, "nats.conf")])
