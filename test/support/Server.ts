@@ -1,7 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { ConfigReload } from "../../src/config/ConfigReload.ts"
 import { RelayLogger } from "../../src/logging/RelayLogger.ts"
@@ -65,14 +64,28 @@ export const start = Effect.fnUntraced(function* (
 })
 
 /**
- * Waits until something is the case for which there is no event to wait for.
+ * Waits until something is the case for which there is no event to wait for. Looks from a plain timer: a test that waits for seconds looks
+ * hundreds of times, while others have the cores.
  *
  * @param state says what is the case instead, if that is for ever
  */
 export const until = (condition: () => boolean, state = () => String(condition)) =>
-  Effect.sync(condition).pipe(
-    Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("5 millis") }),
-    Effect.asVoid,
+  Effect.callback<void>((resume) => {
+    const end = (outcome: Effect.Effect<void>) => {
+      clearInterval(timer)
+      resume(outcome)
+    }
+    const look = () => {
+      try {
+        if (condition()) end(Effect.void)
+      } catch (defect) {
+        end(Effect.die(defect))
+      }
+    }
+    const timer = setInterval(look, 5)
+    look()
+    return Effect.sync(() => clearInterval(timer))
+  }).pipe(
     Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`waited too long: ${state()}`)) })
   )
 
