@@ -24,6 +24,7 @@ export interface ThreadData {
   /** What it exports. */
   readonly telemetry: Options | undefined
   readonly values: Values
+  readonly ports: Ports
   readonly identity: Identity | undefined
   readonly limits: Shared
   /** `undefined` where NATS connects the threads. */
@@ -63,7 +64,6 @@ export const StartError = Schema.Union([ListenError, BusError])
 export type StartError = typeof StartError.Type
 
 export type ToThread =
-  | { readonly _tag: "Listen"; readonly ports: Ports }
   /** To a thread that begins now. */
   | { readonly _tag: "Connect"; readonly wakePort: WakePort }
   /** All threads listen, and the log has said so. */
@@ -92,7 +92,7 @@ export interface Report {
 }
 
 export type FromThread =
-  /** Its code is loaded, and it waits to be told where to listen. */
+  /** Its code is loaded. */
   | { readonly _tag: "Loaded" }
   | { readonly _tag: "Listening"; readonly where: Where }
   /** It cannot start, and ends. */

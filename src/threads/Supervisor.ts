@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as ThreadBus from "../bus/ThreadBus.ts"
 import { WakeMesh, type WakePort } from "../bus/ThreadSignals.ts"
 import { ReloadHooks } from "../config/ReloadHooks.ts"
@@ -99,7 +99,6 @@ export const make = Effect.fnUntraced(function* (
   const acceptFailures = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
   const live = new Map<number, Thread>()
   const followers = new Set<(thread: Thread) => void>()
-  const ports = Deferred.makeUnsafe<Ports>()
   const opened = Deferred.makeUnsafe<void>()
   const stopped = Deferred.makeUnsafe<void>()
   const failed = Deferred.makeUnsafe<never, StartError>()
@@ -109,9 +108,10 @@ export const make = Effect.fnUntraced(function* (
   let past: ReadonlyArray<Stats> = []
   let pastBus: BusStats | undefined
   let dropped = 0
+  let hasStarted = false
   let isStopping = false
 
-  const spawn = (index: number) =>
+  const spawn = (index: number, ports: Ports) =>
     Effect.acquireRelease(
       Effect.sync(() => {
         const connectTo = (wakePort: WakePort) => live.get(index)?.post({ _tag: "Connect", wakePort }, [wakePort[1]])
@@ -120,6 +120,7 @@ export const make = Effect.fnUntraced(function* (
           incarnation: ++incarnations,
           telemetry: Option.getOrUndefined(telemetry),
           values: structuredClone(config),
+          ports,
           identity: tls.currentUnsafe(),
           limits,
           room,
@@ -140,7 +141,6 @@ export const make = Effect.fnUntraced(function* (
   /** Tells a thread what it has to know from its start on. */
   const conduct = Effect.fnUntraced(function* (thread: Thread) {
     const before = reloads
-    thread.post({ _tag: "Listen", ports: yield* Deferred.await(ports) })
     yield* Deferred.await(thread.listening)
     yield* Deferred.await(opened)
     if (reloads > before) yield* thread.call("reload", { values: config, identity: tls.currentUnsafe() })
@@ -157,8 +157,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Runs a thread to its end. */
-  const runThread = Effect.fnUntraced(function* (index: number) {
-    const thread = yield* spawn(index)
+  const runThread = Effect.fnUntraced(function* (index: number, ports: Ports) {
+    const thread = yield* spawn(index, ports)
     const ended = Deferred.await(thread.ended)
     const end = yield* Effect.raceAllFirst([
       ended,
@@ -176,10 +176,10 @@ export const make = Effect.fnUntraced(function* (
     return end
   }, Effect.scoped)
 
-  const run = (index: number): Effect.Effect<Run> =>
+  const run = (index: number, ports: Ports): Effect.Effect<Run> =>
     Effect.suspend(() => {
       const sinceMillis = performance.now()
-      return runThread(index).pipe(
+      return runThread(index, ports).pipe(
         // The system has no memory, or no room for another thread.
         Effect.catchDefect((defect) => Effect.succeed<End>({ why: String(defect), error: undefined })),
         Effect.tap(() => {
@@ -191,11 +191,11 @@ export const make = Effect.fnUntraced(function* (
     })
 
   /** Runs a thread, and another whenever it has crashed, until the server stops or cannot start. */
-  const keep = (index: number): Effect.Effect<void> => {
+  const keep = (index: number, ports: Ports): Effect.Effect<void> => {
     let pauseMillis = 0
     const pauses = Schedule.forever.pipe(
       Schedule.setInputType<Run>(),
-      Schedule.while(() => Effect.sync(() => Deferred.isDoneUnsafe(opened) && !isStopping)),
+      Schedule.while(() => Effect.sync(() => hasStarted && !isStopping)),
       Schedule.addDelay(({ input: { sinceMillis } }) => {
         const isStable = performance.now() - sinceMillis >= STABLE_MILLIS
         pauseMillis =
@@ -209,9 +209,9 @@ export const make = Effect.fnUntraced(function* (
         )
       })
     )
-    return run(index).pipe(
+    return run(index, ports).pipe(
       Effect.tap(({ error, why }) => {
-        if (Deferred.isDoneUnsafe(opened)) return Effect.void
+        if (hasStarted) return Effect.void
         const reason = `worker ${index + 1} has ended before it listened: ${why}`
         return Deferred.done(failed, error === undefined ? Exit.die(new Error(reason)) : Exit.fail(error))
       }),
@@ -238,15 +238,20 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const start = Effect.gen(function* () {
-    for (let index = 0; index < count; index++) {
-      yield* background(`worker ${index + 1} is no longer watched`, keep(index), { startImmediately: true })
-    }
+    const threads = yield* Effect.scope
     const listening = Effect.gen(function* () {
       yield* claimPorts(config)
-      Deferred.doneUnsafe(ports, Exit.succeed(yield* findPorts(config)))
+      const ports = yield* findPorts(config)
+      for (let index = 0; index < count; index++) {
+        const watch = background(`worker ${index + 1} is no longer watched`, keep(index, ports), {
+          startImmediately: true
+        })
+        yield* Scope.provide(watch, threads)
+      }
       return yield* atOnce(Array.from(live.values()), ({ listening }) => Deferred.await(listening))
     }).pipe(Effect.scoped)
     const [where] = yield* Effect.raceFirst(listening, Deferred.await(failed))
+    hasStarted = true
     yield* onReload(
       Effect.suspend(() => {
         reloads++

@@ -16,22 +16,6 @@ import { AcceptFailures, PortSharing } from "./PortSharing.ts"
 /** A connection that Node has closed at once: there are too many. */
 export const TOO_MANY = Incidents.define("connection", "too_many_at_once", "dropped, too many at once")
 
-/** Bytes of one client that Node reads ahead, and of one write that it takes before it says to wait. */
-export const HIGH_WATER_MARK = 65_536
-
-/** Idle time after which the kernel asks whether the peer is still there, in milliseconds. */
-const KEEP_ALIVE_MILLIS = 60_000
-
-/** How connections of clients are accepted. */
-export const SERVER_OPTIONS: Net.ServerOpts = {
-  allowHalfOpen: true,
-  pauseOnConnect: true,
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: KEEP_ALIVE_MILLIS,
-  highWaterMark: HIGH_WATER_MARK
-}
-
 /** Time between two looks at whether there are descriptors left, in milliseconds. */
 const DESCRIPTOR_CHECK_MILLIS = 1000
 
@@ -41,7 +25,7 @@ const SPARE_DESCRIPTORS = 8
 type Parameters = Pick<Values["hyper_parameters"], "listen_backlog" | "accept_error_backoff_ms">
 
 /**
- * Listens until the scope ends. Where accepting fails, for a lack of file descriptors, it pauses and listens again.
+ * Listens until the scope ends, on a server that may do so already. Where accepting fails, for a lack of file descriptors, it pauses and listens again.
  *
  * @param at where; port 0 takes a free one
  * @param key what configures it: `port`, `websocket.port`
@@ -64,7 +48,7 @@ export const keep = Effect.fnUntraced(function* (
       Effect.sync(() => server.close())
     )
   )
-  const bound = yield* listenOn(at)
+  const bound = server.listening ? boundTo(server) : yield* listenOn(at)
   server.on("error", (error) => Queue.offerUnsafe(acceptErrors, error))
 
   // The one way to stop accepting that Node offers is to stop listening. Clients already connected are not touched.
@@ -212,12 +196,16 @@ export const listen = (server: Net.Server, at: BoundAddress, key: string, option
     }
     const onListening = () => {
       server.off("error", onError)
-      const bound = server.address() as Net.AddressInfo
-      resume(Effect.succeed({ host: bound.address, port: bound.port }))
+      resume(Effect.succeed(boundTo(server)))
     }
     server.once("error", onError).once("listening", onListening)
     server.listen({ ...at, ...options })
   })
+
+const boundTo = (server: Net.Server): BoundAddress => {
+  const { address, port } = server.address() as Net.AddressInfo
+  return { host: address, port }
+}
 
 /** The error that opening a file gives, if this process or the system has fewer than `count` descriptors left. */
 const outOfDescriptors = (count: number): NodeJS.ErrnoException | undefined => {

@@ -1,11 +1,14 @@
 /** What listeners of one process, which may be in several threads, have to know of each other. */
 import * as Context from "effect/Context"
+import type { ListeningServer } from "./ListeningServer.ts"
 
 /** How a relay listens that is one of several threads of a process. `undefined`: it has its ports to itself. */
 export const PortSharing = Context.Reference<
   | {
       /** Clients of the other threads, which take their file descriptors from the same process. */
       readonly othersUnsafe: () => number
+      /** Servers that listen already, by the key that configures their port: `port`, `websocket.port`. */
+      readonly listening: { readonly [key: string]: ListeningServer | undefined }
     }
   | undefined
 >("summoner-server/PortSharing", { defaultValue: () => undefined })

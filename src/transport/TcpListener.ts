@@ -15,7 +15,8 @@ import * as AddressFilter from "./AddressFilter.ts"
 import { closeRefused } from "./closeRefused.ts"
 import { discard } from "./discard.ts"
 import * as Handshakes from "./Handshakes.ts"
-import { keep, SERVER_OPTIONS, TOO_MANY } from "./NetServer.ts"
+import { SERVER_OPTIONS } from "./ListeningServer.ts"
+import { keep, TOO_MANY } from "./NetServer.ts"
 import { PendingConnections } from "./PendingConnections.ts"
 import { PortSharing } from "./PortSharing.ts"
 import type { ConnectionRefused, PeerGone } from "./Refusal.ts"
@@ -214,7 +215,10 @@ export const accept = Effect.fnUntraced(function* (
     accepted.hold()
     yield* Effect.forkScoped(Effect.map(gate.opened, () => accepted.release()))
   }
-  const server = Net.createServer(SERVER_OPTIONS, (socket) => accepted.push(socket))
+  const begun = (yield* PortSharing)?.listening[key]
+  const server = begun?.server ?? Net.createServer(SERVER_OPTIONS)
+  server.on("connection", (socket) => accepted.push(socket))
+  for (const socket of begun?.take() ?? []) accepted.push(socket)
   // Node closes connections above this number before it makes a socket of them: the cheapest way to survive a flood, and
   // the one that keeps descriptors free for the clients that are connected.
   Object.defineProperty(server, "maxConnections", {

@@ -35,10 +35,10 @@ const withChange = (config: Config, change: Config): Config => ({
 })
 
 /** Starts a server of two threads, unless the configuration says otherwise. */
-export const start = Effect.fnUntraced(function* (given: Config = {}) {
+export const start = Effect.fnUntraced(function* (given: Config = {}, setup?: { readonly startsClosed: boolean }) {
   const config = withChange({ hyper_parameters: { worker_threads: 2, ...OPEN } }, given)
   const entry = new URL("../threads/FragileThread.ts", import.meta.url)
-  const server = yield* Server.start(config).pipe(Effect.provideService(ThreadEntry, entry))
+  const server = yield* Server.start(config, setup).pipe(Effect.provideService(ThreadEntry, entry))
   const { lines, port, relay } = server
 
   /** Which clients each thread has. */

@@ -574,6 +574,15 @@ describe("a server of threads that starts closed", () => {
       assert.strictEqual(yield* relay.state, "ready")
     })
   )
+
+  it.live("has another thread in the place of one that crashes before it is opened", () =>
+    Effect.gen(function* () {
+      const { crash, joinThread, relay } = yield* Threads.start({}, { startsClosed: true })
+      yield* crash(0)
+      yield* relay.open
+      yield* joinThread(0)
+    })
+  )
 })
 
 describe("a server with parts of the program", () => {

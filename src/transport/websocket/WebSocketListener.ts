@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../../config/CurrentConfig.ts"
-import { formatAddress } from "../../net/IpAddress.ts"
 import type { ConnectionGate } from "../../session/ConnectionGate.ts"
 import type { ListenError } from "../../session/Listener.ts"
 import { accept, type Options } from "../TcpListener.ts"
 import { type TlsError, TlsIdentity } from "../tls/TlsIdentity.ts"
 import * as UpgradeRequests from "./UpgradeRequests.ts"
+import { webSocketUrl } from "./webSocketUrl.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 import * as WebSocketSessions from "./WebSocketSessions.ts"
 
@@ -78,6 +78,5 @@ const listenOn = Effect.fnUntraced(function* (
     isShakingHands: true,
     receive
   })
-  const scheme = tls.currentUnsafe() === undefined ? "ws" : "wss"
-  return `${scheme}://${formatAddress(bound.host, bound.port)}${websocket.path}`
+  return webSocketUrl(bound, websocket.path, tls.currentUnsafe() !== undefined)
 })
