@@ -309,17 +309,30 @@ const readDigits = (bytes: Buffer, offset: number, digits: number) => {
   return value
 }
 
+/** Of all clients here. Lines tell by it whose they are, and the kernel may give clients of two servers the same. */
+const PORTS = new Set<number>()
+
 /** Connects; the socket is gone when the scope closes. */
 export const connect = (port: number, options: Options): Effect.Effect<LoadClient, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<LoadClient>((resume) => {
       const to = { port, host: options.host ?? "127.0.0.1" }
-      const socket = options.tls ? Tls.connect({ ...to, ...options.tls }) : Net.connect({ ...to, noDelay: true })
-      socket.once(options.tls ? "secureConnect" : "connect", () => {
-        if (options.reads === false) socket.pause()
-        resume(Effect.succeed(new LoadClient(socket, options)))
-      })
-      socket.once("error", (error) => resume(Effect.die(error)))
+      const attempt = () => {
+        const socket = options.tls ? Tls.connect({ ...to, ...options.tls }) : Net.connect({ ...to, noDelay: true })
+        socket.once(options.tls ? "secureConnect" : "connect", () => {
+          const ours = socket.localPort!
+          if (PORTS.has(ours)) {
+            socket.destroy()
+            return attempt()
+          }
+          PORTS.add(ours)
+          socket.once("close", () => PORTS.delete(ours))
+          if (options.reads === false) socket.pause()
+          resume(Effect.succeed(new LoadClient(socket, options)))
+        })
+        socket.once("error", (error) => resume(Effect.die(error)))
+      }
+      attempt()
     }),
     (client) => Effect.sync(() => void client.socket.destroy())
   )
