@@ -2,7 +2,6 @@
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { HttpApiSchemaError } from "effect/http-api/HttpApiError"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { STATUS_CODES } from "node:http"
 import { AdminApi } from "./AdminApi.ts"
 
 export const MAX_BODY_KIB = 64
@@ -81,5 +80,6 @@ export const response = ({ error, headers, status }: Problem): HttpServerRespons
 export const bytes = ({ error, status }: Problem): string => {
   const body = JSON.stringify({ error })
   const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`
+  const { STATUS_CODES } = process.getBuiltinModule("node:http")
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}\r\n\r\n${body}`
 }

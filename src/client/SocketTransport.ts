@@ -1,5 +1,5 @@
 import * as Net from "node:net"
-import * as Tls from "node:tls"
+import type * as Tls from "node:tls"
 import { IncomingLines, text } from "./IncomingLines.ts"
 import { reasonOf } from "./systemErrors.ts"
 import * as Target from "./Target.ts"
@@ -21,7 +21,9 @@ export const open =
       const { host, isTls, port } = Target.parseUrl(url)!
       const options = { host, port, allowHalfOpen: true, noDelay: true }
       const servername = Net.isIP(host) === 0 ? { servername: host } : {}
-      const socket = isTls ? Tls.connect({ ...options, ...servername, ...tls }) : Net.connect(options)
+      const socket = isTls
+        ? process.getBuiltinModule("node:tls").connect({ ...options, ...servername, ...tls })
+        : Net.connect(options)
       const incoming = new IncomingLines()
       let isOpen = false
       let isHttp: boolean | undefined

@@ -1,9 +1,9 @@
 import type * as Net from "node:net"
-import { TLSSocket } from "node:tls"
 import { DRAINING, type Incident, QUARANTINED, SERVER_FULL } from "../session/Incidents.ts"
 import { NOT_ALLOWED } from "./AddressFilter.ts"
 import { NO_PROXY_HEADER } from "./ProxyHeader.ts"
 import { PLAIN_TEXT } from "./tls/TlsHandshake.ts"
+import { isTls } from "./tls/isTls.ts"
 
 /** Why a connection is refused before anything was sent to it. */
 const UNHEARD: ReadonlySet<Incident> = new Set([
@@ -22,6 +22,6 @@ const UNHEARD: ReadonlySet<Incident> = new Set([
  * @param incident why; `undefined`: the client has left
  */
 export const closeRefused = (socket: Net.Socket, incident: Incident | undefined): void => {
-  if (incident !== undefined && UNHEARD.has(incident) && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+  if (incident !== undefined && UNHEARD.has(incident) && !isTls(socket)) socket.resetAndDestroy()
   else socket.destroy()
 }

@@ -30,6 +30,23 @@ describe("the admin port", () => {
     })
   )
 
+  it.live("loads no fetch, and a server without it neither TLS nor HTTP: each takes a seventh of the start", () =>
+    Effect.gen(function* () {
+      const atExit = 'process.on("exit", () => console.log(process.moduleLoadList.join("\\n")))'
+      const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(atExit)}`
+      for (const [env, unwanted] of [
+        [ADMIN, /^NativeModule internal\/deps\/undici\/undici$/m],
+        [{}, /^NativeModule (tls|http|internal\/deps\/undici\/undici)$/m]
+      ] as const) {
+        const server = yield* Cli.listening([], { env: { ...env, NODE_OPTIONS } })
+        server.process.kill("SIGTERM")
+        yield* server.exit
+        assert.match(server.stdout(), /^NativeModule net$/m)
+        assert.notMatch(server.stdout(), unwanted)
+      }
+    })
+  )
+
   it.live("does not start where others could reach it without a token", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* Commands.line(["--port", "0"], {

@@ -25,8 +25,6 @@ const MAX_WAITING_BYTES = 1_048_576
 export const isAvailable = (): boolean =>
   process.stdin.isTTY === true && process.stdout.isTTY === true && process.env["TERM"] !== "dumb"
 
-const graphemes = new Intl.Segmenter()
-
 /**
  * Controls the terminal until the scope closes. Ctrl-C quits; Ctrl-D quits once all input is sent.
  *
@@ -36,6 +34,7 @@ export const make = Effect.fnUntraced(function* (
   isConnected: () => boolean
 ): Effect.fn.Return<Terminal, never, Scope.Scope> {
   const { stdin, stdout } = process
+  const graphemes = new Intl.Segmenter()
   const quit = yield* Deferred.make<void>()
   const hasNews = Latch.makeUnsafe(false)
   let waiting: Array<string> = []

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import * as Tls from "node:tls"
+import type * as Tls from "node:tls"
 import * as Incidents from "../../session/Incidents.ts"
 import * as FirstBytes from "../FirstBytes.ts"
 import { hasEnded } from "../FirstBytes.ts"
@@ -44,7 +44,7 @@ export class TlsHandshake {
 
   constructor(identity: Identity) {
     this.#identity = identity
-    this.#server = Tls.createServer(identity.options)
+    this.#server = process.getBuiltinModule("node:tls").createServer(identity.options)
     this.#server.on("secureConnection", (socket) => {
       socket.allowHalfOpen = true
       CloseNotify.watch(socket)

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { constants, type X509Certificate } from "node:crypto"
-import * as Tls from "node:tls"
+import type * as Tls from "node:tls"
 import { formatProblem, Problem } from "../../config/ConfigError.ts"
 import * as PemFile from "../../config/PemFile.ts"
 import { ReloadHooks } from "../../config/ReloadHooks.ts"
@@ -62,7 +62,7 @@ export const load = Effect.fnUntraced(function* (tls: Values["tls"]): Effect.fn.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION
   }
   yield* Effect.try({
-    try: () => Tls.createSecureContext(options),
+    try: () => process.getBuiltinModule("node:tls").createSecureContext(options),
     catch: (cause) =>
       new TlsError({
         issues: [PemFile.wrong("rejected", cert, `which OpenSSL does not take (${PemFile.reasonOf(cause)})`).issue]

@@ -7,7 +7,6 @@ import type * as Scope from "effect/Scope"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
-import { TLSSocket } from "node:tls"
 import { ServerConfig } from "../../config/CurrentConfig.ts"
 import { Slot } from "../../internal/Slot.ts"
 import { peerOf } from "../../net/IpAddress.ts"
@@ -18,6 +17,7 @@ import { closeRefused } from "../closeRefused.ts"
 import { discard } from "../discard.ts"
 import { receptionOf, REFUSAL_LINGER_MILLIS } from "../TcpListener.ts"
 import * as CloseNotify from "../tls/CloseNotify.ts"
+import { isTls } from "../tls/isTls.ts"
 import { subjectOf } from "../tls/TlsIdentity.ts"
 import * as Handshake from "./WebSocketHandshake.ts"
 import { WebSocketListener } from "./WebSocketListener.ts"
@@ -101,7 +101,7 @@ export const make = (): WebSocketMount => {
     // Read only on demand, by the session.
     socket.pause()
     socket.on("error", ignore).setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MILLIS)
-    if (socket instanceof TLSSocket) CloseNotify.watch(socket)
+    if (isTls(socket)) CloseNotify.watch(socket)
     // `upgraded` differs if the request has a body, for which it is refused.
     if (upgraded === socket && head.length > 0) socket.unshift(head)
     if (opened.current === true) return receiver.current!(request)
@@ -144,7 +144,7 @@ const isUpgrade = (request: IncomingMessage & { readonly upgrade?: boolean | nul
 
 /** Subject of the client certificate that the program's `https.Server` has verified. */
 const subjectBehind = (socket: Net.Socket): string | undefined => {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
+  if (!isTls(socket) || !socket.authorized) return undefined
   const certificate = socket.getPeerX509Certificate()
   return certificate === undefined ? undefined : subjectOf(certificate)
 }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import { type X509Certificate } from "node:crypto";
-import * as Tls from "node:tls";
+import type * as Tls from "node:tls";
 import { ServerConfig, type Values } from "../../config/CurrentConfig.ts";
 declare const TlsError_base: Schema.Class<TlsError, Schema.TaggedStruct<"TlsError", {
     readonly issues: Schema.$Array<Schema.Struct<{
