@@ -24,6 +24,11 @@ export default defineConfig({
   resolve: { alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" } },
   // What a thread shares with the program must not be in the module that runs the thread.
   experimental: { chunkOptimization: false },
+  // Effect's HTTP server has parts that the admin server does not use, and among them `ws`, which loads TLS.
+  treeshake: {
+    propertyReadSideEffects: false,
+    moduleSideEffects: [{ test: /[\\/]node_modules[\\/]ws[\\/]/, sideEffects: false }]
+  },
   plugins: [lateSegmenter, licenses("THIRD-PARTY-LICENSES.txt", ["./node_modules/uplot/dist/uPlot.esm.js"])],
   output: {
     dir: "dist",
