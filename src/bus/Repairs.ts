@@ -19,7 +19,7 @@ interface Repair {
   end: number
 }
 
-/** Sends batches again to processes that have missed them: to each within its window, to all together at a limited rate. */
+/** Sends batches again to processes that have missed them, in turn: to each within its window, to all together at a limited rate. */
 export class Repairs {
   /** Bytes sent again that NATS has not confirmed. */
   unconfirmedBytes = 0
@@ -76,19 +76,18 @@ export class Repairs {
     this.#allowedBytes = Math.min(REPAIR_BYTES_PER_SECOND, this.#allowedBytes + earned)
     this.#allowedMillis = now
     for (const [id, repair] of this.#repairs) {
-      const isInWindow = () => repair.sentEnd - repair.end < RECEIVER_WINDOW_BYTES
-      while (this.#allowedBytes > 0 && this.unconfirmedBytes < WINDOW_BYTES && isInWindow()) {
-        const batch = this.#batchFrom(repair.next)
-        if (batch === undefined) {
-          this.#repairs.delete(id)
-          break
-        }
-        sendTo(batch, id)
-        repair.next = batch.sequence + 1
-        repair.sentEnd = batch.end
-        this.#allowedBytes -= batch.bytes
-        this.unconfirmedBytes += batch.bytes
-      }
+      if (this.#allowedBytes <= 0 || this.unconfirmedBytes >= WINDOW_BYTES) break
+      if (repair.sentEnd - repair.end >= RECEIVER_WINDOW_BYTES) continue
+      this.#repairs.delete(id)
+      const batch = this.#batchFrom(repair.next)
+      if (batch === undefined) continue
+      sendTo(batch, id)
+      repair.next = batch.sequence + 1
+      repair.sentEnd = batch.end
+      this.#allowedBytes -= batch.bytes
+      this.unconfirmedBytes += batch.bytes
+      // Comes up again behind the others.
+      this.#repairs.set(id, repair)
     }
     if (this.#allowedBytes > 0 || this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
