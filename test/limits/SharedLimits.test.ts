@@ -17,10 +17,13 @@ import * as SharedLimits from "../../src/limits/SharedLimits.ts"
 import { SharedTable } from "../../src/limits/SharedTable.ts"
 import { SOAK } from "../faults/form.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
+import { bundled } from "../support/bundled.ts"
 import { openUnsafe, type Opened } from "../support/Budgets.ts"
 import type { Counted, Data } from "../support/programs/LimitedThread.ts"
 
 const THREADS = 3
+
+const THREAD = await bundled(new URL("../support/programs/LimitedThread.ts", import.meta.url))
 
 /** Of termination at a point that chance chooses. */
 const ROUNDS = SOAK ? 20 : 1
@@ -206,9 +209,7 @@ describe("limits that threads share", () => {
 
   const start = Effect.fnUntraced(function* (data: Data) {
     const worker = yield* Effect.acquireRelease(
-      Effect.sync(
-        () => new Worker(new URL("../support/programs/LimitedThread.ts", import.meta.url), { workerData: data })
-      ),
+      Effect.sync(() => new Worker(THREAD, { workerData: data })),
       (worker) => Effect.promise(() => worker.terminate())
     )
     const exit = once(worker, "exit")

@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { TestProject } from "vitest/node"
+import * as Bundle from "./Bundle.ts"
 import * as CertificateAuthority from "./CertificateAuthority.ts"
 import * as Chromium from "./Chromium.ts"
 import * as InstalledPackage from "./InstalledPackage.ts"
@@ -20,6 +21,7 @@ export interface Made<A> {
 }
 
 const makers = {
+  bundle: Bundle.make,
   certificates: CertificateAuthority.make,
   chromium: Chromium.launchServer,
   package: InstalledPackage.make
@@ -30,9 +32,9 @@ export type Makers = typeof makers
 export default async ({ provide }: TestProject) => {
   const asked = new Map<string, Promise<Made<unknown>>>()
   const server = createServer(({ url }, response) => {
-    const name = url!.slice(1) as keyof Makers
-    const making = asked.get(name) ?? makers[name]()
-    asked.set(name, making)
+    const { pathname, searchParams } = new URL(url!, "http://localhost")
+    const making = asked.get(url!) ?? makers[pathname.slice(1) as keyof Makers](searchParams.get("of") ?? "")
+    asked.set(url!, making)
     making.then(
       ({ value }) => response.end(JSON.stringify(value)),
       (cause: unknown) => response.writeHead(500).end(String(cause))
