@@ -5,7 +5,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import { PATIENCE } from "./patience.ts"
+import { next, nextOf, patiently } from "./patience.ts"
 
 /** A client on a real socket: what a person with `nc` has. */
 export interface TcpClient {
@@ -19,12 +19,6 @@ export interface TcpClient {
   /** Waits until the server has ended its side; what came before it. */
   readonly rest: Effect.Effect<Array<string>>
 }
-
-const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
-  Effect.timeoutOrElse(effect, {
-    duration: PATIENCE,
-    orElse: () => Effect.die(new Error(`waited too long for ${what}`))
-  })
 
 /** Connects, with TLS if there are options for it; the socket is gone when the scope closes. */
 export const connect = (
@@ -56,13 +50,12 @@ export const connect = (
     const end = () => Deferred.doneUnsafe(ended, Effect.void)
     socket.once("end", end).once("close", end)
     const { localAddress, localPort } = socket
-    const line = patiently(Queue.take(lines), "a line")
     return {
       address: localAddress?.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`,
       socket,
       send: (text) => void socket.write(text),
-      line,
-      lines: (count) => Effect.all(Array.from({ length: count }, () => line)),
+      line: next(lines, "a line"),
+      lines: (count) => nextOf(lines, count, "lines"),
       rest: patiently(Deferred.await(ended), "the end of the stream").pipe(Effect.andThen(Queue.clear(lines)))
     }
   })

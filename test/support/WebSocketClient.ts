@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { createHash, randomBytes } from "node:crypto"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import { PATIENCE } from "./patience.ts"
+import { next, nextOf, patiently } from "./patience.ts"
 
 /** A client that is no library: it sees every frame, and sends whatever a test wants. */
 export interface WebSocketClient {
@@ -48,12 +48,6 @@ export const BINARY = 2
 export const CLOSE = 8
 export const PING = 9
 export const PONG = 10
-
-const patiently = <A>(effect: Effect.Effect<A>, what: string) =>
-  Effect.timeoutOrElse(effect, {
-    duration: PATIENCE,
-    orElse: () => Effect.die(new Error(`waited too long for ${what}`))
-  })
 
 /** One frame as a client sends it: masked, unless a test wants it wrong. */
 export const frame = (
@@ -171,17 +165,16 @@ export const connect = (
     socket.write(`${preface}${method} ${path ?? pathname} HTTP/1.1\r\n${written.join("")}\r\n`)
     const answer = yield* patiently(Deferred.await(answered), "the answer to the handshake")
     const { localAddress, localPort } = socket
-    const line = patiently(Queue.take(lines), "a text frame")
     const end_ = patiently(Deferred.await(ended), "the end of the stream")
     return {
       address: `${localAddress}:${localPort}`,
       socket,
       answer,
       send: (text) => void socket.write(frame(TEXT, text)),
-      line,
-      lines: (count) => Effect.all(Array.from({ length: count }, () => line)),
-      pong: patiently(Queue.take(pongs), "a pong"),
-      pinged: patiently(Effect.asVoid(Queue.take(pings)), "a ping"),
+      line: next(lines, "a text frame"),
+      lines: (count) => nextOf(lines, count, "text frames"),
+      pong: next(pongs, "a pong"),
+      pinged: Effect.asVoid(next(pings, "a ping")),
       closed: Effect.andThen(
         end_,
         Effect.map(Queue.clear(lines), (rest) => ({ code, rest }))
