@@ -8,6 +8,7 @@ import * as Net from "node:net"
 import { ListenError, RelayServer } from "../../src/RelayServer.ts"
 import type { Options } from "../../src/config/ServerConfig.ts"
 import * as Server from "../support/Server.ts"
+import { shared } from "../support/shared.ts"
 import * as TcpClient from "../support/TcpClient.ts"
 import { threadCounts } from "../support/threadCounts.ts"
 
@@ -176,13 +177,13 @@ describe("the admin server", () => {
 })
 
 describe.each(threadCounts)("the admin server of a relay with worker_threads: %s", (worker_threads) => {
+  const started = shared(
+    Server.start({ hyper_parameters: { worker_threads }, websocket: { port: 0 }, admin: { port: 0, token: TOKEN } })
+  )
+
   it.live("says the name of the server and where clients find it", () =>
     Effect.gen(function* () {
-      const { relay } = yield* Server.start({
-        hyper_parameters: { worker_threads },
-        websocket: { port: 0 },
-        admin: { port: 0, token: TOKEN }
-      })
+      const { relay } = yield* started
       const stats = yield* Effect.promise(async () =>
         (await fetch(`http://127.0.0.1:${relay.adminAddress!.port}/api/stats`)).json()
       )
@@ -195,10 +196,7 @@ describe.each(threadCounts)("the admin server of a relay with worker_threads: %s
 
   it.live("sends a message to every client, and says why it cannot", () =>
     Effect.gen(function* () {
-      const { lines, relay } = yield* Server.start({
-        hyper_parameters: { worker_threads },
-        admin: { port: 0, token: TOKEN }
-      })
+      const { lines, relay } = yield* started
       const [a, b] = [yield* TcpClient.connect(relay.address.port), yield* TcpClient.connect(relay.address.port)]
       yield* TcpClient.settled(a, b)
       const broadcast = (body: object) =>

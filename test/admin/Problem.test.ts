@@ -5,6 +5,7 @@ import * as Net from "node:net"
 import * as AdminMount from "../../src/admin/AdminMount.ts"
 import * as HostServer from "../support/HostServer.ts"
 import * as Server from "../support/Server.ts"
+import { shared } from "../support/shared.ts"
 
 const TOKEN = "s3cret"
 
@@ -127,7 +128,19 @@ const ask = (port: number, request: Request | string) =>
     return Effect.sync(() => socket.destroy())
   })
 
-const serve = Effect.map(Server.start({ admin: { port: 0, token: TOKEN } }), ({ relay }) => relay.adminAddress!.port)
+/** The port of a server for all of them: what it refuses leaves it as it was. */
+const served = shared(
+  Effect.map(Server.start({ admin: { port: 0, token: TOKEN } }), ({ relay }) => relay.adminAddress!.port)
+)
+
+/** The port of an HTTP server with the API under a path. */
+const mountServed = shared(
+  Effect.gen(function* () {
+    const mount = AdminMount.make("/ops")
+    yield* HostServer.relay({ admin: { token: TOKEN } }, { adminServer: mount.layer })
+    return yield* HostServer.listen(Http.createServer((request, response) => void mount.handle(request, response)))
+  })
+)
 
 const assertRefused = (answer: string, status: number, error: string) => {
   const end = answer.indexOf("\r\n\r\n")
@@ -150,30 +163,26 @@ const mounted = ([method, path, headers, body]: Request, prefix: string): Reques
 describe("a request to the admin API", () => {
   it.live.each(cases)("%s is refused with JSON, in words", ([, request, status, error]) =>
     Effect.gen(function* () {
-      assertRefused(yield* ask(yield* serve, request), status, error)
+      assertRefused(yield* ask(yield* served, request), status, error)
     })
   )
 
   it.live.each(cases.filter(isForApi))("%s is refused so by a mount, too", ([, request, status, error]) =>
     Effect.gen(function* () {
-      const mount = AdminMount.make("/ops")
-      yield* HostServer.relay({ admin: { token: TOKEN } }, { adminServer: mount.layer })
-      const host = Http.createServer((request, response) => void mount.handle(request, response))
-      const port = yield* HostServer.listen(host)
-      assertRefused(yield* ask(port, mounted(request as Request, "/ops")), status, error)
+      assertRefused(yield* ask(yield* mountServed, mounted(request as Request, "/ops")), status, error)
     })
   )
 
   it.live("with another method is told which there are", () =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, POST("/api/clients", ""))
+      const answer = yield* ask(yield* served, POST("/api/clients", ""))
       assert.match(answer, /\r\nallow: GET, HEAD\r\n/i)
     })
   )
 
   it.live("for a whole URL is served like one for its path", () =>
     Effect.gen(function* () {
-      assert.match(yield* ask(yield* serve, GET("http://localhost/api/stats")), /^HTTP\/1.1 200 /)
+      assert.match(yield* ask(yield* served, GET("http://localhost/api/stats")), /^HTTP\/1.1 200 /)
     })
   )
 })
@@ -181,7 +190,7 @@ describe("a request to the admin API", () => {
 describe("the event stream, for proxies,", () => {
   it.live("is not to be buffered, compressed or stored", () =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, ["HEAD", "/api/events", ["Host: localhost"], ""])
+      const answer = yield* ask(yield* served, ["HEAD", "/api/events", ["Host: localhost"], ""])
       assert.match(answer, /\r\ncache-control: no-store, no-transform\r\n/i)
       assert.match(answer, /\r\nx-accel-buffering: no\r\n/i)
     })

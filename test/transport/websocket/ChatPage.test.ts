@@ -6,6 +6,7 @@ import * as Handshake from "../../../src/transport/websocket/WebSocketHandshake.
 import * as Certificates from "../../support/Certificates.ts"
 import * as Chat from "../../support/Chat.ts"
 import * as Cli from "../../support/Cli.ts"
+import { shared } from "../../support/shared.ts"
 import * as TcpClient from "../../support/TcpClient.ts"
 import { threadCounts } from "../../support/threadCounts.ts"
 import * as WebSocketClient from "../../support/WebSocketClient.ts"
@@ -34,9 +35,11 @@ const start = Effect.fnUntraced(function* (config?: Chat.Config) {
 })
 
 describe.each(threadCounts)("the chat of a relay, threads: %i", (count) => {
+  const started = shared(start({ hyper_parameters: { worker_threads: count } }))
+
   it.live("is one page, which nothing but its own scripts and styles may be in", () =>
     Effect.gen(function* () {
-      const { ask } = yield* start({ hyper_parameters: { worker_threads: count } })
+      const { ask } = yield* started
       const asked = yield* ask()
       const html = yield* asked.body
       assert.match(asked.answer, /^HTTP\/1\.1 200 OK\r\n/)
@@ -71,7 +74,7 @@ describe.each(threadCounts)("the chat of a relay, threads: %i", (count) => {
 
   it.live("connects from its own address, and no other page does", () =>
     Effect.gen(function* () {
-      const { connect, port, logged, url } = yield* start({ hyper_parameters: { worker_threads: count } })
+      const { connect, port, logged, url } = yield* started
       const { host } = new URL(url)
       const tcp = yield* TcpClient.connect(port)
       yield* logged(/connected \(1 client\)/)
