@@ -356,7 +356,7 @@ describe.skipIf(!NatsServer.isInstalled)(
         yield* acquainted(relays)
         const room = yield* crowd(relays, 10 * LINE_BYTES)
         // Of what is said without NATS, however long that lasts, less than relays keep.
-        const talking = yield* Effect.forkChild(talk(room, 3000, 20))
+        const talking = yield* Effect.forkChild(talk(room, 1200, 50))
         yield* goesOn(room)
         yield* nats.freeze
         // An attempt that the third makes meanwhile would succeed with the thaw.
