@@ -85,7 +85,7 @@ const keepUp = Effect.fnUntraced(function* (
 const inRoom = Effect.fnUntraced(function* (threads: number, version: string, isSecure: boolean) {
   const certificates = isSecure ? yield* Certificates.make : undefined
   const tls = certificates?.client()
-  const relay = yield* Relay.talkative({
+  const relay = yield* Relay.inProcess({
     logger,
     limits: { ...(threads === 1 ? limits : limitsOfTwo), worker_threads: threads },
     groups: { version, websocket: { port: 0 }, tls: certificates?.config ?? {} }

@@ -126,13 +126,14 @@ export const timeout = 180_000
 
 /** Bursts that two clients may send around the turn of their rate windows: each twice 300 lines, as long as lines may be. */
 export const healthyReaders = {
-  lines: form(150, 1196),
+  // In the quick form twice the hard limit.
+  lines: form(75, 1196),
   /** What readers take, in bytes a second. */
   speeds: form([8_000_000, 24_000_000], [2_000_000, 4_000_000, 12_000_000]),
   /** In the quick form a machine that is busy elsewhere may keep readers waiting for longer than the default grace. */
   limits: form({ slow_consumer: { hard_limit_bytes: 2 * MIB, eviction_grace_ms: 60_000 } }, {}),
   /** Those of two relay threads, one of which such a machine may keep from reading the burst of the other. */
-  limitsOfTwo: form({ slow_consumer: { hard_limit_bytes: 16 * MIB, eviction_grace_ms: 60_000 } }, {}),
+  limitsOfTwo: form({ slow_consumer: { hard_limit_bytes: 8 * MIB, eviction_grace_ms: 60_000 } }, {}),
   /** Those of a room with a client that is to be evicted. */
   evictingLimits: form({ slow_consumer: { hard_limit_bytes: 2 * MIB } }, {})
 }

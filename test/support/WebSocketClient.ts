@@ -74,20 +74,32 @@ export const frame = (
 
 /** Cuts what a server sends into frames. */
 export const frames = () => {
-  let rest: Buffer = Buffer.alloc(0)
+  let chunks: Array<Uint8Array> = []
+  let held = 0
+  // Not joined before that many bytes are there: a long frame comes in many chunks.
+  let wanted = 2
   return (chunk: Uint8Array): Array<{ readonly opcode: number; readonly payload: Buffer }> => {
-    rest = Buffer.concat([rest, chunk])
-    const found = []
-    while (rest.length >= 2) {
+    const found: Array<{ readonly opcode: number; readonly payload: Buffer }> = []
+    chunks.push(chunk)
+    held += chunk.length
+    if (held < wanted) return found
+    let rest: Buffer = Buffer.concat(chunks)
+    wanted = 2
+    while (rest.length >= wanted) {
       const short = rest[1]! & 0x7f
       const head = short === 126 ? 4 : short === 127 ? 10 : 2
-      if (rest.length < head) break
+      wanted = head
+      if (rest.length < wanted) break
       const length = head === 2 ? short : head === 4 ? rest.readUInt16BE(2) : Number(rest.readBigUInt64BE(2))
-      if (rest.length < head + length) break
+      wanted = head + length
+      if (rest.length < wanted) break
       if ((rest[0]! & 0xf0) !== 0x80 || (rest[1]! & 0x80) !== 0) throw new Error("a frame that no server may send")
-      found.push({ opcode: rest[0]! & 15, payload: rest.subarray(head, head + length) })
-      rest = rest.subarray(head + length)
+      found.push({ opcode: rest[0]! & 15, payload: rest.subarray(head, wanted) })
+      rest = rest.subarray(wanted)
+      wanted = 2
     }
+    chunks = [rest]
+    held = rest.length
     return found
   }
 }
