@@ -15,11 +15,12 @@ const FULL = "Warning: Server is full. Please try again later."
 const whole = (lines: number) => ({ lines, missing: 0, disordered: 0, damaged: 0 })
 
 describe.each(threadCounts)("connections that are reset, with %i thread(s),", (worker_threads) => {
-  itMeasures("leak neither descriptors nor memory, and cost no innocent client a line", () =>
+  itMeasures("leak neither descriptors nor memory, and cost no innocent client a line, or a part of one", () =>
     Effect.gen(function* () {
-      const { connections } = form.resets
+      const { connections, lines, storm } = form.resets
+      const lineBytes = 200
       const relay = yield* Relay.talkative({ limits: { worker_threads } })
-      const innocent = yield* LoadClient.connectMany(relay.port, 5, { lineBytes: 100 })
+      const innocent = yield* LoadClient.connectMany(relay.port, 5, { lineBytes })
       yield* LoadClient.gathered(innocent, innocent[0]!)
       yield* LoadClient.gathered(innocent, innocent[1]!)
       const before = descriptors(relay.pid).length
@@ -58,7 +59,7 @@ describe.each(threadCounts)("connections that are reset, with %i thread(s),", (w
       }
       const { growth } = memory()
       // Nor sessions: the next client is the sixth.
-      const next = yield* LoadClient.connect(relay.port, { lineBytes: 100 })
+      const next = yield* LoadClient.connect(relay.port, { lineBytes })
       yield* relay.printed(new RegExp(`:${next.port} connected \\(6 clients\\)`))
       yield* Relay.measured("connects and resets", {
         connections,
@@ -66,18 +67,13 @@ describe.each(threadCounts)("connections that are reset, with %i thread(s),", (w
         "memory growth (MiB)": Relay.mib(growth)
       })
       assert.isBelow(growth, form.bounds.slackBytes)
-    })
-  )
 
-  itMeasures("all at once in mid-broadcast leave the lines of the others whole", () =>
-    Effect.gen(function* () {
-      const { lines, storm } = form.resets
-      const lineBytes = 200
-      const relay = yield* Relay.quiet({ limits: { worker_threads } })
+      // And now all at once, in mid-broadcast.
+      yield* Relay.hush(relay)
       const sender = yield* LoadClient.connect(relay.port, { lineBytes })
-      const innocent = yield* LoadClient.connectMany(relay.port, 10, { lineBytes })
-      yield* LoadClient.gathered([sender, ...innocent.slice(1)], innocent[0]!)
-      const before = descriptors(relay.pid).length
+      innocent.push(next, ...(yield* LoadClient.connectMany(relay.port, 4, { lineBytes })))
+      yield* LoadClient.gathered([sender, ...innocent.slice(5)], innocent[0]!)
+      const beforeStorm = descriptors(relay.pid).length
       const victims = yield* LoadClient.connectMany(relay.port, storm, { lineBytes })
       yield* LoadClient.gathered(victims, innocent[0]!)
       const sending = yield* Effect.forkScoped(sender.sendFast(lines / 2))
@@ -90,8 +86,8 @@ describe.each(threadCounts)("connections that are reset, with %i thread(s),", (w
         assert.deepStrictEqual(LoadClient.complete(reader, sender), whole(lines))
       }
       yield* Relay.eventually(
-        () => descriptors(relay.pid).length === before,
-        () => `${descriptors(relay.pid).length} descriptors instead of ${before}`
+        () => descriptors(relay.pid).length === beforeStorm,
+        () => `${descriptors(relay.pid).length} descriptors instead of ${beforeStorm}`
       )
       assert.notMatch(relay.output(), /ERROR|failed/)
     })
@@ -151,8 +147,8 @@ const calm = (pid: number) => Effect.repeat(load(pid), { until: (share) => share
 
 const occurrences = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0
 
-/** Takes descriptors from the running server, and gives them back. */
-const whenLimited = (worker_threads: number, name: string, limit: (pid: number) => number) =>
+/** Takes descriptors from the running server, and gives them back, again and again. */
+const whenLimited = (worker_threads: number, name: string, limits: ReadonlyArray<(pid: number) => number>) =>
   it.live.skipIf(!hasPrlimit)(
     hasPrlimit ? name : `${name} (skipped: there is no prlimit)`,
     () =>
@@ -161,28 +157,40 @@ const whenLimited = (worker_threads: number, name: string, limit: (pid: number) 
         const a = yield* TcpClient.connect(relay.port)
         const b = yield* TcpClient.connect(relay.port)
         yield* TcpClient.settled(a, b)
-        yield* limitDescriptors(relay.pid, limit(relay.pid))
-        // Some that wait, and some that keep coming.
-        yield* Effect.forEach(Array.from({ length: 20 }), () => tryToConnect(relay.port))
-        const coming = yield* Effect.forkScoped(
-          Effect.scoped(Effect.andThen(tryToConnect(relay.port), Effect.sleep("10 millis"))).pipe(Effect.forever)
-        )
-        yield* relay.printed(/WARNING - cannot accept connections: EMFILE/)
-        const share = yield* calm(relay.pid)
-        a.send("still here\n")
-        assert.strictEqual(yield* b.line, TcpClient.envelope(a, "still here"))
-        yield* Fiber.interrupt(coming)
-        const warnings = occurrences(relay.output(), /WARNING/g)
-        yield* limitDescriptors(relay.pid, 1024)
-        yield* relay.printed(/INFO - accepting connections again/)
-        const late = yield* lateComer(relay.port, a)
-        a.send("welcome\n")
-        while ((yield* late.line) !== TcpClient.envelope(a, "welcome")) continue
-        yield* Relay.measured(name, { "processor (%)": share * 100, warnings })
-        assert.strictEqual(warnings, 1)
+        for (const limit of limits) yield* Effect.scoped(limited(relay, name, a, b, limit(relay.pid)))
       }),
     form.timeout
   )
+
+const limited = Effect.fnUntraced(function* (
+  relay: Relay.Relay,
+  name: string,
+  a: TcpClient.TcpClient,
+  b: TcpClient.TcpClient,
+  limit: number
+) {
+  const before = relay.output().length
+  const logged = (what: string) => relay.printed(new RegExp(`^[^]{${before}}[^]*${what}`))
+  yield* limitDescriptors(relay.pid, limit)
+  // Some that wait, and some that keep coming.
+  yield* Effect.forEach(Array.from({ length: 20 }), () => tryToConnect(relay.port))
+  const coming = yield* Effect.forkScoped(
+    Effect.scoped(Effect.andThen(tryToConnect(relay.port), Effect.sleep("10 millis"))).pipe(Effect.forever)
+  )
+  yield* logged("WARNING - cannot accept connections: EMFILE")
+  const share = yield* calm(relay.pid)
+  a.send("still here\n")
+  while ((yield* b.line) !== TcpClient.envelope(a, "still here")) continue
+  yield* Fiber.interrupt(coming)
+  const warnings = occurrences(relay.output().slice(before), /WARNING/g)
+  yield* limitDescriptors(relay.pid, 1024)
+  yield* logged("INFO - accepting connections again")
+  const late = yield* lateComer(relay.port, a)
+  a.send("welcome\n")
+  while ((yield* late.line) !== TcpClient.envelope(a, "welcome")) continue
+  yield* Relay.measured(name, { limit, "processor (%)": share * 100, warnings })
+  assert.strictEqual(warnings, 1)
+})
 
 describe.each(threadCounts)("out of file descriptors, with %i thread(s),", (worker_threads) => {
   itMeasures("the server refuses a crowd, serves connected clients, and accepts again later", () =>
@@ -205,13 +213,12 @@ describe.each(threadCounts)("out of file descriptors, with %i thread(s),", (work
     })
   )
 
+  const isAlone = worker_threads === 1
   whenLimited(
     worker_threads,
-    "the server stops accepting when there is no descriptor left, and begins again",
-    lowestFree
+    `the server stops accepting when there is no descriptor left${isAlone ? ", not even for a refusal," : ""} and begins again`,
+    isAlone ? [lowestFree, () => 10] : [lowestFree]
   )
-  if (worker_threads > 1) return
-  whenLimited(1, "the server stops accepting when not even a refusal is possible, and begins again", () => 10)
 })
 
 /** The number that the next descriptor of the process would have. */

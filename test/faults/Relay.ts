@@ -115,12 +115,17 @@ const logOf = (lines: ReadonlyArray<string>) => {
 /** Logs warnings only once it listens, so that logging costs nothing and what it printed stays short. */
 export const quiet = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Relay, never, Scope.Scope> {
   const relay = yield* talkative(options)
+  yield* hush(relay)
+  return relay
+})
+
+/** Has a server that logs from INFO on log warnings only. */
+export const hush = (relay: Relay) => {
   const file = join(relay.cwd, "server.json")
   writeFileSync(file, readFileSync(file, "utf8").replace('"INFO"', '"WARNING"'))
   relay.process.kill("SIGHUP")
-  yield* relay.printed(/logger\.log_level: "INFO" -> "WARNING"/)
-  return relay
-})
+  return relay.printed(/logger\.log_level: "INFO" -> "WARNING"/)
+}
 
 /** Logs every line as JSON to a file, and nothing on the console. */
 export const filed = Effect.fnUntraced(function* (
