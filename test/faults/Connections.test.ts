@@ -282,35 +282,30 @@ describe.each(threadCounts)("connections from a denied address, with %i thread(s
 })
 
 describe.each(threadCounts)("a full server, with %i thread(s),", (worker_threads) => {
-  it.live("tells a client that it is refused, and lets one in again when another leaves", () =>
-    Effect.gen(function* () {
-      const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients: 2 } })
-      const a = yield* TcpClient.connect(relay.port)
-      const b = yield* TcpClient.connect(relay.port)
-      yield* TcpClient.settled(a, b)
-      const refused = yield* TcpClient.connect(relay.port)
-      assert.deepStrictEqual(yield* refused.rest, [FULL])
-      b.socket.end()
-      yield* relay.printed(new RegExp(`${b.address} disconnected`))
-      yield* b.rest
-      const next = yield* lateComer(relay.port, a)
-      a.send("welcome\n")
-      assert.strictEqual(yield* next.line, TcpClient.envelope(a, "welcome"))
-    })
-  )
+  it.live(
+    "tells a client that it is refused, and lets one in again when another leaves; each IP address has places of its own",
+    () =>
+      Effect.gen(function* () {
+        const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients: 3, max_clients_per_ip: 2 } })
+        const from = (localAddress: string) => TcpClient.connect(relay.port, { localAddress })
+        const left = (client: TcpClient.TcpClient) =>
+          Effect.andThen(relay.printed(new RegExp(`${client.address} disconnected`)), client.rest)
+        const a = yield* from("127.0.0.1")
+        const b = yield* from("127.0.0.1")
+        yield* TcpClient.settled(a, b)
+        assert.deepStrictEqual(yield* (yield* from("127.0.0.1")).rest, [FULL])
+        const other = yield* from("127.0.0.2")
+        yield* TcpClient.settled(a, other)
+        assert.deepStrictEqual(yield* (yield* from("127.0.0.3")).rest, [FULL])
 
-  it.live("counts each IP address on its own", () =>
-    Effect.gen(function* () {
-      const relay = yield* Relay.inProcess({ limits: { worker_threads, max_clients_per_ip: 1 } })
-      const a = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.1" })
-      const other = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
-      yield* TcpClient.settled(a, other)
-      const refused = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
-      assert.deepStrictEqual(yield* refused.rest, [FULL])
-      other.socket.resetAndDestroy()
-      yield* relay.printed(new RegExp(`${other.address} disconnected`))
-      const next = yield* TcpClient.connect(relay.port, { localAddress: "127.0.0.2" })
-      yield* TcpClient.settled(a, next)
-    })
+        b.socket.resetAndDestroy()
+        yield* left(b)
+        const next = yield* lateComer(relay.port, a)
+        a.send("welcome\n")
+        assert.strictEqual(yield* next.line, TcpClient.envelope(a, "welcome"))
+        other.socket.end()
+        yield* left(other)
+        yield* TcpClient.settled(a, yield* from("127.0.0.2"))
+      })
   )
 })
