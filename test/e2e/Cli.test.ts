@@ -65,17 +65,6 @@ describe("the quick start", () => {
 })
 
 describe("the configuration", () => {
-  it.live("is ./server.json where there is one, and flags win over it", () =>
-    Effect.gen(function* () {
-      const cwd = yield* Directory.make({
-        "server.json": { host: "127.0.0.2", port: 1, logger: { log_level: "INFO" } }
-      })
-      const server = yield* Cli.listening([], { cwd })
-      assert.match(server.output(), /configuration: server\.json/)
-      assert.match(server.output(), /listening on 127\.0\.0\.2:/)
-    })
-  )
-
   it.live("is reported with all its problems and without a stack trace", () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make({
@@ -97,13 +86,15 @@ describe("the configuration", () => {
   )
 
   it.live(
-    "names the log file after the server, and with JSON shows a message as its envelope, there and on the console",
+    "is ./server.json, unless flags say more; names the log file after the server, and with JSON shows a message as its envelope, there and on the console",
     () =>
       Effect.gen(function* () {
         const logger = { enable_file_log: true, enable_json_log: true, log_file_path: "logs" }
-        const cwd = yield* Directory.make({ "server.json": { logger } })
+        const cwd = yield* Directory.make({ "server.json": { host: "127.0.0.2", port: 1, logger } })
         const server = yield* Cli.listening(["--name", "relay.one"], { cwd })
-        const a = yield* TcpClient.connect(server.port)
+        assert.match(server.output(), /configuration: server\.json/)
+        assert.match(server.output(), /listening on 127\.0\.0\.2:/)
+        const a = yield* TcpClient.connect(server.port, { host: "127.0.0.2" })
         yield* server.printed(/\(1 client\)/)
         a.send('{"_payload":{"text":"hi"}}\n')
         yield* server.printed(/ - INFO - \{"remote_addr":"[^"]+","content":\{"_payload":\{"text":"hi"\}\}\}\n/)
