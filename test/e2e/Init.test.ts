@@ -16,16 +16,24 @@ const runInPipe = Effect.fnUntraced(function* (cwd: string) {
   return { code, stderr }
 }, Effect.scoped)
 
-/** `init` on a terminal, which answers as soon as it is asked this. */
-const initOnTerminal = (cwd: string, args: string, question: string, answer: string) =>
+/** `init` on a terminal, which answers each question as soon as it is asked. */
+const initOnTerminal = (
+  cwd: string,
+  args: string,
+  ...dialogue: ReadonlyArray<readonly [question: string, answer: string]>
+) =>
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
     const child = spawn("script", ["-qec", `${process.execPath} ${Cli.PROGRAM} init ${args}`, "/dev/null"], {
       cwd
     })
     let output = ""
+    let answered = 0
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      if (!output.includes(question) && (output + text).includes(question)) child.stdin.write(answer)
       output += text
+      const [question, answer] = dialogue[answered] ?? []
+      if (question === undefined || !output.includes(question)) return
+      answered++
+      child.stdin.write(answer!)
     })
     child.on("close", (code) => resume(Effect.succeed({ code, output })))
     return Effect.sync(() => child.kill())
@@ -60,25 +68,32 @@ describe("init", () => {
   const canAsk = existsSync("/usr/bin/script")
   const skipped = canAsk ? "" : " (skipped: no /usr/bin/script)"
   const QUESTION = "What is the server for?"
-  const choices = [
-    ["the first by Enter", "\r", presetNames[0]!],
-    ["another by arrow keys", "\u001b[B\u001b[B\r", presetNames[2]!]
-  ] as const
-  for (const [name, answer, preset] of choices) {
-    it.live.skipIf(!canAsk)(`asks on a terminal what the server is for, and takes ${name}${skipped}`, () =>
+  const OVERWRITE = "Overwrite?"
+  it.live.skipIf(!canAsk)(`asks on a terminal what the server is for, and takes another by arrow keys${skipped}`, () =>
+    Effect.gen(function* () {
+      const cwd = yield* Directory.make()
+      const { code, output } = yield* initOnTerminal(cwd, "", [QUESTION, "\u001b[B\u001b[B\r"])
+      assert.strictEqual(code, 0, output)
+      assert.deepStrictEqual(JSON.parse(read(cwd, "server.json")), starterOf(presetNames[2]!, "server.schema.json"))
+    })
+  )
+
+  it.live.skipIf(!canAsk)(
+    `asks on a terminal what the server is for, takes the first by Enter, asks before it overwrites, and heeds yes${skipped}`,
+    () =>
       Effect.gen(function* () {
-        const cwd = yield* Directory.make()
-        const { code, output } = yield* initOnTerminal(cwd, "", QUESTION, answer)
+        const cwd = yield* Directory.make({ "server.json": "mine" })
+        const { code, output } = yield* initOnTerminal(cwd, "", [QUESTION, "\r"], [OVERWRITE, "y"])
         assert.strictEqual(code, 0, output)
-        assert.deepStrictEqual(JSON.parse(read(cwd, "server.json")), starterOf(preset, "server.schema.json"))
+        assert.match(output, /Wrote server\.json/)
+        assert.deepStrictEqual(JSON.parse(read(cwd, "server.json")), starterOf(presetNames[0]!, "server.schema.json"))
       })
-    )
-  }
+  )
 
   it.live.skipIf(!canAsk)(`writes nothing if Ctrl-C answers what the server is for${skipped}`, () =>
     Effect.gen(function* () {
       const cwd = yield* Directory.make()
-      const { code, output } = yield* initOnTerminal(cwd, "", QUESTION, "\u0003")
+      const { code, output } = yield* initOnTerminal(cwd, "", [QUESTION, "\u0003"])
       assert.strictEqual(code, 1)
       assert.match(output, /error: nothing was written/)
       assert.deepStrictEqual(readdirSync(cwd), [])
@@ -86,18 +101,17 @@ describe("init", () => {
   )
 
   const answers = [
-    ["yes", "y", 0, /Wrote server\.json/],
-    ["no", "n", 1, /error: nothing was written/],
-    ["Ctrl-C", "\u0003", 1, /error: nothing was written/]
+    ["no", "n"],
+    ["Ctrl-C", "\u0003"]
   ] as const
-  for (const [name, answer, code, said] of answers) {
+  for (const [name, answer] of answers) {
     it.live.skipIf(!canAsk)(`asks on a terminal before it overwrites, and heeds ${name}${skipped}`, () =>
       Effect.gen(function* () {
         const cwd = yield* Directory.make({ "server.json": "mine" })
-        const program = yield* initOnTerminal(cwd, "--preset chat", "Overwrite?", answer)
-        assert.strictEqual(program.code, code)
-        assert.match(program.output, said)
-        assert.strictEqual(read(cwd, "server.json") === "mine", code === 1)
+        const program = yield* initOnTerminal(cwd, "--preset chat", [OVERWRITE, answer])
+        assert.strictEqual(program.code, 1)
+        assert.match(program.output, /error: nothing was written/)
+        assert.strictEqual(read(cwd, "server.json"), "mine")
       })
     )
   }
