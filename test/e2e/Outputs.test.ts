@@ -87,7 +87,7 @@ const ENDING = [
 
 describe.skipIf(!existsSync("/dev/full"))("the exit code of a command", () => {
   it.live.each([
-    ["standard input and error output are closed", "<&- 2>&-"],
+    // Of one that is closed, as of each of them, Node.js makes /dev/null.
     ["standard streams are all closed", "<&- >&- 2>&-"],
     ["standard input is a directory, and error output full", "< . 2> /dev/full"],
     ["standard input is a FIFO that nobody writes to, and error output one that is full", "<> silent 2<> full"]
