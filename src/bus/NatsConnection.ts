@@ -3,6 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { AsyncLocalStorage } from "node:async_hooks"
+import * as diagnostics from "node:diagnostics_channel"
+import type * as Net from "node:net"
 import { isIP } from "node:net"
 import { hostname } from "node:os"
 import * as NatsUrl from "../config/NatsUrl.ts"
@@ -54,6 +57,29 @@ const library = Effect.tryPromise({
     })
 })
 
+const CLIENT_SOCKETS = "net.client.socket"
+
+/** Connects with a library that cannot call an attempt off, and leaves the socket open if there is no answer in time. */
+const withItsSockets = <A>(connect: () => Promise<A>) => {
+  const attempt = new AsyncLocalStorage<true>()
+  const sockets = new Set<Net.Socket>()
+  const onSocket = (message: unknown) => {
+    if (attempt.getStore() === true) sockets.add((message as { readonly socket: Net.Socket }).socket)
+  }
+  diagnostics.subscribe(CLIENT_SOCKETS, onSocket)
+  const made = attempt.run(true, connect).finally(() => {
+    diagnostics.unsubscribe(CLIENT_SOCKETS, onSocket)
+    // Older versions of Node.js follow every callback of the process while one is in use.
+    attempt.disable()
+  })
+  return {
+    made,
+    destroySockets: () => {
+      for (const socket of sockets) socket.destroy()
+    }
+  }
+}
+
 /** A server of NATS, as `host:port`, and the name that its certificate is checked against: a host name or an IP address. */
 interface Server {
   readonly server: string
@@ -93,21 +119,23 @@ export const make = Effect.fnUntraced(function* (options: Options, { answerMilli
   }
   const connectTo = ({ server, tlsName }: Server, { credentials, tls }: NatsFiles.Files) =>
     Effect.callback<NatsConnection, unknown>((resume) => {
-      let isWanted = true
-      connect({
-        ...connectionOptions,
-        servers: server,
-        ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(Buffer.from(credentials)) }),
-        // Without a host name the library leaves Node.js to check certificates against "localhost".
-        ...(isTls ? { tls: { ...tls, ...(isIP(tlsName) === 0 ? {} : { host: tlsName }) } } : {})
-      }).then(
-        // An attempt cannot be called off.
-        (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
-        (cause: unknown) => resume(Effect.fail(cause))
+      const { destroySockets, made } = withItsSockets(() =>
+        connect({
+          ...connectionOptions,
+          servers: server,
+          ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(Buffer.from(credentials)) }),
+          // Without a host name the library leaves Node.js to check certificates against "localhost".
+          ...(isTls ? { tls: { ...tls, ...(isIP(tlsName) === 0 ? {} : { host: tlsName }) } } : {})
+        })
       )
-      return Effect.sync(() => {
-        isWanted = false
-      })
+      made.then(
+        (connection) => resume(Effect.succeed(connection)),
+        (cause: unknown) => {
+          destroySockets()
+          resume(Effect.fail(cause))
+        }
+      )
+      return Effect.sync(destroySockets)
     })
 
   const connectAndExplain = (server: Server, files: NatsFiles.Files) =>

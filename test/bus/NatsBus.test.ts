@@ -1059,6 +1059,34 @@ describe.concurrent("cluster.nats.connect", () => {
     })
   )
 
+  it.live("leaves no connection open to a NATS server that is silent", () =>
+    Effect.gen(function* () {
+      const silent = yield* silentServer
+      let attempts = 0
+      let open = 0
+      silent.on("connection", (socket) => {
+        attempts++
+        open++
+        socket.on("close", () => open--).on("error", () => {})
+        // Else nobody sees the end.
+        socket.resume()
+      })
+      const { port } = silent.address() as Net.AddressInfo
+      const a = yield* relay("a", `127.0.0.1:${port}`, { connect: "wait" }, { answerMillis: 50 })
+      yield* eventually(() => attempts >= 8)
+      // One of the library, and one that asks for the reason.
+      yield* eventually(
+        () => open <= 2,
+        () => `${open} of ${attempts} connections`
+      )
+      yield* a.stop
+      yield* eventually(
+        () => open === 0,
+        () => `${open} connections after the end`
+      )
+    })
+  )
+
   it.live('"fail" ends a start without a server, and says why', () =>
     Effect.gen(function* () {
       const { host, port } = Loopback.address()
