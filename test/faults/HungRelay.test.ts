@@ -28,7 +28,7 @@ describe.skipIf(!NatsServer.isInstalled)(
   `a relay that hangs${NatsServer.isInstalled ? "" : " (skipped: this machine has no nats-server)"}`,
   () => {
     it.live(
-      "costs the others no line, whatever the settings of NATS, and gets what is kept for it when it goes on",
+      "costs the others no line with half of what NATS keeps by default, and gets what is kept for it when it goes on",
       () =>
         Effect.gen(function* () {
           const cwd = yield* Directory.make({ "nats.conf": `max_pending: ${MAX_PENDING_BYTES}` })
