@@ -119,6 +119,7 @@ export const make = Effect.fnUntraced(function* (options: Options, { answerMilli
   }
   const connectTo = ({ server, tlsName }: Server, { credentials, tls }: NatsFiles.Files) =>
     Effect.callback<NatsConnection, unknown>((resume) => {
+      let isWanted = true
       const { destroySockets, made } = withItsSockets(() =>
         connect({
           ...connectionOptions,
@@ -129,13 +130,17 @@ export const make = Effect.fnUntraced(function* (options: Options, { answerMilli
         })
       )
       made.then(
-        (connection) => resume(Effect.succeed(connection)),
+        // One that had no socket yet when it was given up.
+        (connection) => (isWanted ? resume(Effect.succeed(connection)) : connection.close()),
         (cause: unknown) => {
           destroySockets()
           resume(Effect.fail(cause))
         }
       )
-      return Effect.sync(destroySockets)
+      return Effect.sync(() => {
+        isWanted = false
+        destroySockets()
+      })
     })
 
   const connectAndExplain = (server: Server, files: NatsFiles.Files) =>
