@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer"
-import { releaseMemory } from "../internal/releaseMemory.ts"
+import { giveMemory, takeMemory } from "./LineMemory.ts"
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
@@ -29,10 +29,10 @@ export class LineFraming {
   #chunkIsUtf8 = false
   /** Behind the last line end of the chunk. */
   #linesEnd = 0
-  #unfinished: Uint8Array = EMPTY
+  #unfinished = EMPTY
   #unfinishedBytes = 0
-  /** The bytes of the latest line that was unfinished. */
-  #finished: Uint8Array | undefined
+  /** The memory of the latest line that was unfinished. */
+  #finished = EMPTY
   /** Discards the rest of a line already reported as oversized. */
   #discarding = false
   #ended = false
@@ -47,8 +47,14 @@ export class LineFraming {
     return this.#unfinishedBytes
   }
 
+  /** The latest line is in the latest chunk, whose bytes never change; else in memory that later lines use again. */
+  get isInChunk(): boolean {
+    return this.bytes === this.#chunk
+  }
+
   /** Adds a chunk. `next` must have returned `none` for the previous one. */
   push(chunk: Uint8Array): void {
+    // An object of its own, by which the room knows the bytes: a transport may use one for all its chunks.
     const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     this.#chunk = buffer
     this.#position = 0
@@ -117,8 +123,8 @@ export class LineFraming {
   }
 
   #keepRest(): Frame {
-    if (this.#finished !== undefined) releaseMemory(this.#finished)
-    this.#finished = undefined
+    giveMemory(this.#finished)
+    this.#finished = EMPTY
     const { length } = this.#chunk
     const from = this.#position
     this.#position = length
@@ -138,16 +144,18 @@ export class LineFraming {
     // One more than a line, because the last byte may be the `\r` of its line end.
     const limit = this.#maxBytes + 1
     if (total > limit) {
+      giveMemory(this.#unfinished)
       this.#unfinished = EMPTY
       this.#unfinishedBytes = 0
       return false
     }
     if (total > this.#unfinished.length) {
-      const grown = new Uint8Array(Math.min(limit, Math.max(total, this.#unfinished.length * 2)))
-      grown.set(this.#unfinished.subarray(0, this.#unfinishedBytes))
+      const grown = takeMemory(Math.min(limit, Math.max(total, this.#unfinished.length * 2)))
+      this.#unfinished.copy(grown, 0, 0, this.#unfinishedBytes)
+      giveMemory(this.#unfinished)
       this.#unfinished = grown
     }
-    this.#unfinished.set(this.#chunk.subarray(from, to), this.#unfinishedBytes)
+    this.#chunk.copy(this.#unfinished, this.#unfinishedBytes, from, to)
     this.#unfinishedBytes = total
     return true
   }

@@ -27,7 +27,7 @@ export class BatchMemory {
   #slab = EMPTY
   #slabBytes = 0
   /** For batches that are not cut from a slab: memory by its size. */
-  readonly #spares = new Map<number, Buffer<ArrayBuffer>>()
+  readonly #spares = new Map<number, Buffer<ArrayBuffer> | undefined>()
 
   /** A copy of `batch`. */
   copy(batch: Uint8Array): Buffer<ArrayBuffer> {
@@ -51,7 +51,7 @@ export class BatchMemory {
     const bytes = Math.ceil(length / STEP_BYTES) * STEP_BYTES
     const memory = this.#spares.get(bytes) ?? Buffer.allocUnsafeSlow(bytes)
     // A new batch, made while this one is sent, must not get the same memory.
-    this.#spares.delete(bytes)
+    this.#spares.set(bytes, undefined)
     return memory.subarray(0, length)
   }
 

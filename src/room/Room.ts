@@ -22,6 +22,8 @@ const PACED_MEMBERS = 256
 /** The longest pause after a flush, in milliseconds. */
 const LONGEST_PAUSE_MILLIS = 5
 
+const NO_SENDERS: Array<Sender> = []
+
 const FAN_OUT_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
 
 /** In whole microseconds: V8 would box fractions. */
@@ -86,7 +88,7 @@ export class Room {
   readonly #memory = new BatchMemory()
   #batchLines = 0
   #batchBeganMillis = 0
-  #senders: Array<Sender> = []
+  #senders: Array<Sender> = NO_SENDERS
   /** Lines of the batch that are for some members only, if there are any. */
   #directed: DirectedLines | undefined
   #flushScheduled = false
@@ -180,8 +182,14 @@ export class Room {
       run.end = to
       run.linesUpTo = linesUpTo
     } else {
-      if (sender.own === undefined) this.#senders.push(sender)
-      ;(sender.own ??= []).push({ start: from, end: to, linesBefore, linesUpTo })
+      const added = { start: from, end: to, linesBefore, linesUpTo }
+      // V8 makes an array that grows from nothing sixteen places large.
+      if (sender.own !== undefined) sender.own.push(added)
+      else {
+        sender.own = [added]
+        if (this.#senders.length === 0) this.#senders = [sender]
+        else this.#senders.push(sender)
+      }
     }
 
     if (to >= BATCH_BYTES) {
@@ -247,7 +255,7 @@ export class Room {
     const chunk: Chunk = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
-    this.#senders = []
+    this.#senders = NO_SENDERS
     const directed = this.#directed
     this.#directed = undefined
     const isKept = directed === undefined ? this.#flushToAll(chunk, senders) : this.#flushDirected(chunk, directed)

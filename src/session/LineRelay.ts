@@ -79,7 +79,7 @@ export const make = Effect.gen(function* () {
       const verdict = backpressure.decideUnsafe(broadcaster.sizeUnsafe() - 1)
       if (verdict === "disconnect") return verdict
       const { bytes, end, start } = framing
-      if (!broadcaster.publishUnsafe(member, bytes, start, end, true)) {
+      if (!broadcaster.publishUnsafe(member, bytes, start, end, framing.isInChunk)) {
         rejections.count("oversized")
         if (++rejected === REJECTED_PER_TURN) return "rejecting"
         continue

@@ -83,9 +83,10 @@ export class TcpConnection implements Connection {
     if (this.#state === "half-closed" || this.#state === "closed") return resume(this.#endOfPull())
     this.#waiter = resume
     if (this.#socket.isPaused()) this.#socket.resume()
-    return Effect.sync(() => {
-      this.#waiter = undefined
-    })
+    return this.#stopWaiting
+  })
+  readonly #stopWaiting = Effect.sync(() => {
+    this.#waiter = undefined
   })
 
   writeUnsafe(bytes: Uint8Array): boolean {

@@ -194,16 +194,53 @@ describe("LineFraming", () => {
     assert.deepStrictEqual(frame([Buffer.from([0xc3])]), ["<not UTF-8>"])
   })
 
-  it("returns the memory of a line that came in two chunks when the second is used up", () => {
-    const framing = new LineFraming(MAX_BYTES)
-    framing.push(Buffer.from("in two "))
+  /** The line that arrives in two chunks. */
+  const inTwo = (framing: LineFraming, first: string, second: string) => {
+    framing.push(Buffer.from(first))
     assert.strictEqual(framing.next(), "none")
-    framing.push(Buffer.from("chunks\n"))
+    framing.push(Buffer.from(second))
     assert.strictEqual(framing.next(), "line")
     const { bytes } = framing
-    assert.strictEqual(Buffer.from(bytes).toString("utf8", framing.start, framing.end), "in two chunks")
+    assert.strictEqual(Buffer.from(bytes).toString("utf8", framing.start, framing.end), (first + second).trimEnd())
+    return bytes
+  }
+
+  it("uses the memory of a line that came in two chunks again, when the second is used up", () => {
+    const [one, other] = [new LineFraming(1000), new LineFraming(1000)]
+    const first = inTwo(one, "in two ", "chunks\n")
+    const meanwhile = inTwo(other, "others ", "have their own\n")
+    assert.notStrictEqual(meanwhile.buffer, first.buffer)
+    assert.strictEqual(one.next(), "none")
+    const next = inTwo(one, "a".repeat(700), "b".repeat(20) + "\n")
+    assert.strictEqual(next.buffer, first.buffer)
+    assert.isFalse(one.isInChunk)
+    assert.strictEqual(Buffer.from(meanwhile).toString("utf8", other.start, other.end), "others have their own")
+  })
+
+  it("returns the memory of a long line when it is used up", () => {
+    const framing = new LineFraming(200_000)
+    const { buffer } = inTwo(framing, "x".repeat(100_000), "x\n")
+    assert.isAbove(buffer.byteLength, 0)
     assert.strictEqual(framing.next(), "none")
-    assert.strictEqual(bytes.length, 0)
+    assert.strictEqual(buffer.byteLength, 0)
+  })
+
+  it("takes a kibibyte for the beginning of a line", () => {
+    const framing = new LineFraming(200_000)
+    const { buffer } = inTwo(framing, "x", "y\n")
+    assert.strictEqual(buffer.byteLength, 1024)
+  })
+
+  it("tells chunks of a transport apart that uses one object for all", () => {
+    const framing = new LineFraming(MAX_BYTES)
+    const chunk = Buffer.from("one\n")
+    framing.push(chunk)
+    framing.next()
+    const { bytes } = framing
+    assert.strictEqual(framing.next(), "none")
+    framing.push(chunk.fill("two\n"))
+    framing.next()
+    assert.notStrictEqual(framing.bytes, bytes)
   })
 
   it("hands out lines of the chunk itself, without a copy", () => {
@@ -213,6 +250,7 @@ describe("LineFraming", () => {
     framing.next()
     framing.next()
     assert.strictEqual(framing.bytes.buffer, chunk.buffer)
+    assert.isTrue(framing.isInChunk)
     assert.strictEqual(Buffer.from(framing.bytes.subarray(framing.start, framing.end)).toString(), "two")
   })
 })

@@ -6,6 +6,7 @@ export declare class LineFraming {
     end: number;
     constructor(maxBytes: number);
     get unfinishedBytes(): number;
+    get isInChunk(): boolean;
     push(chunk: Uint8Array): void;
     nextLines(): boolean;
     skipTo(position: number): void;
