@@ -86,9 +86,12 @@ const within = (metric: Metric, bound: number, unit: string): Goal => ({
 /** Redis has no way to leave a publisher out: there, senders are connections of their own that do not receive. */
 const everybodySends = ({ protocol }: Contestant, clients: number) =>
   protocol === "redis" ? `--receivers ${clients} --senders ${clients}` : `--receivers 0 --senders ${clients}`
+/** Before a measurement: how long V8 takes to compile what a load needs, beside it on the same core. */
+const WARMUP_SECONDS = 3
+
 /** Clients that all send and receive, and as many that only receive. */
 const eachWay = ({ protocol }: Contestant, clients: number, bytes: number) =>
-  `--receivers ${protocol === "redis" ? 2 * clients : clients} --senders ${clients} --size ${bytes} --window 256 --warmup 1`
+  `--receivers ${protocol === "redis" ? 2 * clients : clients} --senders ${clients} --size ${bytes} --window 256 --warmup ${WARMUP_SECONDS}`
 
 /** A room in which a line goes to few: what a line costs counts, not what a delivery does. */
 const smallRoom = (key: string, title: string, load: (contestant: Contestant) => string): Workload => ({
@@ -104,7 +107,7 @@ const smallRoom = (key: string, title: string, load: (contestant: Contestant) =>
   ]
 })
 const oneToSome = (receivers: number, bytes: number) => () =>
-  `--receivers ${receivers} --senders 1 --size ${bytes} --window 256 --warmup 1`
+  `--receivers ${receivers} --senders 1 --size ${bytes} --window 256 --warmup ${WARMUP_SECONDS}`
 
 /** The typical rooms: agents that send each other JSON. */
 const SMALL_ROOMS: ReadonlyArray<Workload> = [
@@ -144,7 +147,8 @@ export const WORKLOADS: ReadonlyArray<Workload> = [
   {
     key: "A",
     title: "bulk, 1 → 50, 128 B",
-    load: (_, seconds) => `--receivers 50 --senders 1 --size 128 --window 2048 --warmup 1 --duration ${seconds}`,
+    load: (_, seconds) =>
+      `--receivers 50 --senders 1 --size 128 --window 2048 --warmup ${WARMUP_SECONDS} --duration ${seconds}`,
     compared: deliveries,
     goals: [atLeast(deliveries, 0.85, "limit"), atLeast(deliveries, 2.3, "redis")]
   },
@@ -170,7 +174,8 @@ export const WORKLOADS: ReadonlyArray<Workload> = [
   {
     key: "C",
     title: "1 → 100, one message per ms",
-    load: (_, seconds) => `--receivers 100 --senders 1 --size 128 --rate 1000 --warmup 1 --duration ${seconds}`,
+    load: (_, seconds) =>
+      `--receivers 100 --senders 1 --size 128 --rate 1000 --warmup ${WARMUP_SECONDS} --duration ${seconds}`,
     compared: cpu,
     goals: [atMost(cpu, 1.15, "limit"), atMost(p99, 1.5, "limit")]
   },

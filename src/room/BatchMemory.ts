@@ -9,11 +9,11 @@ const SLAB_BYTES = 128 * 1024
 /** The largest batch cut from a slab. The end of a slab that is too short for the next batch is wasted. */
 const SLAB_BATCH_BYTES = SLAB_BYTES / 8
 
-/** Memory of a larger batch has a multiple of this size, so that it serves others of about its size, too. */
+/** Memory of a larger batch has a multiple of this size, or of a third of its own or more, so that it serves others of about its size, too. */
 const STEP_BYTES = 32 * 1024
 
 /** The most memory that waits for the next batch of its size. That of longer lines is returned. */
-const LARGEST_SPARE_BYTES = 256 * 1024
+const LARGEST_SPARE_BYTES = 768 * 1024
 
 const EMPTY = Buffer.alloc(0)
 
@@ -48,7 +48,9 @@ export class BatchMemory {
   }
 
   #takeLarge(length: number): Buffer<ArrayBuffer> {
-    const bytes = Math.ceil(length / STEP_BYTES) * STEP_BYTES
+    // Half of the largest power of two in it.
+    const step = Math.max(STEP_BYTES, 2 ** (30 - Math.clz32(length)))
+    const bytes = Math.ceil(length / step) * step
     const memory = this.#spares.get(bytes) ?? Buffer.allocUnsafeSlow(bytes)
     // A new batch, made while this one is sent, must not get the same memory.
     this.#spares.set(bytes, undefined)

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/CurrentConfig.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import { monotonicMillis, sleepAwake } from "../internal/time.ts"
-import type { Bus } from "./Bus.ts"
+import { type Bus, publishToNobody } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import { History } from "./History.ts"
 import { Member, Room, type Sender } from "./Room.ts"
@@ -122,7 +122,7 @@ export class Broadcaster extends Context.Service<
     Effect.gen(function* () {
       const { history, hyper_parameters } = yield* ServerConfig
       const { max_line_bytes, slow_consumer } = hyper_parameters
-      const room = new Room(max_line_bytes, new History(history, slow_consumer))
+      const room = new Room(max_line_bytes, new History(history, slow_consumer), slow_consumer)
       const goOn = yield* Latch.make(true)
       /** Members, and names of a bus, that senders wait for, each with the fiber that ends the wait. */
       const awaited = new Map<Member | string, Fiber.Fiber<void>>()
@@ -243,7 +243,9 @@ export class Broadcaster extends Context.Service<
                 onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
                 onCaughtUp: stopWaitingFor
               }),
-              Effect.sync(() => room.connect(bus.publishUnsafe, bus.keepsBytes))
+              Effect.sync(() => {
+                if (bus.publishUnsafe !== publishToNobody) room.connect(bus.publishUnsafe, bus.keepsBytes)
+              })
             ),
             () =>
               Effect.sync(() => {

@@ -129,6 +129,9 @@ export interface BusControl {
   readonly onUp: () => void
 }
 
+/** `publishUnsafe` of `Bus.layerNone`: the room need not call it. */
+export const publishToNobody = (): void => {}
+
 /**
  * Carries batches between the processes of one room: a line sent to any of them reaches the clients of all, exactly once while the
  * bus is up, in its sender's order.
@@ -168,7 +171,7 @@ export class Bus extends Context.Service<
   /** No other processes. */
   static readonly layerNone = Layer.succeed(Bus, {
     self: undefined,
-    publishUnsafe: () => {},
+    publishUnsafe: publishToNobody,
     keepsBytes: false,
     joinRoom: () => Effect.void,
     tellUnsafe: () => {},

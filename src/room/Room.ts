@@ -8,10 +8,19 @@ import type { History } from "./History.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
 
 /**
- * A batch this large is sent before the turn of the event loop ends: it should still be in the processor's cache when the
- * kernel copies it for the last recipient, and a turn that reads many senders must not accumulate bytes.
+ * A batch this large is sent before the turn of the event loop ends: what the kernel copies for all recipients should still be in the
+ * processor's cache when they read it, and a turn that reads many senders must not accumulate bytes (docs/decisions.md).
  */
-const BATCH_BYTES = 128 * 1024
+const LARGEST_BATCH_BYTES = 512 * 1024
+
+/** The least of it, in a room with many members or with other processes. */
+const SMALLEST_BATCH_BYTES = 128 * 1024
+
+/** Bytes of a batch for all members together. */
+const FLUSH_BYTES = 8 * 1024 * 1024
+
+/** The share of the hard limit of a client that a batch may have. */
+const SHARE_OF_LIMIT = 1 / 16
 
 /**
  * Rooms of this size or more pause between flushes. A flush to so many members takes about a millisecond: without a pause, a line
@@ -82,9 +91,12 @@ export class Room {
   /** From publishing a line to handing it to the last outbox, in microseconds; for a batch, measured from its first line. */
   readonly latencyMicros = new Histogram(LATENCY_BOUNDS)
   readonly #maxLineBytes: number
-  /** The batch under construction; there is always space for one more line behind `BATCH_BYTES`. */
+  readonly #limits: Pick<OutboxLimits, "hard_limit_bytes"> | undefined
+  /** The batch under construction; there is always space for one more line behind `LARGEST_BATCH_BYTES`. */
   readonly #batch: EnvelopeBuffer
   #batchBytes = 0
+  /** How many bytes it may have before it is sent. */
+  #mostBytes = 0
   readonly #memory = new BatchMemory()
   #batchLines = 0
   #batchBeganMillis = 0
@@ -102,11 +114,17 @@ export class Room {
 
   readonly #history: History | undefined
 
-  /** `maxLineBytes`: the longest envelope relayed, in bytes with its line feed. `history`: gets what is sent to all, and greets members with it. */
-  constructor(maxLineBytes: number, history?: History) {
+  /**
+   * @param maxLineBytes the longest envelope relayed, in bytes with its line feed
+   * @param history gets what is sent to all, and greets members with it
+   * @param limits of the members
+   */
+  constructor(maxLineBytes: number, history?: History, limits?: Pick<OutboxLimits, "hard_limit_bytes">) {
     this.#maxLineBytes = maxLineBytes
     this.#history = history
-    this.#batch = new EnvelopeBuffer(BATCH_BYTES + maxLineBytes)
+    this.#limits = limits
+    this.#batch = new EnvelopeBuffer(LARGEST_BATCH_BYTES + maxLineBytes)
+    this.#limitBatch()
   }
 
   /** Adds a member. It gets every line published from now on, and of those before what the history has. */
@@ -157,13 +175,13 @@ export class Room {
   ): number {
     const batch = this.#batch
     const from = this.#batchBytes
-    let to = batch.encodeLines(from, BATCH_BYTES, this.#maxLineBytes, sender.prefix, bytes, start, end)
+    let to = batch.encodeLines(from, this.#mostBytes, this.#maxLineBytes, sender.prefix, bytes, start, end)
     const { lines } = batch
     if (lines === 0) return start
     const accepted = accept(lines)
     if (accepted === 0) return start
     if (accepted < lines) {
-      to = batch.encodeLines(from, BATCH_BYTES, this.#maxLineBytes, sender.prefix, bytes, start, end, accepted)
+      to = batch.encodeLines(from, this.#mostBytes, this.#maxLineBytes, sender.prefix, bytes, start, end, accepted)
     }
     const { linesEnd } = batch
     this.#batchBytes = to
@@ -192,7 +210,7 @@ export class Room {
       }
     }
 
-    if (to >= BATCH_BYTES) {
+    if (to >= this.#mostBytes) {
       this.flush()
     } else if (!this.#flushScheduled) {
       this.#flushScheduled = true
@@ -212,6 +230,13 @@ export class Room {
     this.flush()
     this.#publishToOthers = publish
     this.#othersKeepBytes = keepsBytes
+    this.#limitBatch()
+  }
+
+  #limitBatch(): void {
+    const hardLimit = this.#limits?.hard_limit_bytes ?? Infinity
+    const most = Math.min(LARGEST_BATCH_BYTES, FLUSH_BYTES / this.members.size, hardLimit * SHARE_OF_LIMIT)
+    this.#mostBytes = this.#publishToOthers === undefined ? Math.max(SMALLEST_BATCH_BYTES, most) : SMALLEST_BATCH_BYTES
   }
 
   /** Relays a batch of another process to all members, as `publish` does. The bus has checked it. */
@@ -274,6 +299,7 @@ export class Room {
       sender.own = undefined
     }
     if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
+    this.#limitBatch()
   }
 
   /** @returns whether the bytes of the batch are still needed */

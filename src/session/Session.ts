@@ -56,7 +56,7 @@ export class Session extends Context.Service<
  * Bytes that are read from a client before the others have their turn. Node.js reads up to 2 MiB of a socket before it turns to the next,
  * for which senders of a busy room would wait in line.
  */
-const TURN_BYTES = 256 * 1024
+const TURN_BYTES = 128 * 1024
 
 /** How long a `RateLimiter` may take for a client that has connected: as long as a handshake. */
 const RATE_LIMITER_MILLIS = 10_000

@@ -9,14 +9,17 @@ const overlap = (a: Buffer, b: Buffer) =>
   a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.length && b.byteOffset < a.byteOffset + a.length
 
 describe("BatchMemory", () => {
-  it.each([100, 16 * KIB, 17 * KIB, 190 * KIB])("gives a batch of %i bytes the memory of the last", (length) => {
-    const memory = new BatchMemory()
-    const first = memory.copy(batch(length, 1))
-    memory.release(first)
-    const second = memory.copy(batch(length - 9, 2))
-    assert.isTrue(overlap(first, second))
-    assert.deepEqual(new Uint8Array(second), batch(length - 9, 2))
-  })
+  it.each([100, 16 * KIB, 17 * KIB, 190 * KIB, 600 * KIB])(
+    "gives a batch of %i bytes the memory of the last",
+    (length) => {
+      const memory = new BatchMemory()
+      const first = memory.copy(batch(length, 1))
+      memory.release(first)
+      const second = memory.copy(batch(length - 9, 2))
+      assert.isTrue(overlap(first, second))
+      assert.deepEqual(new Uint8Array(second), batch(length - 9, 2))
+    }
+  )
 
   it("gives long and short batches in turn the memory of the last of their size", () => {
     const memory = new BatchMemory()
@@ -33,10 +36,10 @@ describe("BatchMemory", () => {
 
   it("returns the memory of a batch of long lines", () => {
     const memory = new BatchMemory()
-    const copy = memory.copy(batch(257 * KIB, 1))
+    const copy = memory.copy(batch(769 * KIB, 1))
     memory.release(copy)
     assert.strictEqual(copy.length, 0)
-    assert.deepEqual(new Uint8Array(memory.copy(batch(257 * KIB, 2))), batch(257 * KIB, 2))
+    assert.deepEqual(new Uint8Array(memory.copy(batch(769 * KIB, 2))), batch(769 * KIB, 2))
   })
 
   it.each([100, 16 * KIB + 1])("leaves a batch of %i bytes alone that is kept", (length) => {
@@ -70,7 +73,7 @@ describe("BatchMemory", () => {
   it("has a recipient that is slow keep no more than twice what a batch has, or 16 KiB more", () => {
     const memory = new BatchMemory()
     memory.release(memory.copy(batch(190 * KIB, 1)))
-    for (const length of [190 * KIB, 90 * KIB, 17 * KIB, 30 * KIB]) {
+    for (const length of [190 * KIB, 90 * KIB, 17 * KIB, 30 * KIB, 129 * KIB, 260 * KIB, 513 * KIB]) {
       const copy = memory.copy(batch(length, 2))
       assert.isAtMost(copy.buffer.byteLength, Math.max(2 * length, length + 16 * KIB))
       memory.release(copy)

@@ -10,7 +10,7 @@ import { runs } from "../support/runs.ts"
 
 const MAX_LINE_BYTES = 65_536
 /** What a turn may pile up before it is sent. */
-const BATCH_BYTES = 128 * 1024
+const BATCH_BYTES = 512 * 1024
 
 const unlimited = { soft_limit_bytes: Infinity, hard_limit_bytes: Infinity, policy: "disconnect" } as const
 const ignored = { onSlow() {}, onCaughtUp() {}, onOverflow() {}, onDropped() {} }
@@ -190,6 +190,35 @@ describe("Room", () => {
     assert.isAtMost(listener.connection.writes, Math.ceil((20 * 60_100) / BATCH_BYTES))
     room.flush()
     assert.strictEqual(listener.connection.lines.length, 20)
+  })
+
+  describe("a batch is sent at once", () => {
+    const MIB = 1024 * 1024
+    /** Bytes of the first batch that is sent before the turn ends. */
+    const firstBatch = (members: number, hardLimit: number, withOthers: boolean) => {
+      const room = new Room(MAX_LINE_BYTES, undefined, { hard_limit_bytes: hardLimit })
+      const [sender, listener] = Array.from({ length: members }, (_, n) => enter(room, n))
+      if (withOthers) room.connect(() => {}, false)
+      // The number of members is that of the last flush.
+      sender!.publish("first")
+      room.flush()
+      const { length } = listener!.connection.received
+      while (listener!.connection.writes === 1) sender!.publish("x".repeat(900))
+      return listener!.connection.received.length - length
+    }
+
+    it.each([
+      ["512 KiB in a small room", 2, 32 * MIB, false, 512 * 1024],
+      ["512 KiB for 16 members", 16, 32 * MIB, false, 512 * 1024],
+      ["so much that all members together get 8 MiB", 32, 32 * MIB, false, 256 * 1024],
+      ["128 KiB, however many members there are", 100, 32 * MIB, false, 128 * 1024],
+      ["a sixteenth of what a client may have waiting", 2, 4 * MIB, false, 256 * 1024],
+      ["128 KiB, however little a client may have waiting", 2, MIB, false, 128 * 1024],
+      ["128 KiB with other processes", 2, 32 * MIB, true, 128 * 1024]
+    ])("at %s", (_, members, hardLimit, withOthers, bytes) => {
+      const sent = firstBatch(members, hardLimit, withOthers)
+      assert.isTrue(sent >= bytes && sent < bytes + 1024, `${sent}`)
+    })
   })
 
   it("does not let a client that does not read delay another", () => {

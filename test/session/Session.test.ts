@@ -117,8 +117,8 @@ describe("Session", () => {
         for (let n = 0; n < 20; n++) busy.connection.send(chunk)
         other.connection.send("me, too\n")
         const lines = yield* listener.connection.readLines(20 * 64 + 1)
-        // A turn is 256 KiB, and what has been read by then.
-        assert.include([4 * 64, 5 * 64], lines.indexOf(envelope(other, "me, too")))
+        // A turn is 128 KiB, and what has been read by then.
+        assert.include([2 * 64, 3 * 64], lines.indexOf(envelope(other, "me, too")))
       })
     )
 

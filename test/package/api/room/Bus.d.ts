@@ -59,6 +59,7 @@ export interface BusControl {
     readonly onMessage: (message: string, from: string) => void;
     readonly onUp: () => void;
 }
+export declare const publishToNobody: () => void;
 declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
     readonly self: BusSelf | undefined;
     readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void;

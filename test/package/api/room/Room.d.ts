@@ -23,7 +23,7 @@ export declare class Room {
     readonly members: Set<Member>;
     readonly fanOut: Histogram;
     readonly latencyMicros: Histogram;
-    constructor(maxLineBytes: number, history?: History);
+    constructor(maxLineBytes: number, history?: History, limits?: Pick<OutboxLimits, "hard_limit_bytes">);
     join(member: Member): void;
     leave(member: Member): void;
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
