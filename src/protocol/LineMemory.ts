@@ -1,12 +1,12 @@
 /**
- * Memory for lines that are not complete yet, used again for others: nearly every read from a busy client ends within a line. Its size is
- * a power of two; of each size one is kept, in each thread.
+ * Memory for incomplete lines, which later ones use again: nearly every read from a busy client ends within a line. Its size is a power of
+ * two; each thread keeps one of each size.
  */
 import { releaseMemory } from "../internal/releaseMemory.ts"
 
 const SMALLEST_BYTES = 1024
 
-/** The largest that is kept. Longer lines get as much as they need, and give it back to the system. */
+/** The largest that is kept. Longer lines get what they need, and the system gets it back. */
 const LARGEST_BYTES = 64 * 1024
 
 const spares = new Map<number, Buffer<ArrayBuffer> | undefined>()
@@ -22,7 +22,7 @@ export const takeMemory = (bytes: number): Buffer<ArrayBuffer> => {
   return spare
 }
 
-/** Gives it back. Nobody may use it any more. */
+/** Keeps `memory` for another line. The caller must not touch it again. */
 export const giveMemory = (memory: Buffer<ArrayBuffer>): void => {
   if (memory.length > LARGEST_BYTES) releaseMemory(memory)
   else if (memory.length > 0) spares.set(memory.length, memory)

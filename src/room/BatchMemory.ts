@@ -9,7 +9,10 @@ const SLAB_BYTES = 128 * 1024
 /** The largest batch cut from a slab. The end of a slab that is too short for the next batch is wasted. */
 const SLAB_BATCH_BYTES = SLAB_BYTES / 8
 
-/** Memory of a larger batch has a multiple of this size, or of a third of its own or more, so that it serves others of about its size, too. */
+/**
+ * The memory of a larger batch is a multiple of this size, or of half the largest power of two in its length, if that is more. So there are
+ * few sizes, and it serves other batches of about its length.
+ */
 const STEP_BYTES = 32 * 1024
 
 /** The most memory that waits for the next batch of its size. That of longer lines is returned. */
@@ -48,7 +51,6 @@ export class BatchMemory {
   }
 
   #takeLarge(length: number): Buffer<ArrayBuffer> {
-    // Half of the largest power of two in it.
     const step = Math.max(STEP_BYTES, 2 ** (30 - Math.clz32(length)))
     const bytes = Math.ceil(length / step) * step
     const memory = this.#spares.get(bytes) ?? Buffer.allocUnsafeSlow(bytes)

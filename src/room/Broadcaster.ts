@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { ServerConfig } from "../config/CurrentConfig.ts"
 import type { Distribution } from "../internal/Histogram.ts"
 import { monotonicMillis, sleepAwake } from "../internal/time.ts"
-import { type Bus, publishToNobody } from "./Bus.ts"
+import type { Bus } from "./Bus.ts"
 import type { Connection } from "./Connection.ts"
 import { History } from "./History.ts"
 import { Member, Room, type Sender } from "./Room.ts"
@@ -243,9 +243,7 @@ export class Broadcaster extends Context.Service<
                 onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
                 onCaughtUp: stopWaitingFor
               }),
-              Effect.sync(() => {
-                if (bus.publishUnsafe !== publishToNobody) room.connect(bus.publishUnsafe, bus.keepsBytes)
-              })
+              Effect.sync(() => room.connect(bus.publishUnsafe, bus.keepsBytes))
             ),
             () =>
               Effect.sync(() => {

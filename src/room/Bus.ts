@@ -129,9 +129,6 @@ export interface BusControl {
   readonly onUp: () => void
 }
 
-/** `publishUnsafe` of `Bus.layerNone`: the room need not call it. */
-export const publishToNobody = (): void => {}
-
 /**
  * Carries batches between the processes of one room: a line sent to any of them reaches the clients of all, exactly once while the
  * bus is up, in its sender's order.
@@ -144,11 +141,12 @@ export class Bus extends Context.Service<
     /** This process, as others know it; `undefined`: there is nobody to `tellUnsafe` anything. */
     readonly self: BusSelf | undefined
     /**
-     * Hands a batch to all other processes. Neither waits nor fails: what cannot be sent now is kept within bounds.
+     * Hands a batch to all other processes; `undefined`: there are none. Neither waits nor fails: what cannot be sent now is kept within
+     * bounds.
      *
      * @param parts whole lines, which make one batch. If `keepsBytes`, their bytes do not change
      */
-    readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void
+    readonly publishUnsafe: ((parts: ReadonlyArray<Chunk>) => void) | undefined
     /** Whether it keeps the bytes of batches after `publishUnsafe`. Otherwise the room uses their memory again. */
     readonly keepsBytes: boolean
     /** Gives the room the batches of other processes, until the scope ends. */
@@ -171,7 +169,7 @@ export class Bus extends Context.Service<
   /** No other processes. */
   static readonly layerNone = Layer.succeed(Bus, {
     self: undefined,
-    publishUnsafe: publishToNobody,
+    publishUnsafe: undefined,
     keepsBytes: false,
     joinRoom: () => Effect.void,
     tellUnsafe: () => {},

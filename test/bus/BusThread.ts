@@ -104,7 +104,7 @@ const main = Effect.gen(function* () {
   let seed = 1 + task.index
   const random = (below: number) => (seed = (seed * 48_271) % 0x7fff_ffff) % below
   const publish = (lineBytes: ReadonlyArray<number>) =>
-    bus.publishUnsafe(
+    bus.publishUnsafe?.(
       lineBytes.map((bytes): Chunk => ({ bytes: Buffer.from(`${lineOf(who, n++, bytes)}\n`), messages: 1 }))
     )
   let left = task.batches ?? Infinity

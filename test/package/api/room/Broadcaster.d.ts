@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { ServerConfig } from "../config/CurrentConfig.ts";
 import type { Distribution } from "../internal/Histogram.ts";
-import { type Bus } from "./Bus.ts";
+import type { Bus } from "./Bus.ts";
 import type { Connection } from "./Connection.ts";
 import { Member, type Sender } from "./Room.ts";
 export { Member, Sender } from "./Room.ts";

@@ -59,10 +59,9 @@ export interface BusControl {
     readonly onMessage: (message: string, from: string) => void;
     readonly onUp: () => void;
 }
-export declare const publishToNobody: () => void;
 declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
     readonly self: BusSelf | undefined;
-    readonly publishUnsafe: (parts: ReadonlyArray<Chunk>) => void;
+    readonly publishUnsafe: ((parts: ReadonlyArray<Chunk>) => void) | undefined;
     readonly keepsBytes: boolean;
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>;
     readonly tellUnsafe: (message: string, to?: string) => void;
