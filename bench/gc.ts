@@ -6,7 +6,7 @@ import { table } from "./table.ts"
 import { WORKLOADS } from "./workloads.ts"
 
 const SECONDS = Number(process.env["D"] ?? 5)
-const LOADS = new Set(["A", "A0", "E", "C", "crowd"])
+const LOADS = new Set(["A", "A0", "E", "F", "1-1024", "C", "crowd"])
 
 /**
  * A collection as `--trace-gc` reports it. The observer of `node:perf_hooks` is no use here: it counts the whole time that

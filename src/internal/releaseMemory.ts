@@ -9,6 +9,15 @@ export const releaseMemory = (bytes: Uint8Array): void => {
   if (bytes.length === memory.byteLength) memory.transfer?.(0)
 }
 
+/**
+ * As `releaseMemory`, for a chunk that a socket has read: with three quarters of the 64 KiB of a read or more, Node.js 26 leaves the rest
+ * unused instead of copying the chunk to memory of its length. Buffers that share memory have at most half of it.
+ */
+export const releaseRead = (chunk: Uint8Array): void => {
+  const memory: Transferable = chunk.buffer
+  if (chunk.byteOffset === 0 && chunk.length >= memory.byteLength * 0.75) memory.transfer?.(0)
+}
+
 /** What is used of a later `ArrayBuffer`. */
 interface Transferable {
   readonly byteLength: number

@@ -56,6 +56,22 @@ describe("TcpConnection", () => {
     })
   )
 
+  it.live("returns the memory of a large read that does not fill it", () =>
+    Effect.gen(function* () {
+      const { client, connection } = yield* pair
+      const pulled: Array<Uint8Array> = []
+      const pull = (bytes: number) =>
+        Effect.gen(function* () {
+          for (let left = bytes; left > 0; left -= pulled.at(-1)!.length) pulled.push((yield* connection.pull)!)
+        })
+      client.write(Buffer.alloc(60_000))
+      yield* pull(60_000)
+      client.write("more\n")
+      yield* pull(5)
+      for (const chunk of pulled.slice(0, -1)) assert.strictEqual(chunk.length, 0)
+    })
+  )
+
   it.live("returns the memory of bytes that nobody pulls any more", () =>
     Effect.gen(function* () {
       const { client, connection, socket } = yield* pair
@@ -67,15 +83,19 @@ describe("TcpConnection", () => {
     })
   )
 
-  it.live("keeps the memory of bytes that others share", () =>
+  it.live.each<readonly [where: string, from: number, to: number]>([
+    ["before them", 14, 28],
+    ["behind them", 0, 14]
+  ])("keeps the memory of bytes that others share %s", ([, from, to]) =>
     Effect.gen(function* () {
       const { client, connection, socket } = yield* pair
-      const all = new Uint8Array(Buffer.from("a header, and the first line\n"))
-      socket.unshift(Buffer.from(all.buffer, "a header, and ".length))
-      assert.strictEqual(text(yield* connection.pull), "the first line\n")
-      client.write("the second\n")
-      assert.strictEqual(text(yield* connection.pull), "the second\n")
-      assert.strictEqual(text(all), "a header, and the first line\n")
+      const lines = "the first ln\n\nthe second ln\n"
+      const all = new Uint8Array(Buffer.from(lines))
+      socket.unshift(Buffer.from(all.buffer, from, to - from))
+      assert.strictEqual(text(yield* connection.pull), lines.slice(from, to))
+      client.write("the last\n")
+      assert.strictEqual(text(yield* connection.pull), "the last\n")
+      assert.strictEqual(text(all), lines)
     })
   )
 })
