@@ -19,6 +19,9 @@ const SMALLEST_BATCH_BYTES = 128 * 1024
 /** Bytes of a batch for all members together. */
 const FLUSH_BYTES = 8 * 1024 * 1024
 
+/** Batches that a recipient had not taken when they were sent wait for it up to this size, to be used again; beyond, they become garbage. */
+const UNTAKEN_BYTES = 2 * 1024 * 1024
+
 /** The share of the hard limit of a client that a batch may have. */
 const SHARE_OF_LIMIT = 1 / 16
 
@@ -98,6 +101,11 @@ export class Room {
   /** How many bytes it may have before it is sent. */
   #mostBytes = 0
   readonly #memory = new BatchMemory()
+  /** Batches that some members had not taken when they were sent: their memory is used again once all have. */
+  #untaken: Array<Buffer<ArrayBuffer>> = []
+  #untakenBytes = 0
+  /** A member that had not. */
+  #behind: Member | undefined
   #batchLines = 0
   #batchBeganMillis = 0
   #senders: Array<Sender> = NO_SENDERS
@@ -137,6 +145,8 @@ export class Room {
 
   leave(member: Member): void {
     this.members.delete(member)
+    // It may still be sent what it has not taken, as nobody watches from now on.
+    if (member.outbox.waitingBytes > 0) this.#forgetUntaken()
   }
 
   /**
@@ -275,8 +285,10 @@ export class Room {
     const lines = this.#batchLines
     if (lines === 0) return
     const senders = this.#senders
+    if (this.#untakenBytes > 0) this.#reclaim()
     // A copy: a slow recipient may keep it for long, and the next batch needs the memory at once.
-    const bytes = this.#memory.copy(this.#batch.bytes.subarray(0, this.#batchBytes))
+    const bytes = this.#memory.take(this.#batchBytes)
+    bytes.set(this.#batch.bytes.subarray(0, this.#batchBytes))
     const chunk: Chunk = { bytes, messages: lines }
     this.#batchBytes = 0
     this.#batchLines = 0
@@ -287,6 +299,7 @@ export class Room {
     if (this.#history?.isOn === true) {
       for (const part of directed?.forAll(chunk, undefined) ?? [chunk]) this.#history.add(part, performance.now())
     } else if (!isKept) this.#memory.release(bytes)
+    else if (!this.#othersKeepBytes) this.#keepUntaken(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.
@@ -300,6 +313,34 @@ export class Room {
     }
     if (published > 0) this.latencyMicros.observe(microsSince(this.#batchBeganMillis), published)
     this.#limitBatch()
+  }
+
+  #keepUntaken(bytes: Buffer<ArrayBuffer>): void {
+    if (this.#untakenBytes + bytes.length > UNTAKEN_BYTES) this.#forgetUntaken()
+    this.#untaken.push(bytes)
+    this.#untakenBytes += bytes.length
+  }
+
+  /** Whoever needs these bytes keeps them. */
+  #forgetUntaken(): void {
+    this.#untaken = []
+    this.#untakenBytes = 0
+  }
+
+  /** Takes back the memory of earlier batches, if every member has taken all it was sent. */
+  #reclaim(): void {
+    const isBehind = (member: Member) => member.outbox.waitingBytes > 0
+    if (this.#behind !== undefined && this.members.has(this.#behind) && isBehind(this.#behind)) return
+    this.#behind = undefined
+    for (const member of this.members) {
+      if (isBehind(member)) {
+        this.#behind = member
+        return
+      }
+    }
+    const taken = this.#untaken
+    this.#forgetUntaken()
+    for (const bytes of taken) this.#memory.release(bytes)
   }
 
   /** @returns whether the bytes of the batch are still needed */

@@ -118,7 +118,7 @@ export class MemoryConnection implements Connection {
       const from = this.#held.length > 0 ? this.#held : this.#unsent
       const chunk = from.shift()
       if (chunk === undefined) break
-      this.#received.push(chunk.subarray(0, left))
+      this.#received.push(Buffer.from(chunk.subarray(0, left)))
       if (chunk.length > left) from.unshift(chunk.subarray(left))
       left -= chunk.length
     }
@@ -291,7 +291,7 @@ export class MemoryConnection implements Connection {
       const free = this.#isReading ? Infinity : this.#options.capacity - lengthOf(this.#held)
       if (free <= 0) break
       const chunk = this.#unsent.shift()!
-      // A copy: the room uses the memory of bytes that it knows to be sent.
+      // A copy, as above: the room uses the memory of bytes that it knows to be sent.
       this.#held.push(Buffer.from(chunk.subarray(0, free)))
       if (chunk.length > free) this.#unsent.unshift(chunk.subarray(free))
     }

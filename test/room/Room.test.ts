@@ -140,11 +140,11 @@ describe("Room", () => {
     ["a short line", "x"],
     ["a long one", "x".repeat(40_000)]
   ])("whose batches are %s", (_, line) => {
+    const buffers: Array<ArrayBufferLike> = []
     /** Where in memory the batches were that a client got. */
     const places = (room: Room) => {
       const { connection } = enter(room, 1)
       const written: Array<string> = []
-      const buffers: Array<ArrayBufferLike> = []
       const write = connection.writeUnsafe.bind(connection)
       connection.writeUnsafe = (bytes) => {
         if (!buffers.includes(bytes.buffer)) buffers.push(bytes.buffer)
@@ -173,12 +173,59 @@ describe("Room", () => {
       assert.strictEqual(slow.connection.received, `${envelope(0, line)}\n`.repeat(5))
     })
 
+    it("uses the memory of batches again once a slow client has taken them", () => {
+      const room = new Room(MAX_LINE_BYTES)
+      const slow = enter(room, 3)
+      slow.connection.stopReading()
+      const before = places(room)
+      slow.connection.resumeReading()
+      const after = places(room)
+      assert.strictEqual(after.size, 1)
+      assert.isTrue([...after].every((place) => before.has(place)))
+    })
+
+    it("uses the memory of later batches again once a slow client has left", () => {
+      const room = new Room(MAX_LINE_BYTES)
+      const slow = enter(room, 3)
+      slow.connection.stopReading()
+      places(room)
+      room.leave(slow.member)
+      assert.strictEqual(places(room).size, 1)
+      slow.connection.resumeReading()
+      assert.strictEqual(slow.connection.received, `${envelope(0, line)}\n`.repeat(5))
+    })
+
     it("uses other memory while another process may keep it", () => {
       const room = new Room(MAX_LINE_BYTES)
       room.connect(() => {}, true)
       assert.strictEqual(places(room).size, 5)
       room.connect(() => {}, false)
     })
+  })
+
+  it("keeps two MiB of batches for a slow client, and leaves the rest to the garbage collector", () => {
+    const room = new Room(MAX_LINE_BYTES)
+    const [sender, slow] = [enter(room, 0), enter(room, 1)]
+    const written: Array<ArrayBufferLike> = []
+    const write = slow.connection.writeUnsafe.bind(slow.connection)
+    slow.connection.writeUnsafe = (bytes) => {
+      written.push(bytes.buffer)
+      return write(bytes)
+    }
+    const line = "x".repeat(60_000)
+    const send = () => {
+      slow.connection.stopReading()
+      for (let i = 0; i < 100; i++) {
+        sender.publish(line)
+        room.flush()
+      }
+      slow.connection.resumeReading()
+      return written.splice(0)
+    }
+    const first = send()
+    const again = send().filter((memory) => first.includes(memory))
+    assert.isAtLeast(again.length, 1)
+    assert.isAtMost(again.length * line.length, 2 * 1024 * 1024)
   })
 
   it("sends a large turn in parts, none much larger than a batch", () => {

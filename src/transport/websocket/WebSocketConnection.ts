@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
+import { releaseMemory } from "../../internal/releaseMemory.ts"
 import type { ClientIdentity } from "../../net/ClientIdentity.ts"
 import { ConnectionLost } from "../../room/Connection.ts"
 import type { DisconnectKind } from "../../room/DisconnectReason.ts"
@@ -31,6 +32,8 @@ const CLOSE_CODES: { readonly [kind in DisconnectKind]: number } = {
  */
 export class WebSocketConnection extends TcpConnection {
   readonly #decoder = new Frames.FrameDecoder()
+  /** The memory of the latest lines, if it is not that of the chunk they came in. */
+  #decoded: Uint8Array | undefined
   #isAccepting = true
   #isPulled = false
   #isEnded = false
@@ -50,6 +53,8 @@ export class WebSocketConnection extends TcpConnection {
   }
 
   readonly #pull: Effect.Effect<Uint8Array | undefined, ConnectionLost> = Effect.suspend(() => {
+    if (this.#decoded !== undefined) releaseMemory(this.#decoded)
+    this.#decoded = undefined
     const { ending } = this.#decoder
     if (ending !== undefined) return this.#endOfPull(ending)
     this.#isPulled = true
@@ -58,6 +63,7 @@ export class WebSocketConnection extends TcpConnection {
       if (chunk === undefined) return this.#endOfPull(undefined)
       this.#unansweredPings = 0
       const lines = this.#decoder.decode(chunk)
+      if (lines.buffer !== chunk.buffer) this.#decoded = Buffer.from(lines.buffer)
       this.#answerPing()
       // A client that sends frames without lines is read at most once per turn of the event loop.
       return lines.length > 0 ? Effect.succeed(lines) : Effect.andThen(Effect.yieldNow, this.#pull)

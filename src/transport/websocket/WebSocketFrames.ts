@@ -7,6 +7,7 @@
 
 import { isUtf8 } from "node:buffer"
 import { lowerBound } from "../../internal/Fifo.ts"
+import { BatchMemory, onceReleased } from "../../room/BatchMemory.ts"
 
 const FIN = 0x80
 const RESERVED = 0x70
@@ -87,10 +88,13 @@ export class FrameDecoder {
     return this.#isInMessage
   }
 
-  /** `chunk`: received bytes; overwritten. Returns the lines, or parts of lines, in the chunk: in the same memory if they fit. */
+  /**
+   * @param chunk received bytes; overwritten
+   * @returns the lines, or parts of lines, in the chunk: in its memory if they fit, else at the beginning of memory of their own
+   */
   decode(chunk: Uint8Array): Uint8Array {
     // The header of a frame leaves space for its line end; a chunk that begins within a payload may lack a header.
-    const out = this.#isInPayload ? Buffer.allocUnsafe(chunk.length + 1) : chunk
+    const out = this.#isInPayload ? Buffer.allocUnsafeSlow(chunk.length + 1) : chunk
     let from = 0
     let to = 0
     while (this.ending === undefined) {
@@ -236,7 +240,7 @@ const headerBytes = (payloadBytes: number): number =>
 
 /** A batch of lines encoded as frames. */
 class Framed {
-  readonly frames: Buffer
+  readonly frames: Buffer<ArrayBuffer>
   readonly #lines: Buffer
   /** Starts of the lines and of their frames; computed for the first slice. */
   #starts: { readonly ofLines: Uint32Array; readonly ofFrames: Uint32Array } | undefined
@@ -247,7 +251,7 @@ class Framed {
     this.#forEach((start, end) => {
       bytes += headerBytes(end - start) + end - start
     })
-    this.frames = Buffer.allocUnsafe(bytes)
+    this.frames = memory.take(bytes)
     let o = 0
     this.#forEach((start, end) => {
       o = writeHeader(this.frames, o, TEXT, end - start)
@@ -286,12 +290,17 @@ class Framed {
 
 /** The frames of a batch, shared by all clients that it goes to. */
 const framed = new WeakMap<Uint8Array, Framed>()
+const memory = new BatchMemory()
 
 const framedOf = (batch: Uint8Array): Framed => {
   const known = framed.get(batch)
   if (known !== undefined) return known
   const made = new Framed(batch)
   framed.set(batch, made)
+  onceReleased(batch, () => {
+    framed.delete(batch)
+    memory.release(made.frames)
+  })
   return made
 }
 

@@ -49,6 +49,22 @@ describe("WebSocketConnection", () => {
     })
   )
 
+  it.live("returns the memory of lines that did not fit into that of their chunk", () =>
+    Effect.gen(function* () {
+      const { client, connection } = yield* pair
+      const message = frame(TEXT, "in two parts")
+      client.write(message.subarray(0, 10))
+      const begin = yield* connection.pull
+      client.write(message.subarray(10))
+      assert.strictEqual(begin && Buffer.from(begin).toString(), "in t")
+      const rest = yield* connection.pull
+      client.write(frame(TEXT, "more"))
+      assert.strictEqual(rest && Buffer.from(rest).toString(), "wo parts\n")
+      assert.strictEqual(yield* pull(connection), "more\n")
+      assert.strictEqual(rest?.length, 0)
+    })
+  )
+
   it.live("keeps a client that answers", () =>
     Effect.gen(function* () {
       const { client, connection, next } = yield* pair

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import { BatchMemory } from "../../../src/room/BatchMemory.ts"
 import {
   type Ending,
   FrameDecoder,
@@ -144,6 +145,22 @@ describe("ofLines", () => {
         assert.strictEqual(sliced.buffer, whole.buffer)
       }
     }
+  })
+})
+
+describe("the memory of frames", () => {
+  const lines = Buffer.from(`${"x".repeat(1000)}\n`.repeat(100))
+
+  it("is used again once the batch that they are made of is released, not before", () => {
+    const memory = new BatchMemory()
+    const first = memory.take(lines.length).fill(lines)
+    const second = memory.take(lines.length).fill(lines)
+    const frames = ofLines(first)
+    assert.notStrictEqual(ofLines(second).buffer, frames.buffer)
+    memory.release(first)
+    const third = memory.take(lines.length).fill(lines)
+    assert.strictEqual(ofLines(third).buffer, frames.buffer)
+    assert.deepStrictEqual(Buffer.from(ofLines(third)), Buffer.from(ofLines(Buffer.from(lines))))
   })
 })
 
