@@ -1,19 +1,26 @@
 import { Fifo } from "../internal/Fifo.ts"
+import { BatchMemory } from "../room/BatchMemory.ts"
 import type { Batch } from "./Frame.ts"
 
 /** The memory of a batch beside its bytes. */
 export const BATCH_OVERHEAD_BYTES = 256
+
+interface Copy extends Batch {
+  readonly copy: Buffer<ArrayBuffer>
+}
 
 /**
  * The batches of this process that NATS has not confirmed, in order: first those that were sent, then those that wait. Batches that were sent
  * and not confirmed when a connection is lost are sent again; receivers recognise their numbers.
  *
  * Bounded in bytes: above the limit the oldest batch that waits is dropped, because clients that are so far behind need the newest lines.
+ * The bytes are copies: the room uses its memory again.
  */
 export class Backlog {
   readonly #limitBytes: number
-  #sent = new Fifo<Batch>()
-  #waiting = new Fifo<Batch>()
+  readonly #memory = new BatchMemory()
+  #sent = new Fifo<Copy>()
+  #waiting = new Fifo<Copy>()
   #sentBytes = 0
   #waitingBytes = 0
 
@@ -48,10 +55,11 @@ export class Backlog {
     while (this.#costWith(batch) > this.#limitBytes && this.#waiting.length > 0) {
       const oldest = this.#waiting.shift()!
       this.#waitingBytes -= oldest.bytes
+      this.#memory.release(oldest.copy)
       ;(this.#waiting.first ?? batch).dropped += oldest.dropped + 1
       dropped++
     }
-    this.#waiting.push(batch)
+    this.#waiting.push(this.#copyOf(batch))
     this.#waitingBytes += batch.bytes
     return dropped
   }
@@ -66,12 +74,13 @@ export class Backlog {
     return batch
   }
 
-  /** Batches up to this number have arrived: they are handed to `onConfirmed` in order, and not kept any more. */
+  /** Batches up to this number have arrived: they are handed to `onConfirmed` in order, and not kept any more, nor are their bytes. */
   confirm(sequence: number, onConfirmed: (batch: Batch) => void): void {
     while (this.#sent.length > 0 && this.#sent.first!.sequence <= sequence) {
       const batch = this.#sent.shift()!
       this.#sentBytes -= batch.bytes
       onConfirmed(batch)
+      this.#memory.release(batch.copy)
     }
   }
 
@@ -83,6 +92,16 @@ export class Backlog {
   /** The number of the first batch that was sent or waits and has this number or a higher one. */
   numberFrom(sequence: number): number | undefined {
     return (this.sentFrom(sequence) ?? this.#waiting.find((batch) => batch.sequence >= sequence))?.sequence
+  }
+
+  #copyOf(batch: Batch): Copy {
+    const copy = this.#memory.take(batch.bytes)
+    let at = 0
+    for (const { bytes } of batch.parts) {
+      copy.set(bytes, at)
+      at += bytes.length
+    }
+    return { ...batch, parts: [{ bytes: copy, messages: batch.lines }], copy }
   }
 
   #costWith(batch: Batch): number {

@@ -214,7 +214,6 @@ export const layerWith = (times: Nats.Times) =>
       return Bus.of({
         self,
         publishUnsafe: (parts) => outbound.publish(parts),
-        keepsBytes: true,
         joinRoom: (room) => exchange.room.hold(room),
         tellUnsafe: (message, to) => exchange.tell(message, to),
         maxMessageBytesUnsafe: () =>

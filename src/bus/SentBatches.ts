@@ -26,6 +26,8 @@ export class SentBatches {
   /** From the oldest to the newest; none is empty. */
   #slabs: Array<Slab> = []
   #cost = 0
+  /** That of forgotten batches, for the next. */
+  #spare: Buffer | undefined
 
   /** @param limitBytes the most memory that is used, and one piece of memory more */
   constructor(limitBytes: number) {
@@ -49,7 +51,11 @@ export class SentBatches {
     slab.batches.push({ ...batch, parts: [{ bytes, messages: batch.lines }] })
     slab.cost += BATCH_OVERHEAD_BYTES
     this.#cost += BATCH_OVERHEAD_BYTES
-    while (this.#cost > this.#limitBytes && this.#slabs.length > 1) this.#cost -= this.#slabs.shift()!.cost
+    while (this.#cost > this.#limitBytes && this.#slabs.length > 1) {
+      const { cost, memory } = this.#slabs.shift()!
+      this.#cost -= cost
+      if (memory.length === SLAB_BYTES) this.#spare = memory
+    }
   }
 
   /** The first batch with this number or a higher one. */
@@ -62,7 +68,9 @@ export class SentBatches {
   #slabFor(bytes: number): Slab {
     const last = this.#slabs.at(-1)
     if (last !== undefined && last.memory.length - last.used >= bytes && last.batches.length < SLAB_BATCHES) return last
-    const memory = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
+    const spare = bytes <= SLAB_BYTES ? this.#spare : undefined
+    if (spare !== undefined) this.#spare = undefined
+    const memory = spare ?? Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
     const slab: Slab = { memory, used: 0, cost: memory.length, batches: [] }
     this.#slabs.push(slab)
     this.#cost += slab.cost

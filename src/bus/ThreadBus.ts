@@ -265,7 +265,6 @@ export const layer = (
             room.hold(joined),
             Effect.acquireRelease(join, () => leave)
           ),
-        keepsBytes: false,
         publishUnsafe: (parts) => {
           const { bytes, lines } = sizeOf(parts)
           counts.batchesOut++

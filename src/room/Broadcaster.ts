@@ -243,7 +243,7 @@ export class Broadcaster extends Context.Service<
                 onSlow: (what) => waitFor(what, slow_consumer.stall_grace_ms, () => {}),
                 onCaughtUp: stopWaitingFor
               }),
-              Effect.sync(() => room.connect(bus.publishUnsafe, bus.keepsBytes))
+              Effect.sync(() => room.connect(bus.publishUnsafe))
             ),
             () =>
               Effect.sync(() => {

@@ -144,11 +144,9 @@ export class Bus extends Context.Service<
      * Hands a batch to all other processes; `undefined`: there are none. Neither waits nor fails: what cannot be sent now is kept within
      * bounds.
      *
-     * @param parts whole lines, which make one batch. If `keepsBytes`, their bytes do not change
+     * @param parts whole lines, which make one batch. The room uses their memory again: copy what is kept
      */
     readonly publishUnsafe: ((parts: ReadonlyArray<Chunk>) => void) | undefined
-    /** Whether it keeps the bytes of batches after `publishUnsafe`. Otherwise the room uses their memory again. */
-    readonly keepsBytes: boolean
     /** Gives the room the batches of other processes, until the scope ends. */
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>
     /**
@@ -170,7 +168,6 @@ export class Bus extends Context.Service<
   static readonly layerNone = Layer.succeed(Bus, {
     self: undefined,
     publishUnsafe: undefined,
-    keepsBytes: false,
     joinRoom: () => Effect.void,
     tellUnsafe: () => {},
     maxMessageBytesUnsafe: () => MAX_MESSAGE_BYTES,

@@ -116,7 +116,6 @@ export class Room {
   #pauseUntilMillis = 0
   /** Hands batches to the other processes. */
   #publishToOthers: ((parts: ReadonlyArray<Chunk>) => void) | undefined
-  #othersKeepBytes = false
   /** The other processes, as one sender: they do not get their lines back. */
   readonly #others = new Sender("")
 
@@ -233,13 +232,11 @@ export class Room {
   /**
    * From now on batches go to other processes, too.
    *
-   * @param publish gets the lines of a batch that did not come from there; `undefined` ends it
-   * @param keepsBytes whether it keeps their bytes
+   * @param publish gets the lines of a batch that did not come from there, and copies what it keeps of them; `undefined` ends it
    */
-  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes = publish !== undefined): void {
+  connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void {
     this.flush()
     this.#publishToOthers = publish
-    this.#othersKeepBytes = keepsBytes
     this.#limitBatch()
   }
 
@@ -299,7 +296,7 @@ export class Room {
     if (this.#history?.isOn === true) {
       for (const part of directed?.forAll(chunk, undefined) ?? [chunk]) this.#history.add(part, performance.now())
     } else if (!isKept) this.#memory.release(bytes)
-    else if (!this.#othersKeepBytes) this.#keepUntaken(bytes)
+    else this.#keepUntaken(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.
@@ -352,7 +349,7 @@ export class Room {
       if (own === undefined) this.#publishToOthers([chunk])
       else if (senders.length > 1) this.#publishToOthers(without(own, bytes, lines))
     }
-    let isKept = this.#othersKeepBytes
+    let isKept = false
     for (const member of this.members) {
       const { outbox, own } = member
       if (own === undefined) outbox.send(chunk)
@@ -369,7 +366,7 @@ export class Room {
       const parts = directed.forAll(batch, this.#others.own)
       if (parts.length > 0) this.#publishToOthers(parts)
     }
-    let isKept = this.#othersKeepBytes
+    let isKept = false
     const partsOf = directed.partsOf(batch)
     for (const member of this.members) {
       const { outbox } = member

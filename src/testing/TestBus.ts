@@ -107,7 +107,6 @@ export class TestBus {
         const counts = { batchesOut: 0, bytesOut: 0, batchesIn: 0, bytesIn: 0 }
         return Bus.of({
           self: { id: name, name },
-          keepsBytes: false,
           publishUnsafe: (parts) => {
             const bytes = Buffer.concat(parts.map((part) => part.bytes))
             const messages = parts.reduce((sum, part) => sum + part.messages, 0)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import { vi } from "vitest"
 import { SentBatches } from "../../src/bus/SentBatches.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { runs } from "../support/runs.ts"
@@ -53,6 +54,27 @@ describe("SentBatches", () => {
     },
     runs(40)
   )
+
+  it("uses the memory of forgotten batches again, and of no others", () => {
+    const sent = new SentBatches(3 * 256 * KIB)
+    const allocated = vi.spyOn(Buffer, "allocUnsafeSlow")
+    const sizes = [200, 300, 100, 300, 250, 200, 200].map((size) => size * KIB)
+    let sequence = 0
+    for (let round = 0; round < 10; round++) {
+      for (const size of sizes) {
+        sent.add(batchOf(++sequence, size))
+        for (let kept = sent.from(0)!.sequence; kept <= sequence; kept++) {
+          const { bytes, parts } = sent.from(kept)!
+          const [part] = parts
+          assert.isTrue(Buffer.from(part!.bytes).equals(Buffer.alloc(bytes, kept % 251)))
+          assert.isAtMost(part!.bytes.buffer.byteLength, Math.max(bytes, 256 * KIB))
+        }
+      }
+    }
+    const ofSlabs = allocated.mock.calls.filter(([size]) => size === 256 * KIB)
+    assert.isAtMost(ofSlabs.length, 20)
+    allocated.mockRestore()
+  })
 
   it("counts what small batches take beside their bytes", () => {
     const sent = new SentBatches(LIMIT)

@@ -194,13 +194,6 @@ describe("Room", () => {
       slow.connection.resumeReading()
       assert.strictEqual(slow.connection.received, `${envelope(0, line)}\n`.repeat(5))
     })
-
-    it("uses other memory while another process may keep it", () => {
-      const room = new Room(MAX_LINE_BYTES)
-      room.connect(() => {}, true)
-      assert.strictEqual(places(room).size, 5)
-      room.connect(() => {}, false)
-    })
   })
 
   it("keeps two MiB of batches for a slow client, and leaves the rest to the garbage collector", () => {
@@ -245,7 +238,7 @@ describe("Room", () => {
     const firstBatch = (members: number, hardLimit: number, withOthers: boolean) => {
       const room = new Room(MAX_LINE_BYTES, undefined, { hard_limit_bytes: hardLimit })
       const [sender, listener] = Array.from({ length: members }, (_, n) => enter(room, n))
-      if (withOthers) room.connect(() => {}, false)
+      if (withOthers) room.connect(() => {})
       // The number of members is that of the last flush.
       sender!.publish("first")
       room.flush()

@@ -62,7 +62,6 @@ export interface BusControl {
 declare const Bus_base: Context.ServiceClass<Bus, "summoner-server/Bus", {
     readonly self: BusSelf | undefined;
     readonly publishUnsafe: ((parts: ReadonlyArray<Chunk>) => void) | undefined;
-    readonly keepsBytes: boolean;
     readonly joinRoom: (room: BusRoom) => Effect.Effect<void, never, Scope.Scope>;
     readonly tellUnsafe: (message: string, to?: string) => void;
     readonly maxMessageBytesUnsafe: () => number;

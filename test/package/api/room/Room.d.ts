@@ -29,7 +29,7 @@ export declare class Room {
     publish(sender: Sender, bytes: Uint8Array, start: number, end: number, isConstant?: boolean): boolean;
     get publishesLines(): boolean;
     publishLines(sender: Sender, bytes: Uint8Array, start: number, end: number, accept: (lines: number) => number): number;
-    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined, keepsBytes?: boolean): void;
+    connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void;
     receive(batch: Chunk): void;
     publishTo(recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
