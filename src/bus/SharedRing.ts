@@ -14,6 +14,7 @@
  * before it overwrites one. A reader that has lost the race has copied bytes that may be torn, and discards them. It would not notice if
  * 32 GiB, to the unit, were written during one copy.
  */
+import type { BatchMemory } from "../room/BatchMemory.ts"
 import type { Chunk } from "../room/Outbox.ts"
 
 const CACHE_LINE_BYTES = 64
@@ -199,6 +200,10 @@ export class RingWriter extends Ring {
   }
 }
 
+interface BatchCopy extends Chunk {
+  readonly bytes: Buffer<ArrayBuffer>
+}
+
 /** The side of a thread that reads the ring of another. */
 export class RingReader extends Ring {
   readonly #reader: number
@@ -245,8 +250,8 @@ export class RingReader extends Ring {
       ((end - Atomics.load(this.words, positionOf(this.#reader))) | 0) <= 0
   }
 
-  /** The next batch, in memory of its own; `undefined` if there is none. */
-  read(): Chunk | undefined {
+  /** The next batch, copied to `memory`; `undefined` if there is none. */
+  read(memory: BatchMemory): BatchCopy | undefined {
     while (Atomics.load(this.words, stateOf(this.#reader)) === PRESENT) {
       const position = Atomics.load(this.words, positionOf(this.#reader))
       // In this order: up to an end that is read later there are only whole records.
@@ -265,9 +270,10 @@ export class RingReader extends Ring {
         throw new Error(`a record of ${bytes} bytes at ${offset} of a shared ring`)
       }
       const from = (offset + 1) * UNIT_BYTES
-      const copy = Buffer.allocUnsafe(bytes)
+      const copy = memory.take(bytes)
       this.content.copy(copy, 0, from, from + bytes)
       if (this.move(this.#reader, position, size)) return { bytes: copy, messages: lines }
+      memory.release(copy)
     }
     return undefined
   }

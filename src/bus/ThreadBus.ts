@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import { ServerConfig } from "../config/CurrentConfig.ts"
 import { background } from "../internal/background.ts"
 import { Slot } from "../internal/Slot.ts"
+import { BatchMemory } from "../room/BatchMemory.ts"
 import { Bus, type BusRoom, type BusStats, MAX_MESSAGE_BYTES } from "../room/Bus.ts"
 import { sizeOf } from "./Frame.ts"
 import * as SharedRing from "./SharedRing.ts"
@@ -118,6 +119,7 @@ export const layer = (
       const room = new Slot<BusRoom>()
       const counts = { batchesOut: 0, bytesOut: 0, batchesIn: 0, bytesIn: 0 }
 
+      const memory = new BatchMemory()
       const peers = rings.flatMap((ring, other): ReadonlyArray<Peer> => {
         if (other === index) return []
         const reader = new SharedRing.RingReader(ring, threads, index)
@@ -143,7 +145,7 @@ export const layer = (
         for (let empty = 0; empty < peers.length && left > 0;) {
           const peer = peers[next]!
           next = (next + 1) % peers.length
-          const batch = peer.reader.read()
+          const batch = peer.reader.read(memory)
           if (batch === undefined) {
             empty++
             continue
@@ -153,7 +155,7 @@ export const layer = (
           counts.batchesIn++
           counts.bytesIn += batch.bytes.length
           read.add(peer)
-          room.current.onBatch(batch)
+          room.current.onBatch(batch, () => memory.release(batch.bytes))
         }
         for (const peer of read) if (signals.awaits(peer.index)) signals.wake(peer.index)
         if (read.size > 0) setImmediate(drain)

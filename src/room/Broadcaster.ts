@@ -234,7 +234,7 @@ export class Broadcaster extends Context.Service<
           Effect.acquireRelease(
             Effect.andThen(
               bus.joinRoom({
-                onBatch: (batch) => room.receive(batch),
+                onBatch: (batch, release) => room.receive(batch, release),
                 hasSlowClients,
                 onceClientsCaughtUp: (go) => {
                   waitingElsewhere.push(go)

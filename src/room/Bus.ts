@@ -101,8 +101,12 @@ export interface WholeRoom {
 
 /** The room, as a bus sees it. Called synchronously; from within `publishUnsafe`, only `onSlow`. */
 export interface BusRoom {
-  /** Whole lines from another process, for all clients of this one. */
-  readonly onBatch: (batch: Chunk) => void
+  /**
+   * Whole lines from another process, for all clients of this one.
+   *
+   * @param release called once their bytes are not needed any more, or never; without it they do not change
+   */
+  readonly onBatch: (batch: Chunk, release?: () => void) => void
   /** Whether senders here wait for a client. Senders of other processes should then wait, too. */
   readonly hasSlowClients: () => boolean
   /** Calls `go` once they no longer do. */

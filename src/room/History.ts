@@ -1,5 +1,6 @@
 import type { ServerConfig } from "../config/CurrentConfig.ts"
 import { Fifo } from "../internal/Fifo.ts"
+import { BatchMemory } from "./BatchMemory.ts"
 import type { Chunk } from "./Outbox.ts"
 
 /** Bytes that an entry costs beside its content: objects, and an array element. */
@@ -12,16 +13,20 @@ export type HistoryLimits = ServerConfig["Service"]["history"]
 export type BacklogLimits = Pick<ServerConfig["Service"]["hyper_parameters"]["slow_consumer"], "soft_limit_bytes">
 
 interface Entry extends Chunk {
+  readonly bytes: Buffer<ArrayBuffer>
   readonly atMillis: number
+  /** A client has been given it, whose backlog may have it still. */
+  isGiven: boolean
 }
 
 /**
- * The last lines of the room, for clients that join: the batches that were sent, not a copy of them. Holds no more than the limits, and the
- * rest of the oldest batch that is within them.
+ * The last lines of the room, for clients that join: copies, as the room uses its memory again. Holds no more than the limits, and the rest
+ * of the oldest entry that is within them.
  */
 export class History {
   readonly #limits: HistoryLimits
   readonly #backlog: BacklogLimits
+  readonly #memory = new BatchMemory()
   readonly #entries = new Fifo<Entry>()
   #lines = 0
   #bytes = 0
@@ -41,11 +46,17 @@ export class History {
     return this.#bytes
   }
 
-  /** Keeps lines that have been sent to all. Their bytes must not change. */
+  /** Keeps what a client can get of lines that have been sent to all. */
   add(chunk: Chunk, nowMillis: number): void {
-    this.#entries.push({ bytes: chunk.bytes, messages: chunk.messages, atMillis: nowMillis })
-    this.#lines += chunk.messages
-    this.#bytes += costOf(chunk)
+    const last = lastLines(chunk, this.#limits.lines, this.#maxBytes())
+    // Lines before those that are left out are not the last.
+    if (last.messages < chunk.messages) this.#dropWhile(() => true)
+    if (last.messages === 0) return
+    const bytes = this.#memory.take(last.bytes.length)
+    bytes.set(last.bytes)
+    this.#entries.push({ bytes, messages: last.messages, atMillis: nowMillis, isGiven: false })
+    this.#lines += last.messages
+    this.#bytes += costOf(last)
     this.#dropOld(nowMillis)
   }
 
@@ -55,6 +66,7 @@ export class History {
     const { lines } = this.#limits
     const kept = this.#entries.rest
     if (kept.length === 0) return kept
+    for (const entry of kept) entry.isGiven = true
     const [first, ...rest] = kept
     const restBytes = rest.reduce((sum, { bytes }) => sum + bytes.length, 0)
     const restLines = this.#lines - first!.messages
@@ -70,12 +82,18 @@ export class History {
   #dropOld(nowMillis: number): void {
     const { lines, seconds } = this.#limits
     const maxBytes = this.#maxBytes()
-    for (let first = this.#entries.first; first !== undefined; first = this.#entries.first) {
+    this.#dropWhile((first) => {
       const isOld = seconds !== null && nowMillis - first.atMillis > seconds * 1000
-      if (!isOld && this.#lines - first.messages < lines && this.#bytes - costOf(first) < maxBytes) break
+      return isOld || this.#lines - first.messages >= lines || this.#bytes - costOf(first) >= maxBytes
+    })
+  }
+
+  #dropWhile(isToDrop: (first: Entry) => boolean): void {
+    for (let first = this.#entries.first; first !== undefined && isToDrop(first); first = this.#entries.first) {
       this.#lines -= first.messages
       this.#bytes -= costOf(first)
       this.#entries.shift()
+      if (!first.isGiven) this.#memory.release(first.bytes)
     }
   }
 }

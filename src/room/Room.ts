@@ -102,7 +102,7 @@ export class Room {
   #mostBytes = 0
   readonly #memory = new BatchMemory()
   /** Batches that some members had not taken when they were sent: their memory is used again once all have. */
-  #untaken: Array<Buffer<ArrayBuffer>> = []
+  #untaken: Array<() => void> = []
   #untakenBytes = 0
   /** A member that had not. */
   #behind: Member | undefined
@@ -246,14 +246,26 @@ export class Room {
     this.#mostBytes = this.#publishToOthers === undefined ? Math.max(SMALLEST_BATCH_BYTES, most) : SMALLEST_BATCH_BYTES
   }
 
-  /** Relays a batch of another process to all members, as `publish` does. The bus has checked it. */
-  receive(batch: Chunk): void {
+  /**
+   * Relays a batch of another process to all members, as `publish` does. The bus has checked it.
+   *
+   * @param release called once its bytes are not needed any more, or never; without it they do not change
+   */
+  receive(batch: Chunk, release?: () => void): void {
     const { bytes, messages } = batch
     if (bytes.length === 0 || !(messages > 0)) return
     if (bytes.length > COPIED_BYTES) {
       this.flush()
-      for (const member of this.members) member.outbox.send(batch)
+      if (this.#untakenBytes > 0) this.#reclaim()
+      let isKept = false
+      for (const { outbox } of this.members) {
+        outbox.send(batch)
+        if (outbox.waitingBytes > 0) isKept = true
+      }
       if (this.#history?.isOn === true) this.#history.add(batch, performance.now())
+      if (release === undefined) return
+      if (isKept) this.#keepUntaken(bytes.length, release)
+      else release()
       return
     }
     if (bytes.length > this.#batch.bytes.length - this.#batchBytes) this.flush()
@@ -261,6 +273,7 @@ export class Room {
     // Throws if it does not fit, which `COPIED_BYTES` excludes.
     this.#batch.bytes.set(bytes, from)
     this.#batchBytes = from + bytes.length
+    release?.()
     this.#added(this.#others, from, this.#batchBytes, messages)
   }
 
@@ -295,8 +308,9 @@ export class Room {
     const isKept = directed === undefined ? this.#flushToAll(chunk, senders) : this.#flushDirected(chunk, directed)
     if (this.#history?.isOn === true) {
       for (const part of directed?.forAll(chunk, undefined) ?? [chunk]) this.#history.add(part, performance.now())
-    } else if (!isKept) this.#memory.release(bytes)
-    else this.#keepUntaken(bytes)
+    }
+    if (isKept) this.#keepUntaken(bytes.length, () => this.#memory.release(bytes))
+    else this.#memory.release(bytes)
     let published = 0
     for (const sender of senders) {
       // The process that a line comes from counts it.
@@ -312,10 +326,10 @@ export class Room {
     this.#limitBatch()
   }
 
-  #keepUntaken(bytes: Buffer<ArrayBuffer>): void {
-    if (this.#untakenBytes + bytes.length > UNTAKEN_BYTES) this.#forgetUntaken()
-    this.#untaken.push(bytes)
-    this.#untakenBytes += bytes.length
+  #keepUntaken(bytes: number, release: () => void): void {
+    if (this.#untakenBytes + bytes > UNTAKEN_BYTES) this.#forgetUntaken()
+    this.#untaken.push(release)
+    this.#untakenBytes += bytes
   }
 
   /** Whoever needs these bytes keeps them. */
@@ -337,7 +351,7 @@ export class Room {
     }
     const taken = this.#untaken
     this.#forgetUntaken()
-    for (const bytes of taken) this.#memory.release(bytes)
+    for (const release of taken) release()
   }
 
   /** @returns whether the bytes of the batch are still needed */

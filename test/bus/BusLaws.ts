@@ -19,6 +19,8 @@ export class Member {
   readonly name: string
   /** How many lines have come. */
   lines = 0
+  /** What batches were in. Each is released once its lines have been read. */
+  readonly memories = new Set<ArrayBufferLike>()
   /** Of whom senders were told to wait, with how often; until they need not any more. */
   readonly awaited = new Map<string, number>()
   /** Of each sender. */
@@ -33,7 +35,8 @@ export class Member {
   }
 
   readonly room: BusRoom = {
-    onBatch: ({ bytes, messages }) => {
+    onBatch: ({ bytes, messages }, release) => {
+      this.memories.add(bytes.buffer)
       const lines = Buffer.from(bytes).toString().split("\n")
       // Whole lines, as many as it says.
       assert.deepStrictEqual([lines.pop(), lines.length], ["", messages])
@@ -44,6 +47,7 @@ export class Member {
         if (numbers === undefined) this.#numbers.set(sender!, [Number(number)])
         else numbers.push(Number(number))
       }
+      release?.()
     },
     hasSlowClients: () => this.#isSlow,
     onceClientsCaughtUp: (go) => void this.#waiting.push(go),

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import { BatchMemory } from "../../src/room/BatchMemory.ts"
 import * as SharedRing from "../../src/bus/SharedRing.ts"
 import * as arbitraries from "../support/Arbitraries.ts"
 import { runs } from "../support/runs.ts"
@@ -52,6 +53,7 @@ class InterruptedWriter extends SharedRing.RingWriter {
 /** A ring, and what each of its readers has to get from it. */
 class Model {
   readonly memory: SharedArrayBuffer
+  readonly batchMemory = new BatchMemory()
   readonly readers: ReadonlyArray<InterruptedReader>
   writer!: InterruptedWriter
   /** What is kept for each; `undefined`: it is not there. */
@@ -109,12 +111,16 @@ class Model {
   }
 
   read(reader: number): void {
-    const batch = this.readers[reader]!.read()
+    const batch = this.readers[reader]!.read(this.batchMemory)
     const expected = this.kept[reader]?.shift()
     assert.deepStrictEqual(
       batch && { bytes: Buffer.from(batch.bytes), messages: batch.messages },
       expected && { bytes: contentOf(expected), messages: expected.id }
     )
+    if (batch !== undefined) this.batchMemory.release(batch.bytes)
+    const next = this.batchMemory.take(1)
+    assert.strictEqual(next.byteOffset, 0, "all has been released")
+    this.batchMemory.release(next)
     assert.strictEqual(this.readers[reader]!.dropped, this.dropped[reader])
   }
 }
@@ -182,7 +188,7 @@ describe("SharedRing", () => {
     for (let i = 0; i < 200; i++) {
       write(40)
       assert.strictEqual(writer.unreadBytes(0), 48)
-      assert.strictEqual(reader.read()?.bytes.length, 40)
+      assert.strictEqual(reader.read(new BatchMemory())?.bytes.length, 40)
     }
     assert.isTrue(new Uint8Array(memory, memory.byteLength - 4096 + 1024 + 48).every((byte) => byte === 0))
   })
@@ -193,7 +199,7 @@ describe("SharedRing", () => {
     write(100)
     write(writer.longestBytes, 0)
     assert.deepStrictEqual(dropped, [100])
-    assert.strictEqual(reader.read()?.bytes.length, 2040)
+    assert.strictEqual(reader.read(new BatchMemory())?.bytes.length, 2040)
     assert.throws(() => write(writer.longestBytes + 1), RangeError)
   })
 })

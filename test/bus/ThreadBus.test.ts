@@ -284,6 +284,15 @@ describe("ThreadBus", () => {
     })
   )
 
+  it.live("reads into the memory of batches that the room has released", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* joined(2)
+      for (let i = 0; i < 50; i++) a!.publish(1, 50_000)
+      yield* until(() => b!.lines === 50)
+      assert.strictEqual(b!.memories.size, 1)
+    })
+  )
+
   it.live("has caught up once the room has all that others had published by then", () =>
     Effect.gen(function* () {
       const room = share(3)

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { vi } from "vitest"
 import { History } from "../../src/room/History.ts"
 import { Member, Room, Sender } from "../../src/room/Room.ts"
 import { MemoryConnection } from "../../src/testing/MemoryConnection.ts"
@@ -78,10 +79,32 @@ describe("the history of a room", () => {
     assert.strictEqual(history.bytes, 0)
   })
 
+  it("has nothing after a line that is too long for it, until the next", () => {
+    const history = new History(LIMITS, BACKLOG)
+    for (const text of ["before", "x".repeat(LIMITS.bytes)])
+      history.add({ bytes: Buffer.from(`${text}\n`), messages: 1 }, 0)
+    assert.deepStrictEqual(history.chunks(0), [])
+    assert.strictEqual(history.bytes, 0)
+    history.add({ bytes: Buffer.from("after\n"), messages: 1 }, 0)
+    assert.deepStrictEqual(
+      history.chunks(0).map(({ bytes }) => Buffer.from(bytes).toString()),
+      ["after\n"]
+    )
+  })
+
+  it("uses the memory of lines that it has forgotten again", () => {
+    const history = new History(LIMITS, BACKLOG)
+    const bytes = Buffer.from(`${"x".repeat(40_000)}\n`)
+    const allocated = vi.spyOn(Buffer, "allocUnsafeSlow")
+    for (let i = 0; i < 50; i++) history.add({ bytes, messages: 1 }, 0)
+    assert.isAtMost(allocated.mock.calls.length, 4)
+    allocated.mockRestore()
+  })
+
   const batch = arbitraries.array(arbitraries.int(0, 3000), { minLength: 1, maxLength: 5 })
 
   it.prop(
-    "is the longest end of what was sent that is within the limits, whatever the batches, and costs no more than that and a batch",
+    "is the longest end of what was sent that is within the limits, whatever the batches, and costs at most twice that and an entry",
     {
       batches: arbitraries.array(batch, { maxLength: 60 }),
       lines: arbitraries.int(1, 40),
@@ -90,28 +113,35 @@ describe("the history of a room", () => {
     },
     ({ batches, bytes, lines, soft_limit_bytes }) => {
       const history = new History({ lines, seconds: null, bytes }, { soft_limit_bytes })
+      const maxBytes = Math.min(bytes, soft_limit_bytes)
       const sent: Array<string> = []
-      let largest = 0
+      const given: Array<readonly [text: string, got: ReadonlyArray<{ readonly bytes: Uint8Array }>]> = []
+      const textOf = (chunks: ReadonlyArray<{ readonly bytes: Uint8Array }>) =>
+        Buffer.concat(chunks.map((chunk) => chunk.bytes)).toString()
       for (const [i, lengths] of batches.entries()) {
         const added = lengths.map((length, j) => `${i}.${j} ${"x".repeat(length)}\n`)
         sent.push(...added)
         const chunk = { bytes: Buffer.from(added.join("")), messages: added.length }
-        largest = Math.max(largest, chunk.bytes.length + 256)
         history.add(chunk, 0)
+        chunk.bytes.fill("!")
+        assert.isAtMost(history.bytes, 2 * maxBytes + 256)
+        // What a client was given is not used again.
+        if (i % 4 !== 3) continue
         const got = history.chunks(0)
-        const text = got.map(({ bytes }) => Buffer.from(bytes).toString()).join("")
+        const text = textOf(got)
+        given.push([text, got])
         assert.isTrue(sent.join("").endsWith(text))
         const messages = got.reduce((sum, { messages }) => sum + messages, 0)
         assert.strictEqual(text.split("\n").length - 1, messages)
         assert.isAtMost(messages, lines)
-        assert.isAtMost(text.length, Math.min(bytes, soft_limit_bytes))
-        assert.isAtMost(history.bytes, Math.min(bytes, soft_limit_bytes) + largest)
+        assert.isAtMost(text.length, maxBytes)
         // One line more would be too many, or too long with what entries cost.
         const next = sent.at(-messages - 1)
         if (next !== undefined && messages < lines) {
-          assert.isAbove(text.length + next.length + 256 * (i + 1), Math.min(bytes, soft_limit_bytes))
+          assert.isAbove(text.length + next.length + 256 * (i + 1), maxBytes)
         }
       }
+      for (const [text, got] of given) assert.strictEqual(textOf(got), text)
     },
     runs(40)
   )

@@ -29,6 +29,9 @@ const enter = (room: Room, n: number, options?: Options) => {
   }
 }
 
+/** A client of another process. */
+const ELSEWHERE = 999
+
 const envelope = (n: number, content: string) => JSON.stringify({ remote_addr: `10.0.0.1:${n}`, content })
 
 describe("Room", () => {
@@ -70,7 +73,12 @@ describe("Room", () => {
         else if (kind === 3) client.connection.stopReading()
         else if (kind === 4) client.connection.resumeReading()
         else if (kind === 5) client.connection.read(bytes)
-        else {
+        else if (kind === 14) {
+          const line = envelope(ELSEWHERE, `${said++}${"y".repeat(bytes)}`)
+          const batch = Buffer.from(`${line}\n`)
+          room.receive({ bytes: batch, messages: 1 }, () => batch.fill("!"))
+          for (const { expected } of present) expected.push(line)
+        } else {
           for (let i = 0; i < count; i++) {
             const content = `${said++}${kind === 15 ? "é".repeat(bytes / 2) : ""}`
             assert.isTrue(client.publish(content))
@@ -81,7 +89,7 @@ describe("Room", () => {
       room.flush()
       for (const { connection, expected, n } of everyone) {
         connection.resumeReading()
-        for (const sender of everyone) {
+        for (const sender of [...everyone, { n: ELSEWHERE }]) {
           const from = `{"remote_addr":"10.0.0.1:${sender.n}"`
           const mine = (lines: ReadonlyArray<string>) => lines.filter((line) => line.startsWith(from))
           assert.deepStrictEqual(mine(connection.lines), mine(expected), `from ${sender.n} to ${n}`)
@@ -434,6 +442,31 @@ describe("Room", () => {
     room.flush()
     assert.strictEqual(listener.connection.lines.length, before + 1)
     assert.strictEqual(listener.connection.lines.at(-1), "y".repeat(20_000))
+  })
+
+  it.each([
+    ["small", 100, 1],
+    ["large", 50_000, 0]
+  ])("releases a %s batch of another process once no client needs it", (_, bytes, atOnce) => {
+    const room = new Room(MAX_LINE_BYTES)
+    const { connection } = enter(room, 0)
+    connection.stopReading()
+    let released = 0
+    const receive = (text: string) => {
+      const batch = Buffer.from(`${text.repeat(bytes)}\n`)
+      room.receive({ bytes: batch, messages: 1 }, () => {
+        batch.fill("!")
+        released++
+      })
+    }
+    receive("a")
+    assert.strictEqual(released, atOnce)
+    room.flush()
+    connection.resumeReading()
+    receive("b")
+    room.flush()
+    assert.strictEqual(released, 2)
+    assert.deepStrictEqual(connection.lines, ["a".repeat(bytes), "b".repeat(bytes)])
   })
 
   it("hands other processes what they have not said themselves, and nothing when there is nothing", () => {

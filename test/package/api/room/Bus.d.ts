@@ -49,7 +49,7 @@ export interface WholeRoom {
     readonly clients: Effect.Effect<RoomClients>;
 }
 export interface BusRoom {
-    readonly onBatch: (batch: Chunk) => void;
+    readonly onBatch: (batch: Chunk, release?: () => void) => void;
     readonly hasSlowClients: () => boolean;
     readonly onceClientsCaughtUp: (go: () => void) => void;
     readonly onSlow: (what: string) => void;

@@ -30,7 +30,7 @@ export declare class Room {
     get publishesLines(): boolean;
     publishLines(sender: Sender, bytes: Uint8Array, start: number, end: number, accept: (lines: number) => number): number;
     connect(publish: ((parts: ReadonlyArray<Chunk>) => void) | undefined): void;
-    receive(batch: Chunk): void;
+    receive(batch: Chunk, release?: () => void): void;
     publishTo(recipients: ReadonlyArray<Member>, sender: Sender, bytes: Uint8Array, start: number, end: number): boolean;
     flush(): void;
 }
