@@ -144,7 +144,7 @@ export class Room {
 
   leave(member: Member): void {
     this.members.delete(member)
-    // It may still be sent what it has not taken, as nobody watches from now on.
+    // It may still be sent what it has not taken, and is no longer looked at.
     if (member.outbox.waitingBytes > 0) this.#forgetUntaken()
   }
 
