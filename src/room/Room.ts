@@ -6,6 +6,7 @@ import type { Connection } from "./Connection.ts"
 import { DirectedLines, without } from "./DirectedLines.ts"
 import type { History } from "./History.ts"
 import { Outbox, type OutboxEvents, type OutboxLimits, type Chunk } from "./Outbox.ts"
+import { UntakenBatches } from "./UntakenBatches.ts"
 
 /**
  * A batch this large is sent before the turn of the event loop ends: what the kernel copies for all recipients should still be in the
@@ -18,9 +19,6 @@ const SMALLEST_BATCH_BYTES = 128 * 1024
 
 /** Bytes of a batch for all members together. */
 const FLUSH_BYTES = 8 * 1024 * 1024
-
-/** Batches that a recipient had not taken when they were sent wait for it up to this size, to be used again; beyond, they become garbage. */
-const UNTAKEN_BYTES = 2 * 1024 * 1024
 
 /** The share of the hard limit of a client that a batch may have. */
 const SHARE_OF_LIMIT = 1 / 16
@@ -101,11 +99,7 @@ export class Room {
   /** How many bytes it may have before it is sent. */
   #mostBytes = 0
   readonly #memory = new BatchMemory()
-  /** Batches that some members had not taken when they were sent: their memory is used again once all have. */
-  #untaken: Array<() => void> = []
-  #untakenBytes = 0
-  /** A member that had not. */
-  #behind: Member | undefined
+  readonly #untaken = new UntakenBatches()
   #batchLines = 0
   #batchBeganMillis = 0
   #senders: Array<Sender> = NO_SENDERS
@@ -145,7 +139,7 @@ export class Room {
   leave(member: Member): void {
     this.members.delete(member)
     // It may still be sent what it has not taken, and is no longer looked at.
-    if (member.outbox.waitingBytes > 0) this.#forgetUntaken()
+    if (member.outbox.waitingBytes > 0) this.#untaken.forget()
   }
 
   /**
@@ -256,7 +250,7 @@ export class Room {
     if (bytes.length === 0 || !(messages > 0)) return
     if (bytes.length > COPIED_BYTES) {
       this.flush()
-      if (this.#untakenBytes > 0) this.#reclaim()
+      if (this.#untaken.bytes > 0) this.#untaken.reclaim(this.members)
       let isKept = false
       for (const { outbox } of this.members) {
         outbox.send(batch)
@@ -264,7 +258,7 @@ export class Room {
       }
       if (this.#history?.isOn === true) this.#history.add(batch, performance.now())
       if (release === undefined) return
-      if (isKept) this.#keepUntaken(bytes.length, release)
+      if (isKept) this.#untaken.add(bytes.length, release)
       else release()
       return
     }
@@ -295,7 +289,7 @@ export class Room {
     const lines = this.#batchLines
     if (lines === 0) return
     const senders = this.#senders
-    if (this.#untakenBytes > 0) this.#reclaim()
+    if (this.#untaken.bytes > 0) this.#untaken.reclaim(this.members)
     // A copy: a slow recipient may keep it for long, and the next batch needs the memory at once.
     const bytes = this.#memory.take(this.#batchBytes)
     bytes.set(this.#batch.bytes.subarray(0, this.#batchBytes))
@@ -309,7 +303,7 @@ export class Room {
     if (this.#history?.isOn === true) {
       for (const part of directed?.forAll(chunk, undefined) ?? [chunk]) this.#history.add(part, performance.now())
     }
-    if (isKept) this.#keepUntaken(bytes.length, this.#releaseOf(bytes))
+    if (isKept) this.#untaken.add(bytes.length, this.#releaseOf(bytes))
     else this.#memory.release(bytes)
     let published = 0
     for (const sender of senders) {
@@ -329,34 +323,6 @@ export class Room {
   /** A function of its own: V8 allocates for one within `flush` whenever that is called. */
   #releaseOf(bytes: Buffer<ArrayBuffer>): () => void {
     return () => this.#memory.release(bytes)
-  }
-
-  #keepUntaken(bytes: number, release: () => void): void {
-    if (this.#untakenBytes + bytes > UNTAKEN_BYTES) this.#forgetUntaken()
-    this.#untaken.push(release)
-    this.#untakenBytes += bytes
-  }
-
-  /** Whoever needs these bytes keeps them. */
-  #forgetUntaken(): void {
-    this.#untaken = []
-    this.#untakenBytes = 0
-  }
-
-  /** Takes back the memory of earlier batches, if every member has taken all it was sent. */
-  #reclaim(): void {
-    const isBehind = (member: Member) => member.outbox.waitingBytes > 0
-    if (this.#behind !== undefined && this.members.has(this.#behind) && isBehind(this.#behind)) return
-    this.#behind = undefined
-    for (const member of this.members) {
-      if (isBehind(member)) {
-        this.#behind = member
-        return
-      }
-    }
-    const taken = this.#untaken
-    this.#forgetUntaken()
-    for (const release of taken) release()
   }
 
   /** @returns whether the bytes of the batch are still needed */
