@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
-import { releaseRead } from "../internal/releaseMemory.ts"
+import { releaseMemory } from "../internal/releaseMemory.ts"
 import type { ClientIdentity } from "../net/ClientIdentity.ts"
 import { type Connection, ConnectionLost } from "../room/Connection.ts"
 import type { DisconnectKind } from "../room/DisconnectReason.ts"
@@ -76,7 +76,7 @@ export class TcpConnection implements Connection {
   }
 
   readonly #pull: Bytes = Effect.callback((resume) => {
-    if (this.#pulled !== undefined) releaseRead(this.#pulled)
+    if (this.#pulled !== undefined) releaseMemory(this.#pulled)
     this.#pulled = this.#arrived
     this.#arrived = undefined
     if (this.#pulled !== undefined) return resume(Effect.succeed(this.#pulled))

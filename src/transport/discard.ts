@@ -1,5 +1,5 @@
 import type * as Net from "node:net"
-import { releaseRead } from "../internal/releaseMemory.ts"
+import { releaseMemory } from "../internal/releaseMemory.ts"
 
 /**
  * Reads what the peer still sends, for nobody: a socket that is closed before it is read is reset, which costs the peer what it has not
@@ -14,7 +14,7 @@ export const discard = (socket: Net.Socket): void => {
 
 /** The next chunk is read in the next turn of the event loop, so that a flood that is discarded delays nobody more than others do. */
 export const discardChunk = (socket: Net.Socket, chunk: Uint8Array): void => {
-  releaseRead(chunk)
+  releaseMemory(chunk)
   socket.pause()
   setImmediate(resume, socket)
 }
